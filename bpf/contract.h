@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole contract between the kernel side (bpf/) and user space.
+ * Included by BPF C and by C++; fixed-width fields only, sizes and offsets asserted on both sides.
+ * Byte order: host order, except where a field says "network order". Times are CLOCK_BOOTTIME nanoseconds.
+ */
+#ifndef MSP_CONTRACT_H
+#define MSP_CONTRACT_H
+
+#ifdef __cplusplus
+#include <cstddef>
+#include <cstdint>
+#define MSP_U8 std::uint8_t
+#define MSP_U16 std::uint16_t
+#define MSP_U32 std::uint32_t
+#define MSP_U64 std::uint64_t
+#define MSP_ASSERT static_assert
+#define MSP_OFFSET(type, field) offsetof(type, field)
+#else
+#define MSP_U8 __u8
+#define MSP_U16 __u16
+#define MSP_U32 __u32
+#define MSP_U64 __u64
+#define MSP_ASSERT _Static_assert
+#define MSP_OFFSET(type, field) __builtin_offsetof(type, field)
+#endif
+
+#define MSP_CONTRACT_VERSION 1u
+
+/* getsockopt(fd, MSP_SOL, MSP_SO_RECORD): answered from the accepted socket's storage, never by the kernel itself. */
+#define MSP_SOL 0x4d53
+#define MSP_SO_RECORD 1
+
+#define MSP_MAX_GROUPS 32u
+#define MSP_PATH_SIZE 512u
+#define MSP_MAX_GUARDED 16u
+
+enum msp_record_flags {
+	MSP_RECORD_MORE_GROUPS = 1u << 0,    /* the task has more supplementary groups than fit */
+	MSP_RECORD_NO_EXE = 1u << 1,         /* kernel thread or no mm: no executable is known */
+	MSP_RECORD_PATH_TRUNCATED = 1u << 2, /* path is cut at the front (deepest components are kept) */
+	MSP_RECORD_EXE_DELETED = 1u << 3,    /* the executable has no link any more */
+	MSP_RECORD_INET6 = 1u << 4,          /* connected through an AF_INET6 socket (v4-mapped) */
+	MSP_RECORD_DIRECT = 1u << 5,         /* the original destination is the listener itself */
+	MSP_RECORD_USERNS = 1u << 6,         /* the task's user namespace is not the initial one */
+};
+
+/* Who connected: taken on the connecting task at connect time. */
+struct msp_record {
+	MSP_U32 version; /* MSP_CONTRACT_VERSION */
+	MSP_U32 flags;   /* enum msp_record_flags */
+	MSP_U64 time_ns;
+	MSP_U64 socket_cookie;
+	MSP_U64 netns_cookie;
+	MSP_U64 start_time_ns; /* of the thread group leader */
+	MSP_U64 cgroup_id;     /* cgroup v2 */
+	MSP_U64 exe_inode;     /* address of the inode: compared with held pins only, never shown */
+	MSP_U64 exe_ino;
+	MSP_U32 exe_dev; /* kernel encoding: major << 20 | minor */
+	MSP_U32 tgid;    /* initial pid namespace */
+	MSP_U32 tid;
+	MSP_U32 uid; /* real uid, initial user namespace; 0 is elevated */
+	MSP_U32 euid;
+	MSP_U32 gid;
+	MSP_U32 egid;
+	MSP_U32 pid_ns;
+	MSP_U32 user_ns;
+	MSP_U32 mnt_ns;
+	MSP_U32 dst_addr; /* original destination, network order */
+	MSP_U16 dst_port; /* host order */
+	MSP_U16 path_len; /* bytes of path, without a terminating NUL */
+	MSP_U32 group_count;
+	MSP_U32 groups[MSP_MAX_GROUPS];
+	char comm[16];
+	char path[MSP_PATH_SIZE]; /* for logs; a name can lie */
+	MSP_U32 reserved;
+};
+
+/* One guarded destination and the listener that serves it. */
+struct msp_guarded {
+	MSP_U32 addr; /* network order */
+	MSP_U16 port; /* host order */
+	MSP_U16 redirect; /* 1: redirect, 0: leave alone (the slot is known, the gate is open) */
+};
+
+/* What the hooks do; one element, replaced as a whole. */
+struct msp_settings {
+	MSP_U32 version;        /* MSP_CONTRACT_VERSION */
+	MSP_U32 guarded_count;  /* used elements of guarded */
+	MSP_U32 listener_addr;  /* network order */
+	MSP_U16 listener_port;  /* host order */
+	MSP_U16 reserved;
+	struct msp_guarded guarded[MSP_MAX_GUARDED];
+};
+
+/* Indexes of the per-CPU counters array (u64 each). */
+enum msp_counter {
+	MSP_COUNT_REDIRECTED,      /* connects sent to the listener */
+	MSP_COUNT_DIRECT,          /* connects to the listener itself */
+	MSP_COUNT_REFUSED_STORAGE, /* refused: no socket storage to be had */
+	MSP_COUNT_REFUSED_SQUATTER,/* refused: somebody else's listener on our port */
+	MSP_COUNT_BIND_REFUSED,    /* bind to the listener's port by a stranger */
+	MSP_COUNT_RECORD_LOST,     /* established, but the record could not be stored */
+	MSP_COUNT_MAX,
+};
+
+MSP_ASSERT(sizeof(struct msp_record) == 776, "msp_record size");
+MSP_ASSERT(MSP_OFFSET(struct msp_record, exe_dev) == 64, "msp_record.exe_dev");
+MSP_ASSERT(MSP_OFFSET(struct msp_record, groups) == 116, "msp_record.groups");
+MSP_ASSERT(sizeof(struct msp_guarded) == 8, "msp_guarded size");
+MSP_ASSERT(sizeof(struct msp_settings) == 16 + 8 * MSP_MAX_GUARDED, "msp_settings size");
+
+#endif

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# msp_bpf_skeleton(target name): bpf/<name>.bpf.c → stripped object → <name>.skel.h, on the include path of target.
+find_program(BPFTOOL bpftool PATHS /usr/sbin /sbin REQUIRED)
+find_program(LLVM_STRIP NAMES llvm-strip-19 llvm-strip REQUIRED)
+find_program(BPF_CLANG NAMES clang-19 clang REQUIRED)
+
+function(msp_bpf_skeleton target name)
+  set(source "${CMAKE_SOURCE_DIR}/bpf/${name}.bpf.c")
+  if(NOT EXISTS "${source}")
+    return()
+  endif()
+  set(out "${CMAKE_BINARY_DIR}/bpf")
+  file(MAKE_DIRECTORY "${out}")
+  file(GLOB headers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bpf/*.h")
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    set(arch arm64)
+  else()
+    set(arch x86)
+  endif()
+  add_custom_command(
+    OUTPUT "${out}/${name}.skel.h"
+    COMMAND ${BPF_CLANG} -g -O2 -target bpf -D__TARGET_ARCH_${arch} -Wall -Wextra -Werror
+            -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c "${source}" -o "${out}/${name}.bpf.o"
+    COMMAND ${LLVM_STRIP} -g "${out}/${name}.bpf.o"
+    COMMAND ${BPFTOOL} gen skeleton "${out}/${name}.bpf.o" name ${name}_bpf > "${out}/${name}.skel.h"
+    DEPENDS "${source}" ${headers}
+    COMMENT "BPF ${name}" VERBATIM)
+  add_custom_target(bpf_${name} DEPENDS "${out}/${name}.skel.h")
+  get_target_property(type ${target} TYPE)
+  add_dependencies(${target} bpf_${name})
+  if(type STREQUAL "INTERFACE_LIBRARY")
+    target_include_directories(${target} SYSTEM INTERFACE "${out}")
+  else()
+    target_include_directories(${target} SYSTEM PRIVATE "${out}")
+  endif()
+endfunction()

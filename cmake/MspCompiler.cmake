@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# Flags of every target. Hardening and sanitizers are switched by the presets.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  message(FATAL_ERROR "g++ older than 13 miscompiles ordinary coroutine code (double free of coroutine arguments, "
+                      "switch on co_await): use the presets, which take clang++-19.")
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT DEFINED ENV{CI})
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+                    -Wno-gnu-statement-expression -fno-strict-aliasing -fvisibility=hidden)
+add_link_options(-fuse-ld=lld)
+separate_arguments(MSP_OPT_LIST UNIX_COMMAND "${MSP_OPT}")
+add_compile_options(${MSP_OPT_LIST})
+
+if(MSP_SANITIZE)
+  add_compile_options(-fsanitize=${MSP_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${MSP_SANITIZE})
+  if(MSP_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+
+if(MSP_HARDEN)
+  add_compile_options(-O2 -g1 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
+                      -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
+    add_compile_options(-fcf-protection=full)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    add_compile_options(-mbranch-protection=standard)
+  endif()
+  add_link_options(-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--gc-sections)
+endif()

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/net.h"
+
+#include <arpa/inet.h>
+#include <fmt/core.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <charconv>
+#include <cstring>
+
+namespace msp {
+namespace {
+
+Result<Ipv4Endpoint> from_sockaddr(const sockaddr_storage& storage) {
+  Ipv4Endpoint out;
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, &storage, sizeof(in));
+    std::memcpy(out.address.data(), &in.sin_addr, out.address.size());
+    out.port = ntohs(in.sin_port);
+    return out;
+  }
+  sockaddr_in6 in6{};
+  std::memcpy(&in6, &storage, sizeof(in6));
+  if (storage.ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
+    return Error{.source = Source::kClient, .message = "not an IPv4 connection", .hint = {}, .code = 0};
+  }
+  std::memcpy(out.address.data(), in6.sin6_addr.s6_addr + 12, out.address.size());
+  out.port = ntohs(in6.sin6_port);
+  return out;
+}
+
+}  // namespace
+
+std::string address_text(const Ipv4Endpoint& endpoint) {
+  const auto& a = endpoint.address;
+  return fmt::format("{}.{}.{}.{}", a[0], a[1], a[2], a[3]);
+}
+
+std::string to_string(const Ipv4Endpoint& endpoint) {
+  return fmt::format("{}:{}", address_text(endpoint), endpoint.port);
+}
+
+Result<Ipv4Endpoint> parse_endpoint(std::string_view text) {
+  const auto colon = text.rfind(':');
+  Ipv4Endpoint out;
+  unsigned port = 0;
+  bool good = colon != std::string_view::npos;
+  if (good) {
+    const std::string host(text.substr(0, colon));
+    const std::string_view digits = text.substr(colon + 1);
+    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    good = !digits.empty() && failure == std::errc{} && end == digits.data() + digits.size() && port <= 65535 &&
+           ::inet_pton(AF_INET, host.c_str(), out.address.data()) == 1;
+  }
+  if (!good) {
+    return config_error(fmt::format("'{}' is not an IPv4 address with a port", text), "write it as 127.0.0.1:3080");
+  }
+  out.port = static_cast<std::uint16_t>(port);
+  return out;
+}
+
+std::string_view to_string(Service service) {
+  switch (service) {
+    case Service::kImds:
+      return "imds";
+    case Service::kWireServer:
+      return "wireserver";
+    case Service::kHostGaPlugin:
+      return "hostga";
+  }
+  return "unknown";
+}
+
+Result<Fd> make_tcp_socket() {
+  Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket) {
+    return errno_error("socket");
+  }
+  const int one = 1;
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+      ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0) {
+    return errno_error("setsockopt");
+  }
+  return socket;
+}
+
+Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backlog) {
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(at.port);
+  std::memcpy(&in.sin_addr, at.address.data(), at.address.size());
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)) != 0) {
+    return errno_error(fmt::format("cannot bind {}", to_string(at)));
+  }
+  if (::listen(socket.get(), backlog) != 0) {
+    return errno_error(fmt::format("cannot listen on {}", to_string(at)));
+  }
+  return {};
+}
+
+Result<Ipv4Endpoint> peer_endpoint(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(storage);
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return errno_error("getpeername");
+  }
+  return from_sockaddr(storage);
+}
+
+Result<Ipv4Endpoint> local_endpoint(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(storage);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return errno_error("getsockname");
+  }
+  return from_sockaddr(storage);
+}
+
+}  // namespace msp

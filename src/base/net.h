@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// IPv4 endpoints, the three guarded services, and the sockets both programs need.
+// Values; any thread. Addresses are four bytes in network order, ports are in host order.
+// Socket functions return kernel errors with the address in the text.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace msp {
+
+struct Ipv4Endpoint {
+  std::array<std::uint8_t, 4> address{};  ///< network order
+  std::uint16_t port = 0;                 ///< host order
+
+  auto operator<=>(const Ipv4Endpoint&) const = default;
+};
+
+std::string to_string(const Ipv4Endpoint& endpoint);
+std::string address_text(const Ipv4Endpoint& endpoint);
+/// "a.b.c.d:port"; strict dotted decimal.
+Result<Ipv4Endpoint> parse_endpoint(std::string_view text);
+
+/// The metadata services of protocol.md section A.
+enum class Service : std::uint8_t { kImds, kWireServer, kHostGaPlugin };
+inline constexpr std::size_t kServiceCount = 3;
+/// "imds", "wireserver", "hostga".
+std::string_view to_string(Service service);
+
+inline constexpr Ipv4Endpoint kImdsEndpoint{{169, 254, 169, 254}, 80};
+inline constexpr Ipv4Endpoint kWireServerEndpoint{{168, 63, 129, 16}, 80};
+inline constexpr Ipv4Endpoint kHostGaPluginEndpoint{{168, 63, 129, 16}, 32526};
+
+/// Non-blocking, close-on-exec IPv4 TCP socket with SO_REUSEADDR and TCP_NODELAY (inherited by accepted sockets).
+Result<Fd> make_tcp_socket();
+Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backlog);
+/// The peer's and the local address of a connected IPv4 (or v4-mapped) socket.
+Result<Ipv4Endpoint> peer_endpoint(int fd);
+Result<Ipv4Endpoint> local_endpoint(int fd);
+
+}  // namespace msp

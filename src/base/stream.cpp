@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/stream.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cassert>
+#include <cstring>
+
+namespace msp {
+
+Stream::Stream(Loop& loop, Fd socket) : loop_(loop), socket_(std::move(socket)) {
+  registered_ = loop_.add(socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this).ok();
+}
+
+Stream::~Stream() {
+  assert(reader_ == nullptr && writer_ == nullptr);
+  if (registered_) {
+    loop_.remove(socket_.get(), *this);
+  }
+}
+
+void Stream::on_event(std::uint32_t events) {
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+    readable_ = true;
+    peer_closed_ = peer_closed_ || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (reader_ != nullptr) {
+      if (reader_->attempt()) {
+        reader_->finish(reader_->result_.status);
+      }
+    } else if (idle_ != nullptr) {
+      idle_->on_idle_event(*this);
+      return;
+    }
+  }
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
+    writable_ = true;
+    if (writer_ != nullptr && writer_->attempt()) {
+      writer_->finish(writer_->result_.status);
+    }
+  }
+}
+
+void Stream::cancel() {
+  cancelled_ = true;
+  if (reader_ != nullptr) {
+    reader_->finish(IoStatus::kCancelled);
+  }
+  if (writer_ != nullptr) {
+    writer_->finish(IoStatus::kCancelled);
+  }
+}
+
+void Stream::shutdown_write() { ::shutdown(socket_.get(), SHUT_WR); }
+
+bool Stream::quiet() const {
+  if (peer_closed_ || cancelled_) {
+    return false;
+  }
+  if (!readable_) {
+    return true;
+  }
+  char byte = 0;
+  const ssize_t n = ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+Stream::Read Stream::read_some(std::span<char> buffer, Deadline deadline) { return {*this, buffer, deadline}; }
+Stream::Read Stream::wait_readable(Deadline deadline) { return {*this, {}, deadline}; }
+Stream::Write Stream::write_all(std::initializer_list<std::string_view> pieces, Deadline deadline) {
+  return {*this, pieces, deadline};
+}
+Stream::Connect Stream::connect(const Ipv4Endpoint& to, Deadline deadline) { return {*this, to, deadline}; }
+
+Stream::Operation::~Operation() {
+  if (stream_.*slot_ == this) {
+    stream_.*slot_ = nullptr;
+  }
+}
+
+bool Stream::Operation::await_ready() {
+  if (stream_.cancelled_ || !stream_.registered_) {
+    result_.status = IoStatus::kCancelled;
+    return true;
+  }
+  return attempt();
+}
+
+void Stream::Operation::await_suspend(std::coroutine_handle<> handle) {
+  assert(stream_.*slot_ == nullptr);
+  handle_ = handle;
+  stream_.*slot_ = this;
+  stream_.loop_.arm(*this, deadline_);
+}
+
+void Stream::Operation::finish(IoStatus status) {
+  result_.status = status;
+  stream_.*slot_ = nullptr;
+  stream_.loop_.schedule(*this);
+}
+
+bool Stream::Read::attempt() {
+  if (!stream_.readable_) {
+    return false;
+  }
+  if (buffer_.empty()) {
+    return true;
+  }
+  ssize_t n = 0;
+  do {
+    n = ::recv(stream_.socket_.get(), buffer_.data(), buffer_.size(), 0);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      stream_.readable_ = false;
+      return false;
+    }
+    result_ = {IoStatus::kError, 0, errno};
+    return true;
+  }
+  // A short read has emptied the socket; only a closed peer is worth another try.
+  stream_.readable_ = static_cast<std::size_t>(n) == buffer_.size() || stream_.peer_closed_;
+  result_ = {n == 0 ? IoStatus::kEof : IoStatus::kOk, static_cast<std::size_t>(n), 0};
+  return true;
+}
+
+Stream::Write::Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline)
+    : Operation(stream, deadline, &Stream::writer_) {
+  assert(pieces.size() <= kMaxPieces);
+  for (const std::string_view piece : pieces) {
+    if (!piece.empty()) {
+      pieces_[count_++] = {const_cast<char*>(piece.data()), piece.size()};
+    }
+  }
+}
+
+bool Stream::Write::attempt() {
+  while (first_ < count_) {
+    if (!stream_.writable_) {
+      return false;
+    }
+    msghdr message{};
+    message.msg_iov = &pieces_[first_];
+    message.msg_iovlen = count_ - first_;
+    const ssize_t n = ::sendmsg(stream_.socket_.get(), &message, MSG_NOSIGNAL);
+    if (n < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        stream_.writable_ = false;
+        return false;
+      }
+      result_.status = IoStatus::kError;
+      result_.code = errno;
+      return true;
+    }
+    auto left = static_cast<std::size_t>(n);
+    result_.bytes += left;
+    while (first_ < count_ && left >= pieces_[first_].iov_len) {
+      left -= pieces_[first_++].iov_len;
+    }
+    if (left > 0) {
+      pieces_[first_].iov_base = static_cast<char*>(pieces_[first_].iov_base) + left;
+      pieces_[first_].iov_len -= left;
+    }
+  }
+  return true;
+}
+
+bool Stream::Connect::attempt() {
+  if (!started_) {
+    started_ = true;
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(to_.port);
+    std::memcpy(&in.sin_addr, to_.address.data(), to_.address.size());
+    if (::connect(stream_.socket_.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)) == 0) {
+      return true;
+    }
+    if (errno == EINPROGRESS) {
+      stream_.writable_ = false;
+      return false;
+    }
+    result_ = {IoStatus::kError, 0, errno};
+    return true;
+  }
+  if (!stream_.writable_) {
+    return false;
+  }
+  int error = 0;
+  socklen_t size = sizeof(error);
+  ::getsockopt(stream_.socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) {
+    result_ = {IoStatus::kError, 0, error};
+  }
+  return true;
+}
+
+}  // namespace msp

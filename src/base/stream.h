@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// A non-blocking stream socket on a Loop: read and write are tried first and awaited only when they would block.
+// Owned by one coroutine (at most one reader and one writer at a time) on the loop's thread.
+// Every operation has a deadline; failures come back as IoStatus, never as exceptions or signals.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/loop.h"
+#include "base/net.h"
+
+namespace msp {
+
+enum class IoStatus : unsigned char { kOk, kEof, kTimeout, kCancelled, kError };
+
+struct IoResult {
+  IoStatus status = IoStatus::kOk;
+  std::size_t bytes = 0;  ///< moved, also when the status is not kOk (write)
+  int code = 0;           ///< errno for kError
+
+  bool ok() const { return status == IoStatus::kOk; }
+};
+
+class Stream : public EventTarget {
+ public:
+  static constexpr std::size_t kMaxPieces = 4;
+
+  /// Registers the socket (must be non-blocking); check registered() before use.
+  Stream(Loop& loop, Fd socket);
+  ~Stream() override;
+
+  bool registered() const { return registered_; }
+  int fd() const { return socket_.get(); }
+  Loop& loop() { return loop_; }
+
+  class Operation;
+  class Read;
+  class Write;
+  class Connect;
+
+  /// Up to buffer.size() bytes; kEof at the end of the stream.
+  Read read_some(std::span<char> buffer, Deadline deadline);
+  /// Waits without a buffer until a read would not block (or the peer has closed): idle connections hold none.
+  Read wait_readable(Deadline deadline);
+  /// All pieces in order (at most kMaxPieces), in as few system calls as possible.
+  Write write_all(std::initializer_list<std::string_view> pieces, Deadline deadline);
+  /// Non-blocking connect.
+  Connect connect(const Ipv4Endpoint& to, Deadline deadline);
+
+  /// Ends pending operations with kCancelled and refuses later ones.
+  void cancel();
+  bool cancelled() const { return cancelled_; }
+  /// Half-close: no more bytes will be written.
+  void shutdown_write();
+  /// For pooled streams: true if nothing has arrived and the peer has not closed.
+  bool quiet() const;
+
+  class IdleWatcher {
+   public:
+    virtual ~IdleWatcher() = default;
+    /// Something arrived, or the peer closed, while nobody was reading. May destroy the stream.
+    virtual void on_idle_event(Stream& stream) = 0;
+  };
+  void watch_idle(IdleWatcher* watcher) { idle_ = watcher; }
+
+ private:
+  void on_event(std::uint32_t events) override;
+
+  Loop& loop_;
+  Fd socket_;
+  Operation* reader_ = nullptr;
+  Operation* writer_ = nullptr;
+  IdleWatcher* idle_ = nullptr;
+  bool registered_ = false;
+  bool readable_ = true;
+  bool peer_closed_ = false;  // RDHUP, HUP or ERR seen: a read never blocks again
+  bool writable_ = true;
+  bool cancelled_ = false;
+};
+
+/// One pending operation; lives in the frame of the coroutine that awaits it.
+class Stream::Operation : public CoroutineWaiter {
+ public:
+  Operation(Stream& stream, Deadline deadline, Operation* Stream::*slot)
+      : stream_(stream), deadline_(deadline), slot_(slot) {}
+  ~Operation() override;
+
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<> handle);
+  IoResult await_resume() const { return result_; }
+
+ protected:
+  /// Tries; true when done (result_ is set).
+  virtual bool attempt() = 0;
+  Stream& stream_;
+  IoResult result_;
+
+ private:
+  friend class Stream;
+  void finish(IoStatus status);
+  void on_timer() override { finish(IoStatus::kTimeout); }
+  Deadline deadline_;
+  Operation* Stream::*slot_;
+};
+
+class Stream::Read final : public Stream::Operation {
+ public:
+  Read(Stream& stream, std::span<char> buffer, Deadline deadline)
+      : Operation(stream, deadline, &Stream::reader_), buffer_(buffer) {}
+
+ private:
+  bool attempt() override;
+  std::span<char> buffer_;  // empty: only wait
+};
+
+class Stream::Write final : public Stream::Operation {
+ public:
+  Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline);
+
+ private:
+  bool attempt() override;
+  std::array<iovec, kMaxPieces> pieces_{};
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+};
+
+class Stream::Connect final : public Stream::Operation {
+ public:
+  Connect(Stream& stream, const Ipv4Endpoint& to, Deadline deadline)
+      : Operation(stream, deadline, &Stream::writer_), to_(to) {}
+
+ private:
+  bool attempt() override;
+  Ipv4Endpoint to_;
+  bool started_ = false;
+};
+
+}  // namespace msp
