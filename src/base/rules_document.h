@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Authorization rules as text says them (protocol.md E.1): passive data that guest and host both read and write.
+// Owned by whoever parsed it; any thread. Nothing is compiled, folded or checked against each other here.
+// Parsing refuses a document as a whole on a wrong type, a missing required or a repeated known member (Source::kHost).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace msp {
+
+struct RulePrivilege {
+  std::string name;
+  std::string path;  ///< as written
+  /// As written, in order of first appearance, each key once: of a repeated key the last value stays. Empty when absent.
+  std::vector<std::pair<std::string, std::string>> query_parameters;
+
+  bool operator==(const RulePrivilege&) const = default;
+};
+
+struct RuleRole {
+  std::string name;
+  std::vector<std::string> privileges;
+
+  bool operator==(const RuleRole&) const = default;
+};
+
+/// A field that is absent (or null) restricts nothing; an empty text is a text that must match.
+struct RuleIdentity {
+  std::string name;
+  std::optional<std::string> user_name;
+  std::optional<std::string> group_name;
+  std::optional<std::string> exe_path;
+  std::optional<std::string> process_name;
+
+  bool operator==(const RuleIdentity&) const = default;
+};
+
+struct RuleAssignment {
+  std::string role;
+  std::vector<std::string> identities;
+
+  bool operator==(const RuleAssignment&) const = default;
+};
+
+/// One absent section disables all four (E.2.3), so absent and empty differ.
+struct RuleSections {
+  std::optional<std::vector<RulePrivilege>> privileges;
+  std::optional<std::vector<RuleRole>> roles;
+  std::optional<std::vector<RuleIdentity>> identities;
+  std::optional<std::vector<RuleAssignment>> role_assignments;
+
+  bool operator==(const RuleSections&) const = default;
+};
+
+/// One item of a status document: `authorizationRules.imds`, `.wireserver` or `.hostga`. Texts are as written.
+struct RuleItem {
+  std::string default_access;
+  std::string mode;
+  std::string id;
+  std::optional<RuleSections> rules;
+
+  bool operator==(const RuleItem&) const = default;
+};
+
+/// A local rule file (protocol.md I.2): every member may be absent, there is no mode.
+struct LocalRuleFile {
+  std::optional<std::string> id;
+  std::optional<std::string> default_access;
+  std::optional<RuleSections> rules;
+
+  bool operator==(const LocalRuleFile&) const = default;
+};
+
+}  // namespace msp
