@@ -36,8 +36,8 @@ Error bug(std::string message);
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : x_(std::move(value)) {}                        // NOLINT(google-explicit-constructor)
-  Result(Error error) : x_(std::unexpect, std::move(error)) {}     // NOLINT(google-explicit-constructor)
+  Result(T value) : x_(std::move(value)) {}                     // NOLINT(google-explicit-constructor)
+  Result(Error error) : x_(std::unexpect, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   explicit operator bool() const { return x_.has_value(); }
   bool ok() const { return x_.has_value(); }

@@ -14,7 +14,8 @@ namespace msp {
 struct RulePrivilege {
   std::string name;
   std::string path;  ///< as written
-  /// As written, in order of first appearance, each key once: of a repeated key the last value stays. Empty when absent.
+  /// As written, in order of first appearance, each key once: of a repeated key the last value stays. Empty when
+  /// absent.
   std::vector<std::pair<std::string, std::string>> query_parameters;
 
   bool operator==(const RulePrivilege&) const = default;

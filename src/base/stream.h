@@ -87,7 +87,7 @@ class Stream : public EventTarget {
 /// One pending operation; lives in the frame of the coroutine that awaits it.
 class Stream::Operation : public CoroutineWaiter {
  public:
-  Operation(Stream& stream, Deadline deadline, Operation* Stream::*slot)
+  Operation(Stream& stream, Deadline deadline, Operation* Stream::* slot)
       : stream_(stream), deadline_(deadline), slot_(slot) {}
   ~Operation() override;
 
@@ -106,7 +106,7 @@ class Stream::Operation : public CoroutineWaiter {
   void finish(IoStatus status);
   void on_timer() override { finish(IoStatus::kTimeout); }
   Deadline deadline_;
-  Operation* Stream::*slot_;
+  Operation* Stream::* slot_;
 };
 
 class Stream::Read final : public Stream::Operation {

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/stream.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace msp {
+namespace {
+
+struct Pair {
+  std::unique_ptr<Stream> ours;
+  Fd peer;
+};
+
+Pair make_pair(Loop& loop, int peer_flags = SOCK_NONBLOCK) {
+  int fds[2];
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+  Pair pair{nullptr, Fd(fds[1])};
+  EXPECT_EQ(::fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+  EXPECT_EQ(::fcntl(fds[1], F_SETFL, peer_flags), 0);
+  pair.ours = std::make_unique<Stream>(loop, Fd(fds[0]));
+  EXPECT_TRUE(pair.ours->registered());
+  return pair;
+}
+
+void run_until(Loop& loop, const std::function<bool()>& condition) {
+  for (int turns = 0; turns < 10'000 && !condition(); ++turns) {
+    loop.run_once(20);
+  }
+  EXPECT_TRUE(condition());
+}
+
+Task<> read_all(Stream& stream, std::string& out, IoStatus& end, std::uint64_t timeout_ms) {
+  char buffer[7];
+  for (;;) {
+    auto got = co_await stream.read_some(buffer, stream.loop().after_ms(timeout_ms));
+    if (!got.ok()) {
+      end = got.status;
+      co_return;
+    }
+    out.append(buffer, got.bytes);
+  }
+}
+
+TEST(Stream, ReadsEverythingThenEndOfStream) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  std::string out;
+  IoStatus end = IoStatus::kOk;
+  auto task = read_all(*pair.ours, out, end, 5000);
+  ASSERT_EQ(::write(pair.peer.get(), "hello, wide world", 17), 17);
+  run_until(loop, [&] { return out.size() == 17; });
+  ASSERT_EQ(::write(pair.peer.get(), "!", 1), 1);
+  pair.peer.reset();
+  run_until(loop, [&] { return task.done(); });
+  EXPECT_EQ(out, "hello, wide world!");
+  EXPECT_EQ(end, IoStatus::kEof);
+}
+
+TEST(Stream, DataAndCloseThatArriveTogetherAreBothSeen) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  std::string out;
+  IoStatus end = IoStatus::kOk;
+  auto task = read_all(*pair.ours, out, end, 5000);
+  ASSERT_EQ(::write(pair.peer.get(), "abc", 3), 3);
+  pair.peer.reset();
+  run_until(loop, [&] { return task.done(); });
+  EXPECT_EQ(out, "abc");
+  EXPECT_EQ(end, IoStatus::kEof);
+}
+
+TEST(Stream, ReadTimesOut) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  std::string out;
+  IoStatus end = IoStatus::kOk;
+  auto task = read_all(*pair.ours, out, end, 30);
+  run_until(loop, [&] { return task.done(); });
+  EXPECT_EQ(end, IoStatus::kTimeout);
+}
+
+TEST(Stream, CancelEndsPendingAndLaterOperations) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  std::string out;
+  IoStatus end = IoStatus::kOk;
+  auto task = read_all(*pair.ours, out, end, 5000);
+  loop.run_once(1);
+  pair.ours->cancel();
+  run_until(loop, [&] { return task.done(); });
+  EXPECT_EQ(end, IoStatus::kCancelled);
+  auto again = read_all(*pair.ours, out, end, 5000);
+  EXPECT_TRUE(again.done());
+}
+
+TEST(Stream, WritesLargePiecesThroughASlowReader) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  const std::string big(3'000'000, 'x');
+  IoResult result;
+  auto task = [](Stream& stream, const std::string& body, IoResult& out) -> Task<> {
+    auto done = co_await stream.write_all({"head|", body, "", "|tail"}, stream.loop().after_ms(20'000));
+    out = done;
+  }(*pair.ours, big, result);
+  EXPECT_FALSE(task.done());
+  std::string got;
+  char buffer[65536];
+  run_until(loop, [&] {
+    const auto n = ::read(pair.peer.get(), buffer, sizeof(buffer));
+    if (n > 0) {
+      got.append(buffer, static_cast<std::size_t>(n));
+    }
+    return task.done();
+  });
+  for (ssize_t n = 0; (n = ::read(pair.peer.get(), buffer, sizeof(buffer))) > 0;) {
+    got.append(buffer, static_cast<std::size_t>(n));
+  }
+  EXPECT_EQ(result.status, IoStatus::kOk);
+  EXPECT_EQ(result.bytes, big.size() + 10);
+  EXPECT_EQ(got, "head|" + big + "|tail");
+}
+
+TEST(Stream, WriteToAClosedPeerFailsWithoutASignal) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  pair.peer.reset();
+  IoResult result;
+  auto task = [](Stream& stream, IoResult& out) -> Task<> {
+    auto done = co_await stream.write_all({"x"}, kNoDeadline);
+    out = done;
+  }(*pair.ours, result);
+  run_until(loop, [&] { return task.done(); });
+  EXPECT_EQ(result.status, IoStatus::kError);
+  EXPECT_EQ(result.code, EPIPE);
+}
+
+TEST(Stream, ConnectsAndReportsRefusal) {
+  Loop loop;
+  auto listener = make_tcp_socket();
+  ASSERT_TRUE(listener.ok());
+  ASSERT_TRUE(bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 8).ok());
+  auto at = local_endpoint(listener->get());
+  ASSERT_TRUE(at.ok());
+  const auto connect = [&loop](Ipv4Endpoint to, IoResult& out) -> Task<> {
+    auto socket = make_tcp_socket();
+    Stream stream(loop, std::move(*socket));
+    auto done = co_await stream.connect(to, loop.after_ms(5000));
+    out = done;
+  };
+  IoResult good;
+  auto first = connect(*at, good);
+  run_until(loop, [&] { return first.done(); });
+  EXPECT_EQ(good.status, IoStatus::kOk);
+  listener->reset();
+  IoResult bad;
+  auto second = connect(*at, bad);
+  run_until(loop, [&] { return second.done(); });
+  EXPECT_EQ(bad.status, IoStatus::kError);
+  EXPECT_EQ(bad.code, ECONNREFUSED);
+}
+
+struct Watcher : Stream::IdleWatcher {
+  int events = 0;
+  void on_idle_event(Stream&) override { ++events; }
+};
+
+TEST(Stream, IdleWatcherHearsOfBytesAndCloseThatNobodyReads) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  std::string out;
+  IoStatus end = IoStatus::kOk;
+  auto task = read_all(*pair.ours, out, end, 20);
+  run_until(loop, [&] { return task.done(); });
+  EXPECT_TRUE(pair.ours->quiet());
+  Watcher watcher;
+  pair.ours->watch_idle(&watcher);
+  pair.peer.reset();
+  run_until(loop, [&] { return watcher.events > 0; });
+  EXPECT_FALSE(pair.ours->quiet());
+}
+
+}  // namespace
+}  // namespace msp
