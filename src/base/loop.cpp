@@ -124,6 +124,9 @@ void Loop::run_posted() {
 }
 
 int Loop::wait_ms() const {
+  if (!next_turn_.empty()) {
+    return 0;
+  }
   if (next_wake_ == kNoDeadline) {
     return -1;
   }
@@ -154,6 +157,7 @@ void Loop::run_once(int max_wait_ms) {
   run_timers();
   run_ready();
   run_posted();
+  ready_.splice(next_turn_);
   run_ready();
 }
 

@@ -101,6 +101,9 @@ class Loop {
 
   class Sleep;
   Sleep sleep_until(Deadline deadline);
+  class NextTurn;
+  /// Lets every other ready descriptor have its turn first: for loops that may never block.
+  NextTurn next_turn();
 
  private:
   static constexpr std::size_t kSlots = 512;
@@ -122,6 +125,7 @@ class Loop {
   std::uint64_t swept_tick_ = 0;
   std::array<List<Waiter, TimerTag>, kSlots> wheel_;
   List<Waiter, ReadyTag> ready_;
+  List<Waiter, ReadyTag> next_turn_;
   std::array<epoll_event, kBatch> batch_{};
   int batch_size_ = 0;
   std::atomic<bool> stop_ = false;
@@ -146,6 +150,22 @@ class Loop::Sleep : public CoroutineWaiter {
   Deadline until_;
 };
 
+class Loop::NextTurn : public CoroutineWaiter {
+ public:
+  explicit NextTurn(Loop& loop) : loop_(loop) {}
+  static bool await_ready() { return false; }
+  void await_suspend(std::coroutine_handle<> handle) {
+    handle_ = handle;
+    loop_.next_turn_.push_back(*this);
+  }
+  void await_resume() const {}
+
+ private:
+  void on_timer() override {}
+  Loop& loop_;
+};
+
+inline Loop::NextTurn Loop::next_turn() { return NextTurn(*this); }
 inline Loop::Sleep Loop::sleep_until(Deadline deadline) { return {*this, deadline}; }
 
 /// Lets coroutines of one loop wait until something is announced.

@@ -82,6 +82,21 @@ TEST(Loop, SignalWakesAllWaitersAndTellsTimeOut) {
   EXPECT_EQ(results, (std::vector<bool>{false, true}));
 }
 
+TEST(Loop, NextTurnLetsOthersRunInBetween) {
+  Loop loop;
+  std::vector<int> order;
+  auto greedy = [&]() -> Task<> {
+    for (int i = 0; i < 3; ++i) {
+      order.push_back(1);
+      co_await loop.next_turn();
+    }
+  }();
+  loop.post([&order] { order.push_back(2); });
+  run_until(loop, [&] { return greedy.done(); });
+  ASSERT_EQ(order.size(), 4U);
+  EXPECT_NE(order.back(), 2);
+}
+
 TEST(Loop, WatchCallsBackUntilItIsStopped) {
   Loop loop;
   int pipe_fds[2];

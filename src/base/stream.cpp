@@ -177,6 +177,7 @@ bool Stream::Connect::attempt() {
     in.sin_family = AF_INET;
     in.sin_port = htons(to_.port);
     std::memcpy(&in.sin_addr, to_.address.data(), to_.address.size());
+    stream_.readable_ = false;  // registered before it was connected: whatever arrives is announced
     if (::connect(stream_.socket_.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)) == 0) {
       return true;
     }

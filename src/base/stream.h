@@ -60,6 +60,8 @@ class Stream : public EventTarget {
   void shutdown_write();
   /// For pooled streams: true if nothing has arrived and the peer has not closed.
   bool quiet() const;
+  /// False if a read would certainly block: costs no system call.
+  bool maybe_readable() const { return readable_; }
 
   class IdleWatcher {
    public:
