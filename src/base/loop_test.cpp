@@ -85,12 +85,13 @@ TEST(Loop, SignalWakesAllWaitersAndTellsTimeOut) {
 TEST(Loop, NextTurnLetsOthersRunInBetween) {
   Loop loop;
   std::vector<int> order;
-  auto greedy = [&]() -> Task<> {
+  const auto spin = [&]() -> Task<> {
     for (int i = 0; i < 3; ++i) {
       order.push_back(1);
       co_await loop.next_turn();
     }
-  }();
+  };
+  auto greedy = spin();
   loop.post([&order] { order.push_back(2); });
   run_until(loop, [&] { return greedy.done(); });
   ASSERT_EQ(order.size(), 4U);
