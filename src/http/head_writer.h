@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes a request or response head, append only, into memory of the caller. Header names go out in lower case.
+// Owned by the function that writes; any thread. No allocation while the target's capacity suffices.
+// CR, LF or NUL in anything written, a bad name, or a full fixed target make finish() return a BUG error: nothing that
+// could split a message leaves, whatever the caller passes on.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "http/head.h"
+#include "http/target.h"
+
+namespace msp::http {
+
+class HeadWriter {
+ public:
+  /// Fixed memory: never grows.
+  explicit HeadWriter(std::span<char> target) : fixed_(target) {}
+  /// Appends to `target` (reserve once, clear and use it again).
+  explicit HeadWriter(std::string& target) : string_(&target), start_(target.size()) {}
+
+  /// "METHOD target HTTP/1.1".
+  HeadWriter& request_line(std::string_view method, std::string_view target);
+  /// The same in origin-form from parsed parts.
+  HeadWriter& request_line(std::string_view method, const Target& target);
+  /// "HTTP/1.x status reason"; an empty reason becomes the standard phrase.
+  HeadWriter& status_line(int status, int minor_version = 1, std::string_view reason = {});
+  HeadWriter& header(std::string_view name, std::string_view value);
+  HeadWriter& header(std::string_view name, std::uint64_t value);
+  /// Ends the head with an empty line. The view is what this writer wrote; a string target may then take a body.
+  [[nodiscard]] Result<std::string_view> finish();
+
+ private:
+  void put(std::string_view bytes);
+  void put_lower(std::string_view name);
+  char* grow(std::size_t bytes);
+
+  std::span<char> fixed_;
+  std::size_t used_ = 0;  // of fixed_
+  std::string* string_ = nullptr;
+  std::size_t start_ = 0;
+  std::string_view problem_;
+};
+
+}  // namespace msp::http
