@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's configuration: the field's file (protocol.md H.2) with our settings in one object `openmsp`.
+// Read once at start by the assembly, then a constant value; any thread.
+// A file that cannot be used is refused as a whole, with every fault in it and its place (JSON pointer):
+// Source::kConfig.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/net.h"
+#include "base/result.h"
+
+namespace msp::agent {
+
+/// `canonicalRequestMode` (protocol.md E.6, J.2 row 6): absent or unknown means enforce.
+enum class CanonicalMode : std::uint8_t { kOff, kShadow, kEnforce };
+std::string_view to_string(CanonicalMode mode);
+
+/// Where a guarded service is, and the names besides its address that a client may write into `Host`.
+struct ServiceSettings {
+  Ipv4Endpoint endpoint;
+  std::vector<std::string> host_names;  ///< lower case, without port
+};
+
+/// Bounds of the data path; all above zero.
+struct Limits {
+  std::uint32_t max_connections = 2048;
+  std::uint32_t max_connections_per_user = 512;  ///< root is bounded by max_connections only
+  std::uint32_t head_timeout_ms = 10'000;
+  std::uint32_t idle_timeout_ms = 75'000;
+  std::uint32_t body_timeout_ms = 30'000;      ///< without progress
+  std::uint32_t upstream_timeout_ms = 60'000;  ///< until the answer's head
+  std::uint32_t not_ready_hold_ms = 1'500;
+  std::uint32_t max_signed_body_bytes = 102'400;      ///< protocol.md J row 4
+  std::uint32_t max_exempt_body_bytes = 104'857'600;  ///< protocol.md D.8
+};
+
+struct Config {
+  // The field's own fields. Those that ours does not use are read, so that a wrong type is found, and kept for status.
+  std::string log_folder;
+  std::string event_folder;
+  std::string latch_key_folder;
+  std::uint32_t monitor_interval_s = 60;
+  std::uint32_t poll_interval_s = 15;
+  std::string ebpf_program_name;
+  std::string file_log_level = "Info";
+  CanonicalMode canonical_mode = CanonicalMode::kEnforce;
+
+  // The object `openmsp`.
+  Ipv4Endpoint listen{{127, 0, 0, 1}, 3080};
+  std::optional<std::string> cgroup;        ///< absolute path to attach to; absent: root of the unified hierarchy
+  std::optional<std::string> agent_cgroup;  ///< absolute path; absent: the process's own
+  std::string bpf_pin_directory = "/sys/fs/bpf/openmsp";
+  std::string state_directory;  ///< default: parent of latch_key_folder
+  std::string control_socket;
+  std::string audit_file = "/var/log/openmsp/audit.jsonl";  ///< empty: none
+  std::uint64_t audit_max_bytes = 64ULL << 20;
+  std::uint32_t audit_keep_files = 5;
+  std::string status_file = "/var/log/azure-proxy-agent/status.json";  ///< empty: none
+  std::uint32_t status_interval_s = 60;
+  std::uint32_t poll_interval_ms = 15'000;              ///< default: poll_interval_s
+  std::array<ServiceSettings, kServiceCount> services;  ///< index: Service
+  Limits limits;
+
+  std::vector<std::string> warnings;  ///< for the log: what was read but will not do what its writer may expect
+
+  const ServiceSettings& service(Service s) const { return services[static_cast<std::size_t>(s)]; }
+};
+
+/// Looks an environment variable up (absent: nullopt).
+using Environment = std::function<std::optional<std::string>(std::string_view name)>;
+Environment process_environment();
+
+/// `text` is the file's content (root's; a byte order mark is tolerated). All faults come in one error, a line each.
+Result<Config> parse_config(std::string_view text, const Environment& environment);
+
+/// `path`, or without one the first of protocol.md H.2's places that exists.
+Result<Config> load_config(const std::optional<std::string>& path, const Environment& environment);
+
+/// One row of docs/configuration.md: JSON pointer and default, as the reader has them. A test compares both lists.
+struct FieldDoc {
+  std::string_view pointer;
+  std::string_view type;
+  std::string_view fallback;
+};
+const std::vector<FieldDoc>& documented_fields();
+
+}  // namespace msp::agent
