@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of the whole process.
+// Called once by each main before anything secret is read.
+// Failure names the call; the caller must not go on with secrets.
+#pragma once
+
+#include "base/result.h"
+
+namespace msp {
+
+/// No core files, no ptrace by the same user, /proc/self owned by root.
+Result<void> harden_process();
+
+}  // namespace msp
