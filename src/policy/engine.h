@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The decision: may this caller send this request to this service? (protocol.md E.4, design P1)
+// Pure: no I/O, no clock, no state; called by the data loop for every request, and by tools that explain. Any thread.
+// Unknown callers, unusable rules and requests without canonical form (where that decides) are denied, never an error.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "identity/connection_identity.h"
+#include "policy/permit.h"
+#include "policy/snapshot.h"
+#include "request/canonical_query.h"
+
+namespace msp::policy {
+
+/// What of a request rules look at. Views into the exchange; bytes from the client, checked by http and request before.
+struct RequestView {
+  Service service = Service::kImds;  ///< from the recorded original destination, never from `Host` or the target
+  bool exempt = false;               ///< protocol.md D.8, method and whole target
+  std::string_view path;             ///< raw, as received
+  std::string_view query;            ///< raw, without '?'
+  /// Canonical form; looked at only if fault is kNone. With Matching::kOff it is not looked at.
+  std::span<const std::string_view> segments;
+  std::span<const request::QueryPair> pairs;
+  request::Fault fault = request::Fault::kNone;
+};
+
+class Engine {
+ public:
+  /// Takes no memory for targets up to about 2 KiB; longer ones may take it while they are folded.
+  static Decision decide(const identity::ConnectionIdentity& caller, const RequestView& request,
+                         const Snapshot& snapshot);
+};
+
+inline Decision decide(const identity::ConnectionIdentity& caller, const RequestView& request,
+                       const Snapshot& snapshot) {
+  return Engine::decide(caller, request, snapshot);
+}
+
+}  // namespace msp::policy

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The outcome of a decision: a Permit, which alone opens signer and forwarder (design P1), or a Denial with its reason.
+// A Permit is made by the Engine only, moved through the pipeline by value and used once; any thread.
+// Names are views into the rule set that decided; Permit and Denial keep it alive.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "base/net.h"
+#include "request/fault.h"
+
+namespace msp::policy {
+
+class Engine;
+class RuleSet;
+
+/// Why a request may pass.
+enum class Ground : std::uint8_t {
+  kNoRules,        ///< the service has no rules; the caller is elevated where that is demanded
+  kDisabled,       ///< rules exist, their mode is "disabled"
+  kRule,           ///< a privilege matched and one of its identities is the caller
+  kDefaultAccess,  ///< no privilege matched and the default allows
+  kExempt,         ///< an exempt request (protocol.md D.8) of an elevated caller
+  kAudit,          ///< would be denied, but the mode is "audit"
+};
+/// "no_rules", "rule", …: stable, for audit records.
+std::string_view to_string(Ground ground);
+
+/// Why a request may not pass.
+enum class Reason : std::uint8_t {
+  kNone,
+  kNoIdentity,        ///< nobody knows who asks
+  kNotElevated,       ///< WireServer and HostGAPlugin are for uid 0
+  kNoRule,            ///< no privilege matched and the default denies
+  kIdentityMismatch,  ///< a privilege matched, none of its identities is the caller
+  kRulesUnusable,     ///< the rules cannot be compiled: everything is denied
+  kNotCanonical,      ///< the request has no canonical form, and canonical matching decides
+};
+/// "no_identity", "not_elevated", "no_rule", "identity_mismatch", "rules_unusable", "not_canonical": stable.
+std::string_view to_string(Reason reason);
+
+/// Verdict of the rules alone, without elevation gate and audit softening (`rules_legacy` of the golden vectors).
+enum class Verdict : std::uint8_t { kNotRun, kAllow, kDeny, kReject };
+
+/// What each matcher said. `reject` is the fault behind canonical == kReject.
+struct Verdicts {
+  Verdict legacy = Verdict::kNotRun;
+  Verdict canonical = Verdict::kNotRun;
+  request::Fault reject = request::Fault::kNone;
+
+  /// Both ran and do not agree on passing: one warning and a mark in the audit record (protocol.md E.6).
+  bool diverge() const {
+    return legacy != Verdict::kNotRun && canonical != Verdict::kNotRun &&
+           (legacy == Verdict::kAllow) != (canonical == Verdict::kAllow);
+  }
+};
+
+/// The rule behind an outcome; texts are empty where none took part.
+struct RuleNames {
+  std::string_view rule_set_id;
+  std::string_view privilege;
+  std::string_view role;
+  std::string_view identity;
+};
+
+class Permit {
+ public:
+  Permit(Permit&&) noexcept = default;
+  Permit& operator=(Permit&&) noexcept = default;
+  Permit(const Permit&) = delete;
+  Permit& operator=(const Permit&) = delete;
+  ~Permit() = default;
+
+  Service service() const { return x_service; }
+  Ground ground() const { return x_ground; }
+  /// Exempt requests go out with claims and date but unsigned (protocol.md D.8). Not only with Ground::kExempt: a
+  /// caller that is not elevated may be let through by rules.
+  bool exempt() const { return x_exempt; }
+  /// Would have been denied for audit_reason(); counted as a failed authentication.
+  bool audit_only() const { return x_ground == Ground::kAudit; }
+  Reason audit_reason() const { return x_audit_reason; }
+  const RuleNames& names() const { return x_names; }
+  const Verdicts& verdicts() const { return x_verdicts; }
+
+ private:
+  friend class Engine;
+  Permit() = default;
+
+  std::shared_ptr<const RuleSet> x_rules;
+  RuleNames x_names;
+  Verdicts x_verdicts;
+  Service x_service = Service::kImds;
+  Ground x_ground = Ground::kNoRules;
+  Reason x_audit_reason = Reason::kNone;
+  bool x_exempt = false;
+};
+
+struct Denial {
+  Reason reason = Reason::kNone;
+  Service service = Service::kImds;
+  request::Fault fault = request::Fault::kNone;  ///< with kNotCanonical: the answer's status and code
+  /// Nearest miss, for audit and `explain`, never for the caller's answer: the privilege that matched, the identity
+  /// that came closest, and the field of it that did not fit ("userName", …).
+  RuleNames nearest;
+  std::string_view missed_field;
+  Verdicts verdicts;
+  std::shared_ptr<const RuleSet> rules;  ///< keeps the views above alive; null without rules
+
+  /// The stable code of answer and audit record: to_string(reason), or the canonical fault's own code.
+  std::string_view code() const;
+};
+
+using Decision = std::variant<Permit, Denial>;
+
+}  // namespace msp::policy

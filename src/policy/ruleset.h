@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// One service's rules, compiled (protocol.md E.2): immutable and shared, for both matchers.
+// Compiled off the hot path, read by the data loop; any thread.
+// Compiling cannot fail: what a host's item gets wrong is ignored as the field does and noted. deny_all() is the
+// explicit refusal.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/rules_document.h"
+#include "policy/prefix_index.h"
+
+namespace msp::policy {
+
+/// `canonicalRequestMode`: which matcher decides (design §4). kOff and kShadow: legacy; kEnforce: canonical.
+enum class Matching : std::uint8_t { kOff, kShadow, kEnforce };
+std::string_view to_string(Matching matching);
+
+/// What a set of rules may do to a request.
+enum class Mode : std::uint8_t { kDisabled, kAudit, kEnforce };
+/// "disabled", "audit", "enforce".
+std::string_view to_string(Mode mode);
+
+/// An identity matches if each field that is present does; one without fields is everybody (E.3).
+struct IdentityRule {
+  std::string name;
+  std::optional<std::string> user;
+  std::optional<std::string> group;
+  std::optional<std::string> process;
+  std::optional<std::string> exe;  ///< as same_components() takes it
+};
+
+/// An assigned role: the identities that all its assignments add up to.
+struct RoleGrant {
+  std::string name;
+  std::vector<std::uint32_t> identities;
+};
+
+struct RequiredQuery {
+  std::string key;
+  std::vector<std::string> values;  ///< any of these
+};
+
+struct Privilege {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> legacy_query;  ///< folded; all must be met
+  std::vector<RequiredQuery> canonical_query;                     ///< all must be met
+  std::vector<std::uint32_t> roles;                               ///< indexes into RuleSet::roles()
+};
+
+class RuleSet {
+ public:
+  /// `item` comes from the host and is well-formed JSON of the right shape, nothing more. Unknown or padded modes count
+  /// as enforce, except with Matching::kOff, where the field's reading (disabled) holds (protocol.md L.31).
+  static std::shared_ptr<const RuleSet> compile(const RuleItem& item, Matching matching);
+  /// Denies every request that rules decide about, whatever its caller; `why` is for status and log.
+  static std::shared_ptr<const RuleSet> deny_all(std::string id, std::string why);
+
+  const std::string& id() const { return x_id; }
+  Mode mode() const { return x_mode; }
+  bool default_allow() const { return x_default_allow; }
+  /// Why this is a deny-all set; empty for a compiled one.
+  const std::string& unusable() const { return x_unusable; }
+  /// What compiling ignored or read in its own way, one sentence each, bounded in number.
+  const std::vector<std::string>& notes() const { return x_notes; }
+
+  const std::vector<Privilege>& privileges() const { return x_privileges; }
+  const std::vector<RoleGrant>& roles() const { return x_roles; }
+  const std::vector<IdentityRule>& identities() const { return x_identities; }
+  /// Values are indexes into privileges(); keys are folded paths.
+  const PrefixIndex& legacy_paths() const { return x_legacy_paths; }
+  /// As above; keys are canonical segments with "/" behind each. Privileges without canonical form are missing here.
+  const PrefixIndex& canonical_paths() const { return x_canonical_paths; }
+
+ private:
+  friend class Compiler;
+  RuleSet() = default;
+
+  std::string x_id;
+  Mode x_mode = Mode::kEnforce;
+  bool x_default_allow = false;
+  std::string x_unusable;
+  std::vector<std::string> x_notes;
+  std::vector<Privilege> x_privileges;
+  std::vector<RoleGrant> x_roles;
+  std::vector<IdentityRule> x_identities;
+  PrefixIndex x_legacy_paths;
+  PrefixIndex x_canonical_paths;
+};
+
+}  // namespace msp::policy
