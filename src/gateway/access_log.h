@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's access log: lines go into a bounded ring on the loop's thread, a writer thread puts them into a file.
+// append() and lost() belong to the loop's thread; the writer thread is the object's own and ends with it.
+// Ring full: the line is dropped and counted, served requests before refusals; a write that fails is counted too.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace msp::gateway {
+
+class AccessLog {
+ public:
+  static constexpr std::size_t kDefaultCapacity = 1 << 20;
+
+  /// Appends to `path` (made with mode 0640); an empty path means standard output.
+  static Result<std::unique_ptr<AccessLog>> open(const std::string& path, std::size_t capacity = kDefaultCapacity);
+
+  ~AccessLog();
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+
+  /// One line without its line feed. `important` lines (refusals) may use the last quarter of the ring.
+  void append(std::string_view line, bool important);
+  std::uint64_t lost() const { return x_lost.load(std::memory_order_relaxed); }
+
+ private:
+  AccessLog(Fd file, std::size_t capacity);
+  void put(std::uint64_t at, std::string_view bytes);
+  void write_until_closed();
+  void write_out(std::string_view bytes);
+
+  Fd x_file;
+  std::vector<char> x_ring;
+  std::atomic<std::uint64_t> x_head = 0;  // bytes ever put in
+  std::atomic<std::uint64_t> x_tail = 0;  // bytes ever taken out
+  std::atomic<std::uint32_t> x_bell = 0;
+  std::atomic<bool> x_closing = false;
+  std::atomic<std::uint64_t> x_lost = 0;
+  std::thread x_writer;
+};
+
+}  // namespace msp::gateway

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of KeyStore, run against SQLite; another store runs the same tests.
+#include "gateway/key_store.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "gateway/sqlite.h"
+
+namespace msp::gateway {
+namespace {
+
+KeyRecord key(std::string vm, std::string guid) {
+  return {.vm_id = std::move(vm),
+          .guid = std::move(guid),
+          .issued = "2025-04-23T12:00:00Z",
+          .incarnation = 1,
+          .state = KeyState::kPending,
+          .sealed = "sealed bytes"};
+}
+
+class KeyStoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "key_store_XXXXXX";
+    x_directory = ::mkdtemp(pattern.data());
+    reopen();
+    enter("vm1", 1);
+    enter("vm2", 1);
+  }
+  void TearDown() override {
+    x_store.reset();
+    std::filesystem::remove_all(x_directory);
+  }
+  std::string path() const { return x_directory + "/host.db"; }
+  void reopen() {
+    x_store.reset();
+    auto opened = open_sqlite_key_store(path());
+    ASSERT_TRUE(opened) << opened.error().text();
+    x_store = std::move(*opened);
+  }
+  void enter(std::string_view vm, std::uint32_t incarnation) {
+    auto entered = x_store->enter_incarnation(vm, incarnation);
+    ASSERT_TRUE(entered) << entered.error().text();
+  }
+  void issue(const KeyRecord& record) {
+    auto issued = x_store->issue(record, 4);
+    ASSERT_TRUE(issued) << issued.error().text();
+    ASSERT_FALSE(issued->latched_already);
+  }
+  LatchOutcome latch(std::string_view vm, std::string_view guid) {
+    auto latched = x_store->latch(vm, guid);
+    EXPECT_TRUE(latched) << latched.error().text();
+    return latched ? *latched : LatchOutcome::kUnknown;
+  }
+  std::vector<std::string> guids(KeyState state) {
+    auto loaded = x_store->load();
+    EXPECT_TRUE(loaded) << loaded.error().text();
+    std::vector<std::string> found;
+    for (const KeyRecord& record : *loaded) {
+      if (record.state == state) {
+        found.push_back(record.guid);
+      }
+    }
+    return found;
+  }
+  using Guids = std::vector<std::string>;
+
+  std::string x_directory;
+  std::unique_ptr<KeyStore> x_store;
+};
+
+TEST_F(KeyStoreTest, KeepsAKeyAsGiven) {
+  issue(key("vm1", "a"));
+  reopen();
+  auto loaded = x_store->load();
+  ASSERT_TRUE(loaded);
+  ASSERT_EQ(loaded->size(), 1U);
+  const KeyRecord& record = loaded->front();
+  EXPECT_EQ(record.vm_id, "vm1");
+  EXPECT_EQ(record.guid, "a");
+  EXPECT_EQ(record.issued, "2025-04-23T12:00:00Z");
+  EXPECT_EQ(record.incarnation, 1U);
+  EXPECT_EQ(record.state, KeyState::kPending);
+  EXPECT_EQ(record.sealed, "sealed bytes");
+}
+
+TEST_F(KeyStoreTest, FirstAttestationLatchesAndTheOthersDie) {
+  issue(key("vm1", "a"));
+  issue(key("vm1", "b"));
+  issue(key("vm2", "c"));
+  EXPECT_EQ(latch("vm1", "b"), LatchOutcome::kLatched);
+  EXPECT_EQ(guids(KeyState::kLatched), Guids{"b"});
+  EXPECT_EQ(guids(KeyState::kPending), Guids{"c"});
+  EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kOtherIsLatched);
+  EXPECT_EQ(latch("vm1", "b"), LatchOutcome::kAlready);
+  EXPECT_EQ(guids(KeyState::kLatched), Guids{"b"});
+}
+
+TEST_F(KeyStoreTest, ALatchSurvivesARestartAndForbidsAnotherKey) {
+  issue(key("vm1", "a"));
+  EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kLatched);
+  reopen();
+  auto second = x_store->issue(key("vm1", "b"), 4);
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(second->latched_already);
+  EXPECT_TRUE(guids(KeyState::kPending).empty());
+  EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kAlready);
+}
+
+TEST_F(KeyStoreTest, AForeignOrUnknownKeyIsNotLatched) {
+  issue(key("vm2", "a"));
+  EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kUnknown);
+  EXPECT_EQ(latch("vm1", "nothing"), LatchOutcome::kUnknown);
+  EXPECT_TRUE(guids(KeyState::kLatched).empty());
+}
+
+TEST_F(KeyStoreTest, PendingKeysAreBoundedAndTheOldestDies) {
+  for (const char* guid : {"a", "b", "c", "d"}) {
+    issue(key("vm1", guid));
+  }
+  auto fifth = x_store->issue(key("vm1", "e"), 4);
+  ASSERT_TRUE(fifth);
+  EXPECT_EQ(fifth->dropped, Guids{"a"});
+  EXPECT_EQ(guids(KeyState::kPending), (Guids{"b", "c", "d", "e"}));
+  EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kUnknown);
+}
+
+TEST_F(KeyStoreTest, AGuidIsNeverTakenTwice) {
+  issue(key("vm1", "a"));
+  EXPECT_FALSE(x_store->issue(key("vm1", "a"), 4));
+  EXPECT_FALSE(x_store->issue(key("vm2", "a"), 4));
+  enter("vm1", 2);
+  EXPECT_FALSE(x_store->issue(key("vm2", "a"), 4));
+  // The failed calls left no transaction open.
+  issue(key("vm1", "b"));
+}
+
+TEST_F(KeyStoreTest, RaisingTheIncarnationFreesTheLatch) {
+  issue(key("vm1", "a"));
+  EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kLatched);
+  auto raised = x_store->enter_incarnation("vm1", 2);
+  ASSERT_TRUE(raised);
+  EXPECT_EQ(*raised, IncarnationOutcome::kRaised);
+  EXPECT_TRUE(guids(KeyState::kLatched).empty());
+  EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kUnknown);
+  issue(key("vm1", "b"));
+}
+
+TEST_F(KeyStoreTest, AFallingIncarnationIsRefused) {
+  enter("vm1", 5);
+  issue(key("vm1", "a"));
+  reopen();
+  auto fell = x_store->enter_incarnation("vm1", 4);
+  ASSERT_TRUE(fell);
+  EXPECT_EQ(*fell, IncarnationOutcome::kFell);
+  auto same = x_store->enter_incarnation("vm1", 5);
+  ASSERT_TRUE(same);
+  EXPECT_EQ(*same, IncarnationOutcome::kSame);
+  EXPECT_EQ(guids(KeyState::kPending), Guids{"a"});
+}
+
+TEST_F(KeyStoreTest, NotesAreKept) {
+  auto none = x_store->note("check");
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->has_value());
+  ASSERT_TRUE(x_store->set_note("check", std::string("a\0b", 3)));
+  reopen();
+  auto kept = x_store->note("check");
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(*kept, std::string("a\0b", 3));
+}
+
+TEST_F(KeyStoreTest, AProcessThatDiesInTheMiddleLosesNothingThatWasAnswered) {
+  x_store.reset();
+  for (int round = 0; round < 8; ++round) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      auto store = open_sqlite_key_store(path());
+      bool good = store.ok() && (*store)->issue(key("vm1", "k" + std::to_string(round)), 4).ok();
+      if (round == 7) {
+        good = good && (*store)->latch("vm1", "k7").ok();
+      }
+      ::_exit(good ? 0 : 1);  // no destructor runs: as after a kill
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+  }
+  reopen();
+  EXPECT_EQ(guids(KeyState::kLatched), Guids{"k7"});
+  EXPECT_TRUE(guids(KeyState::kPending).empty());
+}
+
+// What follows is SQLite's own.
+
+TEST_F(KeyStoreTest, FilesAreForTheOwnerOnly) {
+  issue(key("vm1", "a"));
+  for (const auto& entry : std::filesystem::directory_iterator(x_directory)) {
+    struct stat status{};
+    ASSERT_EQ(::stat(entry.path().c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 077, 0U) << entry.path();
+  }
+}
+
+TEST_F(KeyStoreTest, ASecondProcessIsRefused) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto second = open_sqlite_key_store(path());
+    ::_exit(!second.ok() && second.error().text().find("another process") != std::string::npos ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(KeyStoreTest, APublicFileIsRefused) {
+  x_store.reset();
+  ASSERT_EQ(::chmod(path().c_str(), 0640), 0);
+  auto opened = open_sqlite_key_store(path());
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().text().find("0600"), std::string::npos);
+}
+
+TEST_F(KeyStoreTest, ADamagedFileIsRefusedAndNamed) {
+  for (int i = 0; i < 200; ++i) {
+    auto issued = x_store->issue(key("vm1", "guid-" + std::to_string(i)), 400);
+    ASSERT_TRUE(issued);
+  }
+  x_store.reset();
+  const auto size = std::filesystem::file_size(path());
+  ASSERT_GT(size, 8192U);
+  {
+    std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(4096);
+    const std::string noise(static_cast<std::size_t>(size) - 4096, '\x5a');
+    file.write(noise.data(), static_cast<std::streamsize>(noise.size()));
+  }
+  auto opened = open_sqlite_key_store(path());
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().text().find("damaged"), std::string::npos) << opened.error().text();
+  EXPECT_NE(opened.error().text().find(path()), std::string::npos) << opened.error().text();
+}
+
+TEST_F(KeyStoreTest, ATornFileIsRefused) {
+  for (int i = 0; i < 200; ++i) {
+    auto issued = x_store->issue(key("vm1", "guid-" + std::to_string(i)), 400);
+    ASSERT_TRUE(issued);
+  }
+  x_store.reset();
+  std::filesystem::resize_file(path(), std::filesystem::file_size(path()) / 2);
+  EXPECT_FALSE(open_sqlite_key_store(path()));
+}
+
+TEST_F(KeyStoreTest, ATextFileIsRefused) {
+  x_store.reset();
+  {
+    std::ofstream file(path(), std::ios::trunc);
+    file << std::string(5000, 'x');
+  }
+  auto opened = open_sqlite_key_store(path());
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().text().find("no database"), std::string::npos) << opened.error().text();
+}
+
+TEST_F(KeyStoreTest, AnotherProgramsDatabaseIsRefused) {
+  const std::string other = x_directory + "/other.db";
+  {
+    auto database = Database::open(other, 77);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(database->execute("CREATE TABLE t(x)"));
+  }
+  auto opened = open_sqlite_key_store(other);
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().text().find("another program"), std::string::npos);
+}
+
+TEST_F(KeyStoreTest, ANewerSchemaIsRefused) {
+  x_store.reset();
+  {
+    auto database = Database::open(path(), 0x4d535048);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(database->execute("PRAGMA user_version=99"));
+  }
+  auto opened = open_sqlite_key_store(path());
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().text().find("schema 99"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace msp::gateway

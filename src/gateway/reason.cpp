@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/reason.h"
+
+#include <array>
+
+namespace msp::gateway {
+namespace {
+
+// In the order of the enumeration. Never the word that one SDK takes for "no metadata service here" (protocol.md J.2).
+constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
+    {"none", 200, ""},
+    {"unknown_caller", 403,
+     "No virtual machine is registered for the address this request came from. Register it in the host's "
+     "configuration."},
+    {"forwarded_request", 400,
+     "Requests with an X-Forwarded-For header are refused: ask the metadata service without a proxy."},
+    {"unsigned", 401,
+     "This virtual machine's metadata is closed to requests that its agent has not endorsed. Check that the agent runs "
+     "and intercepts this process."},
+    {"duplicate_trusted_header", 401,
+     "A claims, date or authorization header occurs more than once. Only the agent may set them, once each."},
+    {"bad_authorization_header", 401,
+     "The authorization header is not of the form: Azure-HMAC-SHA256, key id, 64 lower-case hex digits."},
+    {"unknown_key", 401, "The key named by the authorization header is not known here. The agent must latch a key."},
+    {"foreign_key", 403, "The key named by the authorization header belongs to another virtual machine."},
+    {"key_not_latched", 401, "The key named by the authorization header has not been attested."},
+    {"unsignable_header", 400, "A header value holds a byte that cannot be signed."},
+    {"bad_signature", 401,
+     "The signature does not fit the request as it was received: it was altered on its way, or signed with another "
+     "key."},
+    {"bad_claims", 401, "The claims header is missing or not of the agreed form."},
+    {"bad_date", 401, "The date header is missing or not of the agreed form."},
+    {"stale_date", 401,
+     "The date of the request is too far from the host's clock. The agent takes the time from the status answer."},
+    {"not_elevated", 403, "This service answers only what root of the virtual machine has asked."},
+    {"channel_disabled", 403,
+     "The virtual machine's model does not enable the proxy agent, so there is no key to hand out."},
+    {"key_latched", 403,
+     "A key is latched for this virtual machine and is not handed out again. To replace it, raise keyIncarnationId."},
+    {"key_request_malformed", 400, "The body must be a JSON object that names the scheme Azure-HMAC-SHA256."},
+    {"store_failed", 503, "The host could not store its decision. Nothing has changed; try again later."},
+    {"bad_target", 400, "The request target must be a path, optionally with a query."},
+    {"not_found", 404, "There is nothing at this path."},
+    {"method_not_allowed", 405, "This path does not support the method."},
+    {"body_too_large", 413, "The body is larger than this path accepts."},
+    {"body_unreadable", 400, "The body could not be read."},
+    {"metadata_header_missing", 400, "Bad request. Required metadata header not specified"},
+    {"api_version", 400,
+     "Bad request. api-version is invalid or was not specified in the request. For more information refer to "
+     "aka.ms/azureimds"},
+    {"bad_query", 400,
+     "Bad request. The query is malformed, repeats a parameter, or asks for a form that is not there."},
+}};
+
+}  // namespace
+
+const ReasonFacts& facts(Reason reason) { return kFacts[static_cast<std::size_t>(reason)]; }
+
+}  // namespace msp::gateway

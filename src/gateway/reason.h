@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why the host refuses a request: one code per cause, stable and documented in docs/host.md, with status and advice.
+// Values; any thread.
+// Nothing fails.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace msp::gateway {
+
+enum class Reason : std::uint8_t {
+  kNone,
+  // who is calling
+  kUnknownCaller,
+  kForwardedRequest,
+  // verification (protocol.md D.11)
+  kUnsigned,
+  kDuplicateTrustedHeader,
+  kBadAuthorizationHeader,
+  kUnknownKey,
+  kForeignKey,
+  kKeyNotLatched,
+  kUnsignableHeader,
+  kBadSignature,
+  kBadClaims,
+  kBadDate,
+  kStaleDate,
+  kNotElevated,
+  // secure channel (protocol.md C.7)
+  kChannelDisabled,
+  kKeyLatched,
+  kKeyRequestMalformed,
+  kStoreFailed,
+  // form of the request
+  kBadTarget,
+  kNotFound,
+  kMethodNotAllowed,
+  kBodyTooLarge,
+  kBodyUnreadable,
+  kMetadataHeaderMissing,
+  kApiVersion,
+  kBadQuery,
+  kCount,
+};
+
+inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kCount);
+
+struct ReasonFacts {
+  std::string_view code;    ///< snake_case, stable
+  int status;               ///< HTTP status of the refusal
+  std::string_view advice;  ///< what happened and what to do; safe for every client to read
+};
+
+const ReasonFacts& facts(Reason reason);
+inline std::string_view to_string(Reason reason) { return facts(reason).code; }
+
+}  // namespace msp::gateway

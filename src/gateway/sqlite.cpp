@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/sqlite.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+namespace msp::gateway {
+namespace {
+
+Error database_error(std::string_view what, sqlite3* database, int code) {
+  const char* detail = database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(code);
+  Error error{Source::kHost, fmt::format("{}: {}", what, detail), {}, 0};
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      error.hint = "the file is damaged or no database: put back a backup, or move the file away and reset every key";
+      break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      error.hint = "another process has the database open: one msp-host per state directory";
+      break;
+    case SQLITE_FULL:
+      error.hint = "the disk is full: free some space; no key is issued or latched until then";
+      break;
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+      error.hint = "the state directory must be writable by the user that runs msp-host";
+      break;
+    default:
+      break;
+  }
+  return error;
+}
+
+// SQLite makes its files with the umask's permissions: the main file is made here, and WAL files copy its mode.
+Result<void> ensure_private_file(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file) {
+    return errno_error("open database " + path);
+  }
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) {
+    return errno_error("stat database " + path);
+  }
+  if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
+    return config_error(fmt::format("database {} is not a private file of this user", path),
+                        "it must be a regular file, owned by the user that runs msp-host, mode 0600");
+  }
+  return {};
+}
+
+Result<std::int64_t> read_number(Database& database, std::string_view pragma) {
+  auto statement = database.prepare(pragma);
+  if (!statement) {
+    return statement.error();
+  }
+  auto row = statement->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? statement->number(0) : 0;
+}
+
+Result<void> check_sound(Database& database) {
+  auto statement = database.prepare("PRAGMA quick_check(1)");
+  if (!statement) {
+    return statement.error();
+  }
+  auto row = statement->step();
+  if (!row) {
+    return row.error();
+  }
+  if (!*row || statement->text(0) != "ok") {
+    return Error{Source::kHost,
+                 fmt::format("the database is damaged: {}", *row ? statement->text(0) : std::string_view("no answer")),
+                 "put back a backup, or move the file away and reset every key", 0};
+  }
+  return {};
+}
+
+}  // namespace
+
+Statement::Statement(Statement&& other) noexcept
+    : x_database(other.x_database),
+      x_statement(std::exchange(other.x_statement, nullptr)),
+      x_bind_error(other.x_bind_error) {}
+
+Statement::~Statement() { sqlite3_finalize(x_statement); }
+
+Statement& Statement::bind(int position, std::int64_t value) {
+  const int code = sqlite3_bind_int64(x_statement, position, value);
+  x_bind_error = x_bind_error != 0 ? x_bind_error : code;
+  return *this;
+}
+
+Statement& Statement::bind_text(int position, std::string_view text) {
+  const int code = sqlite3_bind_text64(x_statement, position, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  x_bind_error = x_bind_error != 0 ? x_bind_error : code;
+  return *this;
+}
+
+Statement& Statement::bind_blob(int position, std::string_view bytes) {
+  const int code = sqlite3_bind_blob64(x_statement, position, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+  x_bind_error = x_bind_error != 0 ? x_bind_error : code;
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  if (x_bind_error != 0) {
+    return database_error("bind a value", nullptr, x_bind_error);
+  }
+  const int code = sqlite3_step(x_statement);
+  if (code == SQLITE_ROW) {
+    return true;
+  }
+  if (code == SQLITE_DONE) {
+    return false;
+  }
+  return database_error("run a statement", x_database, code);
+}
+
+std::int64_t Statement::number(int column) const { return sqlite3_column_int64(x_statement, column); }
+
+std::string_view Statement::text(int column) const {
+  const auto* data = sqlite3_column_text(x_statement, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(x_statement, column));
+  return data == nullptr ? std::string_view{} : std::string_view(reinterpret_cast<const char*>(data), size);
+}
+
+std::string_view Statement::blob(int column) const {
+  const void* data = sqlite3_column_blob(x_statement, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(x_statement, column));
+  return data == nullptr ? std::string_view{} : std::string_view(static_cast<const char*>(data), size);
+}
+
+void Database::Closer::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+
+Result<Database> Database::open(const std::string& path, std::int32_t application_id) {
+  if (auto file = ensure_private_file(path); !file) {
+    return file.error();
+  }
+  sqlite3* raw = nullptr;
+  const int code =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, nullptr);
+  Database database(raw);
+  if (code != SQLITE_OK) {
+    return database_error("open database " + path, raw, code);
+  }
+  sqlite3_extended_result_codes(raw, 1);
+  // Exclusive: what memory holds of the latched keys is true only as long as nobody else writes.
+  auto settings = database.execute(
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;"
+      "PRAGMA trusted_schema=OFF; BEGIN EXCLUSIVE; COMMIT;");
+  if (!settings) {
+    return std::move(settings).error().context("database " + path);
+  }
+  if (auto sound = check_sound(database); !sound) {
+    return std::move(sound).error().context("database " + path);
+  }
+  auto mark = read_number(database, "PRAGMA application_id");
+  if (!mark) {
+    return std::move(mark).error().context("database " + path);
+  }
+  auto tables = read_number(database, "SELECT count(*) FROM sqlite_schema");
+  if (!tables) {
+    return std::move(tables).error().context("database " + path);
+  }
+  if (*mark == 0 && *tables == 0) {
+    if (auto set = database.execute(fmt::format("PRAGMA application_id={}", application_id).c_str()); !set) {
+      return std::move(set).error().context("database " + path);
+    }
+  } else if (*mark != application_id) {
+    return config_error(fmt::format("{} is a database of another program", path),
+                        "point stateDirectory at a directory that is msp-host's alone");
+  }
+  return database;
+}
+
+Result<void> Database::execute(const char* sql) {
+  const int code = sqlite3_exec(x_database.get(), sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) {
+    return database_error("run a statement", x_database.get(), code);
+  }
+  return {};
+}
+
+Result<Statement> Database::prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v2(x_database.get(), sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
+  if (code != SQLITE_OK) {
+    return database_error("prepare a statement", x_database.get(), code);
+  }
+  return Statement(x_database.get(), statement);
+}
+
+std::int64_t Database::changes() const { return sqlite3_changes64(x_database.get()); }
+
+Result<Transaction> Transaction::begin(Database& database) {
+  auto begun = database.execute("BEGIN IMMEDIATE");
+  if (!begun) {
+    return begun.error();
+  }
+  return Transaction(database);
+}
+
+Transaction::~Transaction() {
+  if (x_database != nullptr) {
+    // Nothing to do about a failed rollback: SQLite has rolled back by itself then.
+    (void)x_database->execute("ROLLBACK").ok();
+  }
+}
+
+Result<void> Transaction::commit() {
+  auto done = x_database->execute("COMMIT");
+  if (!done) {
+    return done;
+  }
+  x_database = nullptr;
+  return {};
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// A SQLite database behind our own types: open with durable settings, run statements, transactions.
+// Owned by the key store, used on the loop's thread only.
+// Failures come back as host errors with SQLite's text; a file that is no sound database of ours is refused at open.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace msp::gateway {
+
+/// A prepared statement in use. Bind, step, read columns; reset by the destructor.
+class Statement {
+ public:
+  Statement(sqlite3* database, sqlite3_stmt* statement) : x_database(database), x_statement(statement) {}
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&&) = delete;
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+  ~Statement();
+
+  /// Positions count from 1. The bytes are copied.
+  Statement& bind(int position, std::int64_t value);
+  Statement& bind_text(int position, std::string_view text);
+  Statement& bind_blob(int position, std::string_view bytes);
+
+  /// True: a row is there. False: done.
+  Result<bool> step();
+
+  /// Columns count from 0; views live until the next step.
+  std::int64_t number(int column) const;
+  std::string_view text(int column) const;
+  std::string_view blob(int column) const;
+
+ private:
+  sqlite3* x_database;
+  sqlite3_stmt* x_statement;
+  int x_bind_error = 0;
+};
+
+class Database {
+ public:
+  /// Opens or creates `path` (mode 0600) exclusively: a second process is refused. WAL, every commit synced.
+  /// `application_id` marks the file as ours; another program's database is refused, a damaged one as well.
+  static Result<Database> open(const std::string& path, std::int32_t application_id);
+
+  Database(Database&&) noexcept = default;
+  Database& operator=(Database&&) noexcept = default;
+
+  /// One or more statements without parameters and results.
+  Result<void> execute(const char* sql);
+  Result<Statement> prepare(std::string_view sql);
+  /// Rows changed by the last statement.
+  std::int64_t changes() const;
+
+ private:
+  struct Closer {
+    void operator()(sqlite3* database) const;
+  };
+  explicit Database(sqlite3* database) : x_database(database) {}
+  std::unique_ptr<sqlite3, Closer> x_database;
+};
+
+/// BEGIN IMMEDIATE … COMMIT; rolled back by the destructor unless committed.
+class Transaction {
+ public:
+  static Result<Transaction> begin(Database& database);
+  Transaction(Transaction&& other) noexcept : x_database(std::exchange(other.x_database, nullptr)) {}
+  Transaction& operator=(Transaction&&) = delete;
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  ~Transaction();
+  Result<void> commit();
+
+ private:
+  explicit Transaction(Database& database) : x_database(&database) {}
+  Database* x_database;
+};
+
+}  // namespace msp::gateway
