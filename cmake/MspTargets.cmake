@@ -2,6 +2,9 @@
 # msp_library(folder LINK …): static library of src/<folder>, and <folder>_test of its *_test.cpp.
 find_package(GTest QUIET)
 
+# Everything that ctest runs without privileges.
+add_custom_target(unit_tests)
+
 function(msp_library name)
   cmake_parse_arguments(A "" "" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.cpp")
@@ -32,6 +35,9 @@ function(msp_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
   if(A_LABEL)
     set_tests_properties(${name} PROPERTIES LABELS "${A_LABEL}")
+  endif()
+  if(NOT A_LABEL STREQUAL "privileged")
+    add_dependencies(unit_tests ${name})
   endif()
 endfunction()
 

@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the text of tracked files: check_source.py banned | lengths | licence | mains.
+
+banned   calls that have a safer form here, and marks of unfinished work; a line may carry "banned-ok: <why>"
+lengths  600 lines a file, 800 a test
+licence  one SPDX line at the top
+mains    at most 40 lines each in apps/
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+CODE = (".cpp", ".h", ".c")
+
+# pattern, reason, files that may (regular expression on the path)
+BANNED = [
+    (r"(?<![\w:.>])(?:std::)?(strcpy|strcat|sprintf|vsprintf|gets|strtok)\s*\(", "writes without a bound: fmt or std::string", None),
+    (r"(?<![\w.>])(?:std::|::)?(system|popen|execvp|execlp)\s*\(", "runs a shell or looks up PATH", None),
+    (r"(?<![\w.>])(?:std::|::)?(rand|srand|random|drand48)\s*\(", "guessable numbers: base/crypto", None),
+    (r"(?<![\w.>])(?:std::|::)?(atoi|atol|atoll|atof)\s*\(", "no error for bad input: std::from_chars", None),
+    (r"(?<![\w.>])(?:std::|::)?(tmpnam|mktemp|tempnam)\s*\(", "races: base/file", None),
+    (r"(?<![\w.>])(?:std::|::)?(alloca|setjmp|longjmp)\s*\(", "bounds and destructors", None),
+    (r"\bstd::(regex|basic_regex)\b", "backtracks without a bound; use a written matcher", None),
+    (r"#\s*include\s*<(format|print|regex|iostream)>", "not in this library, or heavy: fmt", None),
+    (r"\bstd::shared_ptr<(?!const\b)", "shared ownership only of const snapshots", r"_test\.cpp|tests/"),
+    (r"(?<![\w.>])::close\s*\(", "descriptors are owned by base/fd", r"src/base/fd\.(cpp|h)|_test\.cpp|tests/|bench/|fuzz/"),
+    (r"(?<![\w\"'])new\s+[A-Za-z_:]+\s*[({\[;]", "ownership: std::make_unique", None),
+    (r"\b(if|while|switch)\s*\([^;]*\bco_await\b", "co_await is a statement of its own", r"_test\.cpp"),
+]
+MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+
+def tracked() -> list[Path]:
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, check=True, capture_output=True, text=True).stdout
+    return [Path(name) for name in names.split("\0") if name and (TOP / name).is_file()]
+
+
+def code_files() -> list[Path]:
+    return [file for file in tracked() if file.suffix in CODE]
+
+
+def without_comment(line: str) -> str:
+    return re.sub(r"//.*|/\*.*?\*/", "", line)
+
+
+def is_test(file: Path) -> bool:
+    return file.parts[0] == "tests" or file.stem.endswith("_test")
+
+
+def banned() -> list[str]:
+    found = []
+    for file in code_files():
+        for number, line in enumerate((TOP / file).read_text().splitlines(), 1):
+            if "banned-ok:" in line:
+                continue
+            if MARKS.search(line):
+                found.append(f"{file}:{number}: mark of unfinished work")
+            if file.parts[0] == "bpf" or re.match(r"\s*(///|//|\*|/\*)", line):
+                continue
+            for pattern, reason, exempt in BANNED:
+                if re.search(pattern, without_comment(line)) and not (exempt and re.search(exempt, str(file))):
+                    found.append(f"{file}:{number}: {reason}: {line.strip()[:100]}")
+    return found
+
+
+def lengths() -> list[str]:
+    found = []
+    for file in tracked():
+        if file.suffix not in (*CODE, ".py", ".sh") and file.parts[0] != "scripts":
+            continue
+        count, limit = len((TOP / file).read_text().splitlines()), 800 if is_test(file) else 600
+        if count > limit:
+            found.append(f"{file}: {count} lines, the limit is {limit}: which two things are in here?")
+    return found
+
+
+def licence() -> list[str]:
+    found = []
+    for file in tracked():
+        wanted = file.suffix in (*CODE, ".py", ".sh", ".cmake") or file.name == "CMakeLists.txt" or (
+            file.parts[0] == "scripts" and file.suffix == "")
+        if wanted and "SPDX-License-Identifier: Apache-2.0" not in "\n".join((TOP / file).read_text().splitlines()[:3]):
+            found.append(f"{file}: no SPDX line")
+    return found
+
+
+def mains() -> list[str]:
+    return [f"{file}: more than 40 lines" for file in tracked()
+            if file.parts[0] == "apps" and len((TOP / file).read_text().splitlines()) > 40]
+
+
+def main() -> int:
+    checks = {"banned": banned, "lengths": lengths, "licence": licence, "mains": mains}
+    if len(sys.argv) != 2 or sys.argv[1] not in checks:
+        sys.exit(__doc__)
+    found = checks[sys.argv[1]]()
+    print("\n".join(found) if found else "clean")
+    return 1 if found else 0
+
+
+sys.exit(main())

@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The one list of Debian 12 packages that building, testing and measuring need, and how they are installed.
+# shellcheck disable=SC2034  # the lists are read by name, through packages()
+# Sourced after common.sh. Nothing here starts a service: nginx is unpacked under build/, never installed.
+
+MSP_PACKAGES_BUILD=(clang-19 lld-19 llvm-19 libclang-rt-19-dev libstdc++-12-dev cmake ninja-build pkg-config git
+  ca-certificates python3 bpftool libbpf-dev libelf-dev zlib1g-dev libssl-dev rapidjson-dev libspdlog-dev libfmt-dev
+  libcli11-dev libsqlite3-dev libgtest-dev libgmock-dev librapidcheck-dev)
+# The programs run between two network namespaces; the demo asks with curl.
+MSP_PACKAGES_RUN=(iproute2 procps curl)
+MSP_PACKAGES_PRESUBMIT=(clang-format-19 clang-tidy-19 shellcheck)
+MSP_PACKAGES_BENCH=(wrk linux-perf strace valgrind)
+MSP_PACKAGES_FRESH=(debootstrap)
+
+# packages GROUP…: the names, one a line.
+packages() {
+  local group
+  for group in "$@"; do
+    local -n list="MSP_PACKAGES_${group^^}"
+    printf '%s\n' "${list[@]}"
+  done
+}
+
+# missing_packages GROUP…: those that are not installed.
+missing_packages() {
+  local name
+  packages "$@" | while read -r name; do
+    [[ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" == installed ]] || printf '%s\n' "$name"
+  done
+}
+
+# install_packages GROUP…: what is missing, and nothing at all when nothing is.
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  if ((${#missing[@]} == 0)); then return 0; fi
+  say "installing ${#missing[@]} packages: ${missing[*]}"
+  quietly "$MSP_TOP/build/packages.log" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "${missing[@]}"
+}
