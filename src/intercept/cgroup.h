@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the unified cgroup hierarchy and our place in it.
+// Stateless; control thread: reads /proc.
+// No cgroup v2 mount is an error with its remedy: without it nothing can be hooked.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace msp::intercept {
+
+/// Mount point of the first cgroup2 file system in the text of /proc/self/mountinfo.
+Result<std::string> cgroup2_root_in(std::string_view mountinfo);
+Result<std::string> cgroup2_root();
+/// Path below the root in the text of /proc/<pid>/cgroup ("0::/path").
+Result<std::string> cgroup2_path_in(std::string_view text);
+/// Directory of this process's own cgroup.
+Result<std::string> own_cgroup();
+/// The id that the kernel gives to a cgroup directory.
+Result<std::uint64_t> cgroup_id(const std::string& path);
+
+}  // namespace msp::intercept
