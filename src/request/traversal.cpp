@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "request/traversal.h"
+
+#include "request/percent.h"
+
+namespace msp::request {
+namespace {
+
+/// Calls `each` with every byte of the path decoded once; a malformed escape is passed on as it stands.
+/// Stops, and returns true, as soon as `each` does.
+template <class Each>
+bool any_decoded(std::string_view raw, Each each) {
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    char c = raw[i];
+    if (c == '%' && raw.size() - i > 2) {
+      const int high = kByteClass.hex[static_cast<unsigned char>(raw[i + 1])];
+      const int low = kByteClass.hex[static_cast<unsigned char>(raw[i + 2])];
+      if (high >= 0 && low >= 0) {
+        c = static_cast<char>(high * 16 + low);
+        i += 2;
+      }
+    }
+    if (each(c)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Watches one segment go by and knows whether, cut at ';', it is empty, `.`, begins with `..`, or is the channel's
+/// name.
+class SegmentWatch {
+ public:
+  void add(char c) {
+    x_cut = x_cut || c == ';';
+    if (x_cut) {
+      return;
+    }
+    x_dots = x_dots && (x_size >= 2 || c == '.');
+    x_name = x_name && x_size < kName.size() && kByteClass.fold[static_cast<unsigned char>(c)] == kName[x_size];
+    ++x_size;
+  }
+  bool is_channel() const { return x_name && x_size == kName.size(); }
+  bool climbs() const { return x_dots && x_size >= 2; }
+  bool is_neutral() const { return x_size == 0 || (x_size == 1 && x_dots); }
+
+ private:
+  static constexpr std::string_view kName = "secure-channel";
+  std::size_t x_size = 0;
+  bool x_dots = true;
+  bool x_name = true;
+  bool x_cut = false;
+};
+
+}  // namespace
+
+// A decode never removes a slash or a dot that was there before, so the decoded text shows both kinds.
+bool has_traversal(std::string_view raw_path) {
+  bool after_slash = false;
+  std::size_t size = 0;
+  bool dots = true;
+  const bool found = any_decoded(raw_path, [&](char c) {
+    if (c == '/') {
+      if (after_slash || (dots && size == 2)) {
+        return true;
+      }
+      after_slash = true;
+      size = 0;
+      dots = true;
+      return false;
+    }
+    after_slash = false;
+    dots = dots && c == '.';
+    ++size;
+    return false;
+  });
+  return found || (dots && size == 2);
+}
+
+bool has_traversal_in_the_field(std::string_view raw_path) {
+  char previous = 0;
+  return raw_path.find("//") != std::string_view::npos || any_decoded(raw_path, [&](char c) {
+           const bool pair = c == '.' && previous == '.';
+           previous = c;
+           return pair;
+         });
+}
+
+bool reaches_secure_channel(std::string_view raw_path) {
+  bool here = true;  // at the root, or anywhere once something climbed
+  bool climbed = false;
+  SegmentWatch segment;
+  const bool found = any_decoded(raw_path, [&](char c) {
+    if (c != '/') {
+      segment.add(c);
+      return false;
+    }
+    if (here && segment.is_channel()) {
+      return true;
+    }
+    climbed = climbed || segment.climbs();
+    here = climbed || (here && segment.is_neutral());
+    segment = SegmentWatch();
+    return false;
+  });
+  return found || (here && segment.is_channel());
+}
+
+}  // namespace msp::request
