@@ -41,8 +41,11 @@ class Object {
 class Value {
  public:
   Value() = default;
+  /// One of the kinds themselves: a wider constraint would ask whether a Result<Value> could become a Value.
   template <class T>
-    requires(!std::same_as<T, Value>)
+    requires(std::same_as<T, bool> || std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t> ||
+             std::same_as<T, double> || std::same_as<T, std::string> || std::same_as<T, Array> ||
+             std::same_as<T, Object>)
   explicit Value(T value) : data_(std::move(value)) {}
 
   Kind kind() const { return static_cast<Kind>(data_.index()); }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the control socket is: the one field of the agent's configuration that mspctl needs.
+// Pure functions and a blocking file read; any thread.
+// Errors name the file and the field.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace msp::status {
+
+inline constexpr std::string_view kDefaultControlSocket = "/run/openmsp/agent.sock";
+
+/// `openmsp.controlSocket` of the agent's configuration file, or its default. Nothing else of the file is looked at, so
+/// that status can be asked for while the file has a fault elsewhere.
+Result<std::string> control_socket_of(const std::string& config_path);
+
+}  // namespace msp::status
