@@ -13,14 +13,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log.h"
 #include "base/net.h"
 #include "base/result.h"
+#include "policy/ruleset.h"
 
 namespace msp::agent {
-
-/// `canonicalRequestMode` (protocol.md E.6, J.2 row 6): absent or unknown means enforce.
-enum class CanonicalMode : std::uint8_t { kOff, kShadow, kEnforce };
-std::string_view to_string(CanonicalMode mode);
 
 /// Where a guarded service is, and the names besides its address that a client may write into `Host`.
 struct ServiceSettings {
@@ -50,7 +48,8 @@ struct Config {
   std::uint32_t poll_interval_s = 15;
   std::string ebpf_program_name;
   std::string file_log_level = "Info";
-  CanonicalMode canonical_mode = CanonicalMode::kEnforce;
+  /// `canonicalRequestMode` (protocol.md E.6, J.2 row 6): absent or unknown means enforce.
+  policy::Matching matching = policy::Matching::kEnforce;
 
   // The object `openmsp`.
   Ipv4Endpoint listen{{127, 0, 0, 1}, 3080};
@@ -67,6 +66,7 @@ struct Config {
   std::uint32_t poll_interval_ms = 15'000;              ///< default: poll_interval_s
   std::array<ServiceSettings, kServiceCount> services;  ///< index: Service
   Limits limits;
+  log::Level log_level = log::Level::kInfo;
 
   std::vector<std::string> warnings;  ///< for the log: what was read but will not do what its writer may expect
 
@@ -83,12 +83,13 @@ Result<Config> parse_config(std::string_view text, const Environment& environmen
 /// `path`, or without one the first of protocol.md H.2's places that exists.
 Result<Config> load_config(const std::optional<std::string>& path, const Environment& environment);
 
-/// One row of docs/configuration.md: JSON pointer and default, as the reader has them. A test compares both lists.
+/// One row of docs/configuration.md, recorded by the reader itself while it reads.
 struct FieldDoc {
-  std::string_view pointer;
-  std::string_view type;
-  std::string_view fallback;
+  std::string pointer;   ///< "/openmsp/listen"
+  std::string type;      ///< "text", "number", "path", ...
+  std::string fallback;  ///< as shown to a person
 };
-const std::vector<FieldDoc>& documented_fields();
+/// Every field that the reader asks for. A test compares this list with the docs.
+std::vector<FieldDoc> documented_fields();
 
 }  // namespace msp::agent

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+
+namespace msp::agent {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kFieldLevel =
+    R"("logFolder":"/l","eventFolder":"/e","latchKeyFolder":"/var/lib/x/keys","monitorIntervalInSeconds":60,)"
+    R"("pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":"ebpf_cgroup.o")";
+
+std::string with(std::string_view more) {
+  return "{" + std::string(kFieldLevel) + (more.empty() ? "" : "," + std::string(more)) + "}";
+}
+
+Environment no_environment() {
+  return [](std::string_view) { return std::nullopt; };
+}
+
+Result<Config> parse(std::string_view text) { return parse_config(text, no_environment()); }
+
+std::string fault_of(std::string_view text) {
+  const auto config = parse(text);
+  return config.ok() ? "accepted" : config.error().text();
+}
+
+TEST(Config, DefaultsWithoutOurObject) {
+  const auto config = parse(with(""));
+  ASSERT_TRUE(config.ok()) << config.error().text();
+  EXPECT_EQ(to_string(config->listen), "127.0.0.1:3080");
+  EXPECT_EQ(config->state_directory, "/var/lib/x");
+  EXPECT_EQ(config->control_socket, "/run/openmsp/agent.sock");
+  EXPECT_EQ(config->bpf_pin_directory, "/sys/fs/bpf/openmsp");
+  EXPECT_EQ(config->poll_interval_ms, 15000U);
+  EXPECT_EQ(config->matching, policy::Matching::kEnforce);
+  EXPECT_EQ(config->service(Service::kImds).endpoint, kImdsEndpoint);
+  EXPECT_EQ(config->service(Service::kWireServer).endpoint, kWireServerEndpoint);
+  EXPECT_EQ(config->service(Service::kHostGaPlugin).endpoint, kHostGaPluginEndpoint);
+  EXPECT_FALSE(config->cgroup.has_value());
+  EXPECT_EQ(config->limits.not_ready_hold_ms, 1500U);
+  EXPECT_TRUE(config->warnings.empty());
+}
+
+TEST(Config, FieldFileAsPackagedIsTaken) {
+  const auto config = parse(
+      "\xEF\xBB\xBF"
+      R"({
+    "logFolder": "/var/log/azure-proxy-agent", "eventFolder": "/var/log/azure-proxy-agent/events",
+    "latchKeyFolder": "/var/lib/azure-proxy-agent/keys", "monitorIntervalInSeconds": 60,
+    "pollKeyStatusIntervalInSeconds": 15, "hostGAPluginSupport": 1, "imdsSupport": 1, "wireServerSupport": 2,
+    "ebpfProgramName": "ebpf_cgroup.o", "cgroupRoot": "/sys/fs/cgroup", "fileLogLevel": "Trace",
+    "fileLogLevelForEvents": "Info", "fileLogLevelForSystemEvents": "Info", "enableHttpProxyTrace": false,
+    "canonicalRequestMode": "Shadow"})");
+  ASSERT_TRUE(config.ok()) << config.error().text();
+  EXPECT_EQ(config->matching, policy::Matching::kShadow);
+  EXPECT_EQ(config->state_directory, "/var/lib/azure-proxy-agent");
+}
+
+TEST(Config, CanonicalRequestModeOfTheField) {
+  const std::map<std::string, policy::Matching> expected{{"off", policy::Matching::kOff},
+                                                         {"", policy::Matching::kOff},
+                                                         {" SHADOW ", policy::Matching::kShadow},
+                                                         {"Enforce", policy::Matching::kEnforce},
+                                                         {"strict", policy::Matching::kEnforce}};
+  for (const auto& [text, matching] : expected) {
+    const auto config = parse(with("\"canonicalRequestMode\":\"" + text + "\""));
+    ASSERT_TRUE(config.ok()) << config.error().text();
+    EXPECT_EQ(config->matching, matching) << text;
+    EXPECT_EQ(config->warnings.size(), text == "strict" ? 1U : 0U) << text;
+  }
+  EXPECT_TRUE(parse(with("\"canonicalRequestMode\":null")).ok());
+}
+
+TEST(Config, FoldersExpandVariables) {
+  const Environment environment = [](std::string_view name) -> std::optional<std::string> {
+    return name == "BASE" ? std::optional<std::string>("/srv") : std::nullopt;
+  };
+  const auto config = parse_config(
+      R"({"logFolder":"%BASE%/log","eventFolder":"/e/%UNSET%/x","latchKeyFolder":"%BASE%/a/keys/",
+          "monitorIntervalInSeconds":60,"pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":"100%"})",
+      environment);
+  ASSERT_TRUE(config.ok()) << config.error().text();
+  EXPECT_EQ(config->log_folder, "/srv/log");
+  EXPECT_EQ(config->event_folder, "/e/UNSET/x");
+  EXPECT_EQ(config->latch_key_folder, "/srv/a/keys");
+  EXPECT_EQ(config->state_directory, "/srv/a");
+  EXPECT_EQ(config->ebpf_program_name, "100%");
+}
+
+TEST(Config, AllFaultsComeAtOnceWithTheirPlaces) {
+  const std::string fault = fault_of(
+      "{\"logFolder\":1,\n\"openmsp\":{\"listen\":\"10.0.0.1:3080\",\n\"lisen\":1,"
+      "\"limits\":{\"maxConnections\":0,\"what\":1}}}");
+  EXPECT_THAT(fault, HasSubstr("/logFolder at line 1"));
+  EXPECT_THAT(fault, HasSubstr("eventFolder"));
+  EXPECT_THAT(fault, HasSubstr("latchKeyFolder"));
+  EXPECT_THAT(fault, HasSubstr("/openmsp/listen at line 2"));
+  EXPECT_THAT(fault, HasSubstr("/openmsp/lisen at line 3"));
+  EXPECT_THAT(fault, HasSubstr("/openmsp/limits/maxConnections at line 3"));
+  EXPECT_THAT(fault, HasSubstr("/openmsp/limits/what at line 3"));
+}
+
+TEST(Config, UnknownFieldsAreFaultsInOurObjectOnly) {
+  EXPECT_TRUE(parse(with("\"imdsSupport\":{\"deep\":[1]}")).ok());
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"imdsSupport\":1}")), HasSubstr("/openmsp/imdsSupport"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"services\":{\"Imds\":\"1.2.3.4:80\"}}")),
+              HasSubstr("/openmsp/services/Imds"));
+}
+
+TEST(Config, WhatWouldNotDoWhatItSaysIsRefused) {
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"mode\":\"firewall\"}")), HasSubstr("firewall mode"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"mode\":\"other\"}")), HasSubstr("/openmsp/mode"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"listen\":\"127.0.0.1:0\"}")), HasSubstr("/openmsp/listen"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"auditFile\":\"audit.jsonl\"}")), HasSubstr("absolute path"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"controlSocket\":\"/" + std::string(120, 'x') + "\"}")),
+              HasSubstr("longer than 107"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"services\":{\"imds\":\"168.63.129.16:80\"}}")),
+              HasSubstr("same address and port"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"hostNames\":{\"imds\":[\"a b\"]}}")), HasSubstr("/openmsp/hostNames/imds"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":[]")), HasSubstr("/openmsp"));
+}
+
+TEST(Config, OurFieldsAreRead) {
+  const auto config =
+      parse(with(R"("openmsp":{"mode":"channel","listen":"127.0.0.2:4000","cgroup":"/cg","agentCgroup":"/cg/a",
+    "bpfPinDirectory":"/p","stateDirectory":"/s","controlSocket":"/c","auditFile":"","auditMaxBytes":65536,
+    "auditKeepFiles":0,"statusFile":"","statusIntervalSeconds":1,"pollIntervalMilliseconds":50,"logLevel":"debug",
+    "services":{"imds":"10.1.1.1:8080"},"hostNames":{"imds":["Metadata.Internal"]},
+    "limits":{"maxConnections":7,"notReadyHoldMilliseconds":0}})"));
+  ASSERT_TRUE(config.ok()) << config.error().text();
+  EXPECT_EQ(to_string(config->listen), "127.0.0.2:4000");
+  EXPECT_EQ(config->cgroup, "/cg");
+  EXPECT_EQ(config->agent_cgroup, "/cg/a");
+  EXPECT_EQ(config->audit_file, "");
+  EXPECT_EQ(config->audit_keep_files, 0U);
+  EXPECT_EQ(config->poll_interval_ms, 50U);
+  EXPECT_EQ(config->log_level, log::Level::kDebug);
+  EXPECT_EQ(to_string(config->service(Service::kImds).endpoint), "10.1.1.1:8080");
+  EXPECT_EQ(config->service(Service::kImds).host_names, std::vector<std::string>{"metadata.internal"});
+  EXPECT_EQ(config->limits.max_connections, 7U);
+  EXPECT_EQ(config->limits.not_ready_hold_ms, 0U);
+}
+
+TEST(Config, PollIntervalOfZeroIsNoBusyLoop) {
+  const auto config = parse(
+      R"({"logFolder":"","eventFolder":"","latchKeyFolder":"/k/keys","monitorIntervalInSeconds":0,
+          "pollKeyStatusIntervalInSeconds":0,"ebpfProgramName":""})");
+  ASSERT_TRUE(config.ok()) << config.error().text();
+  EXPECT_EQ(config->poll_interval_ms, 1000U);
+}
+
+TEST(Config, MissingFileNamesItself) {
+  const auto config = load_config("/nonexistent/agent.json", no_environment());
+  ASSERT_FALSE(config.ok());
+  EXPECT_THAT(config.error().text(), HasSubstr("/nonexistent/agent.json"));
+}
+
+std::string trimmed(std::string text) {
+  const auto first = text.find_first_not_of(" `");
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" `") - first + 1);
+}
+
+// docs/configuration.md lists exactly what the reader asks for, with its defaults: "| `/pointer` | type | `default` |
+// …".
+TEST(Config, DocumentationListsEveryFieldWithItsDefault) {
+  std::ifstream page(std::string(MSP_SOURCE_DIR) + "/docs/configuration.md");
+  std::map<std::string, std::string> documented;
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with("| `/")) {
+      continue;
+    }
+    std::istringstream cells(line.substr(1));
+    std::string pointer;
+    std::string type;
+    std::string fallback;
+    std::getline(cells, pointer, '|');
+    std::getline(cells, type, '|');
+    std::getline(cells, fallback, '|');
+    EXPECT_TRUE(documented.emplace(trimmed(pointer), trimmed(type) + " = " + trimmed(fallback)).second) << line;
+  }
+  std::map<std::string, std::string> read;
+  for (const FieldDoc& field : documented_fields()) {
+    read.emplace(field.pointer, field.type + " = " + field.fallback);
+  }
+  EXPECT_EQ(documented, read);
+}
+
+}  // namespace
+}  // namespace msp::agent
