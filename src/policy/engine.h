@@ -4,13 +4,12 @@
 // Unknown callers, unusable rules and requests without canonical form (where that decides) are denied, never an error.
 #pragma once
 
-#include <span>
 #include <string_view>
 
 #include "identity/connection_identity.h"
 #include "policy/permit.h"
 #include "policy/snapshot.h"
-#include "request/canonical_query.h"
+#include "request/canonical_request.h"
 
 namespace msp::policy {
 
@@ -20,9 +19,8 @@ struct RequestView {
   bool exempt = false;               ///< protocol.md D.8, method and whole target
   std::string_view path;             ///< raw, as received
   std::string_view query;            ///< raw, without '?'
-  /// Canonical form; looked at only if fault is kNone. With Matching::kOff it is not looked at.
-  std::span<const std::string_view> segments;
-  std::span<const request::QueryPair> pairs;
+  /// Null: there is none (`fault` says why), or with Matching::kOff it was not made.
+  const request::CanonicalRequest* canonical = nullptr;
   request::Fault fault = request::Fault::kNone;
 };
 
@@ -31,6 +29,10 @@ class Engine {
   /// Takes no memory for targets up to about 2 KiB; longer ones may take it while they are folded.
   static Decision decide(const identity::ConnectionIdentity& caller, const RequestView& request,
                          const Snapshot& snapshot);
+
+ private:
+  /// The only place where a Permit comes into being.
+  static Permit permitted(Ground ground, const RequestView& request, const std::shared_ptr<const RuleSet>& rules);
 };
 
 inline Decision decide(const identity::ConnectionIdentity& caller, const RequestView& request,

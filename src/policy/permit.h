@@ -90,7 +90,7 @@ class Permit {
   friend class Engine;
   Permit() = default;
 
-  std::shared_ptr<const RuleSet> x_rules;
+  std::shared_ptr<const RuleSet> x_rules;  ///< keeps the views of x_names alive
   RuleNames x_names;
   Verdicts x_verdicts;
   Service x_service = Service::kImds;

@@ -80,8 +80,14 @@ class RuleSet {
 
  private:
   friend class Compiler;
-  RuleSet() = default;
+  struct Passkey {
+    explicit Passkey() = default;
+  };
 
+ public:
+  explicit RuleSet(Passkey) {}
+
+ private:
   std::string x_id;
   Mode x_mode = Mode::kEnforce;
   bool x_default_allow = false;

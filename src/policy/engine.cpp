@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/engine.h"
+
+#include "policy/matcher.h"
+
+namespace msp::policy {
+namespace {
+
+bool needs_elevation(Service service) { return service != Service::kImds; }
+
+bool has_canonical_form(const RequestView& request) {
+  return request.canonical != nullptr && request.fault == request::Fault::kNone;
+}
+
+Denial denied(Reason reason, const RequestView& request, const std::shared_ptr<const RuleSet>& rules) {
+  Denial denial;
+  denial.reason = reason;
+  denial.service = request.service;
+  denial.fault = request.fault;
+  denial.rules = rules;
+  if (rules) {
+    denial.nearest.rule_set_id = rules->id();
+  }
+  return denial;
+}
+
+RuleNames names_of(const RuleSet& rules, const RuleOutcome& outcome) {
+  RuleNames names;
+  names.rule_set_id = rules.id();
+  if (outcome.privilege != RuleOutcome::kNone) {
+    names.privilege = rules.privileges()[outcome.privilege].name;
+  }
+  if (outcome.role != RuleOutcome::kNone) {
+    names.role = rules.roles()[outcome.role].name;
+    names.identity = rules.identities()[outcome.identity].name;
+  }
+  return names;
+}
+
+}  // namespace
+
+Decision Engine::decide(const identity::ConnectionIdentity& caller, const RequestView& request,
+                        const Snapshot& snapshot) {
+  const bool strict = snapshot.matching == Matching::kEnforce;
+  const std::shared_ptr<const RuleSet>& rules = snapshot.of(request.service);
+  const bool refused_anyway = request.fault != request::Fault::kNone && request::canon_name(request.fault).empty();
+  if (refused_anyway || (strict && !has_canonical_form(request))) {
+    return denied(Reason::kNotCanonical, request, rules);
+  }
+  if (!caller.known || caller.direct) {
+    return denied(Reason::kNoIdentity, request, rules);
+  }
+  if (request.exempt && caller.elevated) {
+    return permitted(Ground::kExempt, request, rules);
+  }
+  if (needs_elevation(request.service) && !caller.elevated) {
+    return denied(Reason::kNotElevated, request, rules);
+  }
+  if (!rules) {
+    return permitted(Ground::kNoRules, request, rules);
+  }
+  if (!rules->unusable().empty()) {
+    return denied(Reason::kRulesUnusable, request, rules);
+  }
+  if (rules->mode() == Mode::kDisabled) {
+    return permitted(Ground::kDisabled, request, rules);
+  }
+
+  const RuleOutcome legacy = match_legacy(*rules, caller, request);
+  Verdicts verdicts{.legacy = legacy.verdict};
+  RuleOutcome canonical;
+  if (snapshot.matching != Matching::kOff) {
+    canonical = match_canonical(*rules, caller, request);
+    verdicts.canonical = canonical.verdict;
+    verdicts.reject = request.fault;
+  }
+  const RuleOutcome& deciding = strict ? canonical : legacy;
+  const RuleNames names = names_of(*rules, deciding);
+  if (deciding.verdict == Verdict::kAllow) {
+    Permit permit = permitted(deciding.by_default ? Ground::kDefaultAccess : Ground::kRule, request, rules);
+    permit.x_names = names;
+    permit.x_verdicts = verdicts;
+    return permit;
+  }
+  const Reason reason = deciding.by_default ? Reason::kNoRule : Reason::kIdentityMismatch;
+  if (rules->mode() == Mode::kAudit) {
+    Permit permit = permitted(Ground::kAudit, request, rules);
+    permit.x_names = names;
+    permit.x_verdicts = verdicts;
+    permit.x_audit_reason = reason;
+    return permit;
+  }
+  Denial denial = denied(reason, request, rules);
+  denial.nearest = names;
+  denial.missed_field = deciding.missed_field;
+  denial.verdicts = verdicts;
+  return denial;
+}
+
+Permit Engine::permitted(Ground ground, const RequestView& request, const std::shared_ptr<const RuleSet>& rules) {
+  Permit permit;
+  permit.x_rules = rules;
+  permit.x_service = request.service;
+  permit.x_ground = ground;
+  permit.x_exempt = request.exempt;
+  if (rules) {
+    permit.x_names.rule_set_id = rules->id();
+  }
+  return permit;
+}
+
+}  // namespace msp::policy

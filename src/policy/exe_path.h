@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compares executable paths by components, as the field does for `exePath` (protocol.md E.3).
+// Pure functions, no memory; any thread.
+// Nothing fails: `..` is a component like any other, nothing is resolved.
+#pragma once
+
+#include <string_view>
+
+namespace msp::policy {
+
+/// Repeated '/', inner '.' and a trailing '/' do not count; a leading '/' and a leading '.' do. Case and bytes are
+/// exact.
+bool same_components(std::string_view a, std::string_view b);
+
+}  // namespace msp::policy

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Is this caller the one that a rule's identity describes? (protocol.md E.3)
+// Pure, no memory; any thread.
+// A user without name, unread groups and an executable that was not found by a held pin match nothing that asks for
+// them; a process without base name is the empty text, as in the field.
+#pragma once
+
+#include <string_view>
+
+#include "identity/connection_identity.h"
+#include "policy/ruleset.h"
+
+namespace msp::policy {
+
+struct IdentityMatch {
+  bool matched = false;
+  int fields_met = 0;             ///< to tell which of several misses came closest
+  std::string_view missed_field;  ///< the first that did not fit: "userName", "groupName", "processName", "exePath"
+};
+
+/// Exact and case-sensitive, except that executable paths are compared by components.
+IdentityMatch match_identity(const IdentityRule& rule, const identity::ConnectionIdentity& caller);
+
+}  // namespace msp::policy

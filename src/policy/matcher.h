@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two readings of a rule set: legacy (protocol.md E.3, byte-compatible) and canonical (E.6, strict).
+// Pure; called by the engine, and by tests that compare the bare verdicts. Any thread.
+// Nothing fails: a request without canonical form gets Verdict::kReject.
+#pragma once
+
+#include <cstdint>
+
+#include "identity/connection_identity.h"
+#include "policy/engine.h"
+
+namespace msp::policy {
+
+struct RuleOutcome {
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+
+  Verdict verdict = Verdict::kDeny;
+  bool by_default = false;  ///< no privilege matched
+  /// The rule that allowed, or the nearest miss; indexes into the rule set.
+  std::uint32_t privilege = kNone;
+  std::uint32_t role = kNone;
+  std::uint32_t identity = kNone;
+  std::string_view missed_field = {};
+};
+
+/// Verdict of a compiled set (not a deny-all one) whose mode is not looked at.
+RuleOutcome match_legacy(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request);
+RuleOutcome match_canonical(const RuleSet& rules, const identity::ConnectionIdentity& caller,
+                            const RequestView& request);
+
+}  // namespace msp::policy

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/ruleset.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "policy/fold.h"
+#include "request/arena.h"
+#include "request/canonical_path.h"
+#include "request/canonical_query.h"
+
+namespace msp::policy {
+namespace {
+
+constexpr std::size_t kMaxNotes = 100;
+
+using PathTable = std::map<std::string, std::vector<std::uint32_t>, std::less<>>;
+using NameTable = std::unordered_map<std::string_view, std::uint32_t>;
+
+/// name → index of its last bearer: a repeated name means the last one (E.2.4).
+template <class Items>
+NameTable last_by_name(const Items& items) {
+  NameTable table;
+  table.reserve(items.size());
+  for (std::uint32_t i = 0; i < items.size(); ++i) {
+    table[items[i].name] = i;
+  }
+  return table;
+}
+
+void sort_unique(std::vector<std::uint32_t>& values) {
+  std::ranges::sort(values);
+  const auto rest = std::ranges::unique(values);
+  values.erase(rest.begin(), rest.end());
+}
+
+std::vector<std::pair<std::string, std::string>> folded_query(const RulePrivilege& privilege) {
+  std::map<std::string, std::string> folded;
+  for (const auto& [key, value] : privilege.query_parameters) {
+    folded[lower(key)] = lower(value);
+  }
+  return {folded.begin(), folded.end()};
+}
+
+/// `k=v` joined with '&', as the field hands a rule's query to the canonicaliser (F, last paragraph).
+std::string as_query(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::string text;
+  for (const auto& [key, value] : pairs) {
+    text += text.empty() ? "" : "&";
+    text += key;
+    text += '=';
+    text += value;
+  }
+  return text;
+}
+
+}  // namespace
+
+class Compiler {
+ public:
+  explicit Compiler(RuleSet& out) : x_out(out) {}
+
+  void note(std::string text) {
+    if (x_out.x_notes.size() < kMaxNotes) {
+      x_out.x_notes.push_back(std::move(text));
+    }
+  }
+
+  void head(const RuleItem& item, Matching matching) {
+    x_out.x_id = item.id;
+    x_out.x_default_allow = lower(item.default_access) == "allow";
+    const std::string mode = lower(item.mode);
+    if (mode == "disabled" || mode == "audit") {
+      x_out.x_mode = mode == "audit" ? Mode::kAudit : Mode::kDisabled;
+    } else if (mode != "enforce") {
+      x_out.x_mode = matching == Matching::kOff ? Mode::kDisabled : Mode::kEnforce;
+      note("mode \"" + item.mode + "\" is unknown and counts as " + std::string(to_string(x_out.x_mode)));
+    }
+  }
+
+  void sections(const RuleSections& rules) {
+    if (!rules.privileges || !rules.roles || !rules.identities || !rules.role_assignments) {
+      note("a section of the rules is missing, so that all of them are ignored");
+      return;
+    }
+    add_identities(*rules.identities);
+    add_roles(*rules.roles, *rules.role_assignments);
+    add_privileges(*rules.privileges, *rules.roles);
+  }
+
+ private:
+  void add_identities(const std::vector<RuleIdentity>& identities) {
+    x_identities = last_by_name(identities);
+    for (const RuleIdentity& from : identities) {
+      x_out.x_identities.push_back({.name = from.name,
+                                    .user = from.user_name,
+                                    .group = from.group_name,
+                                    .process = from.process_name,
+                                    .exe = from.exe_path});
+    }
+  }
+
+  /// Only roles that an assignment names grant anything.
+  void add_roles(const std::vector<RuleRole>& roles, const std::vector<RuleAssignment>& assignments) {
+    const NameTable by_name = last_by_name(roles);
+    for (const RuleAssignment& assignment : assignments) {
+      const auto role = by_name.find(assignment.role);
+      if (role == by_name.end()) {
+        note("an assignment names the role \"" + assignment.role + "\", which does not exist, and is ignored");
+        continue;
+      }
+      const auto [grant, is_new] = x_grant_of_role.try_emplace(role->second, x_out.x_roles.size());
+      if (is_new) {
+        x_out.x_roles.push_back({.name = assignment.role, .identities = {}});
+      }
+      for (const std::string& name : assignment.identities) {
+        if (const auto identity = x_identities.find(name); identity != x_identities.end()) {
+          x_out.x_roles[grant->second].identities.push_back(identity->second);
+        }
+      }
+    }
+    for (RoleGrant& grant : x_out.x_roles) {
+      sort_unique(grant.identities);
+    }
+  }
+
+  void add_privileges(const std::vector<RulePrivilege>& privileges, const std::vector<RuleRole>& roles) {
+    const NameTable by_name = last_by_name(privileges);
+    std::vector<std::vector<std::uint32_t>> grants(privileges.size());
+    for (const auto& [role, grant] : x_grant_of_role) {
+      for (const std::string& name : roles[role].privileges) {
+        if (const auto privilege = by_name.find(name); privilege != by_name.end()) {
+          grants[privilege->second].push_back(static_cast<std::uint32_t>(grant));
+        }
+      }
+    }
+    PathTable legacy_paths;
+    PathTable canonical_paths;
+    for (std::uint32_t i = 0; i < privileges.size(); ++i) {
+      if (by_name.at(privileges[i].name) != i) {
+        note("the privilege \"" + privileges[i].name + "\" is repeated, the last one counts");
+        continue;
+      }
+      const auto index = static_cast<std::uint32_t>(x_out.x_privileges.size());
+      Privilege privilege{
+          .name = privileges[i].name, .legacy_query = folded_query(privileges[i]), .canonical_query = {}, .roles = {}};
+      privilege.roles = std::move(grants[i]);
+      sort_unique(privilege.roles);
+      const std::string path = lower(privileges[i].path);
+      legacy_paths[path].push_back(index);
+      if (std::optional<std::string> key = canonical_form(path, privilege)) {
+        canonical_paths[*std::move(key)].push_back(index);
+      }
+      x_out.x_privileges.push_back(std::move(privilege));
+    }
+    x_out.x_legacy_paths = PrefixIndex(legacy_paths);
+    x_out.x_canonical_paths = PrefixIndex(canonical_paths);
+  }
+
+  /// The key for canonical_paths, and privilege.canonical_query; nothing if there is no canonical form (E.2.7).
+  std::optional<std::string> canonical_form(std::string_view path, Privilege& privilege) {
+    request::Arena arena;
+    request::CanonicalPath canonical;
+    request::CanonicalQuery query;
+    const std::string query_text = as_query(privilege.legacy_query);
+    request::Fault fault = request::canonicalize_path(path, arena, canonical);
+    if (fault == request::Fault::kNone) {
+      fault = request::canonicalize_query(query_text, arena, query);
+    }
+    if (fault != request::Fault::kNone) {
+      note("the privilege \"" + privilege.name + "\" has no canonical form (" +
+           std::string(request::canon_name(fault)) + ") and never matches in canonical matching");
+      return std::nullopt;
+    }
+    std::string key;
+    for (const std::string_view segment : canonical.segments) {
+      key += segment;
+      key += '/';
+    }
+    for (const request::QueryPair& pair : query.pairs) {
+      if (privilege.canonical_query.empty() || privilege.canonical_query.back().key != pair.key) {
+        privilege.canonical_query.push_back({.key = std::string(pair.key), .values = {}});
+      }
+      privilege.canonical_query.back().values.emplace_back(pair.value);
+    }
+    return key;
+  }
+
+  RuleSet& x_out;
+  NameTable x_identities;
+  std::unordered_map<std::uint32_t, std::size_t> x_grant_of_role;  ///< index of the role → index of its grant
+};
+
+std::shared_ptr<const RuleSet> RuleSet::compile(const RuleItem& item, Matching matching) {
+  const auto set = std::make_shared<RuleSet>(Passkey());
+  Compiler compiler(*set);
+  compiler.head(item, matching);
+  if (item.rules) {
+    compiler.sections(*item.rules);
+  }
+  return set;
+}
+
+std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why) {
+  const auto set = std::make_shared<RuleSet>(Passkey());
+  set->x_id = std::move(id);
+  set->x_unusable = why.empty() ? "no reason was given" : std::move(why);
+  return set;
+}
+
+std::string_view to_string(Matching matching) {
+  switch (matching) {
+    case Matching::kOff:
+      return "off";
+    case Matching::kShadow:
+      return "shadow";
+    case Matching::kEnforce:
+      return "enforce";
+  }
+  return "enforce";
+}
+
+std::string_view to_string(Mode mode) {
+  switch (mode) {
+    case Mode::kDisabled:
+      return "disabled";
+    case Mode::kAudit:
+      return "audit";
+    case Mode::kEnforce:
+      return "enforce";
+  }
+  return "enforce";
+}
+
+}  // namespace msp::policy
