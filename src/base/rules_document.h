@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Authorization rules as text says them (protocol.md E.1): passive data that guest and host both read and write.
 // Owned by whoever parsed it; any thread. Nothing is compiled, folded or checked against each other here.
-// Parsing refuses a document as a whole on a wrong type, a missing required or a repeated known member (Source::kHost).
+// Reading refuses a document as a whole on a wrong type, a missing required or a repeated known member (E.1).
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/json_members.h"
 
 namespace msp {
 
@@ -74,5 +77,17 @@ struct LocalRuleFile {
 
   bool operator==(const LocalRuleFile&) const = default;
 };
+
+/// From the value that stands at `pointer` of a parsed document; a problem is added, and the item then means nothing.
+RuleItem read_rule_item(const json::Value& value, const std::string& pointer, json::FirstProblem& problem);
+RuleSections read_rule_sections(const json::Value& value, const std::string& pointer, json::FirstProblem& problem);
+LocalRuleFile read_local_rule_file(const json::Value& value, json::FirstProblem& problem);
+
+/// One item of untrusted text, for tools and tests; `source` is whose fault an error is.
+Result<RuleItem> parse_rule_item(std::string_view text, Source source);
+
+/// The wire form, members in the order of E.1; what is absent is left out.
+void write_rule_item(json::Writer& writer, const RuleItem& item);
+void write_rule_sections(json::Writer& writer, const RuleSections& sections);
 
 }  // namespace msp

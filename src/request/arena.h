@@ -43,29 +43,29 @@ class Arena {
   }
 
   void reset() {
-    x_used = 0;
-    x_large.clear();
+    used_ = 0;
+    large_.clear();
   }
 
   /// Blocks taken from the heap since the last reset.
-  std::size_t heap_blocks() const { return x_large.size(); }
+  std::size_t heap_blocks() const { return large_.size(); }
 
  private:
   static constexpr std::size_t kInline = 4096;
 
   void* take(std::size_t size, std::size_t align) {
-    const std::size_t at = (x_used + align - 1) & ~(align - 1);
+    const std::size_t at = (used_ + align - 1) & ~(align - 1);
     if (size > kInline - std::min(at, kInline)) {
-      x_large.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
-      return x_large.back().get();
+      large_.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
+      return large_.back().get();
     }
-    x_used = at + size;
-    return x_inline.data() + at;
+    used_ = at + size;
+    return inline_.data() + at;
   }
 
-  std::size_t x_used = 0;
-  std::vector<std::unique_ptr<std::byte[]>> x_large;
-  alignas(std::max_align_t) std::array<std::byte, kInline> x_inline;
+  std::size_t used_ = 0;
+  std::vector<std::unique_ptr<std::byte[]>> large_;
+  alignas(std::max_align_t) std::array<std::byte, kInline> inline_;
 };
 
 }  // namespace msp::request

@@ -79,27 +79,27 @@ const http::Header* NormalizedHeaders::find(std::string_view name) const {
 }
 
 void NormalizedHeaders::set(std::string_view name, std::string_view value) {
-  const auto items = x_items.first(x_size);
+  const auto items = items_.first(size_);
   const auto found = std::ranges::find(items, name, &http::Header::name);
   if (found != items.end()) {
     found->value = value;
     return;
   }
-  assert(x_size < x_items.size());
-  x_items[x_size++] = {.name = name, .value = value};
+  assert(size_ < items_.size());
+  items_[size_++] = {.name = name, .value = value};
 }
 
 void NormalizedHeaders::remove(std::string_view name) {
-  const auto items = x_items.first(x_size);
-  x_size -= std::ranges::remove(items, name, &http::Header::name).size();
+  const auto items = items_.first(size_);
+  size_ -= std::ranges::remove(items, name, &http::Header::name).size();
 }
 
 Fault NormalizedHeaders::add(std::string_view name, std::string_view value) {
   if (find(name) == nullptr) {
-    x_items[x_size++] = {.name = name, .value = value};
+    items_[size_++] = {.name = name, .value = value};
     return Fault::kNone;
   }
-  x_joined = true;
+  joined_ = true;
   return is_list_header(name) ? Fault::kNone : Fault::kHeaderRepeated;
 }
 
@@ -110,13 +110,13 @@ Fault normalize_headers(const http::RequestHead& head, Arena& arena, NormalizedH
   if (http::expectation(head) == http::Expectation::kUnknown) {
     return Fault::kExpectationFailed;
   }
-  out.x_items = arena.array<http::Header>(head.headers.size() + NormalizedHeaders::kRoom);
-  out.x_size = 0;
-  out.x_stripped = 0;
-  out.x_joined = false;
+  out.items_ = arena.array<http::Header>(head.headers.size() + NormalizedHeaders::kRoom);
+  out.size_ = 0;
+  out.stripped_ = 0;
+  out.joined_ = false;
   for (const http::Header& header : head.headers) {
     if (is_trusted_header(header.name)) {
-      ++out.x_stripped;
+      ++out.stripped_;
       continue;
     }
     const std::string_view name = lower(header.name, arena);
@@ -130,7 +130,7 @@ Fault normalize_headers(const http::RequestHead& head, Arena& arena, NormalizedH
       return fault;
     }
   }
-  for (http::Header& header : out.x_items.first(out.x_joined ? out.x_size : 0)) {
+  for (http::Header& header : out.items_.first(out.joined_ ? out.size_ : 0)) {
     if (is_list_header(header.name)) {
       header.value = join(head.headers, header.name, arena);
     }

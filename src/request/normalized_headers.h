@@ -24,8 +24,8 @@ bool is_list_header(std::string_view name);
 class NormalizedHeaders {
  public:
   /// Names in lower case, each once, in order of first appearance.
-  std::span<const http::Header> list() const { return x_items.first(x_size); }
-  std::size_t stripped() const { return x_stripped; }  ///< trusted headers that the client had sent
+  std::span<const http::Header> list() const { return items_.first(size_); }
+  std::size_t stripped() const { return stripped_; }  ///< trusted headers that the client had sent
 
   /// The header of that lower-case name, or null.
   const http::Header* find(std::string_view name) const;
@@ -40,10 +40,10 @@ class NormalizedHeaders {
   friend Fault normalize_headers(const http::RequestHead& head, Arena& arena, NormalizedHeaders& out);
   Fault add(std::string_view name, std::string_view value);
 
-  std::span<http::Header> x_items;
-  std::size_t x_size = 0;
-  std::size_t x_stripped = 0;
-  bool x_joined = false;
+  std::span<http::Header> items_;
+  std::size_t size_ = 0;
+  std::size_t stripped_ = 0;
+  bool joined_ = false;
 };
 
 /// Drops trusted, connection-only and `transfer-encoding`/`trailer` headers (the body is framed anew), joins repeated

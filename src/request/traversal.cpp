@@ -32,24 +32,24 @@ bool any_decoded(std::string_view raw, Each each) {
 class SegmentWatch {
  public:
   void add(char c) {
-    x_cut = x_cut || c == ';';
-    if (x_cut) {
+    cut_ = cut_ || c == ';';
+    if (cut_) {
       return;
     }
-    x_dots = x_dots && (x_size >= 2 || c == '.');
-    x_name = x_name && x_size < kName.size() && kByteClass.fold[static_cast<unsigned char>(c)] == kName[x_size];
-    ++x_size;
+    dots_ = dots_ && (size_ >= 2 || c == '.');
+    name_ = name_ && size_ < kName.size() && kByteClass.fold[static_cast<unsigned char>(c)] == kName[size_];
+    ++size_;
   }
-  bool is_channel() const { return x_name && x_size == kName.size(); }
-  bool climbs() const { return x_dots && x_size >= 2; }
-  bool is_neutral() const { return x_size == 0 || (x_size == 1 && x_dots); }
+  bool is_channel() const { return name_ && size_ == kName.size(); }
+  bool climbs() const { return dots_ && size_ >= 2; }
+  bool is_neutral() const { return size_ == 0 || (size_ == 1 && dots_); }
 
  private:
   static constexpr std::string_view kName = "secure-channel";
-  std::size_t x_size = 0;
-  bool x_dots = true;
-  bool x_name = true;
-  bool x_cut = false;
+  std::size_t size_ = 0;
+  bool dots_ = true;
+  bool name_ = true;
+  bool cut_ = false;
 };
 
 }  // namespace

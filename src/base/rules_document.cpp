@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/rules_document.h"
+
+#include <algorithm>
+
+namespace msp {
+namespace {
+
+using json::FirstProblem;
+using json::MemberReader;
+using json::Value;
+
+/// An optional array of objects, each read by `read(MemberReader&)`.
+template <class T, class Read>
+std::optional<std::vector<T>> read_section(MemberReader& parent, std::string_view name, FirstProblem& problem,
+                                           Read read) {
+  const json::Array* const items = parent.optional_array(name);
+  if (items == nullptr) {
+    return std::nullopt;
+  }
+  std::vector<T> out;
+  out.reserve(items->size());
+  for (std::size_t i = 0; i < items->size() && !problem.any(); ++i) {
+    MemberReader item((*items)[i], parent.pointer_to(name) + "/" + std::to_string(i), problem);
+    out.push_back(read(item));
+  }
+  return out;
+}
+
+/// A map, not an object with fixed members: of a repeated key the last value stays (E.1).
+std::vector<std::pair<std::string, std::string>> read_query(MemberReader& privilege, FirstProblem& problem) {
+  std::vector<std::pair<std::string, std::string>> out;
+  const Value* const value = privilege.optional("queryParameters");
+  if (value == nullptr) {
+    return out;
+  }
+  if (value->object() == nullptr) {
+    problem.add(privilege.pointer_to("queryParameters"), "expected an object");
+    return out;
+  }
+  for (const json::Member& member : value->object()->members) {
+    const std::string* const text = member.value.string();
+    if (text == nullptr) {
+      problem.add(privilege.pointer_to("queryParameters"), "a value is not a string");
+      return out;
+    }
+    const auto known = std::ranges::find(out, member.name, &std::pair<std::string, std::string>::first);
+    if (known == out.end()) {
+      out.emplace_back(member.name, *text);
+    } else {
+      known->second = *text;
+    }
+  }
+  return out;
+}
+
+void write_optional(json::Writer& writer, std::string_view name, const std::optional<std::string>& value) {
+  if (value) {
+    writer.field(name, *value);
+  }
+}
+
+void write_strings(json::Writer& writer, std::string_view name, const std::vector<std::string>& values) {
+  writer.key(name).begin_array();
+  for (const std::string& value : values) {
+    writer.value(value);
+  }
+  writer.end_array();
+}
+
+/// An optional array of objects, the members of each written by `write(item)`.
+template <class T, class Write>
+void write_section(json::Writer& writer, std::string_view name, const std::optional<std::vector<T>>& items,
+                   Write write) {
+  if (!items) {
+    return;
+  }
+  writer.key(name).begin_array();
+  for (const T& item : *items) {
+    writer.begin_object();
+    write(item);
+    writer.end_object();
+  }
+  writer.end_array();
+}
+
+void write_privilege(json::Writer& writer, const RulePrivilege& privilege) {
+  writer.field("name", privilege.name).field("path", privilege.path);
+  if (!privilege.query_parameters.empty()) {
+    writer.key("queryParameters").begin_object();
+    for (const auto& [key, value] : privilege.query_parameters) {
+      writer.field(key, value);
+    }
+    writer.end_object();
+  }
+}
+
+}  // namespace
+
+RuleSections read_rule_sections(const Value& value, const std::string& pointer, FirstProblem& problem) {
+  MemberReader reader(value, pointer, problem);
+  RuleSections out;
+  out.privileges = read_section<RulePrivilege>(reader, "privileges", problem, [&](MemberReader& item) {
+    return RulePrivilege{
+        .name = item.string("name"), .path = item.string("path"), .query_parameters = read_query(item, problem)};
+  });
+  out.roles = read_section<RuleRole>(reader, "roles", problem, [](MemberReader& item) {
+    return RuleRole{.name = item.string("name"), .privileges = item.strings("privileges")};
+  });
+  out.identities = read_section<RuleIdentity>(reader, "identities", problem, [](MemberReader& item) {
+    return RuleIdentity{.name = item.string("name"),
+                        .user_name = item.optional_string("userName"),
+                        .group_name = item.optional_string("groupName"),
+                        .exe_path = item.optional_string("exePath"),
+                        .process_name = item.optional_string("processName")};
+  });
+  out.role_assignments = read_section<RuleAssignment>(reader, "roleAssignments", problem, [](MemberReader& item) {
+    return RuleAssignment{.role = item.string("role"), .identities = item.strings("identities")};
+  });
+  return out;
+}
+
+RuleItem read_rule_item(const Value& value, const std::string& pointer, FirstProblem& problem) {
+  MemberReader reader(value, pointer, problem);
+  RuleItem out;
+  out.default_access = reader.string("defaultAccess");
+  out.mode = reader.string("mode");
+  out.id = reader.string("id");
+  if (const Value* const rules = reader.optional("rules")) {
+    out.rules = read_rule_sections(*rules, reader.pointer_to("rules"), problem);
+  }
+  return out;
+}
+
+LocalRuleFile read_local_rule_file(const Value& value, FirstProblem& problem) {
+  MemberReader reader(value, "", problem);
+  LocalRuleFile out;
+  out.id = reader.optional_string("id");
+  out.default_access = reader.optional_string("defaultAccess");
+  if (const Value* const rules = reader.optional("rules")) {
+    out.rules = read_rule_sections(*rules, "/rules", problem);
+  }
+  return out;
+}
+
+Result<RuleItem> parse_rule_item(std::string_view text, Source source) {
+  Result<Value> value = json::parse(text, {.source = source});
+  if (!value) {
+    return std::move(value).error();
+  }
+  FirstProblem problem;
+  RuleItem out = read_rule_item(*value, "", problem);
+  if (problem.any()) {
+    return problem.error(source, "the rule item");
+  }
+  return out;
+}
+
+void write_rule_sections(json::Writer& writer, const RuleSections& sections) {
+  writer.begin_object();
+  write_section(writer, "privileges", sections.privileges,
+                [&](const RulePrivilege& privilege) { write_privilege(writer, privilege); });
+  write_section(writer, "roles", sections.roles, [&](const RuleRole& role) {
+    writer.field("name", role.name);
+    write_strings(writer, "privileges", role.privileges);
+  });
+  write_section(writer, "identities", sections.identities, [&](const RuleIdentity& identity) {
+    writer.field("name", identity.name);
+    write_optional(writer, "userName", identity.user_name);
+    write_optional(writer, "groupName", identity.group_name);
+    write_optional(writer, "exePath", identity.exe_path);
+    write_optional(writer, "processName", identity.process_name);
+  });
+  write_section(writer, "roleAssignments", sections.role_assignments, [&](const RuleAssignment& assignment) {
+    writer.field("role", assignment.role);
+    write_strings(writer, "identities", assignment.identities);
+  });
+  writer.end_object();
+}
+
+void write_rule_item(json::Writer& writer, const RuleItem& item) {
+  writer.begin_object();
+  writer.field("defaultAccess", item.default_access).field("mode", item.mode).field("id", item.id);
+  if (item.rules) {
+    writer.key("rules");
+    write_rule_sections(writer, *item.rules);
+  }
+  writer.end_object();
+}
+
+}  // namespace msp
