@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Syntax of key ids: they become part of a URL, a file name and a header, so nothing else is accepted (L.11).
+// Pure functions; any thread. `random_guid` of base/crypto.h makes new ones.
+// Input may come from a peer or a file name.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace msp::protocol {
+
+inline constexpr std::size_t kGuidSize = 36;
+
+/// 8-4-4-4-12 hex digits of either case.
+constexpr bool is_guid(std::string_view text) {
+  if (text.size() != kGuidSize) {
+    return false;
+  }
+  for (std::size_t i = 0; i < kGuidSize; ++i) {
+    const char c = text[i];
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (dash ? c != '-' : !hex) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// The same without upper-case digits: what our host issues and compares literally (C.7.8).
+constexpr bool is_lower_guid(std::string_view text) {
+  return is_guid(text) && text.find_first_of("ABCDEF") == std::string_view::npos;
+}
+
+}  // namespace msp::protocol

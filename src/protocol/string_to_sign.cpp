@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/string_to_sign.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "protocol/headers.h"
+
+namespace msp::protocol {
+namespace {
+
+enum : std::uint8_t { kPathByte = 1, kQueryByte = 2, kValueByte = 4, kTokenByte = 8 };
+
+/// What a byte may be part of (F step 0, D.2).
+constexpr std::array<std::uint8_t, 256> make_classes() {
+  std::array<std::uint8_t, 256> out{};
+  for (unsigned c = 0; c < 256; ++c) {
+    const bool path = c == 0x21 || c == 0x22 || (c >= 0x24 && c <= 0x3B) || c == 0x3D || (c >= 0x40 && c <= 0x5F) ||
+                      (c >= 0x61 && c <= 0x7E);
+    const bool query = c == 0x21 || (c >= 0x24 && c <= 0x3B) || c == 0x3D || (c >= 0x3F && c <= 0x7E);
+    const bool value = c == 0x09 || (c >= 0x20 && c <= 0x7E);
+    const bool token = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       std::string_view("!#$%&'*+-.^_`|~").contains(static_cast<char>(c));
+    out[c] = static_cast<std::uint8_t>((path ? kPathByte : 0) | (query ? kQueryByte : 0) | (value ? kValueByte : 0) |
+                                       (token && c != 0 ? kTokenByte : 0));
+  }
+  return out;
+}
+constexpr std::array<std::uint8_t, 256> kClasses = make_classes();
+
+bool all(std::string_view text, std::uint8_t what) {
+  std::uint8_t common = what;
+  for (const char c : text) {
+    common &= kClasses[static_cast<unsigned char>(c)];
+  }
+  return common == what;
+}
+
+char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+std::string_view trim(std::string_view value) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!value.empty() && blank(value.front())) {
+    value.remove_prefix(1);
+  }
+  while (!value.empty() && blank(value.back())) {
+    value.remove_suffix(1);
+  }
+  return value;
+}
+
+Error unsignable(std::string_view what) {
+  return Error{.source = Source::kClient,
+               .message = "cannot sign the request: " + std::string(what),
+               .hint = "send printable ASCII only, other bytes percent-encoded",
+               .code = 0};
+}
+
+}  // namespace
+
+bool StringToSign::NamedHeader::operator<(const NamedHeader& other) const {
+  const int order = name.compare(other.name);
+  return order != 0 ? order < 0 : index < other.index;
+}
+
+// Of equal sort keys the later part stands behind, as it does in the buffer.
+bool StringToSign::QueryPart::operator<(const QueryPart& other) const {
+  const int order = key_and_value.compare(other.key_and_value);
+  return order != 0 ? order < 0 : key_and_value.data() < other.key_and_value.data();
+}
+
+Result<void> StringToSign::build(const SignableRequest& request) {
+  text_.clear();
+  body_at_ = 0;
+  if (request.method.empty() || !all(request.method, kTokenByte)) {
+    return unsignable("the method is not a token");
+  }
+  if (!all(request.path, kPathByte)) {
+    return unsignable("the path contains a byte that no path may contain");
+  }
+  if (!all(request.query, kQueryByte)) {
+    return unsignable("the query contains a byte that no query may contain");
+  }
+  text_ += request.method;
+  text_ += '\n';
+  body_at_ = text_.size();
+  text_ += '\n';
+  if (Result<void> done = append_headers(request.headers); !done) {
+    return done;
+  }
+  text_ += request.path;
+  text_ += '\n';
+  append_query(request.query);
+  return {};
+}
+
+Result<void> StringToSign::append_headers(std::span<const http::Header> headers) {
+  if (headers.size() > kMaxSignedHeaders) {
+    return unsignable("it has too many headers");
+  }
+  std::size_t size = 0;
+  for (const http::Header& header : headers) {
+    size += header.name.size();
+  }
+  names_.resize(size);
+  char* to = names_.data();
+  order_.clear();
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const http::Header& header = headers[i];
+    if (header.name.empty() || !all(header.name, kTokenByte)) {
+      return unsignable("a header name is not a token");
+    }
+    if (!all(header.value, kValueByte)) {
+      return unsignable("the value of a header contains a byte outside printable ASCII");
+    }
+    order_.push_back({.name = {to, header.name.size()}, .index = i});
+    to = std::ranges::transform(header.name, to, fold).out;
+  }
+  std::ranges::sort(order_, std::less<>{});
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const bool shadowed = i + 1 < order_.size() && order_[i].name == order_[i + 1].name;
+    if (shadowed || order_[i].name == kAuthorizationHeader) {
+      continue;
+    }
+    text_ += order_[i].name;
+    text_ += ':';
+    text_ += trim(headers[order_[i].index].value);
+    text_ += '\n';
+  }
+  return {};
+}
+
+void StringToSign::append_query(std::string_view query) {
+  if (query.empty()) {
+    return;
+  }
+  scratch_.resize(query.size());
+  char* to = scratch_.data();
+  parts_.clear();
+  while (!query.empty()) {
+    const std::size_t end = query.find('&');
+    const std::string_view part = query.substr(0, end);
+    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+    const std::size_t equals = std::min(part.find('='), part.size());
+    if (equals == 0) {
+      continue;
+    }
+    char* const start = to;
+    to = std::ranges::transform(part.substr(0, equals), to, fold).out;
+    to = std::ranges::copy(part.substr(std::min(equals + 1, part.size())), to).out;
+    parts_.push_back({.key_and_value = {start, static_cast<std::size_t>(to - start)}, .key_size = equals});
+  }
+  append_sorted_parts();
+}
+
+void StringToSign::append_sorted_parts() {
+  std::ranges::sort(parts_, std::less<>{});
+  bool first = true;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const auto [pair, key_size] = parts_[i];
+    if (i + 1 < parts_.size() && pair == parts_[i + 1].key_and_value) {
+      continue;
+    }
+    if (!std::exchange(first, false)) {
+      text_ += '&';
+    }
+    text_ += pair.substr(0, key_size);
+    if (key_size < pair.size()) {
+      text_ += '=';
+      text_ += pair.substr(key_size);
+    }
+  }
+}
+
+std::string StringToSign::with_body(std::string_view body) const {
+  std::string out(before_body());
+  out += body;
+  out += after_body();
+  return out;
+}
+
+Result<Sha256Digest> sign(HmacSha256& key, const StringToSign& text, std::span<const std::string_view> body) {
+  key.start();
+  key.update(text.before_body());
+  for (const std::string_view piece : body) {
+    key.update(piece);
+  }
+  key.update(text.after_body());
+  return key.finish();
+}
+
+Result<Sha256Digest> sign(HmacSha256& key, const StringToSign& text, std::string_view body) {
+  return sign(key, text, std::span<const std::string_view>(&body, 1));
+}
+
+}  // namespace msp::protocol

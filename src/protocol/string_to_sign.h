@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes that a signature is made over (protocol.md D.1 to D.3), in pieces around the body, which is never copied.
+// One object per user of it, kept and used again; one thread at a time. Signer and verifier both use it.
+// Requests that cannot be signed are errors of Source::kClient: the agent answers 400, the host refuses.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/result.h"
+#include "http/head.h"
+
+namespace msp::protocol {
+
+/// More headers than this are not signed: the limit of a parsed head, and room for what the agent adds.
+inline constexpr std::size_t kMaxSignedHeaders = http::kMaxHeaders + 8;
+
+/// The parts of a request, as written on the wire. Untrusted bytes.
+struct SignableRequest {
+  std::string_view method;
+  std::string_view path;   ///< http::Target::path
+  std::string_view query;  ///< http::Target::query
+  std::span<const http::Header> headers;
+};
+
+class StringToSign {
+ public:
+  /// Builds everything but the body. Views of an earlier build are dead after it. No allocation once the buffers have
+  /// grown to the size of ordinary requests.
+  Result<void> build(const SignableRequest& request);
+
+  /// "METHOD LF"; then comes the body.
+  std::string_view before_body() const { return std::string_view(text_).substr(0, body_at_); }
+  /// "LF", header lines, path, query.
+  std::string_view after_body() const { return std::string_view(text_).substr(body_at_); }
+  /// The whole string, for tests and tools.
+  std::string with_body(std::string_view body) const;
+
+ private:
+  struct NamedHeader {
+    std::string_view name;  // lower case
+    std::size_t index = 0;
+    bool operator<(const NamedHeader& other) const;
+  };
+  // One part of the query. Key and value stand without a separator in the scratch buffer: that is the sort key (D.3).
+  struct QueryPart {
+    std::string_view key_and_value;
+    std::size_t key_size = 0;
+    bool operator<(const QueryPart& other) const;
+  };
+
+  Result<void> append_headers(std::span<const http::Header> headers);
+  void append_query(std::string_view query);
+  void append_sorted_parts();
+
+  std::string text_;
+  std::string names_;    // lower-cased header names
+  std::string scratch_;  // sort keys of the query
+  std::vector<NamedHeader> order_;
+  std::vector<QueryPart> parts_;
+  std::size_t body_at_ = 0;
+};
+
+/// HMAC over the string with that body, which may come in pieces. `key` is of the calling thread.
+Result<Sha256Digest> sign(HmacSha256& key, const StringToSign& text, std::span<const std::string_view> body);
+Result<Sha256Digest> sign(HmacSha256& key, const StringToSign& text, std::string_view body);
+
+}  // namespace msp::protocol
