@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <unordered_set>
+
+#include "base/json.h"
+#include "base/secret.h"
+#include "base/utf8.h"
+
+namespace msp::json {
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+/// One reference token of a pointer with "~1" and "~0" undone; nothing if "~" stands before another character.
+std::optional<std::string> unescape(std::string_view token) {
+  std::string out;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    if (token[i] != '~') {
+      out += token[i];
+      continue;
+    }
+    ++i;
+    if (i == token.size() || (token[i] != '0' && token[i] != '1')) {
+      return std::nullopt;
+    }
+    out += token[i] == '0' ? '~' : '/';
+  }
+  return out;
+}
+
+const Value* element(const Array& array, std::string_view token) {
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
+  const bool leading_zero = token.size() > 1 && token.front() == '0';
+  if (error != std::errc{} || end != token.data() + token.size() || leading_zero || index >= array.size()) {
+    return nullptr;
+  }
+  return &array[index];
+}
+
+}  // namespace
+
+const Value* Object::find(std::string_view name) const {
+  const auto it = std::find_if(members.rbegin(), members.rend(), [&](const Member& m) { return m.name == name; });
+  return it == members.rend() ? nullptr : &it->value;
+}
+
+const Member* Object::duplicate() const {
+  std::unordered_set<std::string_view> seen;
+  for (const Member& member : members) {
+    if (!seen.insert(member.name).second) {
+      return &member;
+    }
+  }
+  return nullptr;
+}
+
+std::optional<std::int64_t> Value::int64() const {
+  const auto* v = std::get_if<std::int64_t>(&data_);
+  return v == nullptr ? std::nullopt : std::optional(*v);
+}
+
+std::optional<std::uint64_t> Value::uint64() const {
+  if (const auto* v = std::get_if<std::uint64_t>(&data_)) {
+    return *v;
+  }
+  const auto v = int64();
+  return v && *v >= 0 ? std::optional(static_cast<std::uint64_t>(*v)) : std::nullopt;
+}
+
+std::optional<double> Value::number() const {
+  if (const auto* v = std::get_if<double>(&data_)) {
+    return *v;
+  }
+  if (const auto* v = std::get_if<std::uint64_t>(&data_)) {
+    return static_cast<double>(*v);
+  }
+  const auto v = int64();
+  return v ? std::optional(static_cast<double>(*v)) : std::nullopt;
+}
+
+const Value* Value::find(std::string_view name) const {
+  const Object* members = object();
+  return members == nullptr ? nullptr : members->find(name);
+}
+
+const Value* Value::at(std::string_view pointer) const {
+  const Value* here = this;
+  while (here != nullptr && !pointer.empty()) {
+    if (pointer.front() != '/') {
+      return nullptr;
+    }
+    const std::size_t stop = std::min(pointer.find('/', 1), pointer.size());
+    const auto token = unescape(pointer.substr(1, stop - 1));
+    if (!token) {
+      return nullptr;
+    }
+    const Array* elements = here->array();
+    here = elements != nullptr ? element(*elements, *token) : here->find(*token);
+    pointer.remove_prefix(stop);
+  }
+  return here;
+}
+
+Place place_of(std::string_view text, std::size_t offset) {
+  Place place;
+  for (std::size_t i = 0; i < std::min(offset, text.size()); ++i) {
+    if (text[i] == '\n') {
+      ++place.line;
+      place.column = 1;
+    } else if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) {
+      ++place.column;
+    }
+  }
+  return place;
+}
+
+void append_pointer(std::string& pointer, std::string_view name) {
+  pointer += '/';
+  for (const char c : name) {
+    if (c == '~') {
+      pointer += "~0";
+    } else if (c == '/') {
+      pointer += "~1";
+    } else {
+      pointer += c;
+    }
+  }
+}
+
+std::string_view describe(Kind kind) {
+  switch (kind) {
+    case Kind::kNull:
+      return "null";
+    case Kind::kBool:
+      return "true or false";
+    case Kind::kInteger:
+    case Kind::kUnsigned:
+      return "a whole number";
+    case Kind::kDouble:
+      return "a number";
+    case Kind::kString:
+      return "a string";
+    case Kind::kArray:
+      return "an array";
+    case Kind::kObject:
+      return "an object";
+  }
+  return "nothing";
+}
+
+void wipe(Value& value) {
+  if (std::string* text = value.string()) {
+    msp::wipe(*text);
+  } else if (Array* elements = value.array()) {
+    std::ranges::for_each(*elements, [](Value& v) { wipe(v); });
+  } else if (Object* object = value.object()) {
+    std::ranges::for_each(object->members, [](Member& m) { wipe(m.value); });
+  }
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  std::size_t plain = 0;  // start of what can be copied as it is
+  const auto copy_until = [&](std::size_t end) { out.append(text.substr(plain, end - plain)); };
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
+      ++i;
+      continue;
+    }
+    const std::size_t length = utf8_sequence(text, i);
+    if (length > 1) {
+      i += length;
+      continue;
+    }
+    copy_until(i);
+    if (length == 0) {
+      out += "\xEF\xBF\xBD";
+    } else if (c == '"' || c == '\\') {
+      out += '\\';
+      out += static_cast<char>(c);
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else {
+      const char escaped[] = {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 0x0F]};
+      out.append(escaped, sizeof escaped);
+    }
+    plain = ++i;
+  }
+  copy_until(text.size());
+  out += '"';
+}
+
+}  // namespace msp::json
