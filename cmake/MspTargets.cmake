@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # msp_library(folder LINK …): static library of src/<folder>, and <folder>_test of its *_test.cpp.
 find_package(GTest QUIET)
+find_package(rapidcheck QUIET)
 
 # Everything that ctest runs without privileges.
 add_custom_target(unit_tests)
@@ -29,7 +30,7 @@ endfunction()
 function(msp_test name)
   cmake_parse_arguments(A "" "LABEL" "SOURCE;LINK" ${ARGN})
   add_executable(${name} ${A_SOURCE})
-  target_link_libraries(${name} PRIVATE ${A_LINK} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE ${A_LINK} GTest::gmock GTest::gtest_main rapidcheck)
   target_compile_definitions(${name} PRIVATE MSP_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
