@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "audit/log.h"
+
 namespace msp::status {
 
 /// One kernel program that we rely on.
@@ -62,19 +64,6 @@ struct ServiceState {
 /// A name and how often.
 using Count = std::pair<std::string, std::uint64_t>;
 
-struct Refusal {
-  std::string time;  ///< UTC, ISO 8601
-  std::string request_id;
-  int status = 0;
-  std::string code;  ///< protocol.md J.2
-  std::string service;
-  std::string method;
-  std::string path;  ///< without the query
-  std::uint32_t uid = 0;
-  std::string user;
-  std::string executable;
-};
-
 /// A group of protocol.md H.3's summaries.
 struct SummaryRow {
   std::string user_name;
@@ -102,10 +91,8 @@ struct Snapshot {
   std::uint64_t requests = 0;
   std::vector<Count> outcomes;  ///< requests by outcome: "served", or the code of the refusal
   std::vector<Count> kernel;    ///< counters of the hooks
-  std::uint64_t audit_written = 0;
-  std::uint64_t audit_lost = 0;
-  std::string audit_message;           ///< e.g. disk full
-  std::vector<Refusal> last_refusals;  ///< newest first, bounded
+  audit::Counters audit;
+  std::vector<audit::Refusal> last_refusals;  ///< newest first, bounded
   std::vector<SummaryRow> connection_summary;
   std::vector<SummaryRow> failed_summary;
   std::vector<std::string> warnings;  ///< of the configuration

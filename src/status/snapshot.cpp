@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "status/snapshot.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace msp::status {
+namespace {
+
+void check_interception(const Snapshot& s, std::vector<Problem>& out) {
+  if (s.interception.hooks.empty()) {
+    out.push_back({"no kernel hook is attached: connects to the metadata addresses are not seen",
+                   s.interception.message.empty() ? "look into the agent's log" : s.interception.message});
+  }
+  for (const Hook& hook : s.interception.hooks) {
+    if (!hook.attached) {
+      out.push_back({fmt::format("the kernel hook {} is not attached", hook.name),
+                     s.interception.message.empty() ? "restart the agent" : s.interception.message});
+    } else if (!hook.pinned) {
+      out.push_back({fmt::format("the kernel hook {} is not pinned: the gate opens if the agent dies", hook.name),
+                     fmt::format("make {} a directory in a bpf file system and restart the agent",
+                                 s.interception.pin_directory)});
+    }
+  }
+  if (!s.listener.listening) {
+    out.push_back({fmt::format("nothing listens on {}: redirected connections are refused", s.listener.address),
+                   s.listener.message.empty() ? "look into the agent's log" : s.listener.message});
+  }
+}
+
+std::string_view remedy_of(const Channel& channel) {
+  if (channel.phase == "refused") {
+    return "the host refuses a key for this machine: have its operator raise the key incarnation (keyIncarnationId)";
+  }
+  if (!channel.host_answers) {
+    return "check that the host's secure channel (WireServer) can be reached from this machine";
+  }
+  return "wait for the next poll; if it stays so, look into the agent's log";
+}
+
+void check_channel(const Snapshot& s, std::vector<Problem>& out) {
+  const Channel& channel = s.channel;
+  if (channel.phase == "disabled") {
+    out.push_back({"the host has the secure channel disabled: metadata requests are neither decided nor signed",
+                   "enable it for this machine at the host (securityProfile.proxyAgentSettings)"});
+    return;
+  }
+  if (channel.phase == "unknown" && !channel.closed) {
+    out.push_back({"the host has not answered yet: nothing is redirected", std::string(remedy_of(channel))});
+    return;
+  }
+  if (channel.closed) {
+    out.push_back({fmt::format("no key is in use: metadata requests are answered \"not ready\" ({})", channel.message),
+                   std::string(remedy_of(channel))});
+  } else if (channel.phase != "latched") {
+    out.push_back(
+        {fmt::format("the host does not know the key in use ({})", channel.message), std::string(remedy_of(channel))});
+  } else if (!channel.host_answers) {
+    out.push_back({fmt::format("the last poll of the host failed; the last rules stay ({})", channel.message),
+                   std::string(remedy_of(channel))});
+  }
+}
+
+void check_services(const Snapshot& s, std::vector<Problem>& out) {
+  if (s.channel.phase == "disabled" || s.channel.phase == "unknown") {
+    return;
+  }
+  for (const ServiceState& service : s.services) {
+    if (service.mode == "audit") {
+      out.push_back({fmt::format("{} is in mode audit: what its rules forbid is logged, not refused", service.service),
+                     "set its mode to enforce at the host when the log shows no more surprises"});
+    } else if (service.mode != "enforce") {
+      out.push_back({fmt::format("{} is in mode {}: its rules decide nothing", service.service, service.mode),
+                     "set its mode to enforce at the host"});
+    }
+    if (!service.message.empty()) {
+      out.push_back({fmt::format("rules of {}: {}", service.service, service.message), "mend the rules at the host"});
+    }
+  }
+}
+
+}  // namespace
+
+bool Interception::complete() const {
+  return !hooks.empty() && std::ranges::all_of(hooks, [](const Hook& hook) { return hook.attached && hook.pinned; });
+}
+
+std::vector<Problem> problems_of(const Snapshot& snapshot) {
+  std::vector<Problem> out;
+  check_interception(snapshot, out);
+  check_channel(snapshot, out);
+  check_services(snapshot, out);
+  if (!snapshot.audit.problem.empty()) {
+    out.push_back({fmt::format("audit records are being lost: {}", snapshot.audit.problem),
+                   "free disk space or mend the place of the audit log"});
+  }
+  for (const std::string& warning : snapshot.warnings) {
+    out.push_back({warning, "mend the configuration"});
+  }
+  return out;
+}
+
+}  // namespace msp::status
