@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a message body piece by piece from a stream, through the buffer that already holds the bytes behind the head.
-// Owned by one coroutine on the loop's thread; stream and buffer must outlive it.
-// Stops exactly at the body's end: bytes of a following message stay in the buffer. Untrusted input: limits are the
-// caller's.
+// Owned by one coroutine on the loop's thread; stream and buffer must outlive it. Reading overwrites what was consumed,
+// so whoever still needs the views of the head reads the body through another buffer (Buffer::split). Stops exactly at
+// the body's end: bytes of a following message stay in the buffer. Untrusted input: limits are the caller's.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,10 @@ class BodyReader {
 
  private:
   Task<BodyPiece> read_more(Deadline deadline);
-  BodyPiece piece(std::string_view data);
+  std::optional<BodyPiece> from_chunks();
+  std::optional<BodyPiece> out_of_bytes();
+  BodyPiece take(std::size_t bytes);
+  BodyPiece end();
 
   Stream& stream_;
   Buffer& buffer_;

@@ -41,6 +41,9 @@ class Buffer {
   /// Moves the readable bytes to the front, so that all free space is behind them. Views into the buffer become
   /// invalid.
   void compact();
+  /// Moves the bytes behind the first `keep` readable ones to the empty `rest`: the way to read a body while the views
+  /// of its head, which stays here, are still in use.
+  void split(std::size_t keep, Buffer& rest);
   void clear() { begin_ = end_ = 0; }
   /// Gives the block back, with whatever is in it.
   void release();

@@ -31,6 +31,13 @@ class HeadWriter {
   HeadWriter& status_line(int status, int minor_version = 1, std::string_view reason = {});
   HeadWriter& header(std::string_view name, std::string_view value);
   HeadWriter& header(std::string_view name, std::uint64_t value);
+  /// Whole header lines that a HeadWriter wrote before: appended unchecked.
+  HeadWriter& written_lines(std::string_view lines) {
+    put(lines);
+    return *this;
+  }
+  /// False as soon as anything could not be written.
+  bool good() const { return problem_.empty(); }
   /// Ends the head with an empty line. The view is what this writer wrote; a string target may then take a body.
   [[nodiscard]] Result<std::string_view> finish();
 

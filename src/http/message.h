@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a server's handler sees and returns.
 // Requests are views that live as long as the handler's task; responses are values. Loop's thread.
-// A response that cannot be written (line break in a header) becomes a 500 and a BUG in the log of its owner.
+// A response that cannot be written (a line break in a header) becomes a 500 and is counted by the server.
 #pragma once
 
 #include <array>

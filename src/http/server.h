@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small HTTP/1.1 server: listeners, connections with keep-alive and pipelining, deadlines, collected bodies.
 // Belongs to one loop's thread, as do its handler and buffer pool, which must outlive it.
-// Bad input is answered with our error form and the connection closed; handlers never see it.
+// Bad input is answered with our error form (protocol.md J.2) and the connection closed; handlers never see it.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/list.h"
 #include "base/loop.h"
 #include "base/result.h"
 #include "base/task.h"
@@ -28,10 +29,11 @@ class Handler {
 };
 
 struct ServerLimits {
-  std::uint64_t head_ms = 10'000;   ///< for a whole head, from its first byte: 408
+  std::uint64_t head_ms = 10'000;   ///< for a whole head, from accept or its first byte: 408
   std::uint64_t idle_ms = 75'000;   ///< between requests: close
   std::uint64_t body_ms = 30'000;   ///< without a byte of the body: 408
   std::uint64_t write_ms = 30'000;  ///< for writing an answer: close
+  std::uint64_t linger_ms = 2'000;  ///< for a peer to take the last answer after a refusal
   std::size_t max_connections = 4096;
 };
 
@@ -40,12 +42,37 @@ struct ServerCounters {
   std::uint64_t refused_connections = 0;  ///< above max_connections: 503
   std::uint64_t requests = 0;             ///< handed to the handler
   std::uint64_t bad_requests = 0;         ///< answered by the server itself
+  std::uint64_t broken_responses = 0;     ///< could not be written (our fault): 500 instead
+};
+
+class ServerConnection;
+struct ServerScratch;
+
+/// What the connections of one server share.
+struct ServerShared {
+  ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request, ServerLimits given);
+  ~ServerShared();
+
+  Loop& loop;
+  BufferPool& buffers;
+  Handler& handler;
+  ServerLimits limits;
+  ServerCounters counters;
+  DateCache date;
+  RequestIds ids;
+  bool draining = false;
+  std::vector<std::unique_ptr<ServerScratch>> scratch;  ///< unused ones
+  List<ServerConnection, ServerConnection> active;
+  List<ServerConnection, ServerConnection>
+      finished;  ///< freed by the next event, never from inside their own coroutine
+  std::size_t connections = 0;
+  Signal closed;
 };
 
 class Server {
  public:
   Server(Loop& loop, BufferPool& buffers, Handler& handler, ServerLimits limits = {});
-  /// Cancels what is left. No handler task may be waiting for anything but its own connection: drain() first.
+  /// Cuts what is left, handler tasks included. Not to be called from one of them.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -55,28 +82,17 @@ class Server {
   /// No new connections; idle ones close now, busy ones after their answer, all that is left at the deadline.
   Task<void> drain(Deadline deadline);
 
-  std::size_t connections() const { return connections_; }
-  const ServerCounters& counters() const { return counters_; }
+  std::size_t connections() const { return shared_.connections; }
+  const ServerCounters& counters() const { return shared_.counters; }
 
  private:
-  class Connection;
   struct Listener;
-  struct ConnectionTag;
 
   void on_acceptable(Listener& listener);
-  void pause_accepting();
-  Task<void> serve(Fd socket);
+  void start(Fd socket);
+  Task<void> resume_later(Listener& listener);
 
-  Loop& loop_;
-  BufferPool& buffers_;
-  Handler& handler_;
-  ServerLimits limits_;
-  ServerCounters counters_;
-  DateCache date_;
-  RequestIds ids_;
-  Signal all_closed_;
-  bool draining_ = false;
-  std::size_t connections_ = 0;
+  ServerShared shared_;
   std::vector<std::unique_ptr<Listener>> listeners_;
 };
 

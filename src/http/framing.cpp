@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/framing.h"
+
+#include <array>
+#include <limits>
+
+namespace msp::http {
+namespace {
+
+struct LengthHeaders {
+  const Header* length = nullptr;
+  const Header* encoding = nullptr;
+  bool repeated = false;
+};
+
+LengthHeaders find_lengths(const HeaderList& headers) {
+  LengthHeaders out;
+  for (const Header& header : headers) {
+    if (iequals(header.name, "content-length")) {
+      out.repeated = out.repeated || out.length != nullptr;
+      out.length = &header;
+    } else if (iequals(header.name, "transfer-encoding")) {
+      out.repeated = out.repeated || out.encoding != nullptr;
+      out.encoding = &header;
+    }
+  }
+  return out;
+}
+
+/// kUntilClose stands for "no length at all"; requests and responses read that differently.
+Checked<Framing> framing_of(const HeaderList& headers, int minor_version, int status) {
+  const auto refuse = [status](std::string_view code, std::string_view what) {
+    return std::unexpected(Refusal{status, code, what});
+  };
+  const LengthHeaders found = find_lengths(headers);
+  if (found.repeated || (found.length != nullptr && found.encoding != nullptr)) {
+    return refuse("length_ambiguous", "send exactly one of content-length and transfer-encoding, once");
+  }
+  if (found.encoding != nullptr) {
+    if (minor_version == 0) {
+      return refuse("bad_transfer_encoding", "HTTP/1.0 has no transfer-encoding; send a content-length");
+    }
+    if (!iequals(found.encoding->value, "chunked")) {
+      return refuse("bad_transfer_encoding", "the only transfer-encoding taken is exactly \"chunked\"");
+    }
+    return Framing{BodyKind::kChunked, 0};
+  }
+  if (found.length != nullptr) {
+    std::uint64_t length = 0;
+    if (!parse_length(found.length->value, length)) {
+      return refuse("bad_content_length", "content-length is not one plain decimal number");
+    }
+    return Framing{length == 0 ? BodyKind::kNone : BodyKind::kLength, length};
+  }
+  return Framing{BodyKind::kUntilClose, 0};
+}
+
+/// Calls f with each element of a comma-separated list, blanks taken off, empty ones left out.
+template <class F>
+void for_each_option(std::string_view list, F&& f) {
+  while (!list.empty()) {
+    const std::size_t comma = list.find(',');
+    std::string_view option = list.substr(0, comma);
+    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+    const std::size_t first = option.find_first_not_of(" \t");
+    if (first != std::string_view::npos) {
+      f(option.substr(first, option.find_last_not_of(" \t") - first + 1));
+    }
+  }
+}
+
+}  // namespace
+
+bool parse_length(std::string_view text, std::uint64_t& length) {
+  constexpr std::size_t kMaxDigits = 19;
+  if (text.empty() || text.size() > kMaxDigits || (text.size() > 1 && text[0] == '0')) {
+    return false;
+  }
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') {
+      return false;
+    }
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  length = value;
+  return value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+}
+
+Checked<Framing> request_framing(const RequestHead& head) {
+  auto framing = framing_of(head.headers, head.minor_version, 400);
+  if (framing && framing->kind == BodyKind::kUntilClose) {
+    framing->kind = BodyKind::kNone;
+  }
+  return framing;
+}
+
+Checked<Framing> response_framing(const ResponseHead& head, std::string_view request_method) {
+  auto framing = framing_of(head.headers, head.minor_version, 502);
+  const bool bodiless = request_method == "HEAD" || head.status < 200 || head.status == 204 || head.status == 304;
+  if (framing && bodiless) {
+    return Framing{};
+  }
+  return framing;
+}
+
+ConnectionOptions connection_options(const HeaderList& headers) {
+  ConnectionOptions out;
+  for (const Header& header : headers) {
+    if (!iequals(header.name, "connection")) {
+      continue;
+    }
+    for_each_option(header.value, [&out](std::string_view option) {
+      if (iequals(option, "close")) {
+        out.close = true;
+      } else if (iequals(option, "keep-alive")) {
+        out.keep_alive = true;
+      } else if (!is_connection_header(option) && out.foreign.empty()) {
+        out.foreign = option;
+      }
+    });
+  }
+  return out;
+}
+
+bool is_connection_header(std::string_view name) {
+  static constexpr std::array<std::string_view, 7> kNames = {"connection", "keep-alive", "proxy-connection", "te",
+                                                             "upgrade",    "expect",     "http2-settings"};
+  for (const std::string_view known : kNames) {
+    if (iequals(name, known)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Expectation expectation(const RequestHead& head) {
+  if (head.minor_version == 0) {
+    return Expectation::kNone;
+  }
+  Expectation out = Expectation::kNone;
+  for (const Header& header : head.headers) {
+    if (!iequals(header.name, "expect")) {
+      continue;
+    }
+    if (!iequals(header.value, "100-continue")) {
+      return Expectation::kUnknown;
+    }
+    out = Expectation::k100Continue;
+  }
+  return out;
+}
+
+}  // namespace msp::http

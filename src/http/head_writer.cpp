@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/head_writer.h"
+
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "http/status.h"
+
+namespace msp::http {
+namespace {
+
+/// No CR, LF or NUL. No early exit, so that it vectorises.
+bool is_one_line(std::string_view text) {
+  unsigned bad = 0;
+  for (const char c : text) {
+    bad |= static_cast<unsigned>((c == '\r') | (c == '\n') | (c == '\0'));
+  }
+  return bad == 0;
+}
+
+/// A part of the first line: one blank more and it would be another line.
+bool is_one_word(std::string_view text) {
+  unsigned bad = text.empty() ? 1 : 0;
+  for (const char c : text) {
+    bad |= static_cast<unsigned>((static_cast<unsigned char>(c) <= 0x20U) | (c == 0x7F));
+  }
+  return bad == 0;
+}
+
+}  // namespace
+
+char* HeadWriter::grow(std::size_t bytes) {
+  if (string_ != nullptr) {
+    const std::size_t at = string_->size();
+    string_->resize(at + bytes);
+    return string_->data() + at;
+  }
+  if (fixed_.size() - used_ < bytes) {
+    problem_ = "a head does not fit its buffer";
+    return nullptr;
+  }
+  char* const at = fixed_.data() + used_;
+  used_ += bytes;
+  return at;
+}
+
+void HeadWriter::put(std::string_view bytes) {
+  if (string_ != nullptr) {
+    string_->append(bytes);
+  } else if (char* const at = grow(bytes.size()); at != nullptr && !bytes.empty()) {
+    std::memcpy(at, bytes.data(), bytes.size());
+  }
+}
+
+void HeadWriter::put_lower(std::string_view name) {
+  char* at = grow(name.size());
+  if (at != nullptr) {
+    for (const char c : name) {
+      *at++ = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    }
+  }
+}
+
+HeadWriter& HeadWriter::request_line(std::string_view method, std::string_view target) {
+  if (!is_token(method) || !is_one_word(target)) {
+    problem_ = "a request line holds a blank, a control byte or nothing";
+    return *this;
+  }
+  put(method);
+  put(" ");
+  put(target);
+  put(" HTTP/1.1\r\n");
+  return *this;
+}
+
+HeadWriter& HeadWriter::request_line(std::string_view method, const Target& target) {
+  if (!is_token(method) || !is_one_word(target.path) || (!target.query.empty() && !is_one_word(target.query))) {
+    problem_ = "a request line holds a blank, a control byte or nothing";
+    return *this;
+  }
+  put(method);
+  put(" ");
+  put(target.path);
+  if (target.has_query) {
+    put("?");
+    put(target.query);
+  }
+  put(" HTTP/1.1\r\n");
+  return *this;
+}
+
+HeadWriter& HeadWriter::status_line(int status, int minor_version, std::string_view reason) {
+  if (status < 100 || status > 999 || !is_one_line(reason)) {
+    problem_ = "a status line holds a line break or a bad status";
+    return *this;
+  }
+  std::array<char, 13> line = {'H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', '0', '0', '0', ' '};
+  line[7] = minor_version == 0 ? '0' : '1';
+  line[9] = static_cast<char>('0' + status / 100);
+  line[10] = static_cast<char>('0' + status / 10 % 10);
+  line[11] = static_cast<char>('0' + status % 10);
+  put({line.data(), line.size()});
+  put(reason.empty() ? reason_phrase(status) : reason);
+  put("\r\n");
+  return *this;
+}
+
+HeadWriter& HeadWriter::header(std::string_view name, std::string_view value) {
+  if (!is_token(name) || !is_one_line(value)) {
+    problem_ = "a header has a bad name, or a line break in its value";
+    return *this;
+  }
+  put_lower(name);
+  put(": ");
+  put(value);
+  put("\r\n");
+  return *this;
+}
+
+HeadWriter& HeadWriter::header(std::string_view name, std::uint64_t value) {
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  return header(name, std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data())));
+}
+
+Result<std::string_view> HeadWriter::finish() {
+  put("\r\n");
+  if (!problem_.empty()) {
+    return bug(std::string(problem_));
+  }
+  if (string_ != nullptr) {
+    return std::string_view(*string_).substr(start_);
+  }
+  return std::string_view(fixed_.data(), used_);
+}
+
+}  // namespace msp::http

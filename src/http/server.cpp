@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/server.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "base/net.h"
+#include "http/server_connection.h"
+
+namespace msp::http {
+namespace {
+
+constexpr int kAcceptsPerTurn = 64;
+constexpr std::uint64_t kAcceptPauseMs = 100;
+constexpr std::string_view kBusy =
+    "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\ncache-control: "
+    "no-store\r\n"
+    "content-length: 87\r\nconnection: close\r\n\r\n"
+    R"({"error":"too_many_connections","error_description":"try again later","request_id":""})"
+    "\n";
+
+ConnectionInfo describe(int fd) {
+  ConnectionInfo info;
+  const auto peer = peer_endpoint(fd);
+  const auto local = local_endpoint(fd);
+  if (peer && local) {
+    info.peer = *peer;
+    info.local = *local;
+    return info;
+  }
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 && credentials.pid != 0) {
+    info.peer_uid = credentials.uid;
+  }
+  return info;
+}
+
+void reap(ServerShared& shared) {
+  shared.finished.for_each([](ServerConnection& connection) {
+    if (connection.done()) {
+      const std::unique_ptr<ServerConnection> owned(&connection);
+    }
+  });
+}
+
+}  // namespace
+
+ServerShared::ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request, ServerLimits given)
+    : loop(of_loop), buffers(pool), handler(on_request), limits(given), closed(of_loop) {}
+
+ServerShared::~ServerShared() = default;
+
+struct Server::Listener {
+  Listener(Server& of, Fd fd)
+      : server(of),
+        socket(std::move(fd)),
+        watch(of.shared_.loop, socket.get(), [this](std::uint32_t) { server.on_acceptable(*this); }) {}
+
+  Server& server;
+  Fd socket;
+  Watch watch;
+  std::optional<Task<void>> pause;
+};
+
+Server::Server(Loop& loop, BufferPool& buffers, Handler& handler, ServerLimits limits)
+    : shared_(loop, buffers, handler, limits) {}
+
+Server::~Server() {
+  listeners_.clear();
+  for (auto* list : {&shared_.active, &shared_.finished}) {
+    while (ServerConnection* connection = list->pop_front()) {
+      const std::unique_ptr<ServerConnection> owned(connection);
+    }
+  }
+}
+
+Result<void> Server::listen(Fd listener) {
+  auto& added = *listeners_.emplace_back(std::make_unique<Listener>(*this, std::move(listener)));
+  auto started = added.watch.start();
+  if (!started) {
+    listeners_.pop_back();
+  }
+  return started;
+}
+
+void Server::on_acceptable(Listener& listener) {
+  reap(shared_);
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    Fd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket) {
+      start(std::move(socket));
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      // The connection stays in the backlog and the watch is level-triggered: it would spin.
+      listener.watch.stop();
+      listener.pause.emplace(resume_later(listener));
+      return;
+    }
+    if (errno != EINTR && errno != ECONNABORTED) {
+      return;
+    }
+  }
+}
+
+Task<void> Server::resume_later(Listener& listener) {
+  co_await shared_.loop.sleep_until(shared_.loop.after_ms(kAcceptPauseMs));
+  [[maybe_unused]] const auto started = listener.watch.start();
+}
+
+void Server::start(Fd socket) {
+  if (shared_.connections >= shared_.limits.max_connections) {
+    ++shared_.counters.refused_connections;
+    [[maybe_unused]] const auto n = ::send(socket.get(), kBusy.data(), kBusy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return;
+  }
+  ++shared_.counters.accepted;
+  ++shared_.connections;
+  const ConnectionInfo info = describe(socket.get());
+  auto connection = std::make_unique<ServerConnection>(shared_, std::move(socket), info);
+  shared_.active.push_back(*connection);
+  connection.release()->start();
+}
+
+Task<void> Server::drain(Deadline deadline) {
+  shared_.draining = true;
+  listeners_.clear();
+  shared_.active.for_each([](ServerConnection& connection) {
+    if (connection.idle()) {
+      connection.cancel();
+    }
+  });
+  while (shared_.connections > 0) {
+    const bool closed = co_await shared_.closed.wait(deadline);
+    if (!closed) {
+      shared_.active.for_each([](ServerConnection& connection) { connection.cancel(); });
+      break;
+    }
+  }
+  reap(shared_);
+}
+
+}  // namespace msp::http

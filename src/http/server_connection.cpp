@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/server_connection.h"
+
+#include <time.h>
+
+#include <utility>
+
+#include "http/body.h"
+#include "http/head_reader.h"
+#include "http/head_writer.h"
+#include "http/linger.h"
+
+namespace msp::http {
+namespace {
+
+constexpr std::size_t kMaxKeptString = 64 * 1024;
+constexpr std::size_t kMaxUnusedScratch = 64;
+constexpr std::uint64_t kRequestsPerTurn = 32;  // a client that pipelines without end must not starve the others
+
+std::int64_t unix_seconds() {
+  timespec ts{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+  return ts.tv_sec;
+}
+
+}  // namespace
+
+ServerConnection::ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info)
+    : shared_(shared), info_(info) {
+  stream_.emplace(shared.loop, std::move(socket));
+  info_.fd = stream_->fd();
+}
+
+// The coroutine first: its awaits point into the stream.
+ServerConnection::~ServerConnection() { task_.reset(); }
+
+void ServerConnection::start() { task_.emplace(run()); }
+
+void ServerConnection::cancel() {
+  if (stream_) {
+    stream_->cancel();
+  }
+}
+
+void ServerConnection::take_scratch() {
+  if (shared_.scratch.empty()) {
+    scratch_ = std::make_unique<ServerScratch>();
+    scratch_->out.reserve(1024);
+  } else {
+    scratch_ = std::move(shared_.scratch.back());
+    shared_.scratch.pop_back();
+  }
+}
+
+void ServerConnection::give_scratch_back() {
+  if (scratch_ && scratch_->body.capacity() <= kMaxKeptString && shared_.scratch.size() < kMaxUnusedScratch) {
+    shared_.scratch.push_back(std::move(scratch_));
+  }
+  scratch_.reset();
+}
+
+Task<void> ServerConnection::run() {
+  bool more = stream_->registered();
+  for (std::uint64_t served = 0; more; ++served) {
+    more = co_await wait_for_request(served == 0);
+    if (more) {
+      more = co_await serve_one();
+    }
+    if (served % kRequestsPerTurn == kRequestsPerTurn - 1) {
+      co_await shared_.loop.next_turn();
+    }
+  }
+  buffer_.release();
+  give_scratch_back();
+  stream_.reset();
+  --shared_.connections;
+  shared_.finished.push_back(*this);
+  shared_.closed.announce();
+}
+
+Task<bool> ServerConnection::wait_for_request(bool first) {
+  if (!first && buffer_.empty()) {
+    if (shared_.draining) {
+      co_return false;
+    }
+    buffer_.release();
+    give_scratch_back();
+    idle_ = true;
+    const IoResult waited = co_await stream_->wait_readable(shared_.loop.after_ms(shared_.limits.idle_ms));
+    idle_ = false;
+    if (!waited.ok()) {
+      co_return false;
+    }
+  }
+  if (!buffer_) {
+    buffer_ = shared_.buffers.take();
+  }
+  if (!scratch_) {
+    take_scratch();
+  }
+  co_return true;
+}
+
+Task<bool> ServerConnection::serve_one() {
+  RequestHead& head = scratch_->head;
+  head.method = {};
+  head.minor_version = 1;
+  request_id_ = shared_.ids.next();
+  reading_head_ = true;
+  const HeadRead read =
+      co_await read_request_head(*stream_, buffer_, head, shared_.loop.after_ms(shared_.limits.head_ms));
+  reading_head_ = false;
+  Refusal refusal = read.refusal;
+  bool good = read.status == HeadStatus::kComplete;
+  if (read.status == HeadStatus::kTimeout) {
+    refusal = {408, "request_timeout", "the head of the request did not arrive in time; send it at once"};
+  } else if (!good && read.status != HeadStatus::kBad) {
+    co_return false;
+  }
+  Checked<Admission> admission = std::unexpected(refusal);
+  if (good) {
+    admission = admit(head);
+  }
+  if (admission) {
+    good = co_await serve_admitted(*admission, read.size);
+  } else {
+    good = co_await refuse(admission.error());
+  }
+  co_return good;
+}
+
+Checked<ServerConnection::Admission> ServerConnection::admit(const RequestHead& head) {
+  const auto refused = [](int status, std::string_view code, std::string_view what) {
+    return std::unexpected(Refusal{status, code, what});
+  };
+  const auto target = parse_target(head.target);
+  if (!target) {
+    return std::unexpected(target.error());
+  }
+  const auto framing = request_framing(head);
+  if (!framing) {
+    return std::unexpected(framing.error());
+  }
+  const std::size_t hosts = head.headers.count("host");
+  if (hosts > 1 || (hosts == 0 && head.minor_version >= 1)) {
+    return refused(400, "bad_host", "send exactly one host header");
+  }
+  const ConnectionOptions options = connection_options(head.headers);
+  if (!options.foreign.empty()) {
+    return refused(400, "bad_connection_header", "the connection header names a header that is not the connection's");
+  }
+  const Expectation expects = expectation(head);
+  if (expects == Expectation::kUnknown) {
+    return refused(417, "expectation_failed", "the only expectation known here is 100-continue");
+  }
+  return Admission{*target, *framing, options.persistent(head.minor_version), expects == Expectation::k100Continue};
+}
+
+Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::size_t head_size) {
+  ServerScratch& scratch = *scratch_;
+  Request request{scratch.head, admission.target, {}, info_, {request_id_.data(), request_id_.size()}};
+  const std::uint64_t limit = shared_.handler.body_limit(request);
+  const Framing& framing = admission.framing;
+  const std::string_view behind = buffer_.readable().substr(head_size);
+  std::size_t used = head_size;
+  Buffer rest;
+  if (framing.kind == BodyKind::kLength && framing.length <= limit && framing.length <= behind.size()) {
+    request.body = behind.substr(0, static_cast<std::size_t>(framing.length));
+    used += request.body.size();
+  } else if (framing.has_body()) {
+    rest = shared_.buffers.take();
+    buffer_.split(head_size, rest);
+    const std::optional<Refusal> refusal = co_await collect_body(admission, limit, rest);
+    if (refusal) {
+      const bool answered = co_await refuse(*refusal);
+      co_return answered;
+    }
+    request.body = scratch.body;
+  }
+  ++shared_.counters.requests;
+  Response response = co_await shared_.handler.handle(request);
+  const bool more = co_await answer(std::move(response), admission.persistent && !shared_.draining);
+  buffer_.consume(used);
+  if (rest) {
+    buffer_ = std::move(rest);
+  }
+  co_return more;
+}
+
+Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& admission, std::uint64_t limit,
+                                                            Buffer& rest) {
+  std::string& body = scratch_->body;
+  body.clear();
+  BodyReader reader(*stream_, rest, admission.framing, limit);
+  BodyPiece piece;
+  if (admission.expects_continue && rest.empty() && admission.framing.length <= limit) {
+    co_await stream_->write_all({"HTTP/1.1 100 Continue\r\n\r\n"}, shared_.loop.after_ms(shared_.limits.write_ms));
+  }
+  for (;;) {
+    piece = co_await reader.next(shared_.loop.after_ms(shared_.limits.body_ms));
+    if (piece.status != BodyStatus::kPiece) {
+      break;
+    }
+    body.append(piece.data);
+  }
+  switch (piece.status) {
+    case BodyStatus::kPiece:
+    case BodyStatus::kEnd:
+      co_return std::nullopt;
+    case BodyStatus::kBad:
+      co_return piece.refusal;
+    case BodyStatus::kTooLarge:
+      co_return Refusal{413, "body_too_large", "the body is larger than this resource takes"};
+    case BodyStatus::kTimeout:
+      co_return Refusal{408, "request_timeout", "the body of the request stalled; send it without pauses"};
+    case BodyStatus::kEof:
+    case BodyStatus::kError:
+      break;
+  }
+  co_return Refusal{400, "body_incomplete", "the connection ended inside the body of the request"};
+}
+
+Task<bool> ServerConnection::refuse(Refusal refusal) {
+  ++shared_.counters.bad_requests;
+  Response response =
+      Response::json(refusal.status, error_body(refusal.code, refusal.what, {request_id_.data(), request_id_.size()}));
+  response.header("cache-control", "no-store");
+  co_await answer(std::move(response), false);
+  if (!stream_->cancelled()) {
+    co_await linger(*stream_, buffer_, shared_.loop.after_ms(shared_.limits.linger_ms));
+  }
+  co_return false;
+}
+
+void ServerConnection::write_head(const Response& response, bool persistent, bool has_body) {
+  const int minor = scratch_->head.minor_version;
+  HeadWriter writer(scratch_->out);
+  writer.status_line(response.status(), minor).written_lines(response.header_lines());
+  if (has_body) {
+    writer.header("content-length", response.body().size());
+  }
+  writer.header("date", shared_.date.text(unix_seconds()));
+  if (!persistent) {
+    writer.header("connection", "close");
+  } else if (minor == 0) {
+    writer.header("connection", "keep-alive");
+  }
+  // What could fail was checked when the lines were made.
+  [[maybe_unused]] const auto written = writer.finish();
+}
+
+Task<bool> ServerConnection::answer(Response response, bool persistent) {
+  if (!response.writable()) {
+    ++shared_.counters.broken_responses;
+    response = Response::json(500, error_body("internal_error", "the answer could not be written; please report this",
+                                              {request_id_.data(), request_id_.size()}));
+    response.close();
+  }
+  const bool bodiless = response.status() == 204 || response.status() == 304;
+  const bool stays = persistent && !response.closes();
+  scratch_->out.clear();
+  write_head(response, stays, !bodiless);
+  const bool sends_body = !bodiless && scratch_->head.method != "HEAD";
+  const std::string_view body = sends_body ? std::string_view(response.body()) : std::string_view{};
+  const IoResult written =
+      co_await stream_->write_all({scratch_->out, body}, shared_.loop.after_ms(shared_.limits.write_ms));
+  co_return written.ok() && stays;
+}
+
+}  // namespace msp::http
