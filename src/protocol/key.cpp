@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/key.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/json_members.h"
+#include "protocol/guid.h"
+#include "protocol/headers.h"
+
+namespace msp::protocol {
+namespace {
+
+constexpr std::size_t kMaxDocumentBytes = 16 * 1024;
+constexpr std::size_t kMaxIssuedBytes = 64;
+
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c <= 0x7E; });
+}
+
+bool is_key(std::string_view text) {
+  return text.size() == 2 * kKeyBytes && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+KeyDocument read(const json::Value& value, json::FirstProblem& problem) {
+  json::MemberReader reader(value, "", problem);
+  KeyDocument out;
+  const std::string scheme = reader.string("authorizationScheme");
+  out.guid = reader.string("guid");
+  out.incarnation_id = reader.optional_uint32("incarnationId");
+  out.issued = reader.string("issued");
+  std::string key = reader.string("key");
+  if (scheme != kScheme) {
+    problem.add("/authorizationScheme", "the scheme is not Azure-HMAC-SHA256");
+  }
+  if (!is_guid(out.guid)) {
+    problem.add("/guid", "the key id is not a GUID");
+  }
+  if (out.issued.empty() || out.issued.size() > kMaxIssuedBytes || !is_printable(out.issued)) {
+    problem.add("/issued", "the time is empty, longer than 64 bytes or not printable");
+  }
+  if (!is_key(key)) {
+    problem.add("/key", "the key is not 64 hex digits");
+  }
+  out.key_hex = Secret::copy_of(key);
+  wipe(key);
+  return out;
+}
+
+}  // namespace
+
+Result<KeyDocument> parse_key_document(std::string_view text, Source source) {
+  Result<json::Value> value = json::parse(text, {.max_bytes = kMaxDocumentBytes, .source = source});
+  if (!value) {
+    return std::move(value).error().context("the key document is refused");
+  }
+  json::FirstProblem problem;
+  KeyDocument out = read(*value, problem);
+  json::wipe(*value);
+  if (problem.any()) {
+    return problem.error(source, "the key document");
+  }
+  return out;
+}
+
+// The digits are put into the finished text, so that no buffer of the writer ever holds them.
+Secret write_key_document(const KeyDocument& document, json::Style style) {
+  json::Writer writer(style);
+  writer.begin_object().field("authorizationScheme", kScheme);
+  if (document.incarnation_id) {
+    writer.field("incarnationId", *document.incarnation_id);
+  }
+  writer.field("guid", document.guid).field("issued", document.issued).field("key", std::string_view()).end_object();
+  const std::string text = std::move(writer).take();
+  const std::string_view digits = document.key_hex.reveal();
+  const std::size_t split = text.rfind('"');
+  Secret out(text.size() + digits.size());
+  char* to = reinterpret_cast<char*>(out.writable().data());
+  to = std::ranges::copy(std::string_view(text).substr(0, split), to).out;
+  to = std::ranges::copy(digits, to).out;
+  std::ranges::copy(std::string_view(text).substr(split), to);
+  return out;
+}
+
+}  // namespace msp::protocol

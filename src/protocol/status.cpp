@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/status.h"
+
+#include "base/json_members.h"
+#include "protocol/charset.h"
+#include "protocol/headers.h"
+
+namespace msp::protocol {
+namespace {
+
+constexpr json::Options kLimits{.max_bytes = std::size_t{64} << 20,
+                                .max_depth = 128,
+                                .max_nodes = 4'000'000,
+                                .skip_bom = false,
+                                .lossy_utf8 = true,
+                                .unique_members = false,
+                                .source = Source::kHost};
+
+AuthorizationRules read_rules(const json::Value& value, json::FirstProblem& problem) {
+  json::MemberReader reader(value, "/authorizationRules", problem);
+  const auto item = [&](std::string_view name) -> std::optional<RuleItem> {
+    const json::Value* const found = reader.optional(name);
+    return found == nullptr ? std::nullopt : std::optional(read_rule_item(*found, reader.pointer_to(name), problem));
+  };
+  AuthorizationRules out;
+  out.imds = item("imds");
+  out.wireserver = item("wireserver");
+  out.hostga = item("hostga");
+  return out;
+}
+
+void write_rules(json::Writer& writer, const AuthorizationRules& rules) {
+  writer.begin_object();
+  const auto item = [&](std::string_view name, const std::optional<RuleItem>& value) {
+    if (value) {
+      writer.key(name);
+      write_rule_item(writer, *value);
+    }
+  };
+  item("imds", rules.imds);
+  item("wireserver", rules.wireserver);
+  item("hostga", rules.hostga);
+  writer.end_object();
+}
+
+}  // namespace
+
+Result<StatusDocument> read_status(std::string_view body, std::string_view content_type) {
+  Result<std::string> text = text_of_body(body, content_type);
+  if (!text) {
+    return std::move(text).error().context("the status document is refused");
+  }
+  Result<StatusDocument> document = parse_status(*text);
+  if (document) {
+    if (Result<void> good = validate(*document); !good) {
+      return std::move(good).error();
+    }
+  }
+  return document;
+}
+
+Result<StatusDocument> parse_status(std::string_view text) {
+  Result<json::Value> value = json::parse(text, kLimits);
+  if (!value) {
+    return std::move(value).error().context("the status document is refused");
+  }
+  json::FirstProblem problem;
+  json::MemberReader reader(*value, "", problem);
+  StatusDocument out;
+  out.authorization_scheme = reader.string("authorizationScheme");
+  out.key_delivery_method = reader.string("keyDeliveryMethod");
+  out.key_incarnation_id = reader.optional_uint32("keyIncarnationId");
+  out.key_guid = reader.optional_string("keyGuid");
+  out.required_claims_header_pairs = reader.optional_strings("requiredClaimsHeaderPairs");
+  out.secure_channel_state = reader.optional_string("secureChannelState");
+  out.secure_channel_enabled = reader.optional_boolean("secureChannelEnabled");
+  out.version = reader.string("version");
+  if (const json::Value* const rules = reader.optional("authorizationRules")) {
+    out.authorization_rules = read_rules(*rules, problem);
+  }
+  if (problem.any()) {
+    return problem.error(Source::kHost, "the status document");
+  }
+  return out;
+}
+
+std::string write_status(const StatusDocument& document) {
+  json::Writer writer;
+  const auto optional = [&](std::string_view name, const auto& value) {
+    if (value) {
+      writer.field(name, *value);
+    } else {
+      writer.key(name).null();
+    }
+  };
+  writer.begin_object();
+  writer.field("authorizationScheme", document.authorization_scheme);
+  writer.field("keyDeliveryMethod", document.key_delivery_method);
+  optional("keyGuid", document.key_guid);
+  optional("keyIncarnationId", document.key_incarnation_id);
+  writer.key("requiredClaimsHeaderPairs");
+  if (document.required_claims_header_pairs) {
+    writer.begin_array();
+    for (const std::string& claim : *document.required_claims_header_pairs) {
+      writer.value(claim);
+    }
+    writer.end_array();
+  } else {
+    writer.null();
+  }
+  if (document.secure_channel_state) {
+    writer.field("secureChannelState", *document.secure_channel_state);
+  }
+  if (document.secure_channel_enabled) {
+    writer.field("secureChannelEnabled", *document.secure_channel_enabled);
+  }
+  writer.field("version", document.version);
+  writer.key("authorizationRules");
+  if (document.authorization_rules) {
+    write_rules(writer, *document.authorization_rules);
+  } else {
+    writer.null();
+  }
+  writer.end_object();
+  return std::move(writer).take();
+}
+
+}  // namespace msp::protocol
