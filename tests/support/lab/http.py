@@ -14,6 +14,9 @@ class Answer:
     error: str = ""
     seconds: float = 0.0
 
+    def json(self):
+        return json.loads(self.body)
+
     @property
     def code(self) -> str:
         """The "error" member of a refusal's body; empty if there is none."""
