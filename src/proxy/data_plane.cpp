@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/data_plane.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "base/log.h"
+#include "proxy/session.h"
+
+namespace msp::proxy {
+namespace {
+
+// Accepted in one turn, so that a flood of connects leaves the others their turn.
+constexpr int kAcceptsPerTurn = 32;
+
+void bump(std::atomic<std::uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+struct DataPlane::Listener {
+  Listener(DataPlane& plane, Fd fd)
+      : socket(std::move(fd)), watch(plane.loop_, socket.get(), [&plane, this](std::uint32_t) {
+          plane.accept_some(socket.get());
+        }) {}
+  Fd socket;
+  Watch watch;
+};
+
+DataPlane::DataPlane(Loop& loop, Settings settings, identity::IdentitySource& identities, audit::Sink& audit,
+                     Dialer& dialer, LocalEndpoints& local, audit::RequestIds ids)
+    : loop_(loop),
+      settings_(std::move(settings)),
+      identities_(identities),
+      audit_(audit),
+      local_(local),
+      ids_(ids),
+      upstreams_(loop, dialer,
+                 {settings_.services[0].endpoint, settings_.services[1].endpoint, settings_.services[2].endpoint}),
+      gate_changed_(loop),
+      gate_(std::make_shared<const Gate>()) {}
+
+DataPlane::~DataPlane() = default;
+
+Result<void> DataPlane::listen(Fd listener) {
+  listeners_.push_back(std::make_unique<Listener>(*this, std::move(listener)));
+  return listeners_.back()->watch.start();
+}
+
+void DataPlane::accept_some(int listener) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    Fd socket(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        if (accept_log_.admit(loop_.now())) {
+          log::write(errno_error("no descriptor or memory left for a connection"));
+        }
+        upstreams_.close_idle();
+      }
+      return;
+    }
+    start_session(std::move(socket));
+    // One accept for one wake-up is the common case: asking again would cost a system call to hear "no more".
+    if (open_ < settings_.max_connections / 2) {
+      return;
+    }
+  }
+}
+
+void DataPlane::start_session(Fd socket) {
+  bump(counters_.connections);
+  auto* const session = std::make_unique<Session>(*this, std::move(socket), ++next_connection_).release();
+  sessions_.push_back(*session);
+  ++open_;
+  counters_.connections_open.store(open_, std::memory_order_relaxed);
+  session->run().detach();
+}
+
+void DataPlane::ended(Session& session) {
+  --open_;
+  counters_.connections_open.store(open_, std::memory_order_relaxed);
+  const std::unique_ptr<Session> owned(&session);
+}
+
+void DataPlane::note_failure(const Answer& /*answer*/) { bump(counters_.upstream_failed); }
+void DataPlane::note_served() { bump(counters_.served); }
+
+void DataPlane::log_upstream(const Error& error) {
+  if (const auto lost = upstream_log_.admit(loop_.now())) {
+    log::write(error);
+    if (*lost != 0) {
+      log::warn("{} more lines like the one before were left out", *lost);
+    }
+  }
+}
+
+void DataPlane::install(std::shared_ptr<const Gate> gate) {
+  const bool new_key = gate->key != gate_->key;
+  gate_ = std::move(gate);
+  if (new_key) {
+    hmac_.reset();
+    if (gate_->key) {
+      auto keyed = HmacSha256::create(gate_->key->secret);
+      if (keyed) {
+        hmac_.emplace(std::move(*keyed));
+      } else {
+        log::bug("the key {} cannot be used: {}", gate_->key->guid, keyed.error().text());
+      }
+    }
+  }
+  gate_changed_.announce();
+}
+
+void DataPlane::drain() {
+  draining_ = true;
+  listeners_.clear();
+  sessions_.for_each([](Session& session) { session.wind_down(); });
+  upstreams_.close_idle();
+}
+
+std::int64_t DataPlane::host_time_s() const {
+  if (gate_->host_time_offset_ms) {
+    return (*gate_->host_time_offset_ms + static_cast<std::int64_t>(loop_.now())) / 1000;
+  }
+  return ::time(nullptr);
+}
+
+}  // namespace msp::proxy

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data path as one object: listeners in, endorsed requests out. It takes values and narrow interfaces only, so that
+// it can live in a process without privileges.
+// Owned by the assembly; everything but the counters is called on the data loop's thread.
+// Fails closed: until install() brings a gate that is ready, every request is refused as "not ready".
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "audit/request_id.h"
+#include "audit/sink.h"
+#include "base/crypto.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "http/buffer.h"
+#include "http/date.h"
+#include "identity/source.h"
+#include "proxy/answer.h"
+#include "proxy/exchange.h"
+#include "proxy/gate.h"
+#include "proxy/local_endpoints.h"
+#include "proxy/settings.h"
+#include "proxy/upstream_pool.h"
+
+namespace msp::proxy {
+
+class Session;
+
+/// Since start; written by the data loop, read by any thread.
+struct Counters {
+  std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> connections_open{0};
+  std::atomic<std::uint64_t> connections_refused{0};  ///< too many
+  std::atomic<std::uint64_t> requests{0};             ///< complete heads
+  std::atomic<std::uint64_t> served{0};               ///< answered by the metadata service
+  std::atomic<std::uint64_t> denied{0};               ///< by identity or policy
+  std::atomic<std::uint64_t> malformed{0};
+  std::atomic<std::uint64_t> not_ready{0};
+  std::atomic<std::uint64_t> upstream_failed{0};
+  std::atomic<std::uint64_t> local{0};
+  std::atomic<std::uint64_t> stripped{0};  ///< requests that came with headers that are ours alone
+};
+
+class DataPlane {
+ public:
+  DataPlane(Loop& loop, Settings settings, identity::IdentitySource& identities, audit::Sink& audit, Dialer& dialer,
+            LocalEndpoints& local, audit::RequestIds ids);
+  ~DataPlane();
+  DataPlane(const DataPlane&) = delete;
+  DataPlane& operator=(const DataPlane&) = delete;
+
+  /// Accepts on a listening socket until drain().
+  Result<void> listen(Fd listener);
+  /// From the next request on, also on living connections (design P7).
+  void install(std::shared_ptr<const Gate> gate);
+  /// Stops accepting, ends idle connections; requests in flight are answered. `drained()` tells when all is over.
+  void drain();
+  bool drained() const { return draining_ && open_ == 0; }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  friend class Session;
+  void accept_some(int listener);
+  void start_session(Fd socket);
+  void ended(Session& session);
+  /// UTC seconds by the host's clock, else ours.
+  std::int64_t host_time_s() const;
+  std::string_view date() { return date_.text(host_time_s()); }
+
+  void note_failure(const Answer& answer);
+  void note_served();
+  void log_upstream(const Error& error);
+
+  struct Listener;
+  Loop& loop_;
+  Settings settings_;
+  identity::IdentitySource& identities_;
+  audit::Sink& audit_;
+  LocalEndpoints& local_;
+  audit::RequestIds ids_;
+  http::BufferPool buffers_;
+  ExchangePool exchanges_;
+  UpstreamPool upstreams_;
+  Signal gate_changed_;
+  std::shared_ptr<const Gate> gate_;
+  std::optional<HmacSha256> hmac_;
+  http::DateCache date_;
+  log::RateLimit upstream_log_{5, 10'000};
+  log::RateLimit accept_log_{1, 10'000};
+  Counters counters_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  List<Session, DataPlane> sessions_;
+  std::unordered_map<std::uint32_t, std::uint32_t> open_by_user_;
+  std::size_t open_ = 0;
+  std::uint64_t next_connection_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace msp::proxy

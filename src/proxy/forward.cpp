@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+// The second half of a session: from the Permit to the last byte of the metadata service's answer.
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "http/head_reader.h"
+#include "http/head_writer.h"
+#include "proxy/session.h"
+#include "proxy/signer.h"
+
+namespace msp::proxy {
+namespace {
+
+constexpr unsigned kMaxInterim = 8;
+// Pieces moved without a wait before others get a turn: 1 MiB.
+constexpr unsigned kPiecesPerTurn = 16;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+constexpr std::string_view kAuthorization = "x-ms-azure-host-authorization";
+
+struct ChunkHead {
+  char text[20];
+  std::size_t size;
+  explicit ChunkHead(std::size_t bytes)
+      : size(static_cast<std::size_t>(fmt::format_to_n(text, sizeof(text), "{:x}\r\n", bytes).size)) {}
+  std::string_view view() const { return {text, size}; }
+};
+
+bool is_repeatable(std::string_view method) { return method == "GET" || method == "HEAD"; }
+
+}  // namespace
+
+Endorsement Session::endorsement() const {
+  const Gate& gate = *plane_.gate_;
+  Endorsement with;
+  if (gate.readiness == Readiness::kSign && plane_.hmac_) {
+    with.hmac = &*plane_.hmac_;
+    with.key_guid = gate.key->guid;
+  }
+  with.date = plane_.date();
+  with.elevated = caller_.elevated;
+  return with;
+}
+
+Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
+  http::Buffer spare;
+  const bool streamed = permit.exempt() && x.framing.has_body();
+  if (!streamed) {
+    auto refused = co_await collect_body(x, spare);
+    if (refused) {
+      auto done = co_await refuse_with(x, *refused, refused->code);
+      co_return done;
+    }
+  }
+  // The gate may have closed while the body arrived.
+  const Gate& gate = *plane_.gate_;
+  if (gate.readiness == Readiness::kNotReady || (gate.readiness == Readiness::kSign && !plane_.hmac_)) {
+    auto done = co_await refuse_with(x, not_ready(x.service), "not_ready");
+    co_return done;
+  }
+  x.gate = plane_.gate_;
+  auto head = Signer::prepare(std::move(permit), x, endorsement(), plane_.settings_.of(x.service).endpoint);
+  if (!head) {
+    log::write(head.error());
+    auto done = co_await refuse_with(x, cannot_sign(), "cannot_sign");
+    co_return done;
+  }
+  x.record.key_guid = head->endorsed() ? std::string_view(x.gate->key->guid) : std::string_view();
+  UpstreamAnswer answer;
+  if (streamed) {
+    auto asked = co_await stream_upstream(x, *head, spare);
+    answer = std::move(asked);
+  } else {
+    auto asked = co_await ask_upstream(x, *head);
+    answer = std::move(asked);
+  }
+  bool keep = false;
+  if (answer.failure) {
+    plane_.note_failure(*answer.failure);
+    auto done = co_await refuse_with(x, *answer.failure, answer.reason);
+    keep = done;
+  } else {
+    auto done = co_await relay(x, std::move(answer));
+    keep = done;
+  }
+  if (spare) {
+    buffer_ = std::move(spare);
+  }
+  co_return keep;
+}
+
+Task<std::optional<Answer>> Session::send_continue(Exchange& x) {
+  if (http::expectation(x.head) == http::Expectation::k100Continue && buffer_.readable().size() == x.head_size) {
+    const IoResult sent =
+        co_await stream_.write_all({kContinue}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    if (!sent.ok()) {
+      co_return body_broken();
+    }
+  }
+  co_return std::nullopt;
+}
+
+Task<std::optional<Answer>> Session::collect_body(Exchange& x, http::Buffer& spare) {
+  if (!x.framing.has_body()) {
+    consume_head(x);
+    co_return std::nullopt;
+  }
+  const std::string_view behind = buffer_.readable().substr(x.head_size);
+  if (x.framing.kind == http::BodyKind::kLength && behind.size() >= x.framing.length) {
+    x.body_view = behind.substr(0, static_cast<std::size_t>(x.framing.length));
+    buffer_.consume(x.head_size + x.body_view.size());
+    x.consumed = true;
+    x.body_pending = false;
+    co_return std::nullopt;
+  }
+  auto refused = co_await send_continue(x);
+  if (refused) {
+    co_return refused;
+  }
+  // The head's views point into buffer_, so the body goes through a second block.
+  spare = plane_.buffers_.take();
+  spare.append(behind);
+  buffer_.consume(buffer_.readable().size());
+  x.consumed = true;
+  http::BodyReader reader(stream_, spare, x.framing, plane_.settings_.max_signed_body_bytes);
+  for (;;) {
+    const http::BodyPiece piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    switch (piece.status) {
+      case http::BodyStatus::kPiece:
+        x.body.append(piece.data);
+        break;
+      case http::BodyStatus::kEnd:
+        x.body_view = x.body;
+        x.body_pending = false;
+        co_return std::nullopt;
+      case http::BodyStatus::kTooLarge:
+        co_return body_too_large();
+      case http::BodyStatus::kTimeout:
+        co_return body_timeout();
+      case http::BodyStatus::kBad:
+        co_return refuse(piece.refusal);
+      case http::BodyStatus::kEof:
+      case http::BodyStatus::kError:
+        co_return body_broken();
+    }
+  }
+}
+
+UpstreamAnswer Session::upstream_failure(const Exchange& x, std::string_view reason) {
+  UpstreamAnswer answer;
+  answer.failure = upstream_failed(x.service);
+  answer.reason = reason;
+  return answer;
+}
+
+Task<UpstreamAnswer> Session::open_upstream(Exchange& x, bool may_reuse) {
+  UpstreamAnswer answer;
+  if (may_reuse) {
+    answer.connection = plane_.upstreams_.take_idle(x.service);
+  }
+  if (!answer.connection) {
+    auto made =
+        co_await plane_.upstreams_.connect(x.service, plane_.loop_.after_ms(plane_.settings_.connect_timeout_ms));
+    if (!made) {
+      plane_.log_upstream(made.error());
+      co_return upstream_failure(x, "upstream_connect_failed");
+    }
+    answer.connection = std::move(*made);
+  }
+  co_return answer;
+}
+
+Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
+  x.record.bytes_in = x.body_view.size();
+  for (bool first = true;; first = false) {
+    auto answer = co_await open_upstream(x, first);
+    if (answer.failure) {
+      co_return answer;
+    }
+    Stream& stream = answer.connection->stream();
+    const IoResult sent = co_await stream.write_all({head.bytes(), x.body_view},
+                                                    plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    bool stale = answer.connection->reused();
+    if (sent.ok()) {
+      const http::HeadStatus got = co_await read_answer_head(x, answer);
+      if (!answer.failure) {
+        co_return answer;
+      }
+      stale = stale && (got == http::HeadStatus::kClosed || got == http::HeadStatus::kError);
+    }
+    // A pooled connection that died before the first byte of an answer: once more on a new one (protocol.md J.2).
+    if (!stale || !first || !is_repeatable(x.head.method)) {
+      co_return answer.failure ? std::move(answer) : upstream_failure(x, "upstream_closed");
+    }
+  }
+}
+
+Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& answer) {
+  if (!answer.buffer) {
+    answer.buffer = plane_.buffers_.take();
+  }
+  const Deadline deadline = plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms);
+  for (unsigned interim = 0; interim <= kMaxInterim; ++interim) {
+    const http::HeadRead got =
+        co_await http::read_response_head(answer.connection->stream(), answer.buffer, x.response, deadline);
+    if (got.status == http::HeadStatus::kTimeout) {
+      answer.failure = upstream_timeout();
+      answer.reason = "upstream_timeout";
+      co_return got.status;
+    }
+    if (got.status != http::HeadStatus::kComplete) {
+      answer.failure = upstream_failed(x.service);
+      answer.reason = got.status == http::HeadStatus::kBad ? "upstream_bad_answer" : "upstream_closed";
+      co_return got.any_bytes ? http::HeadStatus::kEof : got.status;
+    }
+    answer.buffer.consume(got.size);
+    if (x.response.status >= 200) {
+      co_return got.status;
+    }
+    if (x.response.status == 101) {
+      break;  // never a tunnel (attacks.md C06): no upgrade was asked for
+    }
+    answer.buffer.compact();
+  }
+  answer.failure = upstream_failed(x.service);
+  answer.reason = "upstream_bad_answer";
+  co_return http::HeadStatus::kBad;
+}
+
+Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare) {
+  auto answer = co_await open_upstream(x, true);
+  if (answer.failure) {
+    co_return answer;
+  }
+  auto refused = co_await send_continue(x);
+  Stream& to = answer.connection->stream();
+  const IoResult sent =
+      co_await to.write_all({head.bytes()}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  if (!sent.ok() || refused) {
+    co_return upstream_failure(x, "upstream_closed");
+  }
+  // The head's views point into buffer_, so the body goes through a second block.
+  spare = plane_.buffers_.take();
+  spare.append(buffer_.readable().substr(x.head_size));
+  buffer_.consume(buffer_.readable().size());
+  x.consumed = true;
+  http::BodyReader reader(stream_, spare, x.framing, plane_.settings_.max_exempt_body_bytes);
+  auto broken = co_await pump_request_body(x, reader, to);
+  if (broken) {
+    answer.connection.reset();
+    answer.failure = *broken;
+    answer.reason = broken->code;
+    co_return answer;
+  }
+  co_await read_answer_head(x, answer);
+  co_return answer;
+}
+
+Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to) {
+  const bool chunked = x.framing.kind == http::BodyKind::kChunked;
+  for (unsigned pieces = 1;; ++pieces) {
+    if (to.maybe_readable()) {
+      co_return std::nullopt;  // an answer before the end of the body: relayed, then both sides close
+    }
+    const http::BodyPiece piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    IoResult sent;
+    const Deadline deadline = plane_.loop_.after_ms(plane_.settings_.body_timeout_ms);
+    switch (piece.status) {
+      case http::BodyStatus::kPiece:
+        if (chunked) {
+          const ChunkHead size(piece.data.size());
+          sent = co_await to.write_all({size.view(), piece.data, "\r\n"}, deadline);
+        } else {
+          sent = co_await to.write_all({piece.data}, deadline);
+        }
+        break;
+      case http::BodyStatus::kEnd:
+        x.body_pending = false;
+        x.record.bytes_in = reader.received();
+        if (chunked) {
+          sent = co_await to.write_all({kLastChunk}, deadline);
+        }
+        co_return std::nullopt;
+      case http::BodyStatus::kTooLarge:
+        co_return body_too_large();
+      case http::BodyStatus::kTimeout:
+        co_return body_timeout();
+      case http::BodyStatus::kBad:
+        co_return refuse(piece.refusal);
+      case http::BodyStatus::kEof:
+      case http::BodyStatus::kError:
+        co_return body_broken();
+    }
+    if (!sent.ok()) {
+      co_return std::nullopt;  // the answer, if any, says why
+    }
+    if (pieces % kPiecesPerTurn == 0) {
+      co_await plane_.loop_.next_turn();
+    }
+  }
+}
+
+bool Session::write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep) {
+  x.out.clear();
+  http::HeadWriter writer(x.out);
+  writer.status_line(x.response.status, x.head.minor_version, x.response.reason);
+  bool dated = false;
+  for (const http::Header& header : x.response.headers) {
+    if (http::is_connection_header(header.name) || http::iequals(header.name, "transfer-encoding") ||
+        http::iequals(header.name, "trailer") || http::iequals(header.name, kAuthorization)) {
+      continue;
+    }
+    dated = dated || http::iequals(header.name, "date");
+    writer.header(header.name, header.value);
+  }
+  if (!dated) {
+    writer.header("date", plane_.date());
+  }
+  writer.header(kAuthorization, "value");  // tells clients that an agent was involved (protocol.md D.10)
+  if (chunk) {
+    writer.header("transfer-encoding", "chunked");
+  } else if (framing.kind == http::BodyKind::kNone && x.response.headers.find("content-length") == nullptr &&
+             x.response.status >= 200 && x.response.status != 204 && x.response.status != 304 &&
+             x.head.method != "HEAD") {
+    writer.header("content-length", "0");
+  }
+  if (!keep) {
+    writer.header("connection", "close");
+  } else if (x.head.minor_version == 0) {
+    writer.header("connection", "keep-alive");
+  }
+  return writer.finish().ok();
+}
+
+Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
+  const auto framing = http::response_framing(x.response, x.head.method);
+  const bool delimited = framing && framing->kind != http::BodyKind::kChunked &&
+                         framing->kind != http::BodyKind::kUntilClose;
+  const bool chunk = !delimited && x.head.minor_version >= 1;
+  const bool keep = x.persistent && !x.body_pending && !winding_down_ && (delimited || chunk);
+  if (!framing || !write_answer_head(x, *framing, chunk, keep)) {
+    const UpstreamAnswer failed = upstream_failure(x, "upstream_bad_answer");
+    plane_.note_failure(*failed.failure);
+    auto done = co_await refuse_with(x, *failed.failure, failed.reason);
+    co_return done;
+  }
+  unread_input_ = x.body_pending;
+  x.record.status = static_cast<std::uint16_t>(x.response.status);
+  const bool reusable = http::connection_options(x.response.headers).persistent(x.response.minor_version) &&
+                        framing->kind != http::BodyKind::kUntilClose && !x.body_pending;
+  http::BodyReader reader(answer.connection->stream(), answer.buffer, *framing);
+  const RelayEnd end = co_await relay_body(x, reader, chunk);
+  x.record.bytes_out = reader.received();
+  if (end == RelayEnd::kComplete && reusable && answer.buffer.empty()) {
+    plane_.upstreams_.give_back(std::move(answer.connection));
+  }
+  if (end != RelayEnd::kComplete) {
+    x.record.reason = end == RelayEnd::kClientGone ? "client_gone" : "upstream_broken";
+  }
+  plane_.note_served();
+  record(x);
+  co_return keep && end == RelayEnd::kComplete;
+}
+
+Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool chunk) {
+  std::string_view head = x.out;
+  for (unsigned pieces = 1;; ++pieces) {
+    std::optional<http::BodyPiece> piece = reader.try_next();
+    if (!piece && !head.empty()) {
+      // The body is not here yet: the client gets the head now.
+      const IoResult sent = co_await stream_.write_all({head}, client_deadline());
+      if (!sent.ok()) {
+        co_return RelayEnd::kClientGone;
+      }
+      head = {};
+    }
+    if (!piece) {
+      auto waited = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms));
+      piece = waited;
+    }
+    IoResult sent;
+    if (piece->status == http::BodyStatus::kPiece && chunk) {
+      const ChunkHead size(piece->data.size());
+      sent = co_await stream_.write_all({head, size.view(), piece->data, "\r\n"}, client_deadline());
+    } else if (piece->status == http::BodyStatus::kPiece) {
+      sent = co_await stream_.write_all({head, piece->data}, client_deadline());
+    } else if (piece->status == http::BodyStatus::kEnd) {
+      if (chunk || !head.empty()) {
+        sent = co_await stream_.write_all({head, chunk ? kLastChunk : std::string_view()}, client_deadline());
+      }
+      co_return sent.ok() ? RelayEnd::kComplete : RelayEnd::kClientGone;
+    } else {
+      co_return RelayEnd::kUpstreamBroken;
+    }
+    if (!sent.ok()) {
+      co_return RelayEnd::kClientGone;
+    }
+    head = {};
+    if (pieces % kPiecesPerTurn == 0) {
+      co_await plane_.loop_.next_turn();
+    }
+  }
+}
+
+}  // namespace msp::proxy

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the control path has decided for the data path: rules, key, and whether the gate is open, as one immutable value.
+// Made by the control thread, installed on the data loop by DataPlane::install(); each request uses the newest one.
+// A default-made gate is not ready: nothing passes (design P4).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/secret.h"
+#include "policy/snapshot.h"
+
+namespace msp::proxy {
+
+enum class Readiness : std::uint8_t {
+  kNotReady,  ///< closed: no key, or no rules yet; requests are held for a moment, then refused
+  kSign,      ///< forwarded with an endorsement
+  kUnsigned,  ///< the host says that the channel is disabled: rules and claims, no endorsement
+};
+
+/// Key in use (protocol.md C.2): the guid is public, the secret is not.
+struct EndorsementKey {
+  std::string guid;
+  Secret secret;
+};
+
+struct Gate {
+  Readiness readiness = Readiness::kNotReady;
+  std::string reason = "the agent has just started";  ///< while not ready: goes into the answer, so no secrets
+  std::shared_ptr<const EndorsementKey> key;          ///< with kSign
+  std::shared_ptr<const policy::Snapshot> rules;      ///< null: not ready
+  /// Milliseconds to add to CLOCK_BOOTTIME to get the host's UTC (protocol.md D.5, L.34); none: the system clock.
+  std::optional<std::int64_t> host_time_offset_ms;
+};
+
+}  // namespace msp::proxy

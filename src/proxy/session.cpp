@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/session.h"
+
+#include <time.h>
+
+#include "base/log.h"
+#include "http/head_reader.h"
+#include "proxy/admission.h"
+#include "proxy/signer.h"
+
+namespace msp::proxy {
+namespace {
+
+// After a refusal the client may still be sending: what arrives is read and dropped for a moment, or the reset that a
+// close with unread bytes causes could overtake the answer.
+constexpr std::uint64_t kLingerMs = 1000;
+constexpr std::size_t kLingerBytes = 256 * 1024;
+
+std::uint64_t boottime_ns() {
+  timespec ts{};
+  ::clock_gettime(CLOCK_BOOTTIME, &ts);
+  return static_cast<std::uint64_t>(ts.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(ts.tv_nsec);
+}
+
+std::int64_t realtime_ns() {
+  timespec ts{};
+  ::clock_gettime(CLOCK_REALTIME, &ts);
+  return static_cast<std::int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
+}
+
+void bump(std::atomic<std::uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Session::Session(DataPlane& plane, Fd socket, std::uint64_t number)
+    : plane_(plane), stream_(plane.loop_, std::move(socket)), number_(number) {
+  auto identity = plane_.identities_.identify(stream_.fd());
+  if (identity) {
+    caller_ = std::move(*identity);
+  } else {
+    log::write(identity.error());
+  }
+  if (caller_.known && !caller_.direct) {
+    service_ = plane_.settings_.service_at(caller_.destination);
+  }
+}
+
+void Session::wind_down() {
+  winding_down_ = true;
+  if (idle_) {
+    stream_.cancel();
+  }
+}
+
+Task<> Session::run() {
+  while (!winding_down_ || !buffer_.empty()) {
+    if (buffer_.empty()) {
+      buffer_.release();
+      idle_ = true;
+      const IoResult ready = co_await stream_.wait_readable(plane_.loop_.after_ms(plane_.settings_.idle_timeout_ms));
+      idle_ = false;
+      if (!ready.ok()) {
+        break;
+      }
+    }
+    if (!buffer_) {
+      buffer_ = plane_.buffers_.take();
+    }
+    const bool keep = co_await serve();
+    if (!keep) {
+      break;
+    }
+  }
+  if (unread_input_) {
+    co_await linger();
+  }
+  plane_.ended(*this);
+}
+
+Task<bool> Session::serve() {
+  auto exchange = plane_.exchanges_.take();
+  const Deadline deadline = plane_.loop_.after_ms(plane_.settings_.head_timeout_ms);
+  const http::HeadRead got = co_await http::read_request_head(stream_, buffer_, exchange->head, deadline);
+  bool keep = false;
+  if (got.status == http::HeadStatus::kComplete) {
+    exchange->have_head = true;
+    exchange->head_size = got.size;
+    begin(*exchange);
+    bump(plane_.counters_.requests);
+    auto handled = co_await handle(*exchange);
+    keep = handled;
+  } else if (got.any_bytes || got.status == http::HeadStatus::kBad) {
+    begin(*exchange);
+    bump(plane_.counters_.malformed);
+    if (got.status == http::HeadStatus::kBad) {
+      unread_input_ = true;
+      co_await refuse_with(*exchange, refuse(got.refusal), got.refusal.code);
+    } else if (got.status == http::HeadStatus::kTimeout) {
+      co_await refuse_with(*exchange, head_timeout(), "head_timeout");
+    } else {
+      exchange->record.reason = "head_incomplete";
+      record(*exchange);
+    }
+  }
+  plane_.exchanges_.give_back(std::move(exchange));
+  co_return keep && !winding_down_;
+}
+
+void Session::begin(Exchange& x) {
+  x.started_ns = boottime_ns();
+  x.record.time_ns = realtime_ns();
+  x.record.request = plane_.ids_.next();
+  x.request_text = x.record.request.text();
+  x.record.connection = number_;
+}
+
+Task<bool> Session::handle(Exchange& x) {
+  if (const auto refused = read_request(x, plane_.settings_)) {
+    bump(plane_.counters_.malformed);
+    unread_input_ = true;
+    auto done = co_await refuse_with(x, *refused, refused->code);
+    co_return done;
+  }
+  if (auto local = plane_.local_.answer(x.head, x.target, caller_)) {
+    auto done = co_await answer_locally(x, std::move(*local));
+    co_return done;
+  }
+  const auto address = addressee(caller_, service_, plane_.settings_);
+  if (!address) {
+    bump(plane_.counters_.denied);
+    auto done = co_await refuse_with(x, address.error(), address.error().code);
+    co_return done;
+  }
+  x.service = *service_;
+  if (const auto refused = screen_request(x, *address)) {
+    bump(refused->status == 403 ? plane_.counters_.denied : plane_.counters_.malformed);
+    auto done = co_await refuse_with(x, *refused, refused->code);
+    co_return done;
+  }
+  if (x.headers.stripped() != 0) {
+    x.record.stripped = true;
+    bump(plane_.counters_.stripped);
+  }
+  auto open = co_await wait_ready();
+  if (!open) {
+    bump(plane_.counters_.not_ready);
+    auto done = co_await refuse_with(x, not_ready(x.service), "not_ready");
+    co_return done;
+  }
+  x.gate = plane_.gate_;
+  auto decision = decide(x, caller_, *x.gate->rules);
+  if (auto* denial = std::get_if<policy::Denial>(&decision)) {
+    bump(plane_.counters_.denied);
+    note(x.record, *denial);
+    Answer answer = denial_answer(*denial);
+    auto done = co_await refuse_with(x, answer, answer.code);
+    co_return done;
+  }
+  auto& permit = std::get<policy::Permit>(decision);
+  note(x.record, permit);
+  auto done = co_await forward(x, std::move(permit));
+  co_return done;
+}
+
+Task<bool> Session::wait_ready() {
+  const auto ready = [this] { return plane_.gate_->readiness != Readiness::kNotReady && plane_.gate_->rules; };
+  const Deadline until = plane_.loop_.after_ms(plane_.settings_.not_ready_hold_ms);
+  while (!ready()) {
+    const bool announced = co_await plane_.gate_changed_.wait(until);
+    if (!announced) {
+      break;
+    }
+  }
+  co_return ready();
+}
+
+Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view reason) {
+  answer.close = answer.close || x.body_pending || !x.persistent;
+  unread_input_ = unread_input_ || x.body_pending;
+  x.out.clear();
+  write_answer(x.out, answer, audit::view(x.request_text), x.have_head ? x.head.minor_version : 1,
+               x.have_head && x.head.method == "HEAD", plane_.date());
+  const IoResult sent =
+      co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  x.record.status = sent.ok() ? static_cast<std::uint16_t>(answer.status) : std::uint16_t{0};
+  x.record.reason = reason;
+  record(x);
+  consume_head(x);
+  co_return sent.ok() && !answer.close;
+}
+
+Task<bool> Session::answer_locally(Exchange& x, LocalAnswer local) {
+  bump(plane_.counters_.local);
+  x.record.service = "local";
+  if (!local.code.empty()) {
+    auto done = co_await refuse_with(x, {local.status, local.code, local.what}, local.code);
+    co_return done;
+  }
+  const bool close = x.body_pending || !x.persistent;
+  unread_input_ = x.body_pending;
+  x.out.clear();
+  write_json(x.out, local.status, local.body, x.head.minor_version, x.head.method == "HEAD", close, plane_.date());
+  const IoResult sent =
+      co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  x.record.decision = audit::Decision::kPermit;
+  x.record.status = sent.ok() ? static_cast<std::uint16_t>(local.status) : std::uint16_t{0};
+  x.record.bytes_out = local.body.size();
+  record(x);
+  consume_head(x);
+  co_return sent.ok() && !close;
+}
+
+void Session::consume_head(Exchange& x) {
+  if (!x.consumed) {
+    buffer_.consume(x.head_size);
+    x.consumed = true;
+  }
+}
+
+Task<> Session::linger() {
+  stream_.shutdown_write();
+  if (!buffer_) {
+    buffer_ = plane_.buffers_.take();
+  }
+  const Deadline until = plane_.loop_.after_ms(kLingerMs);
+  std::size_t dropped = 0;
+  while (dropped < kLingerBytes) {
+    buffer_.clear();
+    const IoResult got = co_await stream_.read_some(buffer_.writable(), until);
+    if (!got.ok()) {
+      break;
+    }
+    dropped += got.bytes;
+  }
+}
+
+void Session::record(Exchange& x) {
+  fill_caller(x.record, caller_, x.have_head ? &x : nullptr, service_);
+  x.record.duration_us = (boottime_ns() - x.started_ns) / 1000;
+  plane_.audit_.write(x.record);
+}
+
+}  // namespace msp::proxy

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client connection: its identity, then request after request through the pipeline of design.md §4.
+// Made by the data plane, lives on its loop; idle it holds neither buffer nor exchange.
+// Every exit leaves one audit record; whatever goes wrong, the client gets an answer or a closed connection.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "base/list.h"
+#include "base/stream.h"
+#include "http/body.h"
+#include "http/buffer.h"
+#include "http/head_reader.h"
+#include "identity/connection_identity.h"
+#include "policy/permit.h"
+#include "proxy/answer.h"
+#include "proxy/data_plane.h"
+#include "proxy/signer.h"
+
+namespace msp::proxy {
+
+/// The head of the metadata service's answer in the exchange, and where its body comes from; or what to say instead.
+struct UpstreamAnswer {
+  std::unique_ptr<UpstreamConnection> connection;
+  http::Buffer buffer;
+  std::optional<Answer> failure;
+  std::string_view reason;  ///< of the failure, for the audit record
+};
+
+enum class RelayEnd : unsigned char { kComplete, kClientGone, kUpstreamBroken };
+
+class Session : public ListHook<DataPlane> {
+ public:
+  Session(DataPlane& plane, Fd socket, std::uint64_t number);
+
+  /// The whole life of the connection; tells the plane at the end, which destroys the session.
+  Task<> run();
+  /// Ends the connection: at once when idle, after the answer in flight otherwise.
+  void wind_down();
+  const identity::ConnectionIdentity& caller() const { return caller_; }
+
+ private:
+  friend class DataPlane;
+
+  /// True: the connection may serve another request.
+  Task<bool> serve();
+  void begin(Exchange& x);
+  Task<bool> handle(Exchange& x);
+  /// Waits for a gate that is ready, as long as protocol.md J.2 allows.
+  Task<bool> wait_ready();
+  Task<bool> refuse_with(Exchange& x, Answer answer, std::string_view reason);
+  Task<bool> answer_locally(Exchange& x, LocalAnswer answer);
+  Task<> linger();
+  void consume_head(Exchange& x);
+  void record(Exchange& x);
+  Deadline client_deadline() const { return plane_.loop_.after_ms(plane_.settings_.body_timeout_ms); }
+
+  // forward.cpp
+  Task<bool> forward(Exchange& x, policy::Permit permit);
+  Endorsement endorsement() const;
+  /// None: the whole body is in x.body_view, and `spare` holds what came behind it, if it was needed.
+  Task<std::optional<Answer>> collect_body(Exchange& x, http::Buffer& spare);
+  Task<std::optional<Answer>> send_continue(Exchange& x);
+  Task<UpstreamAnswer> open_upstream(Exchange& x, bool may_reuse);
+  Task<UpstreamAnswer> ask_upstream(Exchange& x, OutboundHead head);
+  Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
+  Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);
+  Task<http::HeadStatus> read_answer_head(Exchange& x, UpstreamAnswer& answer);
+  static UpstreamAnswer upstream_failure(const Exchange& x, std::string_view reason);
+  Task<bool> relay(Exchange& x, UpstreamAnswer answer);
+  bool write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep);
+  Task<RelayEnd> relay_body(Exchange& x, http::BodyReader& reader, bool chunk);
+
+  DataPlane& plane_;
+  Stream stream_;
+  identity::ConnectionIdentity caller_;
+  std::optional<Service> service_;
+  http::Buffer buffer_;
+  std::uint64_t number_;
+  bool winding_down_ = false;
+  bool idle_ = false;
+  bool unread_input_ = false;
+};
+
+}  // namespace msp::proxy

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/signer.h"
+
+#include <fmt/core.h>
+
+#include "http/head_writer.h"
+#include "protocol/authorization.h"
+#include "protocol/headers.h"
+
+namespace msp::proxy {
+namespace {
+
+/// The body's framing as it will be written: collected bodies by their length, streamed ones as they came.
+void set_framing(Exchange& x) {
+  if (!x.framing.has_body()) {
+    return;
+  }
+  if (x.exempt && x.framing.kind == http::BodyKind::kChunked) {
+    x.headers.remove("content-length");
+    x.headers.set("transfer-encoding", "chunked");
+    return;
+  }
+  const std::uint64_t length = x.exempt ? x.framing.length : x.body_view.size();
+  char digits[20];
+  const auto size = static_cast<std::size_t>(fmt::format_to_n(digits, sizeof(digits), "{}", length).size);
+  x.headers.set("content-length", x.arena.copy({digits, size}));
+}
+
+Result<void> endorse(Exchange& x, const Endorsement& with) {
+  auto built = x.to_sign.build({.method = x.head.method,
+                                .path = x.target.path,
+                                .query = x.target.query,
+                                .headers = x.headers.list()});
+  if (!built) {
+    return built;
+  }
+  auto signature = protocol::sign(*with.hmac, x.to_sign, x.body_view);
+  if (!signature) {
+    return std::move(signature).error();
+  }
+  protocol::format_authorization(with.key_guid, *signature, x.authorization);
+  x.headers.set(protocol::kAuthorizationHeader, x.authorization);
+  return {};
+}
+
+}  // namespace
+
+Result<OutboundHead> Signer::prepare(policy::Permit permit, Exchange& x, const Endorsement& with,
+                                     const Ipv4Endpoint& to) {
+  set_framing(x);
+  if (x.headers.find("host") == nullptr) {
+    x.headers.set("host", x.arena.copy(address_text(to)));
+  }
+  x.headers.set(protocol::kClaimsHeader, protocol::claims_text(with.elevated));
+  x.headers.set(protocol::kDateHeader, x.arena.copy(with.date));
+  const bool endorsed = with.hmac != nullptr && !permit.exempt();
+  if (endorsed) {
+    if (auto done = endorse(x, with); !done) {
+      return std::move(done).error();
+    }
+  }
+  x.out.clear();
+  http::HeadWriter writer(x.out);
+  writer.request_line(x.head.method, x.target);
+  for (const http::Header& header : x.headers.list()) {
+    writer.header(header.name, header.value);
+  }
+  auto bytes = writer.finish();
+  if (!bytes) {
+    return std::move(bytes).error();
+  }
+  return OutboundHead(*bytes, endorsed);
+}
+
+}  // namespace msp::proxy
