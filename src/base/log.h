@@ -33,7 +33,7 @@ void write(Level level, std::string_view message);
 /// The error at the level of its source, its hint as a line of its own.
 void write(const Error& error);
 
-/// Control characters, quotes' newlines and bytes that are no UTF-8 as \n, \t, \xNN.
+/// Control characters and bytes that are no UTF-8, as \n, \t, \xNN.
 std::string escape(std::string_view text);
 
 namespace detail {
