@@ -28,7 +28,8 @@ struct Request {
   const Target& target;     ///< head.target in parts
   std::string_view body;    ///< de-chunked; empty while only the head is there
   const ConnectionInfo& connection;
-  std::string_view request_id;  ///< 16 hex digits, unique for one run of the program
+  std::string_view request_id;   ///< 16 hex digits, unique for one run of the program
+  std::uint64_t body_bytes = 0;  ///< de-chunked size, also of a body that was not kept
 };
 
 /// Header lines and body of an answer. `content-length`, `date` and `connection` are the server's.

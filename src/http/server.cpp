@@ -49,6 +49,8 @@ void reap(ServerShared& shared) {
 
 }  // namespace
 
+bool Handler::drops_body(const Request& /*request*/) { return false; }
+
 ServerShared::ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request, ServerLimits given)
     : loop(of_loop), buffers(pool), handler(on_request), limits(given), closed(of_loop) {}
 

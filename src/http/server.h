@@ -24,6 +24,8 @@ class Handler {
   virtual ~Handler() = default;
   /// Called when the head is there: the largest body to take for it, in bytes (more is answered with 413).
   virtual std::uint64_t body_limit(const Request& request) = 0;
+  /// True: the body is read but not kept, so that it may be large; handle() sees its size only.
+  virtual bool drops_body(const Request& request);
   /// Called with the whole body. Everything `request` points to lives until the task ends.
   virtual Task<Response> handle(const Request& request) = 0;
 };

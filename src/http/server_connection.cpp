@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "http/body.h"
@@ -170,13 +171,15 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
   } else if (framing.has_body()) {
     rest = shared_.buffers.take();
     buffer_.split(head_size, rest);
-    const std::optional<Refusal> refusal = co_await collect_body(admission, limit, rest);
+    const BodyTerms terms{.limit = limit, .keep = !shared_.handler.drops_body(request)};
+    const std::optional<Refusal> refusal = co_await collect_body(admission, terms, rest, request.body_bytes);
     if (refusal) {
       const bool answered = co_await refuse(*refusal);
       co_return answered;
     }
     request.body = scratch.body;
   }
+  request.body_bytes = std::max<std::uint64_t>(request.body_bytes, request.body.size());
   ++shared_.counters.requests;
   Response response = co_await shared_.handler.handle(request);
   const bool more = co_await answer(std::move(response), admission.persistent && !shared_.draining);
@@ -187,13 +190,13 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
   co_return more;
 }
 
-Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& admission, std::uint64_t limit,
-                                                            Buffer& rest) {
+Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& admission, BodyTerms terms, Buffer& rest,
+                                                            std::uint64_t& bytes) {
   std::string& body = scratch_->body;
   body.clear();
-  BodyReader reader(*stream_, rest, admission.framing, limit);
+  BodyReader reader(*stream_, rest, admission.framing, terms.limit);
   BodyPiece piece;
-  if (admission.expects_continue && rest.empty() && admission.framing.length <= limit) {
+  if (admission.expects_continue && rest.empty() && admission.framing.length <= terms.limit) {
     co_await stream_->write_all({"HTTP/1.1 100 Continue\r\n\r\n"}, shared_.loop.after_ms(shared_.limits.write_ms));
   }
   for (;;) {
@@ -201,7 +204,10 @@ Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& adm
     if (piece.status != BodyStatus::kPiece) {
       break;
     }
-    body.append(piece.data);
+    bytes += piece.data.size();
+    if (terms.keep) {
+      body.append(piece.data);
+    }
   }
   switch (piece.status) {
     case BodyStatus::kPiece:

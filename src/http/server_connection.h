@@ -51,7 +51,12 @@ class ServerConnection : public ListHook<ServerConnection> {
   Task<bool> wait_for_request(bool first);
   Task<bool> serve_one();
   Task<bool> serve_admitted(const Admission& admission, std::size_t head_size);
-  Task<std::optional<Refusal>> collect_body(const Admission& admission, std::uint64_t limit, Buffer& rest);
+  struct BodyTerms {
+    std::uint64_t limit = 0;
+    bool keep = true;
+  };
+  Task<std::optional<Refusal>> collect_body(const Admission& admission, BodyTerms terms, Buffer& rest,
+                                            std::uint64_t& bytes);
   Task<bool> answer(Response response, bool persistent);
   Task<bool> refuse(Refusal refusal);
   static Checked<Admission> admit(const RequestHead& head);
