@@ -120,6 +120,9 @@ class Origin:
             return False
         elif target.startswith(b"/silent"):
             return False
+        elif target.startswith(b"/hang"):
+            connection.recv(1)  # until the other side gives up
+            return False
         elif target.startswith(b"/informational"):
             connection.sendall(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + PLAIN)
         elif target.startswith(b"/evil-header"):

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody on the cable changes one byte of a signed request: the host refuses it, unless nothing that is signed changed.
+
+Each alteration has its own freshly signed request. MSP_ALTERATIONS says how many (ordinary run 300), MSP_SEED repeats a
+run. What the protocol signs alike (case of header names and of query keys, a tab for a blank, the version digit) is
+made, listed, and must be served.
+"""
+import random
+import re
+import socket
+import threading
+from collections import Counter
+
+from base import LabCase, number
+from lab import http
+from lab.http import split_address
+from lab.lab import IMDS, WIRESERVER
+from lab.relay import Relay
+from lab.signing import parse, same_to_the_host
+
+COUNT = number("MSP_ALTERATIONS", 300)
+SEED = number("MSP_SEED", 20251)
+MARK = re.compile(rb"mark=(\d+)")
+# Each is served with 200 when nobody touches it.
+TEMPLATES = [
+    (IMDS, "GET", "/metadata/instance?api-version=2021-02-01&mark=@", {"X-Note": "some value"}, None),
+    (IMDS, "GET", "/metadata/versions?mark=@&flag", {"Accept": "application/json"}, b'{"body": "is signed, too"}'),
+    (WIRESERVER, "GET", "/?comp=versions&mark=@", {"x-ms-version": "2012-11-30"}, None),
+]
+REFUSALS = (400, 401, 403, 405, 414, 417, 431, 501, 505)
+
+
+def build(template: tuple, mark: int) -> tuple[str, bytes]:
+    address, method, target, headers, body = template
+    return address, http.request_bytes(address, target.replace("@", str(mark)), method, headers, body)
+
+
+def send(requests: list[tuple[str, bytes]]) -> list[http.Answer]:
+    return [http.exchange(address, data) for address, data in requests]
+
+
+def part_of(data: bytes, offset: int) -> str:
+    """What the byte belongs to, in words."""
+    head_end = data.index(b"\r\n\r\n")
+    if offset >= head_end + 4:
+        return "body"
+    line_start = data.rfind(b"\r\n", 0, offset + 1) + 2 if data.rfind(b"\r\n", 0, offset) >= 0 else 0
+    if line_start == 0:
+        method_end, target_end = data.index(b" "), data.index(b" HTTP/")
+        question = data.index(b"?")
+        if offset < method_end:
+            return "method"
+        if offset >= target_end:
+            return "version or line end"
+        return "path" if offset < question else "query"
+    name_end = data.index(b":", line_start)
+    name = data[line_start:name_end].decode().lower()
+    if offset > data.index(b"\r\n", line_start) - 1 or offset == name_end:
+        return "line structure"
+    if offset < name_end:
+        return f"name of {name}"
+    if name == "x-ms-azure-host-authorization":
+        value = data[name_end:data.index(b"\r\n", line_start)].split(b" ")
+        guid_at = name_end + len(value[0]) + 1 + len(value[1]) + 1
+        return "scheme" if offset < guid_at else "guid" if offset < guid_at + len(value[2]) else "signature"
+    return f"value of {name}"
+
+
+def replacement(byte: int, chance: random.Random) -> int:
+    """Often the neighbours that a sloppy reader takes for the same: other case, tab for blank, next digit."""
+    choices = [byte ^ 0x01, byte ^ 0x20, chance.randrange(0x21, 0x7f)]
+    if byte == 0x20:
+        choices = [0x09, 0x21]
+    elif byte in b"\r\n":
+        choices = [0x20, 0x0a if byte == 0x0d else 0x0d, 0x41]
+    pick = chance.choice(choices)
+    return pick if pick != byte else byte ^ 0x02
+
+
+class Tamperer(Relay):
+    """Takes each request whole, changes one byte, and asks the host on a connection of its own."""
+
+    def __init__(self, lab):
+        self.chance = random.Random(SEED)
+        self.results: dict[int, dict] = {}
+        self.touch = True
+        self._spread: Counter = Counter()
+        super().__init__(lab)
+
+    def _accept(self, listener: socket.socket, address: str) -> None:
+        client, _ = listener.accept()
+        threading.Thread(target=self._serve, args=(client, address), daemon=True).start()
+
+    def _serve(self, client: socket.socket, address: str) -> None:
+        with client:
+            try:
+                data = self._request(client)
+                mark = MARK.search(data)
+                sent = self._alter(data, int(mark.group(1))) if mark and self.touch else data
+                with socket.create_connection(split_address(address), 5) as host:
+                    host.sendall(sent)
+                    host.shutdown(socket.SHUT_WR)
+                    answer = b""
+                    while piece := host.recv(65536):
+                        answer += piece
+                if mark and self.touch:
+                    self.results[int(mark.group(1))]["status"] = int(answer.split(b" ", 2)[1]) if answer else 0
+                client.sendall(answer or b"HTTP/1.1 400 Closed\r\ncontent-length: 0\r\n\r\n")
+            except OSError:
+                pass
+
+    @staticmethod
+    def _request(client: socket.socket) -> bytes:
+        data = b""
+        while True:
+            piece = client.recv(65536)
+            if not piece:
+                raise ConnectionError("closed")
+            data += piece
+            head, end, body = data.partition(b"\r\n\r\n")
+            length = re.search(rb"\r\ncontent-length: (\d+)", head, re.I)
+            if end and len(body) >= (int(length.group(1)) if length else 0):
+                return data
+
+    def _alter(self, data: bytes, mark: int) -> bytes:
+        # Parts that were hit least come first, so that short ones (method, guid) are not missed.
+        offsets = [self.chance.randrange(len(data)) for _ in range(12)]
+        offset = min(offsets, key=lambda o: self._spread[part_of(data, o)])
+        part = part_of(data, offset)
+        self._spread[part] += 1
+        byte = replacement(data[offset], self.chance)
+        altered = data[:offset] + bytes([byte]) + data[offset + 1:]
+        self.results[mark] = {"part": part, "status": 0, "served": same_to_the_host(data, altered),
+                              "what": f"{data[max(0, offset - 12):offset + 12]!r} at 12: {bytes([data[offset]])!r} -> {bytes([byte])!r}"}
+        parse(data)  # what the agent writes is well-formed
+        return altered
+
+
+class Alterations(LabCase):
+    def test_one_byte_changed_on_the_wire(self):
+        with Tamperer(self.lab) as relay:
+            relay.touch = False
+            untouched = self.lab.guest.call(send, [build(t, n) for n, t in enumerate(TEMPLATES)])
+            self.assertEqual([a.status for a in untouched], [200] * len(TEMPLATES), "nothing is changed: all are served")
+            relay.touch = True
+            self.lab.guest.call(send, [build(TEMPLATES[n % len(TEMPLATES)], n) for n in range(COUNT)])
+            results = dict(relay.results)
+        self.assertEqual(len(results), COUNT, "every request was seen on the cable")
+        refused, equal = Counter(), []
+        for mark, result in sorted(results.items()):
+            with self.subTest(f"{mark}: {result['part']}: {result['what']}"):
+                if result["served"]:
+                    equal.append(result)
+                    self.assertEqual(result["status"], 200, "nothing that is signed has changed")
+                else:
+                    refused[result["part"]] += 1
+                    # 0: the host closed the connection without an answer, as with half a request.
+                    self.assertIn(result["status"], (0, *REFUSALS))
+        print(f"seed {SEED}: {sum(refused.values())} alterations refused {dict(sorted(refused.items()))}")
+        print(f"{len(equal)} that sign alike were served:")
+        for result in equal:
+            print(f"  {result['part']}: {result['what']}")
+        for part in ("method", "path", "query", "body", "guid", "signature"):
+            self.assertGreater(refused[part], 0, part)
+        self.assertGreaterEqual(sum(refused.values()), min(200, COUNT * 2 // 3))
