@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent is killed with -9 at random moments under load: the gate stays shut, nothing is torn, it comes back at once.
+
+MSP_KILLS says how often (ordinary run 5, the long run 100), MSP_SEED repeats the moments.
+"""
+import json
+import random
+import re
+import socket
+import subprocess
+import time
+from collections import Counter
+
+from base import LabCase, number
+from lab import http
+from lab.lab import IMDS, ORDINARY_USER
+from lab.world import poll
+
+KILLS = number("MSP_KILLS", 5)
+SEED = number("MSP_SEED", 20252)
+LEAST_RATE = 1000  # requests a second under which the kills happen
+TARGET = "/metadata/versions"
+URL = f"http://{IMDS.split(':')[0]}{TARGET}"
+
+
+def fixed_number(count: int) -> Counter:
+    seen: Counter = Counter()
+    with http.connect(IMDS) as connection:
+        reader = http.Reader(connection)
+        for mark in range(count):
+            connection.sendall(http.request_bytes(IMDS, f"{TARGET}?counted={mark}"))
+            seen[reader.answer().status] += 1
+    return seen
+
+
+def probe_until(end: float) -> Counter:
+    """Connects without pause; what happens is served, refused, held, or cut (killed with the request in it)."""
+    seen: Counter = Counter()
+    data = http.request_bytes(IMDS, TARGET)
+    while time.time() < end:
+        try:
+            with http.connect(IMDS, 5) as connection:
+                connection.sendall(data)
+                seen[f"status {http.Reader(connection).answer().status}"] += 1
+        except ConnectionRefusedError:
+            seen["refused"] += 1
+            time.sleep(0.001)
+        except (ConnectionError, BrokenPipeError):
+            seen["cut"] += 1
+        except socket.timeout:
+            seen["TIMEOUT"] += 1
+    return seen
+
+
+class Kill(LabCase):
+    def test_without_a_kill_every_request_has_its_record(self):
+        count = 3000
+        self.assertEqual(self.lab.guest.as_user(ORDINARY_USER).call(fixed_number, count), Counter({200: count}))
+        lost_before = self.lost()
+        time.sleep(0.5)
+        records = [r for r in self.lab.audit_records() if "counted=" in r.get("target", "")]
+        marks = Counter(r["target"] for r in records)
+        self.assertEqual([m for m, n in marks.items() if n > 1], [], "two records for one request")
+        self.assertEqual(len(records) + self.lost() - lost_before, count)
+
+    def lost(self) -> int:
+        """Requests that the audit log counted but did not keep, from the status."""
+        text = json.dumps(self.lab.status())
+        return sum(int(n) for n in re.findall(r'"[a-zA-Z_]*(?:lost|dropped)[a-zA-Z_]*": (\d+)', text))
+
+    def test_kill_9_under_load(self):
+        lab, chance = self.lab, random.Random(SEED)
+        keys = lab.key_files()
+        seconds = 10 + 3 * KILLS
+        load = lab.guest.as_user(ORDINARY_USER).popen(
+            ["wrk", "-t1", "-c16", f"-d{seconds}s", "-H", "Metadata: true", URL], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lab.world.on_close(load.kill)
+        prober = lab.guest.as_user(ORDINARY_USER).start(probe_until, time.time() + 2.2 * KILLS)
+        back, rates = [], []
+        for _ in range(KILLS):
+            before, begin = self.served(), time.monotonic()
+            time.sleep(0.3 + chance.random() * 0.7)
+            rates.append((self.served() - before) / (time.monotonic() - begin))
+            lab.kill_agent()
+            time.sleep(chance.choice([0, 0, 0.05, 0.2]))
+            restart = time.monotonic()
+            lab.start_agent(wait=False)
+            poll("served again", lambda: lab.guest_get(TARGET).status == 200, 5, 0.005)
+            back.append(time.monotonic() - restart)
+            self.assertEqual(lab.key_files(), keys, "the key is not issued anew")
+        seen = prober.result()
+        load.kill()
+        load.wait()
+        print(f"seed {SEED}: {KILLS} kills at {min(rates):.0f} to {max(rates):.0f} requests/s; back after "
+              f"{sorted(back)[len(back) // 2] * 1000:.0f} ms (median), {max(back) * 1000:.0f} ms (worst); prober: {dict(seen)}", flush=True)
+        with self.subTest("load"):
+            self.assertGreaterEqual(min(rates), LEAST_RATE)
+        with self.subTest("back within a second"):
+            self.assertLess(max(back), 1.0)
+        with self.subTest("only served, refused, held or cut"):
+            allowed = {"status 200", "status 410", "status 503", "refused", "cut"}
+            self.assertEqual(set(seen) - allowed, set())
+        with self.subTest("no unsigned request reached the host"):
+            self.assertEqual([r for r in lab.host_records() if self.unsigned(r)][:3], [])
+        with self.subTest("one key, asked for once"):
+            self.assertEqual(sum(r.get("target") == "/secure-channel/key" for r in lab.host_records()), 1)
+        with self.subTest("no torn state file"):
+            self.check_state_files()
+        with self.subTest("the unclean end is on record"):
+            self.assertIn("unclean", (lab.log_of("msp-agent", 100000) + json.dumps(lab.status())).lower())
+
+    def served(self) -> int:
+        return (self.lab.folder / "host" / "access.jsonl").read_bytes().count(b"\n")
+
+    @staticmethod
+    def unsigned(record: dict) -> bool:
+        return not record.get("target", "").startswith("/secure-channel/") and record.get("reason") == "unsigned"
+
+    def check_state_files(self) -> None:
+        home = self.lab.folder / "agent"
+        for name in self.lab.key_files():
+            document = json.loads((home / "keys" / name).read_text())
+            self.assertRegex(document["key"], r"^[0-9a-fA-F]{64}$")
+        self.assertEqual([p.name for p in (home / "keys").iterdir() if p.suffix == ".tmp"], [])
+        # A line cut by the kill is closed by the next start, so at most one bad line a kill.
+        bad = 0
+        for line in self.lab.agent_audit.read_text(errors="replace").splitlines():
+            try:
+                json.loads(line)
+            except ValueError:
+                bad += 1
+        self.assertLessEqual(bad, KILLS)
