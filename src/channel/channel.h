@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The secure channel to the host: polls, latches a key, and says after each step what holds now.
+// Owned by the assembly; lives on the control thread's loop, as do its callbacks; reads and writes files there.
+// Whatever fails is a message in the state and is tried again; what was closed stays closed (protocol.md L.30).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "channel/host_client.h"
+#include "channel/key_store.h"
+#include "channel/machine.h"
+#include "channel/state.h"
+#include "http/buffer.h"
+
+namespace msp::channel {
+
+class Channel {
+ public:
+  struct Settings {
+    Ipv4Endpoint host = kWireServerEndpoint;
+    std::string key_directory;
+    std::string state_directory;
+    std::uint64_t interval_ms = 15'000;
+    std::uint64_t timeout_ms = 10'000;  ///< of each request to the host
+  };
+  using Published = std::function<void(std::shared_ptr<const ChannelState>)>;
+
+  Channel(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings,
+          Published published);
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  /// Checks the directories, publishes the state that holds before any answer (L.30), begins to poll. An error means
+  /// that keys cannot be kept here; nothing was started.
+  Result<void> start();
+  /// Somebody elevated asked for provisioning (protocol.md C.5): polls at once where nothing is latched.
+  void notify();
+
+  /// Never null after start().
+  const std::shared_ptr<const ChannelState>& state() const { return x_state; }
+  /// True once after each notify that began provisioning anew (C.5).
+  bool take_restarted() { return std::exchange(x_restarted, false); }
+
+ private:
+  Task<void> run();
+  Task<Event> perform(Action action);
+  Task<Event> poll();
+  Task<Event> acquire();
+  Task<Event> attest();
+  Task<Event> wait();
+  Event load_key();
+  Event save_key();
+  void settle();
+  void publish();
+
+  Loop& x_loop;
+  const Clock& x_clock;
+  Settings x_settings;
+  Published x_published;
+  KeyStore x_store;
+  HostClient x_client;
+  Machine x_machine;
+  Signal x_notify;
+  bool x_notified = false;
+  bool x_restarted = false;
+  bool x_marked = false;
+  std::uint64_t x_started_ms = 0;
+  std::minstd_rand x_random;
+  std::optional<protocol::KeyDocument> x_candidate;
+  std::shared_ptr<const Key> x_key;
+  std::shared_ptr<const protocol::StatusDocument> x_document;
+  std::shared_ptr<const ChannelState> x_state;
+  std::optional<Task<void>> x_task;  // last: dies before what it uses
+};
+
+}  // namespace msp::channel

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The three requests of the secure channel, byte for byte as the field sends them (protocol.md B.1, C.1, C.3, D.6).
+// Owned by the channel, on the control thread's loop; one request at a time, each on a connection of its own.
+// Silence ends after a deadline (the field has none). Answers are the host's: unauthenticated, bounded, strictly read.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "http/buffer.h"
+#include "http/client.h"
+#include "protocol/key.h"
+#include "protocol/status.h"
+
+namespace msp::channel {
+
+/// A non-blocking, unconnected TCP socket that the kernel hooks leave alone.
+using Dialer = std::function<Result<Fd>(const Ipv4Endpoint& to)>;
+
+/// A value, or why there is none; `refused`: the host understood and said no (4xx), asking again soon is no use.
+template <class T>
+struct Answer {
+  std::optional<T> value;
+  std::string why;
+  bool refused = false;
+};
+
+/// Host time minus CLOCK_BOOTTIME (L.34): heard at each good poll, running on between them.
+class HostTime {
+ public:
+  /// `value`: a date header (protocol.md D.5); what is no date changes nothing.
+  void heard(std::string_view value, std::uint64_t boot_ms);
+  std::optional<std::int64_t> offset_ms() const { return x_offset_ms; }
+  /// Seconds since 1970 by the host's clock, or the system's before it was heard.
+  std::int64_t unix_seconds(const Clock& clock) const;
+
+ private:
+  std::optional<std::int64_t> x_offset_ms;
+};
+
+class HostClient {
+ public:
+  struct Settings {
+    Ipv4Endpoint host;  ///< WireServer
+    std::uint64_t timeout_ms = 10'000;
+  };
+  HostClient(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings);
+
+  Task<Answer<protocol::StatusDocument>> status();
+  Task<Answer<protocol::KeyDocument>> acquire();
+  /// Signed with `key`; `value` is true.
+  Task<Answer<bool>> attest(const protocol::KeyDocument& key);
+
+  const HostTime& time() const { return x_time; }
+
+ private:
+  struct Outgoing;
+  Task<Answer<http::ClientResponse>> send(const Outgoing& request);
+  Result<std::string> authorization(const protocol::KeyDocument& key, const Outgoing& request) const;
+  void wipe_buffer();
+
+  Loop& x_loop;
+  http::BufferPool& x_buffers;
+  const Clock& x_clock;
+  Dialer x_dialer;
+  Settings x_settings;
+  std::string x_host_name;  ///< never with a port (B.1)
+  HostTime x_time;
+};
+
+}  // namespace msp::channel

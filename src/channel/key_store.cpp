@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "channel/key_store.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "protocol/guid.h"
+
+namespace msp::channel {
+namespace {
+
+constexpr std::string_view kSuffix = ".key";
+constexpr std::string_view kMarkName = "ever-latched";
+constexpr std::string_view kMarkText =
+    "This machine was latched to its host. While this file exists, metadata stays closed from the start of the agent\n"
+    "until a key is in use or the host says that the channel is disabled. Uninstalling the agent removes it.\n";
+constexpr std::size_t kMostKeyBytes = 4096;
+constexpr std::size_t kKeptFiles = 8;
+
+bool is_key_name(std::string_view name) {
+  return name.ends_with(kSuffix) && protocol::is_guid(name.substr(0, name.size() - kSuffix.size()));
+}
+
+}  // namespace
+
+KeyStore::KeyStore(std::string key_directory, std::string state_directory)
+    : x_key_directory(std::move(key_directory)), x_state_directory(std::move(state_directory)) {}
+
+std::string KeyStore::path_of(std::string_view guid) const {
+  return fmt::format("{}/{}{}", x_key_directory, guid, kSuffix);
+}
+
+std::string KeyStore::mark_path() const { return fmt::format("{}/{}", x_state_directory, kMarkName); }
+
+Result<void> KeyStore::prepare() const {
+  if (auto made = file::ensure_directory(x_state_directory, 0755, ::geteuid()); !made.ok()) {
+    return std::move(made).error().context("state directory");
+  }
+  if (auto made = file::ensure_directory(x_key_directory, 0700, ::geteuid()); !made.ok()) {
+    return std::move(made).error().context("key directory");
+  }
+  return {};
+}
+
+bool KeyStore::ever_latched(std::string& why) const {
+  struct stat info {};
+  if (::lstat(mark_path().c_str(), &info) == 0) {
+    return true;
+  }
+  if (errno != ENOENT) {
+    why = errno_error(mark_path()).text();
+    return true;
+  }
+  const auto names = file::list(x_key_directory);
+  if (!names.ok()) {
+    why = names.error().text();
+    return names.error().code != ENOENT;
+  }
+  return std::ranges::any_of(*names, is_key_name);
+}
+
+Result<void> KeyStore::mark_latched() const {
+  return file::replace(mark_path(), kMarkText, {.mode = 0600, .durable = true, .owner = {}, .group = {}});
+}
+
+Result<protocol::KeyDocument> KeyStore::load(std::string_view guid) const {
+  if (!protocol::is_guid(guid)) {
+    return Error{.source = Source::kHost, .message = "the key id is no GUID", .hint = {}, .code = EINVAL};
+  }
+  const std::string path = path_of(guid);
+  auto text = file::read_secret(path, file::private_state(), kMostKeyBytes);
+  if (!text.ok()) {
+    return std::move(text).error();
+  }
+  auto key = protocol::parse_key_document(text->reveal(), Source::kConfig);
+  if (!key.ok()) {
+    return std::move(key).error().context(path);
+  }
+  if (key->guid != guid) {
+    return config_error(fmt::format("{} holds the key of another id", path), "remove the file");
+  }
+  return key;
+}
+
+Result<void> KeyStore::save(const protocol::KeyDocument& key) const {
+  if (!protocol::is_guid(key.guid)) {
+    return Error{.source = Source::kHost, .message = "the key id is no GUID", .hint = {}, .code = EINVAL};
+  }
+  const Secret text = protocol::write_key_document(key, json::Style::kPretty);
+  auto written =
+      file::replace(path_of(key.guid), text.reveal(), {.mode = 0600, .durable = true, .owner = {}, .group = {}});
+  if (!written.ok()) {
+    return std::move(written).error().context("cannot save the key");
+  }
+  const auto back = load(key.guid);
+  if (!back.ok()) {
+    return Error(back.error()).context("cannot read the saved key back");
+  }
+  if (!(back->key_hex == key.key_hex)) {
+    return Error{.source = Source::kKernel,
+                 .message = fmt::format("{} does not hold what was written", path_of(key.guid)),
+                 .hint = "check the disk",
+                 .code = EIO};
+  }
+  return {};
+}
+
+void KeyStore::prune(std::string_view keep) const {
+  const auto names = file::list(x_key_directory);
+  if (!names.ok()) {
+    return;
+  }
+  std::vector<std::pair<timespec, std::string>> files;
+  const std::string kept = std::string(keep) + std::string(kSuffix);
+  for (const std::string& name : *names) {
+    struct stat info {};
+    const std::string path = fmt::format("{}/{}", x_key_directory, name);
+    if (name != kept && is_key_name(name) && ::lstat(path.c_str(), &info) == 0) {
+      files.emplace_back(info.st_mtim, path);
+    }
+  }
+  std::ranges::sort(files, [](const auto& a, const auto& b) {
+    return std::pair(a.first.tv_sec, a.first.tv_nsec) > std::pair(b.first.tv_sec, b.first.tv_nsec);
+  });
+  for (std::size_t i = kKeptFiles; i < files.size(); ++i) {
+    [[maybe_unused]] const auto removed = file::remove(files[i].second);
+  }
+}
+
+}  // namespace msp::channel

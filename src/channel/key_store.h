@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys on disk, one file each (protocol.md C.3), and the mark that this machine was latched once (L.30).
+// Owned by the channel, on the control thread; every call blocks on the disk.
+// A file that is not ours alone (owner, mode, links, type) is refused, never mended; errors never quote a key.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "protocol/key.h"
+
+namespace msp::channel {
+
+class KeyStore {
+ public:
+  /// `key_directory`: the field's latchKeyFolder. `state_directory` holds the mark.
+  KeyStore(std::string key_directory, std::string state_directory);
+
+  /// Makes both directories where missing (keys: 0700, ours) and checks them.
+  Result<void> prepare() const;
+
+  /// True if the mark or any key file exists; also true if that cannot be found out, with the reason in `why`.
+  bool ever_latched(std::string& why) const;
+  /// Durable before success is reported.
+  Result<void> mark_latched() const;
+
+  /// ENOENT if there is none. `guid` comes from the host: anything but GUID syntax is refused (L.11).
+  Result<protocol::KeyDocument> load(std::string_view guid) const;
+  /// Writes the file (0600, atomic, durable), reads it back and compares.
+  Result<void> save(const protocol::KeyDocument& key) const;
+  /// Removes the oldest key files beyond the newest few; never that of `keep`. Errors are ignored: garbage, no danger.
+  void prune(std::string_view keep) const;
+
+ private:
+  std::string path_of(std::string_view guid) const;
+  std::string mark_path() const;
+
+  std::string x_key_directory;
+  std::string x_state_directory;
+};
+
+}  // namespace msp::channel

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The root-only unix socket that `mspctl` talks to: HTTP/1.1, `GET /v1/status`.
+// Owned by the assembly, lives on the control thread's loop.
+// Whoever is not uid 0 gets 403, also past a wrong file mode; a socket of a living agent is never taken over.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/loop.h"
+#include "base/result.h"
+#include "http/buffer.h"
+#include "http/server.h"
+#include "status/snapshot.h"
+
+namespace msp::status {
+
+class ControlServer final : private http::Handler {
+ public:
+  using Source = std::function<Snapshot()>;
+
+  /// `source` is asked once a request, on the loop's thread.
+  ControlServer(Loop& loop, http::BufferPool& buffers, Source source);
+
+  /// Makes the socket (0600; its folder 0700 if missing). A dead socket of the same path is replaced.
+  Result<void> listen(const std::string& path);
+  /// Takes the name away; connections end with the object.
+  void unlink();
+  ~ControlServer() override { unlink(); }
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+ private:
+  std::uint64_t body_limit(const http::Request& request) override;
+  Task<http::Response> handle(const http::Request& request) override;
+
+  Source x_source;
+  http::Server x_server;
+  std::string x_path;
+};
+
+/// A connected stream socket, or ECONNREFUSED/ENOENT (nobody there), EACCES (not root).
+Result<Fd> connect_control(const std::string& path);
+
+}  // namespace msp::status
