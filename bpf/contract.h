@@ -17,6 +17,7 @@
 #define MSP_ASSERT static_assert
 #define MSP_OFFSET(type, field) offsetof(type, field)
 #else
+#include <linux/types.h>
 #define MSP_U8 __u8
 #define MSP_U16 __u16
 #define MSP_U32 __u32
@@ -32,17 +33,26 @@
 #define MSP_SO_RECORD 1
 
 #define MSP_MAX_GROUPS 32u
-#define MSP_PATH_SIZE 512u
+#define MSP_PATH_SIZE 640u
+#define MSP_NAME_SIZE 256u /* one path component with its NUL: what the kernel allows */
+#define MSP_MAX_PATH_DEPTH 24u
 #define MSP_MAX_GUARDED 16u
+#define MSP_MAX_LISTENERS 4u
+
+/* Connects that have not reached the accepting side yet: in all, and of one uid. Full means refused. */
+#define MSP_MAX_IN_FLIGHT 8192u
+#define MSP_MAX_IN_FLIGHT_PER_UID 1024u
 
 enum msp_record_flags {
 	MSP_RECORD_MORE_GROUPS = 1u << 0,    /* the task has more supplementary groups than fit */
-	MSP_RECORD_NO_EXE = 1u << 1,         /* kernel thread or no mm: no executable is known */
-	MSP_RECORD_PATH_TRUNCATED = 1u << 2, /* path is cut at the front (deepest components are kept) */
+	MSP_RECORD_NO_EXE = 1u << 1,         /* no executable is known */
+	MSP_RECORD_PATH_TRUNCATED = 1u << 2, /* the components nearest the root are missing */
 	MSP_RECORD_EXE_DELETED = 1u << 3,    /* the executable has no link any more */
 	MSP_RECORD_INET6 = 1u << 4,          /* connected through an AF_INET6 socket (v4-mapped) */
 	MSP_RECORD_DIRECT = 1u << 5,         /* the original destination is the listener itself */
 	MSP_RECORD_USERNS = 1u << 6,         /* the task's user namespace is not the initial one */
+	MSP_RECORD_KERNEL = 1u << 7,         /* a kernel thread: nobody stands behind it */
+	MSP_RECORD_DETACHED = 1u << 8,       /* path does not end at a root (memfd, unmounted tree) */
 };
 
 /* Who connected: taken on the connecting task at connect time. */
@@ -68,28 +78,37 @@ struct msp_record {
 	MSP_U32 mnt_ns;
 	MSP_U32 dst_addr; /* original destination, network order */
 	MSP_U16 dst_port; /* host order */
-	MSP_U16 path_len; /* bytes of path, without a terminating NUL */
+	MSP_U16 path_len; /* used bytes of path */
 	MSP_U32 group_count;
 	MSP_U32 groups[MSP_MAX_GROUPS];
 	char comm[16];
-	char path[MSP_PATH_SIZE]; /* for logs; a name can lie */
+	/* Components, each ended by NUL, the deepest first: "curl\0bin\0usr\0". For logs; a name can lie. */
+	char path[MSP_PATH_SIZE];
 	MSP_U32 reserved;
 };
 
-/* One guarded destination and the listener that serves it. */
-struct msp_guarded {
+/* Where guarded connects are sent to, and where accepted sockets get their records. */
+struct msp_listener {
 	MSP_U32 addr; /* network order */
 	MSP_U16 port; /* host order */
-	MSP_U16 redirect; /* 1: redirect, 0: leave alone (the slot is known, the gate is open) */
+	MSP_U16 reserved;
 };
 
-/* What the hooks do; one element, replaced as a whole. */
+/* One guarded destination. */
+struct msp_guarded {
+	MSP_U32 addr;     /* network order */
+	MSP_U16 port;     /* host order */
+	MSP_U8 redirect;  /* 1: redirect, 0: leave alone (the slot is known, the gate is open) */
+	MSP_U8 listener;  /* index into listeners */
+};
+
+/* What the hooks do; one element under key 0, replaced as a whole. */
 struct msp_settings {
 	MSP_U32 version;        /* MSP_CONTRACT_VERSION */
 	MSP_U32 guarded_count;  /* used elements of guarded */
-	MSP_U32 listener_addr;  /* network order */
-	MSP_U16 listener_port;  /* host order */
-	MSP_U16 reserved;
+	MSP_U32 listener_count; /* used elements of listeners */
+	MSP_U32 reserved;
+	struct msp_listener listeners[MSP_MAX_LISTENERS];
 	struct msp_guarded guarded[MSP_MAX_GUARDED];
 };
 
@@ -98,16 +117,20 @@ enum msp_counter {
 	MSP_COUNT_REDIRECTED,      /* connects sent to the listener */
 	MSP_COUNT_DIRECT,          /* connects to the listener itself */
 	MSP_COUNT_REFUSED_STORAGE, /* refused: no socket storage to be had */
-	MSP_COUNT_REFUSED_SQUATTER,/* refused: somebody else's listener on our port */
+	MSP_COUNT_REFUSED_SQUATTER, /* refused: somebody else's listener on our port */
+	MSP_COUNT_REFUSED_FLOOD,   /* refused: too many connects of this uid in flight */
 	MSP_COUNT_BIND_REFUSED,    /* bind to the listener's port by a stranger */
 	MSP_COUNT_RECORD_LOST,     /* established, but the record could not be stored */
 	MSP_COUNT_MAX,
 };
 
-MSP_ASSERT(sizeof(struct msp_record) == 776, "msp_record size");
+MSP_ASSERT(sizeof(struct msp_record) == 904, "msp_record size");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, exe_dev) == 64, "msp_record.exe_dev");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, groups) == 116, "msp_record.groups");
 MSP_ASSERT(sizeof(struct msp_guarded) == 8, "msp_guarded size");
-MSP_ASSERT(sizeof(struct msp_settings) == 16 + 8 * MSP_MAX_GUARDED, "msp_settings size");
+MSP_ASSERT(MSP_OFFSET(struct msp_record, comm) == 244, "msp_record.comm");
+MSP_ASSERT(MSP_OFFSET(struct msp_record, path) == 260, "msp_record.path");
+MSP_ASSERT(sizeof(struct msp_listener) == 8, "msp_listener size");
+MSP_ASSERT(sizeof(struct msp_settings) == 16 + 8 * MSP_MAX_LISTENERS + 8 * MSP_MAX_GUARDED, "msp_settings size");
 
 #endif

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "identity/source.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "bpf/contract.h"
+#include "identity/names.h"
+
+namespace msp::identity {
+
+Result<ConnectionIdentity> SocketIdentitySource::identify(int accepted_fd) {
+  msp_record record{};
+  socklen_t size = sizeof(record);
+  if (::getsockopt(accepted_fd, MSP_SOL, MSP_SO_RECORD, &record, &size) != 0) {
+    // The kernel's own words for an option that nobody answered.
+    if (errno == EOPNOTSUPP || errno == ENOPROTOOPT) {
+      return unknown_identity(Unknown::kNoRecord);
+    }
+    return errno_error("cannot read the record of an accepted connection");
+  }
+  if (size != sizeof(record)) {
+    return unknown_identity(Unknown::kContract);
+  }
+  ConnectionIdentity out = make_identity(record, x_names.get());
+  if (x_names != nullptr && x_on_miss.user && !x_names->has_user(out.uid)) {
+    x_on_miss.user(out.uid);
+  }
+  if (x_names != nullptr && x_on_miss.group) {
+    for (const std::uint32_t gid : out.groups) {
+      if (!x_names->has_group(gid)) {
+        x_on_miss.group(gid);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace msp::identity

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intercept/cgroup.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+namespace msp::intercept {
+namespace {
+
+Result<std::string> read_text(const char* path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) {
+    return errno_error(fmt::format("cannot read {}", path));
+  }
+  return text.str();
+}
+
+/// mountinfo writes blank, tab, newline and backslash as three octal digits.
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(separator, begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> cgroup2_root_in(std::string_view mountinfo) {
+  // 36 35 98:0 /root /mount/point rw,noatime master:1 - cgroup2 source rw
+  for (const std::string_view line : split(mountinfo, '\n')) {
+    const auto fields = split(line, ' ');
+    for (std::size_t i = 6; i + 1 < fields.size(); ++i) {
+      if (fields[i] == "-") {
+        if (fields[i + 1] == "cgroup2") {
+          return unescape(fields[4]);
+        }
+        break;
+      }
+    }
+  }
+  return Error{.source = Source::kKernel,
+               .message = "no cgroup2 file system is mounted",
+               .hint = "mount -t cgroup2 none /sys/fs/cgroup/unified, or boot with the unified hierarchy",
+               .code = 0};
+}
+
+Result<std::string> cgroup2_root() {
+  auto text = read_text("/proc/self/mountinfo");
+  if (!text) {
+    return std::move(text).error();
+  }
+  return cgroup2_root_in(*text);
+}
+
+Result<std::string> cgroup2_path_in(std::string_view text) {
+  for (const std::string_view line : split(text, '\n')) {
+    if (line.starts_with("0::")) {
+      return std::string(line.substr(3));
+    }
+  }
+  return Error{.source = Source::kKernel,
+               .message = "this process is in no cgroup of the unified hierarchy",
+               .hint = "the kernel needs cgroup v2",
+               .code = 0};
+}
+
+Result<std::string> own_cgroup() {
+  auto root = cgroup2_root();
+  if (!root) {
+    return root;
+  }
+  auto text = read_text("/proc/self/cgroup");
+  if (!text) {
+    return text;
+  }
+  auto path = cgroup2_path_in(*text);
+  if (!path) {
+    return path;
+  }
+  return *path == "/" ? *root : *root + *path;
+}
+
+Result<std::uint64_t> cgroup_id(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) {
+    return errno_error(fmt::format("cannot find the cgroup {}", path));
+  }
+  // On 64-bit kernels the inode number of a cgroup directory is its id.
+  return static_cast<std::uint64_t>(status.st_ino);
+}
+
+}  // namespace msp::intercept

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intercept/hooks.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <memory>
+
+#include "intercept.skel.h"
+#include "intercept/cgroup.h"
+
+namespace msp::intercept {
+namespace {
+
+constexpr std::size_t kKeptLog = 2048;
+
+/// libbpf's warnings since the last clear, for the error that follows them.
+std::string& last_words() {
+  thread_local std::string words;
+  return words;
+}
+
+int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN) {
+    return 0;
+  }
+  std::array<char, 1024> line{};
+  const int length = std::vsnprintf(line.data(), line.size(), format, arguments);
+  std::string& words = last_words();
+  if (length > 0 && words.size() < kKeptLog) {
+    words += line.data();
+  }
+  return 0;
+}
+
+struct SkeletonDeleter {
+  void operator()(intercept_bpf* skeleton) const { intercept_bpf__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<intercept_bpf, SkeletonDeleter>;
+
+struct LinkDeleter {
+  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+using LinkHandle = std::unique_ptr<bpf_link, LinkDeleter>;
+
+Error libbpf_error(std::string_view what, int code) {
+  Error error = errno_error(what, code);
+  if (!last_words().empty()) {
+    error.message += fmt::format(" [{}]", last_words());
+    last_words().clear();
+  }
+  if (code == EPERM) {
+    error.hint = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, outside of containers";
+  } else if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+    error.hint = "the kernel offers no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF";
+  }
+  return error;
+}
+
+Result<Skeleton> load(const Pins& pins) {
+  libbpf_set_print(keep_words);
+  last_words().clear();
+  Skeleton skeleton(intercept_bpf__open());
+  if (!skeleton) {
+    return libbpf_error("cannot open the kernel programs", errno);
+  }
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton->obj) {
+    // .rodata and the like carry nothing that must outlive us.
+    if (bpf_map__is_internal(map)) {
+      continue;
+    }
+    if (const int failed = bpf_map__set_pin_path(map, pins.map(bpf_map__name(map)).c_str()); failed != 0) {
+      return libbpf_error("cannot choose a pin", -failed);
+    }
+  }
+  if (const int failed = intercept_bpf__load(skeleton.get()); failed != 0) {
+    return libbpf_error("cannot load the kernel programs", -failed);
+  }
+  return skeleton;
+}
+
+/// The cgroup that a link is attached to; 0 if its cgroup is gone.
+std::uint64_t attached_to(int link_fd) {
+  bpf_link_info info{};
+  __u32 size = sizeof(info);
+  return ::bpf_obj_get_info_by_fd(link_fd, &info, &size) == 0 ? info.cgroup.cgroup_id : 0;
+}
+
+/// Replaces the program of a link of an earlier run. Null if there is none that can be kept; `stale` then holds what
+/// must stay attached until its successor is.
+Result<LinkHandle> adopt(const std::string& path, std::uint64_t wanted_cgroup, bpf_program* program,
+                         LinkHandle& stale) {
+  LinkHandle link(bpf_link__open(path.c_str()));
+  if (!link) {
+    if (errno == ENOENT) {
+      return LinkHandle();
+    }
+    return libbpf_error(fmt::format("cannot open {}", path), errno);
+  }
+  if (attached_to(bpf_link__fd(link.get())) != wanted_cgroup) {
+    stale = std::move(link);
+    return LinkHandle();
+  }
+  if (const int failed = bpf_link__update_program(link.get(), program); failed != 0) {
+    return libbpf_error(fmt::format("cannot replace the program of {}", path), -failed);
+  }
+  return link;
+}
+
+Result<Link> attach(const Pins& pins, const std::string& name, bpf_program* program, const Fd& cgroup,
+                    std::uint64_t wanted_cgroup) {
+  const std::string path = pins.link(name);
+  LinkHandle stale;
+  auto adopted = adopt(path, wanted_cgroup, program, stale);
+  if (!adopted) {
+    return std::move(adopted).error();
+  }
+  LinkHandle link = std::move(*adopted);
+  if (!link) {
+    link.reset(bpf_program__attach_cgroup(program, cgroup.get()));
+    if (!link) {
+      return libbpf_error(fmt::format("cannot attach {}", name), errno);
+    }
+    // Pinned under another name and renamed: at no moment is there none under this one.
+    const std::string fresh = path + "_new";
+    ::unlink(fresh.c_str());
+    if (const int failed = bpf_link__pin(link.get(), fresh.c_str()); failed != 0) {
+      return libbpf_error(fmt::format("cannot pin {}", fresh), -failed);
+    }
+    if (::rename(fresh.c_str(), path.c_str()) != 0) {
+      return errno_error(fmt::format("cannot pin {}", path));
+    }
+  }
+  Link out{.name = name, .fd = Fd(::fcntl(bpf_link__fd(link.get()), F_DUPFD_CLOEXEC, 3))};
+  if (!out.fd) {
+    return errno_error("cannot keep a link");
+  }
+  return out;
+}
+
+Result<Fd> open_cgroup(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) {
+    return errno_error(fmt::format("cannot open the cgroup {}", path));
+  }
+  return fd;
+}
+
+Fd keep(const bpf_map* map) { return Fd(::fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3)); }
+
+}  // namespace
+
+Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const std::string& agent_cgroup) {
+  auto all = open_cgroup(cgroup);
+  auto own = open_cgroup(agent_cgroup);
+  auto all_id = cgroup_id(cgroup);
+  auto own_id = cgroup_id(agent_cgroup);
+  if (!all || !own) {
+    return std::move(all ? own : all).error();
+  }
+  if (!all_id || !own_id) {
+    return std::move(all_id ? own_id : all_id).error();
+  }
+  auto skeleton = load(pins);
+  if (!skeleton) {
+    return std::move(skeleton).error();
+  }
+  auto& programs = skeleton.value()->progs;
+  auto& maps = skeleton.value()->maps;
+  Hooks out{.settings = keep(maps.settings),
+            .counters = keep(maps.counters),
+            .own_sockets = keep(maps.own_sockets),
+            .links = {}};
+  if (!out.settings || !out.counters || !out.own_sockets) {
+    return errno_error("cannot keep the maps");
+  }
+  // What a redirected connect needs comes before the hooks that redirect.
+  struct Step {
+    const char* name;
+    bpf_program* program;
+    bool own;
+  };
+  const std::array<Step, 6> steps{{{.name = "getsockopt", .program = programs.msp_getsockopt, .own = true},
+                                   {.name = "sockops", .program = programs.msp_sockops, .own = false},
+                                   {.name = "bind4", .program = programs.msp_bind4, .own = false},
+                                   {.name = "bind6", .program = programs.msp_bind6, .own = false},
+                                   {.name = "connect4", .program = programs.msp_connect4, .own = false},
+                                   {.name = "connect6", .program = programs.msp_connect6, .own = false}}};
+  for (const Step& step : steps) {
+    auto link = attach(pins, step.name, step.program, step.own ? *own : *all, step.own ? *own_id : *all_id);
+    if (!link) {
+      return std::move(link).error();
+    }
+    out.links.push_back(std::move(*link));
+  }
+  return out;
+}
+
+}  // namespace msp::intercept

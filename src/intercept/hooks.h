@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loads the programs and attaches them through pinned links: the part of Interceptor that talks to libbpf.
+// Used by Interceptor only; control thread. Errors carry libbpf's own last words.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "intercept/pins.h"
+
+namespace msp::intercept {
+
+struct Link {
+  std::string name;
+  Fd fd;
+};
+
+/// What stays open after loading; the programs live on in their links.
+struct Hooks {
+  Fd settings;
+  Fd counters;
+  Fd own_sockets;
+  std::vector<Link> links;
+};
+
+/// Attaches to `cgroup`, the record's answer to `agent_cgroup` (directories of the unified hierarchy).
+Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const std::string& agent_cgroup);
+
+}  // namespace msp::intercept

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intercept/interceptor.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+
+#include <cstring>
+#include <numeric>
+
+#include "bpf/contract.h"
+#include "intercept/cgroup.h"
+#include "intercept/hooks.h"
+#include "intercept/pins.h"
+
+namespace msp::intercept {
+namespace {
+
+std::uint32_t network_order(const Ipv4Endpoint& endpoint) {
+  std::uint32_t out = 0;
+  std::memcpy(&out, endpoint.address.data(), sizeof(out));
+  return out;
+}
+
+Result<msp_settings> to_contract(const Settings& settings) {
+  if (settings.listeners.size() > MSP_MAX_LISTENERS || settings.guarded.size() > MSP_MAX_GUARDED) {
+    return config_error(
+        fmt::format("at most {} listeners and {} guarded addresses are possible", MSP_MAX_LISTENERS, MSP_MAX_GUARDED));
+  }
+  msp_settings out{};
+  out.version = MSP_CONTRACT_VERSION;
+  for (const Ipv4Endpoint& listener : settings.listeners) {
+    if (listener.port == 0 || network_order(listener) == 0) {
+      return config_error(fmt::format("{} cannot be a listener", to_string(listener)), "name an address and a port");
+    }
+    out.listeners[out.listener_count++] = {.addr = network_order(listener), .port = listener.port, .reserved = 0};
+  }
+  for (const Guarded& guarded : settings.guarded) {
+    if (guarded.listener >= settings.listeners.size()) {
+      return bug(fmt::format("{} is to go to a listener that is not there", to_string(guarded.destination)));
+    }
+    out.guarded[out.guarded_count++] = {.addr = network_order(guarded.destination),
+                                        .port = guarded.destination.port,
+                                        .redirect = static_cast<std::uint8_t>(guarded.redirect ? 1 : 0),
+                                        .listener = guarded.listener};
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Interceptor::Impl {
+  Hooks hooks;
+  std::string cgroup_path;
+  std::string agent_cgroup_path;
+  bool adopted = false;
+};
+
+Interceptor::Interceptor(std::unique_ptr<Impl> impl) : x_impl(std::move(impl)) {}
+Interceptor::~Interceptor() = default;
+
+Result<std::unique_ptr<Interceptor>> Interceptor::open(const Config& config) {
+  auto impl = std::make_unique<Impl>();
+  auto cgroup = config.cgroup_path.empty() ? cgroup2_root() : Result<std::string>(config.cgroup_path);
+  auto agent = config.agent_cgroup_path.empty() ? own_cgroup() : Result<std::string>(config.agent_cgroup_path);
+  if (!cgroup || !agent) {
+    return std::move(cgroup ? agent : cgroup).error();
+  }
+  impl->cgroup_path = *cgroup;
+  impl->agent_cgroup_path = *agent;
+  auto pins = Pins::open(config.pin_directory);
+  if (!pins) {
+    return std::move(pins).error();
+  }
+  auto adopted = pins->has_maps();
+  if (!adopted) {
+    return std::move(adopted).error();
+  }
+  impl->adopted = *adopted;
+  auto hooks = load_and_attach(*pins, impl->cgroup_path, impl->agent_cgroup_path);
+  if (!hooks) {
+    return std::move(hooks).error();
+  }
+  impl->hooks = std::move(*hooks);
+  return std::unique_ptr<Interceptor>(new Interceptor(std::move(impl)));  // NOLINT: private constructor
+}
+
+bool Interceptor::adopted() const { return x_impl->adopted; }
+const std::string& Interceptor::cgroup_path() const { return x_impl->cgroup_path; }
+const std::string& Interceptor::agent_cgroup_path() const { return x_impl->agent_cgroup_path; }
+
+Result<void> Interceptor::set_settings(const Settings& settings) {
+  auto value = to_contract(settings);
+  if (!value) {
+    return std::move(value).error();
+  }
+  const std::uint32_t key = 0;
+  if (::bpf_map_update_elem(x_impl->hooks.settings.get(), &key, &*value, BPF_ANY) != 0) {
+    return errno_error("cannot tell the hooks what to guard");
+  }
+  return {};
+}
+
+Result<void> Interceptor::mark_own(int fd) {
+  const std::uint32_t mark = 1;
+  if (::bpf_map_update_elem(x_impl->hooks.own_sockets.get(), &fd, &mark, BPF_ANY) != 0) {
+    return errno_error("cannot mark a socket as the agent's own");
+  }
+  return {};
+}
+
+Result<Counters> Interceptor::counters() const {
+  const int cpus = ::libbpf_num_possible_cpus();
+  if (cpus <= 0) {
+    return errno_error("cannot count the processors", -cpus);
+  }
+  std::vector<std::uint64_t> values(static_cast<std::size_t>(cpus));
+  std::array<std::uint64_t, MSP_COUNT_MAX> sums{};
+  for (std::uint32_t index = 0; index < MSP_COUNT_MAX; ++index) {
+    if (::bpf_map_lookup_elem(x_impl->hooks.counters.get(), &index, values.data()) != 0) {
+      return errno_error("cannot read the hooks' counters");
+    }
+    sums[index] = std::accumulate(values.begin(), values.end(), std::uint64_t{0});
+  }
+  return Counters{.redirected = sums[MSP_COUNT_REDIRECTED],
+                  .direct = sums[MSP_COUNT_DIRECT],
+                  .refused_storage = sums[MSP_COUNT_REFUSED_STORAGE],
+                  .refused_squatter = sums[MSP_COUNT_REFUSED_SQUATTER],
+                  .refused_flood = sums[MSP_COUNT_REFUSED_FLOOD],
+                  .bind_refused = sums[MSP_COUNT_BIND_REFUSED],
+                  .record_lost = sums[MSP_COUNT_RECORD_LOST]};
+}
+
+Result<std::vector<Attached>> Interceptor::attached() const {
+  std::vector<Attached> out;
+  for (const Link& link : x_impl->hooks.links) {
+    bpf_link_info info{};
+    __u32 size = sizeof(info);
+    if (::bpf_obj_get_info_by_fd(link.fd.get(), &info, &size) != 0) {
+      return errno_error(fmt::format("cannot look at the link of {}", link.name));
+    }
+    out.push_back(
+        {.name = link.name, .link_id = info.id, .program_id = info.prog_id, .cgroup_id = info.cgroup.cgroup_id});
+  }
+  return out;
+}
+
+Result<Fd> Interceptor::open_listener(const Ipv4Endpoint& at, int backlog) {
+  auto socket = make_tcp_socket();
+  if (!socket) {
+    return socket;
+  }
+  auto marked = mark_own(socket->get());
+  if (!marked) {
+    return std::move(marked).error();
+  }
+  auto listening = bind_and_listen(*socket, at, backlog);
+  if (!listening) {
+    return std::move(listening).error();
+  }
+  return socket;
+}
+
+}  // namespace msp::intercept

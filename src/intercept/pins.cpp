@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intercept/pins.h"
+
+#include <bpf/bpf.h>
+#include <fmt/core.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "bpf/contract.h"
+#include "intercept/interceptor.h"
+
+namespace msp::intercept {
+namespace {
+
+Result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return errno_error(fmt::format("cannot make the pin directory {}", path));
+  }
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) {
+    return errno_error(fmt::format("cannot look at {}", path));
+  }
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 022) != 0) {
+    return config_error(fmt::format("{} is not a directory that only this user can write to", path),
+                        "remove it, or configure another pin directory");
+  }
+  return {};
+}
+
+Error foreign_version(const std::string& path, const std::string& version) {
+  return config_error(
+      fmt::format("{} belongs to contract version {}, this program speaks {}", path, version, MSP_CONTRACT_VERSION),
+      "uninstall the other version's hooks first, or start the program that made them");
+}
+
+/// Names in a directory, those that begin with "connect" first: redirection must end before anything it needs.
+std::vector<std::string> entries_of(const std::string& directory) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    out.push_back(entry.path().string());
+  }
+  std::ranges::sort(out);
+  std::ranges::stable_partition(out, [](const std::string& path) { return path.contains("/connect"); });
+  return out;
+}
+
+Result<void> remove_all_in(const std::string& directory, bool links) {
+  for (const std::string& path : entries_of(directory)) {
+    const Fd object(::bpf_obj_get(path.c_str()));
+    // Unpinning alone would leave the program attached while a running agent still holds the link.
+    if (links && object && ::bpf_link_detach(object.get()) != 0 && errno != ENOLINK) {
+      return errno_error(fmt::format("cannot detach {}", path));
+    }
+    if (::unlink(path.c_str()) != 0) {
+      return errno_error(fmt::format("cannot unpin {}", path));
+    }
+  }
+  if (::rmdir(directory.c_str()) != 0 && errno != ENOENT) {
+    return errno_error(fmt::format("cannot remove {}", directory));
+  }
+  return {};
+}
+
+}  // namespace
+
+bool on_bpf_file_system(const std::string& path) {
+  struct statfs status{};
+  if (::statfs(path.c_str(), &status) != 0) {
+    const auto slash = path.find_last_of('/');
+    const std::string parent = slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
+    if (::statfs(parent.c_str(), &status) != 0) {
+      return false;
+    }
+  }
+  return static_cast<std::uint32_t>(status.f_type) == BPF_FS_MAGIC;
+}
+
+Result<Pins> Pins::open(const std::string& directory) {
+  if (!on_bpf_file_system(directory)) {
+    return config_error(fmt::format("the pin directory {} does not lie on a bpf file system", directory),
+                        "mount -t bpf bpf /sys/fs/bpf, or configure a directory on one that is mounted");
+  }
+  for (const std::string& path : {directory, directory + "/maps", directory + "/links"}) {
+    auto made = make_directory(path);
+    if (!made) {
+      return std::move(made).error();
+    }
+  }
+  return Pins(directory);
+}
+
+Result<bool> Pins::has_maps() const {
+  const std::string path = map("settings");
+  const Fd fd(::bpf_obj_get(path.c_str()));
+  if (!fd) {
+    if (errno == ENOENT) {
+      return false;
+    }
+    return errno_error(fmt::format("cannot open {}", path));
+  }
+  bpf_map_info info{};
+  __u32 size = sizeof(info);
+  if (::bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) {
+    return errno_error(fmt::format("cannot look at {}", path));
+  }
+  if (info.value_size < sizeof(std::uint32_t) || info.key_size != sizeof(std::uint32_t)) {
+    return foreign_version(path, "unknown");
+  }
+  std::vector<std::uint8_t> value(info.value_size);
+  const std::uint32_t key = 0;
+  std::uint32_t version = MSP_CONTRACT_VERSION;  // never set: an earlier start died in between, the layout decides
+  if (::bpf_map_lookup_elem(fd.get(), &key, value.data()) == 0) {
+    std::memcpy(&version, value.data(), sizeof(version));
+  }
+  if (version != MSP_CONTRACT_VERSION) {
+    return foreign_version(path, std::to_string(version));
+  }
+  if (info.value_size != sizeof(msp_settings)) {
+    return foreign_version(path, "unknown");
+  }
+  return true;
+}
+
+Result<void> uninstall(const std::string& pin_directory) {
+  if (::access(pin_directory.c_str(), F_OK) != 0) {
+    return {};
+  }
+  if (!on_bpf_file_system(pin_directory)) {
+    return config_error(fmt::format("{} does not lie on a bpf file system: nothing of it is removed", pin_directory));
+  }
+  auto links = remove_all_in(pin_directory + "/links", true);
+  if (!links) {
+    return links;
+  }
+  auto maps = remove_all_in(pin_directory + "/maps", false);
+  if (!maps) {
+    return maps;
+  }
+  if (::rmdir(pin_directory.c_str()) != 0) {
+    return errno_error(fmt::format("cannot remove {}", pin_directory));
+  }
+  return {};
+}
+
+}  // namespace msp::intercept

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The directory of pinned links and maps in a bpf file system: layout, checks, adoption of maps.
+// Used by Interceptor and uninstall() only; control thread.
+// Errors name the directory and the remedy; nothing is removed except by uninstall().
+#pragma once
+
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace msp::intercept {
+
+class Pins {
+ public:
+  /// Makes the directory (owner only) if it is not there. It must lie on a bpf file system and be ours alone:
+  /// whoever may write to it could put in links and maps of his own.
+  static Result<Pins> open(const std::string& directory);
+
+  std::string link(const std::string& name) const { return x_directory + "/links/" + name; }
+  std::string map(const std::string& name) const { return x_directory + "/maps/" + name; }
+  /// True if maps of this contract version are pinned, false if none are. Those of another version are an error.
+  Result<bool> has_maps() const;
+
+ private:
+  explicit Pins(std::string directory) : x_directory(std::move(directory)) {}
+  std::string x_directory;
+};
+
+/// True if `path` (or, if it does not exist, its parent) lies on a bpf file system.
+bool on_bpf_file_system(const std::string& path);
+
+}  // namespace msp::intercept
