@@ -47,8 +47,7 @@ std::vector<std::string> entries_of(const std::string& directory) {
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     out.push_back(entry.path().string());
   }
-  std::ranges::sort(out);
-  std::ranges::stable_partition(out, [](const std::string& path) { return path.contains("/connect"); });
+  std::ranges::sort(out, {}, [](const std::string& path) { return std::pair(!path.contains("/connect"), path); });
   return out;
 }
 
