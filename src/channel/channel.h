@@ -42,13 +42,12 @@ class Channel {
   /// Checks the directories, publishes the state that holds before any answer (L.30), begins to poll. An error means
   /// that keys cannot be kept here; nothing was started.
   Result<void> start();
-  /// Somebody elevated asked for provisioning (protocol.md C.5): polls at once where nothing is latched.
-  void notify();
+  /// Somebody elevated asked for provisioning (protocol.md C.5). True where it begins anew (nothing latched): the host
+  /// is polled at once, and provisioning must wait for a key again. False: only a key in use lets it finish (L.25).
+  bool notify();
 
   /// Never null after start().
   const std::shared_ptr<const ChannelState>& state() const { return x_state; }
-  /// True once after each notify that began provisioning anew (C.5).
-  bool take_restarted() { return std::exchange(x_restarted, false); }
 
  private:
   Task<void> run();
@@ -71,7 +70,6 @@ class Channel {
   Machine x_machine;
   Signal x_notify;
   bool x_notified = false;
-  bool x_restarted = false;
   bool x_marked = false;
   std::uint64_t x_started_ms = 0;
   std::minstd_rand x_random;

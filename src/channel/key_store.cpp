@@ -49,7 +49,7 @@ Result<void> KeyStore::prepare() const {
 }
 
 bool KeyStore::ever_latched(std::string& why) const {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(mark_path().c_str(), &info) == 0) {
     return true;
   }
@@ -119,7 +119,7 @@ void KeyStore::prune(std::string_view keep) const {
   std::vector<std::pair<timespec, std::string>> files;
   const std::string kept = std::string(keep) + std::string(kSuffix);
   for (const std::string& name : *names) {
-    struct stat info {};
+    struct stat info{};
     const std::string path = fmt::format("{}/{}", x_key_directory, name);
     if (name != kept && is_key_name(name) && ::lstat(path.c_str(), &info) == 0) {
       files.emplace_back(info.st_mtim, path);

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "channel/host_client.h"
+
+#include <fmt/core.h>
+#include <strings.h>
+
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "base/stream.h"
+#include "http/date.h"
+#include "protocol/authorization.h"
+#include "protocol/headers.h"
+#include "protocol/string_to_sign.h"
+
+namespace msp::channel {
+namespace {
+
+constexpr std::uint64_t kMostStatusBytes = 1 << 20;
+constexpr std::size_t kOwnHeaders = 7;
+// A date header has whole seconds: a difference below this is its granularity, not the host's clock.
+constexpr std::int64_t kDateGrainMs = 1'000;
+
+bool is_refusal(int status) { return status >= 400 && status < 500 && status != 408 && status != 429; }
+
+// Moves on what went wrong on the way, under a name of what was wanted.
+template <class To, class From>
+Answer<To> failed(std::string_view what, const Answer<From>& from) {
+  return {.value = std::nullopt, .why = fmt::format("{}: {}", what, from.why), .refused = from.refused};
+}
+
+}  // namespace
+
+struct HostClient::Outgoing {
+  std::string_view what = {};  // for messages
+  std::string_view method = {};
+  std::string target = {};
+  std::string_view body = {};
+  const protocol::KeyDocument* signer = nullptr;
+  int success = 200;  // 0: any 2xx
+
+  std::string date = {};
+  std::string length = {};
+  std::vector<http::Header> headers = {};
+};
+
+void HostTime::heard(std::string_view value, std::uint64_t boot_ms) {
+  const auto seconds = http::parse_date(value);
+  if (!seconds.has_value()) {
+    return;
+  }
+  const std::int64_t offset = *seconds * 1000 + kDateGrainMs / 2 - static_cast<std::int64_t>(boot_ms);
+  if (!x_offset_ms.has_value() || std::abs(offset - *x_offset_ms) >= kDateGrainMs) {
+    x_offset_ms = offset;
+  }
+}
+
+std::int64_t HostTime::unix_seconds(const Clock& clock) const {
+  if (!x_offset_ms.has_value()) {
+    return clock.realtime_ns() / 1'000'000'000;
+  }
+  return (static_cast<std::int64_t>(clock.boottime_ms()) + *x_offset_ms) / 1000;
+}
+
+HostClient::HostClient(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings)
+    : x_loop(loop),
+      x_buffers(buffers),
+      x_clock(clock),
+      x_dialer(std::move(dialer)),
+      x_settings(settings),
+      x_host_name(address_text(settings.host)) {}
+
+Result<std::string> HostClient::authorization(const protocol::KeyDocument& key, const Outgoing& request) const {
+  auto bytes = key.key();
+  if (!bytes.ok()) {
+    return std::move(bytes).error();
+  }
+  auto mac = HmacSha256::create(*bytes);
+  if (!mac.ok()) {
+    return std::move(mac).error();
+  }
+  protocol::StringToSign text;
+  const auto built =
+      text.build({.method = request.method, .path = request.target, .query = {}, .headers = request.headers});
+  if (!built.ok()) {
+    return built.error();
+  }
+  const auto signature = protocol::sign(*mac, text, request.body);
+  if (!signature.ok()) {
+    return signature.error();
+  }
+  std::string out;
+  protocol::format_authorization(key.guid, *signature, out);
+  return out;
+}
+
+Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
+  const auto fail = [&](std::string why) {
+    return Answer<http::ClientResponse>{.value = std::nullopt,
+                                        .why = fmt::format("{} {}: {}", given.what, to_string(x_settings.host), why)};
+  };
+  Outgoing request = given;
+  const auto date = http::format_date(x_time.unix_seconds(x_clock));
+  request.date.assign(date.data(), date.size());
+  request.length = std::to_string(request.body.size());
+  request.headers.reserve(kOwnHeaders);
+  request.headers = {{protocol::kDateHeader, request.date},
+                     {"host", x_host_name},
+                     {protocol::kClaimsHeader, protocol::claims_text(true)},
+                     {"content-length", request.length},
+                     {protocol::kMetadataHeader, protocol::kOwnMetadataValue}};
+  if (!request.body.empty()) {
+    request.headers.push_back({"content-type", "application/json"});
+  }
+  std::string signature;
+  if (request.signer != nullptr) {
+    auto made = authorization(*request.signer, request);
+    if (!made.ok()) {
+      co_return fail(made.error().text());
+    }
+    signature = std::move(*made);
+    request.headers.push_back({protocol::kAuthorizationHeader, signature});
+  }
+
+  auto socket = x_dialer(x_settings.host);
+  if (!socket.ok()) {
+    co_return fail(socket.error().text());
+  }
+  const Deadline deadline = x_loop.after_ms(x_settings.timeout_ms);
+  Stream stream(x_loop, std::move(*socket));
+  if (!stream.registered()) {
+    co_return fail("no descriptor can be watched any more");
+  }
+  const IoResult connected = co_await stream.connect(x_settings.host, deadline);
+  if (!connected.ok()) {
+    co_return fail(connected.status == IoStatus::kTimeout
+                       ? fmt::format("no connection within {} ms", x_settings.timeout_ms)
+                       : errno_error("no connection", connected.code).text());
+  }
+  const http::ClientRequest message{
+      .method = request.method, .target = request.target, .headers = request.headers, .body = request.body};
+  auto answer = co_await http::exchange(stream, x_buffers, message, deadline, {.max_body = kMostStatusBytes});
+  if (!answer.ok()) {
+    co_return fail(answer.error().text());
+  }
+  const int status = answer->status;
+  const bool good = request.success == 0 ? status >= 200 && status < 300 : status == request.success;
+  if (!good) {
+    auto failure = fail(fmt::format("the host answered {}", status));
+    failure.refused = is_refusal(status);
+    co_return failure;
+  }
+  co_return Answer<http::ClientResponse>{.value = std::move(*answer), .why = {}};
+}
+
+Task<Answer<protocol::StatusDocument>> HostClient::status() {
+  const Outgoing request{
+      .what = "cannot poll the host", .method = "GET", .target = std::string(protocol::kStatusPath), .success = 0};
+  auto answer = co_await send(request);
+  if (!answer.value.has_value()) {
+    co_return Answer<protocol::StatusDocument>{
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+  }
+  const std::string* type = answer.value->header("content-type");
+  auto document = protocol::read_status(answer.value->body, type == nullptr ? std::string_view() : *type);
+  if (!document.ok()) {
+    co_return Answer<protocol::StatusDocument>{.value = std::nullopt, .why = document.error().text()};
+  }
+  const std::string* date = answer.value->header(protocol::kDateHeader);
+  date = date == nullptr ? answer.value->header("date") : date;
+  if (date != nullptr) {
+    x_time.heard(*date, x_clock.boottime_ms());
+  }
+  co_return Answer<protocol::StatusDocument>{.value = std::move(*document), .why = {}};
+}
+
+// The pool hands the block used last out first: the one that the key came through.
+void HostClient::wipe_buffer() {
+  http::Buffer buffer = x_buffers.take();
+  ::explicit_bzero(buffer.writable().data(), buffer.writable().size());
+}
+
+Task<Answer<protocol::KeyDocument>> HostClient::acquire() {
+  const Outgoing request{.what = "cannot get a key from the host",
+                         .method = "POST",
+                         .target = std::string(protocol::kKeyPath),
+                         .body = protocol::kAcquireBody};
+  auto answer = co_await send(request);
+  wipe_buffer();
+  if (!answer.value.has_value()) {
+    co_return Answer<protocol::KeyDocument>{
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+  }
+  auto key = protocol::parse_key_document(answer.value->body, Source::kHost);
+  wipe(answer.value->body);
+  if (!key.ok()) {
+    co_return Answer<protocol::KeyDocument>{.value = std::nullopt, .why = key.error().text()};
+  }
+  co_return Answer<protocol::KeyDocument>{.value = std::move(*key), .why = {}};
+}
+
+Task<Answer<bool>> HostClient::attest(const protocol::KeyDocument& key) {
+  const Outgoing request{.what = "cannot attest the key at the host",
+                         .method = "POST",
+                         .target = protocol::attestation_path(key.guid),
+                         .signer = &key};
+  auto answer = co_await send(request);
+  if (!answer.value.has_value()) {
+    co_return Answer<bool>{.value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+  }
+  co_return Answer<bool>{.value = true, .why = {}};
+}
+
+}  // namespace msp::channel
