@@ -62,6 +62,15 @@ Result<Ipv4Endpoint> parse_endpoint(std::string_view text) {
   return out;
 }
 
+bool parse_ipv6_address(std::string_view text, std::array<std::uint8_t, 16>& out) {
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  if (text.size() >= buffer.size() || text.contains('\0')) {
+    return false;
+  }
+  std::memcpy(buffer.data(), text.data(), text.size());
+  return ::inet_pton(AF_INET6, buffer.data(), out.data()) == 1;
+}
+
 std::string_view to_string(Service service) {
   switch (service) {
     case Service::kImds:

@@ -27,6 +27,9 @@ std::string address_text(const Ipv4Endpoint& endpoint);
 /// "a.b.c.d:port"; strict dotted decimal.
 Result<Ipv4Endpoint> parse_endpoint(std::string_view text);
 
+/// IPv6 text without brackets, zone or prefix, to 16 bytes in network order (the last four may be dotted decimal).
+bool parse_ipv6_address(std::string_view text, std::array<std::uint8_t, 16>& out);
+
 /// The metadata services of protocol.md section A.
 enum class Service : std::uint8_t { kImds, kWireServer, kHostGaPlugin };
 inline constexpr std::size_t kServiceCount = 3;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "request/destination.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 
+#include "http/head.h"
 #include "request/percent.h"
 
 namespace msp::request {
@@ -14,12 +12,6 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-bool equal_folded(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, {}, [](char c) { return kByteClass.fold[static_cast<unsigned char>(c)]; },
-      [](char c) { return kByteClass.fold[static_cast<unsigned char>(c)]; });
-}
 
 /// A decimal number up to 65535; leading zeros are allowed.
 std::optional<std::uint16_t> parse_port(std::string_view digits) {
@@ -65,8 +57,9 @@ bool parse_numeric(std::string_view text, std::array<std::uint8_t, 16>& out) {
     }
     address |= last ? *number : *number << (24 - 8 * part);
     if (last) {
-      const std::uint32_t network = htonl(address);
-      std::memcpy(out.data(), &network, sizeof(network));
+      for (unsigned byte = 0; byte < 4; ++byte) {
+        out[byte] = static_cast<std::uint8_t>(address >> (24 - 8 * byte));
+      }
       return true;
     }
     text.remove_prefix(dot + 1);
@@ -75,13 +68,8 @@ bool parse_numeric(std::string_view text, std::array<std::uint8_t, 16>& out) {
 }
 
 Fault parse_ipv6(std::string_view text, Destination& out) {
-  std::array<char, INET6_ADDRSTRLEN> buffer{};
-  if (text.size() >= buffer.size()) {
-    return Fault::kCanonHost;
-  }
-  std::copy(text.begin(), text.end(), buffer.begin());
   std::array<std::uint8_t, 16> address{};
-  if (::inet_pton(AF_INET6, buffer.data(), address.data()) != 1) {
+  if (!parse_ipv6_address(text, address)) {
     return Fault::kCanonHost;
   }
   constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
@@ -155,19 +143,24 @@ Fault classify_authority(std::string_view authority, Destination& out) {
 }
 
 bool host_fits(std::string_view host, const Ipv4Endpoint& destination, std::span<const std::string> names) {
-  const std::size_t colon = host.rfind(':');
-  if (colon != std::string_view::npos) {
-    std::array<char, 5> port{};
-    const auto end = std::to_chars(port.data(), port.data() + port.size(), destination.port).ptr;
-    if (host.substr(colon + 1) != std::string_view(port.data(), static_cast<std::size_t>(end - port.data()))) {
+  std::array<char, 24> text;
+  char* to = text.data();
+  char* const end = to + text.size();
+  for (const std::uint8_t byte : destination.address) {
+    to = std::to_chars(to, end, byte).ptr;
+    *to++ = '.';
+  }
+  const std::string_view address(text.data(), static_cast<std::size_t>(to - 1 - text.data()));
+  if (const std::size_t colon = host.rfind(':'); colon != std::string_view::npos) {
+    char* const port = to;
+    to = std::to_chars(to, end, destination.port).ptr;
+    if (host.substr(colon + 1) != std::string_view(port, static_cast<std::size_t>(to - port))) {
       return false;
     }
     host = host.substr(0, colon);
   }
-  std::array<char, INET_ADDRSTRLEN> text{};
-  ::inet_ntop(AF_INET, destination.address.data(), text.data(), text.size());
-  return host == std::string_view(text.data()) ||
-         std::ranges::any_of(names, [&](const std::string& name) { return equal_folded(host, name); });
+  return host == address ||
+         std::ranges::any_of(names, [&](const std::string& name) { return http::iequals(host, name); });
 }
 
 }  // namespace msp::request
