@@ -19,7 +19,7 @@ CODE = (".cpp", ".h", ".c")
 BANNED = [
     (r"(?<![\w:.>])(?:std::)?(strcpy|strcat|sprintf|vsprintf|gets|strtok)\s*\(", "writes without a bound: fmt or std::string", None),
     (r"(?<![\w.>])(?:std::|::)?(system|popen|execvp|execlp)\s*\(", "runs a shell or looks up PATH", None),
-    (r"(?<![\w.>])(?:std::|::)?(rand|srand|random|drand48)\s*\(", "guessable numbers: base/crypto", None),
+    (r"(?<![\w.>])(?:std::|::)?(rand|srand|drand48)\s*\(", "guessable numbers: base/crypto", None),
     (r"(?<![\w.>])(?:std::|::)?(atoi|atol|atoll|atof)\s*\(", "no error for bad input: std::from_chars", None),
     (r"(?<![\w.>])(?:std::|::)?(tmpnam|mktemp|tempnam)\s*\(", "races: base/file", None),
     (r"(?<![\w.>])(?:std::|::)?(alloca|setjmp|longjmp)\s*\(", "bounds and destructors", None),
@@ -27,7 +27,7 @@ BANNED = [
     (r"#\s*include\s*<(format|print|regex|iostream)>", "not in this library, or heavy: fmt", None),
     (r"\bstd::shared_ptr<(?!const\b)", "shared ownership only of const snapshots", r"_test\.cpp|tests/"),
     (r"(?<![\w.>])::close\s*\(", "descriptors are owned by base/fd", r"src/base/fd\.(cpp|h)|_test\.cpp|tests/|bench/|fuzz/"),
-    (r"(?<![\w\"'])new\s+[A-Za-z_:]+\s*[({\[;]", "ownership: std::make_unique", None),
+    (r"(?<!_ptr<)(?<![\w\"'(])new\s+[A-Za-z_:]+\s*[({\[;]", "ownership: std::make_unique", None),
     (r"\b(if|while|switch)\s*\([^;]*\bco_await\b", "co_await is a statement of its own", r"_test\.cpp"),
 ]
 MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
