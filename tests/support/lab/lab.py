@@ -144,7 +144,12 @@ class Lab:
     def start_agent(self, wait: bool = True) -> None:
         self.agent = self._start("msp-agent", self.agent_config_file, self.agent_place)
         if wait:
-            poll("msp-agent has its key and serves", lambda: self.guest_get("/metadata/versions").status == 200, 15)
+            self.wait_served()
+
+    def wait_served(self, target: str = "/metadata/versions") -> None:
+        """Until the agent has its key: an endorsed answer, not one that came before anything was redirected."""
+        poll("msp-agent has its key and serves", lambda: (a := self.guest_get(target)).status == 200 and
+             a.headers.get("x-ms-azure-host-authorization") == "value", 15)
 
     def _start(self, program: str, config: Path, place: Place) -> subprocess.Popen:
         log = open(self.folder / f"{program}.log", "ab")

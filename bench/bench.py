@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The bench: bench.py --programs DIR --nginx PROGRAM [--quick] [--json FILE]. Started by scripts/bench.
+
+Every round runs each subject once, in an order drawn by chance; ratios are taken within a round, so that the mood of the
+machine cancels out. The load comes from wrk, the bodies from nginx: neither is ours.
+"""
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+TOP = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOP / "tests" / "support"), str(TOP / "bench")]
+
+from counts import count_system_calls, idle_connection_kb  # noqa: E402
+from lab.lab import ORDINARY_USER  # noqa: E402
+from subjects import UP, Stage, Subject  # noqa: E402
+
+UPLOAD = f'wrk.method = "PUT"\nwrk.headers["Content-Type"] = "application/octet-stream"\nwrk.body = string.rep("x", {UP})\n'
+# name: connections, extra arguments, target, root?
+LOADS = {
+    "keepalive_1": (1, [], "/small", False),
+    "keepalive_64": (64, [], "/small", False),
+    "new_connection": (1, ["-H", "Connection: close"], "/small", False),
+    "down_4mb": (1, [], "/large", False),
+    "up_10mb": (1, ["upload"], "/vmAgentLog", True),
+}
+UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
+# What is compared with the goals: name, load, figure.
+RATIOS = [("cpu_keepalive_1", "keepalive_1", "cpu_us"), ("cpu_keepalive_64", "keepalive_64", "cpu_us"),
+          ("cpu_new_connection", "new_connection", "cpu_us"), ("cpu_down_4mb", "down_4mb", "cpu_us"),
+          ("cpu_up_10mb", "up_10mb", "cpu_us"), ("p50_keepalive", "keepalive_1", "p50_us"),
+          ("p99_keepalive", "keepalive_1", "p99_us"), ("rps_64", "keepalive_64", "rps")]
+
+
+def micro(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * UNITS[unit]
+
+
+def parse_wrk(text: str) -> dict:
+    """Figures of one run; `failed` says what makes it invalid."""
+    def find(pattern: str) -> str:
+        found = re.search(pattern, text)
+        if found is None:
+            raise RuntimeError(f"wrk said:\n{text}")
+        return found.group(1)
+
+    failed = re.search(r"(Socket errors: .*|Non-2xx or 3xx responses: \d+)", text)
+    return {"requests": int(find(r"(\d+) requests in")), "rps": float(find(r"Requests/sec:\s+([\d.]+)")),
+            "p50_us": micro(find(r"50%\s+(\S+)")), "p99_us": micro(find(r"99%\s+(\S+)")),
+            "failed": failed.group(1) if failed else ""}
+
+
+def run_load(subject: Subject, load: str, seconds: float, upload: Path, cpus: set[int]) -> dict:
+    connections, extra, target, root = LOADS[load]
+    url = f"http://{subject.hostga if root else subject.imds}{target}"
+    arguments = ["-s", str(upload)] if extra == ["upload"] else extra
+    argv = ["taskset", "-c", ",".join(map(str, sorted(cpus))), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency",
+            "-H", "Metadata: true", *arguments, url]
+    before = subject.cpu_usec()
+    done = subject.client.as_user(None if root else ORDINARY_USER).run(argv, timeout=seconds + 60)
+    figures = parse_wrk(done.stdout.decode() + done.stderr.decode())
+    figures["cpu_us"] = (subject.cpu_usec() - before) / figures["requests"] if figures["requests"] else 0.0
+    return figures
+
+
+def spread(values: list[float]) -> dict:
+    return {"min": round(min(values), 4), "median": round(median(values), 4), "max": round(max(values), 4)}
+
+
+class Bench:
+    def __init__(self, stage: Stage, rounds: int, seconds: float, seed: int):
+        self.stage, self.rounds, self.seconds = stage, rounds, seconds
+        self.chance = random.Random(seed)
+        self.cells: dict[str, dict[str, dict[str, list[dict]]]] = {}
+        self.invalid: list[str] = []
+        self.upload = stage.lab.folder / "upload.lua"
+        self.upload.write_text(UPLOAD)
+        self.upload.chmod(0o644)
+
+    def run(self) -> None:
+        every = set(range(os.cpu_count() or 1))
+        for pinning, cpus in (("pinned", {max(every)}), ("unpinned", every)):
+            self._pin(cpus)
+            cells = self.cells[pinning] = {load: {s.name: [] for s in self.stage.subjects} for load in LOADS}
+            for number in range(self.rounds):
+                for load in LOADS:
+                    for subject in self.chance.sample(self.stage.subjects, len(self.stage.subjects)):
+                        figures = run_load(subject, load, self.seconds, self.upload, cpus)
+                        if figures["failed"]:
+                            self.invalid.append(f"{pinning} {load} {subject.name} round {number}: {figures['failed']}")
+                        cells[load][subject.name].append(figures)
+                print(f"{pinning}: round {number + 1} of {self.rounds}", file=sys.stderr, flush=True)
+
+    def _pin(self, cpus: set[int]) -> None:
+        for subject in self.stage.subjects:
+            subject.pin(cpus)
+        for process in (self.stage.origin, self.stage.lab.host):
+            for pid in (self.stage.lab.host_place.cgroup / "cgroup.procs").read_text().split():
+                os.sched_setaffinity(int(pid), cpus)
+
+    def ratios(self, pinning: str, peer: str) -> dict:
+        result = {}
+        for name, load, figure in RATIOS:
+            cell = self.cells[pinning][load]
+            values = [a[figure] / b[figure] for a, b in zip(cell["agent"], cell[peer])
+                      if b[figure] and not a["failed"] and not b["failed"]]
+            if values:
+                result[name] = spread(values)
+        return result
+
+    def summary(self) -> dict:
+        return {pinning: {load: {subject: {figure: spread([r[figure] for r in rows]) for figure in
+                                           ("rps", "p50_us", "p99_us", "cpu_us")}
+                                 for subject, rows in subjects.items()} for load, subjects in loads.items()}
+                for pinning, loads in self.cells.items()}
+
+
+def stripped_size(program: Path) -> int:
+    with tempfile.NamedTemporaryFile() as copy:
+        subprocess.run(["llvm-strip-19", "-o", copy.name, str(program)], check=True)
+        return os.path.getsize(copy.name)
+
+
+def medians(ratios: dict) -> dict:
+    return {name: value["median"] for name, value in ratios.items()}
+
+
+def table(document: dict) -> str:
+    lines = []
+    for pinning, loads in document["summary"].items():
+        lines += [f"\n{pinning}: median (min to max) of {document['rounds']} rounds", f"  {'load':<16}{'subject':<8}"
+                  f"{'requests/s':>28}{'p50 µs':>26}{'p99 µs':>26}{'CPU µs/request':>26}"]
+        for load, subjects in loads.items():
+            for subject, figures in subjects.items():
+                cells = "".join(f"{f['median']:>{w}.0f} {'(%.0f to %.0f)' % (f['min'], f['max']):<16}" if figure != "cpu_us" else
+                                f"{f['median']:>{w}.1f} {'(%.1f to %.1f)' % (f['min'], f['max']):<16}"
+                                for figure, w, f in (("rps", 12, figures["rps"]), ("p50_us", 9, figures["p50_us"]),
+                                                     ("p99_us", 9, figures["p99_us"]), ("cpu_us", 9, figures["cpu_us"])))
+                lines.append(f"  {load:<16}{subject:<8}{cells}")
+    for peer in ("nginx", "relay"):
+        lines.append(f"\nagent / {peer}, pinned, ratio within each round: median (min to max)")
+        lines += [f"  {name:<22}{v['median']:.2f} ({v['min']:.2f} to {v['max']:.2f})"
+                  for name, v in document["ratios"]["pinned"][peer].items()]
+    lines.append("\nsystem calls per request (keep-alive / new connection): " + ", ".join(
+        f"{name} {c['keepalive']:.1f} / {c['new_connection']:.1f}" for name, c in document["system_calls"].items()))
+    lines.append("memory in KB (RSS / private): " + ", ".join(
+        f"{name} idle {m['idle']['rss']} / {m['idle']['private']}, loaded {m['loaded']['rss']} / {m['loaded']['private']}"
+        for name, m in document["memory_kb"].items()))
+    lines.append("per idle connection in KB: " + ", ".join(f"{n} {v:.2f}" for n, v in document["idle_connection_kb"].items()))
+    lines.append("stripped size in bytes: " + ", ".join(f"{n} {v}" for n, v in document["stripped_bytes"].items()))
+    return "\n".join(lines)
+
+
+def measure(stage: Stage, arguments) -> dict:
+    rounds, seconds = (3, 0.5) if arguments.quick else (arguments.rounds, arguments.seconds)
+    between = [s for s in stage.subjects if s.cgroup is not None]
+    memory = {s.name: {"idle": s.memory_kb()} for s in between}
+    idle = {s.name: idle_connection_kb(s) for s in between}
+    calls = {s.name: count_system_calls(s) for s in between}
+    bench = Bench(stage, rounds, seconds, arguments.seed)
+    bench.run()
+    for subject in between:
+        memory[subject.name]["loaded"] = subject.memory_kb()
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TOP, capture_output=True, text=True, check=False).stdout.strip()
+    ratios = {pinning: {peer: bench.ratios(pinning, peer) for peer in ("nginx", "relay", "direct")} for pinning in bench.cells}
+    return {
+        "commit": commit, "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(),
+        "machine": platform.machine(), "cpus": os.cpu_count(), "rounds": rounds, "seconds": seconds, "seed": arguments.seed,
+        "invalid": bench.invalid,
+        "ratios_to_nginx": medians(ratios["pinned"]["nginx"]), "ratios_to_floor": medians(ratios["pinned"]["relay"]),
+        "ratios": ratios, "system_calls": calls, "memory_kb": memory, "idle_connection_kb": idle,
+        "stripped_bytes": {name: stripped_size(arguments.programs / name) for name in ("msp-agent", "msp-host", "mspctl")},
+        "summary": bench.summary(), "cells": bench.cells,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--programs", type=Path, required=True)
+    parser.add_argument("--nginx", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stage = Stage(arguments.programs, arguments.nginx)
+    try:
+        document = measure(stage, arguments)
+    finally:
+        stage.lab.close()
+    print(table(document))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    if document["invalid"]:
+        print("INVALID, requests failed:\n  " + "\n  ".join(document["invalid"]))
+    return 1 if document["invalid"] else 0
+
+
+sys.exit(main())

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures that do not depend on the mood of the machine: system calls a request, memory an idle connection."""
+import re
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from lab import http
+from lab.lab import IMDS, ORDINARY_USER
+
+FEW, MANY = 40, 140
+
+
+def requests(address: str, count: int, keep_alive: bool) -> None:
+    data = http.request_bytes(IMDS, "/small", headers={} if keep_alive else {"Connection": "close"})
+    if keep_alive:
+        with http.connect(address) as connection:
+            reader = http.Reader(connection)
+            for _ in range(count):
+                connection.sendall(data)
+                assert reader.answer().status == 200
+    else:
+        for _ in range(count):
+            assert http.exchange(address, data).status == 200
+
+
+def calls_during(subject, count: int, keep_alive: bool) -> int:
+    """All threads of all the subject's processes, the audit writer's included."""
+    with tempfile.NamedTemporaryFile(mode="r") as report:
+        argv = ["strace", "-f", "-c", "-U", "calls,name", "-o", report.name]
+        for pid in subject.pids():
+            argv += ["-p", str(pid)]
+        tracer = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        subject.client.as_user(ORDINARY_USER).call(requests, subject.imds, count, keep_alive)
+        time.sleep(0.5)
+        tracer.terminate()
+        tracer.wait()
+        return sum(int(n) for n, name in re.findall(r"^\s*(\d+)\s+(\w+)$", Path(report.name).read_text(), re.M) if name != "total")
+
+
+def per_request(subject, keep_alive: bool) -> float:
+    """The difference of two counts: what a run costs by itself falls out."""
+    return (calls_during(subject, MANY, keep_alive) - calls_during(subject, FEW, keep_alive)) / (MANY - FEW)
+
+
+def count_system_calls(subject) -> dict[str, float]:
+    return {"keepalive": per_request(subject, True), "new_connection": per_request(subject, False)}
+
+
+def idle_connection_kb(subject, count: int = 400) -> float:
+    """Private memory that one idle, once used connection keeps."""
+    ready, ready_child = socket.socketpair()
+    end, end_child = socket.socketpair()
+
+    def child() -> None:
+        held = []
+        data = http.request_bytes(IMDS, "/small")
+        for _ in range(count):
+            connection = http.connect(subject.imds)
+            connection.sendall(data)
+            assert http.Reader(connection).answer().status == 200
+            held.append(connection)
+        ready_child.send(b"x")
+        end_child.recv(1)
+
+    before = subject.memory_kb()["private"]
+    process = subject.client.start(child)
+    ready.recv(1)
+    after = subject.memory_kb()["private"]
+    end.send(b"x")
+    process.result()
+    return (after - before) / count
