@@ -62,11 +62,11 @@ def parse_wrk(text: str) -> dict:
             "failed": failed.group(1) if failed else ""}
 
 
-def run_load(subject: Subject, load: str, seconds: float, upload: Path, cpus: set[int]) -> dict:
+def run_load(subject: Subject, load: str, seconds: int, upload: Path, cpus: set[int]) -> dict:
     connections, extra, target, root = LOADS[load]
     url = f"http://{subject.hostga if root else subject.imds}{target}"
     arguments = ["-s", str(upload)] if extra == ["upload"] else extra
-    argv = ["taskset", "-c", ",".join(map(str, sorted(cpus))), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency",
+    argv = ["taskset", "-c", ",".join(map(str, sorted(cpus))), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
             "-H", "Metadata: true", *arguments, url]
     before = subject.cpu_usec()
     done = subject.client.as_user(None if root else ORDINARY_USER).run(argv, timeout=seconds + 60)
@@ -80,7 +80,7 @@ def spread(values: list[float]) -> dict:
 
 
 class Bench:
-    def __init__(self, stage: Stage, rounds: int, seconds: float, seed: int):
+    def __init__(self, stage: Stage, rounds: int, seconds: int, seed: int):
         self.stage, self.rounds, self.seconds = stage, rounds, seconds
         self.chance = random.Random(seed)
         self.cells: dict[str, dict[str, dict[str, list[dict]]]] = {}
@@ -164,7 +164,7 @@ def table(document: dict) -> str:
 
 
 def measure(stage: Stage, arguments) -> dict:
-    rounds, seconds = (3, 0.5) if arguments.quick else (arguments.rounds, arguments.seconds)
+    rounds, seconds = (3, 1) if arguments.quick else (arguments.rounds, arguments.seconds)
     between = [s for s in stage.subjects if s.cgroup is not None]
     memory = {s.name: {"idle": s.memory_kb()} for s in between}
     idle = {s.name: idle_connection_kb(s) for s in between}
@@ -192,7 +192,7 @@ def main() -> int:
     parser.add_argument("--nginx", type=Path, required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -33,6 +34,7 @@ struct End {
 struct Pair {
   End client;
   End server;
+  bool connected = false;  // to the origin; the client is not read before
   bool dead = false;
 };
 
@@ -68,9 +70,11 @@ bool pump(End& from, bool to_the_end) {
     const ssize_t n = ::recv(from.fd, g_buffer.data(), g_buffer.size(), 0);
     if (n < 0) return errno == EAGAIN || errno == ENOTCONN;
     if (n == 0) {
+      // After the origin's last byte nothing useful can follow; a client may still wait for its answer.
+      if (&from == &from.pair->server) return false;
       from.ended = true;
       ::shutdown(to.fd, SHUT_WR);
-      return !to.ended;
+      return true;
     }
     ssize_t sent = ::send(to.fd, g_buffer.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL);
     if (sent < 0) {
@@ -84,9 +88,11 @@ bool pump(End& from, bool to_the_end) {
   return true;
 }
 
-bool watch(int fd, void* what) {
+constexpr std::uint32_t kEdges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+bool watch(int fd, void* what, std::uint32_t events) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = events;
   event.data.ptr = what;
   return ::epoll_ctl(g_epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -100,25 +106,37 @@ sockaddr_in to_sockaddr(const msp::Ipv4Endpoint& at) {
   return address;
 }
 
-void accept_all(int listener, const sockaddr_in& target) {
-  for (;;) {
-    const int client = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (client < 0) return;
-    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const int one = 1;
-    ::setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    auto pair = std::make_unique<Pair>();
-    pair->client = {client, pair.get(), &pair->server, {}, false};
-    pair->server = {server, pair.get(), &pair->client, {}, false};
-    ::connect(server, reinterpret_cast<const sockaddr*>(&target), sizeof(target));
-    Pair* kept = pair.release();
-    if (!watch(client, &kept->client) || !watch(server, &kept->server)) finish(*kept);
+void accept_one(int listener, const sockaddr_in& target) {
+  const int client = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (client < 0) return;
+  const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int one = 1;
+  ::setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+  auto pair = std::make_unique<Pair>();
+  pair->client = {client, pair.get(), &pair->server, {}, false};
+  pair->server = {server, pair.get(), &pair->client, {}, false};
+  ::connect(server, reinterpret_cast<const sockaddr*>(&target), sizeof(target));
+  Pair* kept = pair.release();
+  if (!watch(client, &kept->client, kEdges) || !watch(server, &kept->server, kEdges)) finish(*kept);
+}
+
+// False: the connection is gone.
+bool handle(End& end, std::uint32_t events) {
+  Pair& pair = *end.pair;
+  if ((events & EPOLLERR) != 0) return false;
+  if (!pair.connected) {
+    if (&end != &pair.server || (events & EPOLLOUT) == 0) return true;
+    pair.connected = true;
+    return pump(pair.client, true);
   }
+  if ((events & (EPOLLIN | EPOLLRDHUP)) != 0 && !pump(end, (events & EPOLLRDHUP) != 0)) return false;
+  // Room again: what waits for this end, then what its source still holds.
+  return (events & EPOLLOUT) == 0 || end.pending.empty() || pump(*end.other, true);
 }
 
 int serve(int listener, const sockaddr_in& target) {
   g_epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  if (g_epoll < 0 || !watch(listener, nullptr)) return 1;
+  if (g_epoll < 0 || !watch(listener, nullptr, EPOLLIN)) return 1;
   std::array<epoll_event, 128> events;
   for (;;) {
     const int count = ::epoll_wait(g_epoll, events.data(), static_cast<int>(events.size()), -1);
@@ -126,15 +144,10 @@ int serve(int listener, const sockaddr_in& target) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       auto* end = static_cast<End*>(event.data.ptr);
       if (end == nullptr) {
-        accept_all(listener, target);
-        continue;
+        accept_one(listener, target);
+      } else if (!end->pair->dead && !handle(*end, event.events)) {
+        finish(*end->pair);
       }
-      if (end->pair->dead) continue;
-      bool good = (event.events & EPOLLERR) == 0;
-      if (good && (event.events & (EPOLLIN | EPOLLRDHUP)) != 0) good = pump(*end, (event.events & EPOLLRDHUP) != 0);
-      // Room again: what waits for this end, then what its source still holds.
-      if (good && (event.events & EPOLLOUT) != 0 && !end->pending.empty()) good = pump(*end->other, true);
-      if (!good) finish(*end->pair);
     }
     for (Pair* pair : g_dead) {
       const std::unique_ptr<Pair> owned(pair);

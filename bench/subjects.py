@@ -99,7 +99,7 @@ class Stage:
         for name, value in (("@FOLDER@", str(self.lab.folder)), ("@ADDRESS@", IMDS), ("@HOSTGA@", HOSTGA)):
             text = text.replace(name, value)
         file = self.lab.folder / template
-        file.write_text(f"user {ORDINARY_USER};\n" + text)
+        file.write_text(f"user {ORDINARY_USER} nogroup;\n" + text)
         return self._run([nginx, "-p", self.lab.folder, "-c", file], place)
 
     def _run(self, argv: list, place: Place) -> subprocess.Popen:
