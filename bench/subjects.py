@@ -54,7 +54,7 @@ class Stage:
     """Builds it all; the origin is `nginx` in the host's namespace, the key comes from msp-host."""
 
     def __init__(self, programs: Path, nginx: Path):
-        self.lab = Lab(programs, "msp-bench", host_config={"listeners": {"imds": None, "hostga": None}})
+        self.lab = Lab(programs, "msp-bench", host_serves=("wireserver",))
         try:
             self._build(programs, nginx.resolve())
         except BaseException:

@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 from lab.http import Answer
-from lab.lab import Lab
+from lab.lab import SERVICES, Lab
 from lab.world import poll
 
 PROGRAMS = Path(os.environ.get("MSP_PROGRAMS", "build/release"))
@@ -20,14 +20,14 @@ class LabCase(unittest.TestCase):
     """One lab for all tests of the class; class members change its configuration."""
 
     agent_config: dict = {}
-    host_config: dict = {}
     vm_model: dict = {}
+    host_serves: tuple = tuple(SERVICES)
     start_agent = True
     lab: Lab
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.lab = Lab(PROGRAMS, "msp-test", cls.agent_config, cls.host_config, cls.vm_model)
+        cls.lab = Lab(PROGRAMS, "msp-test", cls.agent_config, cls.vm_model, cls.host_serves)
         cls.addClassCleanup(cls.lab.close)
         try:
             cls.prepare()

@@ -94,7 +94,7 @@ def leave_early(count: int) -> None:
 
 
 class Bodies(LabCase):
-    host_config = {"listeners": {"imds": None, "hostga": None}}
+    host_serves = ("wireserver",)
     agent_config = {"openmsp": {"limits": {"headTimeoutMilliseconds": 1000, "idleTimeoutMilliseconds": 2000,
                                            "bodyTimeoutMilliseconds": 1000, "upstreamTimeoutMilliseconds": 1500}}}
     imds: Origin

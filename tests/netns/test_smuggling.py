@@ -24,7 +24,7 @@ def keep_alive(data: bytes, count: int) -> list[http.Answer]:
 
 
 class Smuggling(LabCase):
-    host_config = {"listeners": {"imds": None}}
+    host_serves = ("wireserver", "hostga")
     origin: Origin
 
     @classmethod

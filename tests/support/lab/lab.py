@@ -24,7 +24,8 @@ GUEST_ADDRESS = "10.77.0.2"
 HOST_ADDRESS = "10.77.0.1"
 # A user that exists on every Debian and owns nothing.
 ORDINARY_USER = "nobody"
-VM_ID = "vm-1"
+VM_ID = "5f1c6f5e-9d61-4a52-8a3b-0d8b7f1f6c01"
+SERVICES = {"imds": IMDS, "wireserver": WIRESERVER, "hostga": HOSTGA}
 
 
 def merge(base: dict, changes: dict) -> dict:
@@ -41,14 +42,17 @@ def merge(base: dict, changes: dict) -> dict:
 
 
 class Lab:
+    """`host_serves` are the services that msp-host listens for; the others are left to an origin of the test."""
+
     def __init__(self, programs: Path, name: str = "msp", agent_config: dict | None = None,
-                 host_config: dict | None = None, vm_model: dict | None = None):
+                 vm_model: dict | None = None, host_serves: tuple = tuple(SERVICES)):
         self.programs = Path(programs).resolve()
+        self._host_serves = host_serves
         self.world = World(name)
         self.agent: subprocess.Popen | None = None
         self.host: subprocess.Popen | None = None
         try:
-            self._build(agent_config or {}, host_config or {}, vm_model or {})
+            self._build(agent_config or {}, vm_model or {})
         except BaseException:
             self.close()
             raise
@@ -64,7 +68,7 @@ class Lab:
 
     # --- the world -----------------------------------------------------------------------------------------------
 
-    def _build(self, agent_config: dict, host_config: dict, vm_model: dict) -> None:
+    def _build(self, agent_config: dict, vm_model: dict) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.world.name}-"))
         self.world.on_close(shutil.rmtree, self.folder)
         self.folder.chmod(0o755)
@@ -86,8 +90,8 @@ class Lab:
         self.agent_audit = self.folder / "agent" / "log" / "audit.jsonl"
         self.host_log = self.folder / "host" / "access.jsonl"
         self.agent_config_file = self._write("agent.json", merge(self._agent_config(agent_cgroup), agent_config))
-        self.vm_model_file = self._write("host/vm-1.json", merge(self._vm_model(), vm_model))
-        self.host_config_file = self._write("host.json", merge(self._host_config(), host_config))
+        self.vm_model_file = self._write("vm-1.json", merge(self._vm_model(), vm_model))
+        self.host_config_file = self._write("host.json", self._host_config())
 
     def _plug_cable(self) -> None:
         run("ip", "-n", self.guest_netns, "link", "add", "eth0", "type", "veth", "peer", "name", "vm0",
@@ -125,15 +129,21 @@ class Lab:
 
     def _host_config(self) -> dict:
         home = self.folder / "host"
+        listeners = [dict(zip(("address", "port"), http.split_address(SERVICES[name])), service=name)
+                     for name in self._host_serves]
         return {
-            "listeners": {"imds": IMDS, "wireserver": WIRESERVER, "hostga": HOSTGA},
             "stateDirectory": str(home),
-            "vmModels": [str(home / "vm-1.json")],
             "accessLog": str(self.host_log),
+            "listeners": listeners,
+            "virtualMachines": [{"model": str(self.folder / "vm-1.json"), "sourceAddresses": [GUEST_ADDRESS]}],
         }
 
-    def _vm_model(self) -> dict:
-        return {"id": VM_ID, "sourceAddress": GUEST_ADDRESS}
+    @staticmethod
+    def _vm_model() -> dict:
+        endpoint = {"mode": "Enforce"}
+        settings = {"enabled": True, "keyIncarnationId": 1, "wireServer": endpoint, "imds": endpoint}
+        return {"name": "vm-1", "location": "lab", "properties": {
+            "vmId": VM_ID, "securityProfile": {"proxyAgentSettings": settings}}}
 
     # --- the programs --------------------------------------------------------------------------------------------
 
