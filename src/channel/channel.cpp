@@ -228,7 +228,9 @@ void Channel::publish() {
     return;
   }
   if (x_state == nullptr || x_state->message != next->message || x_state->phase != next->phase) {
-    log::info("channel {}: {}", to_string(next->phase), next->message);
+    const bool good = next->host_answers || next->phase == Phase::kUnknown;
+    log::write(good && next->phase != Phase::kRefused ? log::Level::kInfo : log::Level::kWarn,
+               fmt::format("channel {}: {}", to_string(next->phase), next->message));
   }
   x_state = std::move(next);
   x_published(x_state);

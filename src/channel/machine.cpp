@@ -25,7 +25,7 @@ Action use_candidate(Machine& m, std::string message) {
 }
 
 // A host that said no is asked again ever more rarely, but at once when its view of this machine changes.
-Action acquire(Machine& m) {
+Action acquire(Machine& m, std::string why) {
   m.candidate.clear();
   if (m.skip_acquire > 0) {
     --m.skip_acquire;
@@ -34,6 +34,7 @@ Action acquire(Machine& m) {
     return Action::kWait;
   }
   m.phase = Phase::kAcquiring;
+  m.message = std::move(why);
   return Action::kAcquire;
 }
 
@@ -87,7 +88,7 @@ struct Transition {
       m.candidate = *m.host_guid;
       return Action::kLoadKey;
     }
-    return acquire(m);
+    return acquire(m, "the host names no key; asking it for one");
   }
 
   Action operator()(const PollFailed& e) const {
@@ -109,8 +110,7 @@ struct Transition {
     if (!expected(Action::kLoadKey)) {
       return outstanding;
     }
-    m.message = e.why;
-    return acquire(m);
+    return acquire(m, e.why + "; asking the host for another");
   }
 
   Action operator()(const Acquired& e) const {
@@ -130,6 +130,7 @@ struct Transition {
       return outstanding;
     }
     m.phase = Phase::kAttesting;
+    m.message = fmt::format("proving to the host that key {} is here", m.candidate);
     return Action::kAttest;
   }
 

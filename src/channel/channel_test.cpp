@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver against a fake host over loopback: real sockets, real files, short pauses.
+#include "channel/channel.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "channel/fake_host.h"
+
+namespace msp::channel {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class ChannelTest : public testing::Test {
+ protected:
+  ChannelTest() {
+    std::string name = "/tmp/msp-channel-XXXXXX";
+    directory = ::mkdtemp(name.data());
+  }
+  ~ChannelTest() override {
+    channel.reset();
+    std::filesystem::remove_all(directory);
+  }
+
+  void start(std::uint64_t timeout_ms = 2'000) {
+    channel = std::make_unique<Channel>(
+        loop, buffers, clock, [](const Ipv4Endpoint&) { return make_tcp_socket(); },
+        Channel::Settings{.host = host.endpoint(),
+                          .key_directory = directory + "/keys",
+                          .state_directory = directory,
+                          .interval_ms = 20,
+                          .timeout_ms = timeout_ms},
+        [this](std::shared_ptr<const ChannelState> state) { published.push_back(std::move(state)); });
+    const auto started = channel->start();
+    ASSERT_TRUE(started.ok()) << started.error().text();
+  }
+  void restart() {
+    channel.reset();
+    published.clear();
+    start();
+  }
+  bool run_until(const std::function<bool()>& done, int ms = 5'000) {
+    const auto until = clock.boottime_ms() + static_cast<std::uint64_t>(ms);
+    while (!done() && clock.boottime_ms() < until) {
+      loop.run_once(10);
+    }
+    return done();
+  }
+  bool run_until_phase(Phase phase) {
+    return run_until([&] { return channel->state()->phase == phase; });
+  }
+  void run_polls(std::uint32_t more) {
+    const auto target = host.polls + more;
+    EXPECT_TRUE(run_until([&] { return host.polls >= target; }));
+  }
+  const ChannelState& state() const { return *channel->state(); }
+  std::vector<std::string> key_files() const {
+    std::vector<std::string> out;
+    for (const auto& entry : std::filesystem::directory_iterator(directory + "/keys")) {
+      out.push_back(entry.path().filename());
+    }
+    return out;
+  }
+
+  Loop loop;
+  http::BufferPool buffers;
+  SystemClock clock;
+  FakeHost host{loop, buffers};
+  std::string directory;
+  std::vector<std::shared_ptr<const ChannelState>> published;
+  std::unique_ptr<Channel> channel;
+};
+
+TEST_F(ChannelTest, FirstBootLatchesAndKeepsTheKey) {
+  host.enforce();
+  start();
+  EXPECT_FALSE(state().closed) << "never latched: nothing is touched before the host speaks";
+  EXPECT_FALSE(state().redirect(Service::kImds));
+  EXPECT_EQ(state().state, "Unknown");
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_FALSE(state().closed);
+  EXPECT_TRUE(state().redirect(Service::kImds));
+  EXPECT_TRUE(state().redirect(Service::kWireServer));
+  ASSERT_NE(state().key, nullptr);
+  EXPECT_EQ(state().key->guid, host.latched);
+  EXPECT_EQ(state().key->bytes.size(), 32U);
+  EXPECT_EQ(state().services[0].mode, "enforce");
+  EXPECT_EQ(host.keys_issued, 1U);
+  EXPECT_EQ(host.bad_signatures, 0U);
+  // While no key was there, the state said so.
+  EXPECT_TRUE(std::ranges::any_of(published, [](const auto& s) { return s->closed && s->redirect(Service::kImds); }));
+
+  struct stat info{};
+  ASSERT_EQ(::stat((directory + "/keys/" + host.latched + ".key").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600U);
+  ASSERT_EQ(::stat((directory + "/keys").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0700U);
+  EXPECT_EQ(::access((directory + "/ever-latched").c_str(), F_OK), 0);
+  run_polls(3);
+  EXPECT_EQ(host.keys_issued, 1U);
+}
+
+TEST_F(ChannelTest, RestartAdoptsTheStoredKeyAndIsClosedUntilThen) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const std::string guid = host.latched;
+  restart();
+  EXPECT_TRUE(published.front()->closed);
+  EXPECT_TRUE(published.front()->redirect(Service::kHostGaPlugin));
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  EXPECT_EQ(state().key->guid, guid);
+  EXPECT_EQ(host.keys_issued, 1U);
+  EXPECT_EQ(host.attestations, 1U);
+}
+
+TEST_F(ChannelTest, KeyFileOfTheFieldIsAdopted) {
+  std::filesystem::create_directory(directory + "/keys");
+  std::filesystem::permissions(directory + "/keys", std::filesystem::perms::owner_all);
+  const std::string guid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
+  const std::string path = directory + "/keys/" + guid + ".key";
+  std::ofstream(path) << R"({
+  "authorizationScheme": "Azure-HMAC-SHA256",
+  "guid": ")" << guid << R"(",
+  "issued": "2025-04-23T12:00: 00Z",
+  "key": "4A404E635266556A586E3272357538782F413F4428472B4B6250645367566B59"
+})";
+  std::filesystem::permissions(path, std::filesystem::perms(0600));
+  host.enforce();
+  host.latched = guid;
+  start();
+  EXPECT_TRUE(state().closed) << "a key file is proof of an earlier latch";
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_EQ(state().key->guid, guid);
+  EXPECT_EQ(state().key->incarnation, std::nullopt);
+  EXPECT_EQ(host.keys_issued, 0U);
+}
+
+TEST_F(ChannelTest, LostKeyStaysClosedWhileTheHostRefusesAndHealsAfterItsReset) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  channel.reset();
+  std::filesystem::remove(directory + "/keys/" + host.latched + ".key");
+  host.refuse_keys = 403;
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kRefused));
+  EXPECT_TRUE(state().closed);
+  EXPECT_EQ(state().key, nullptr);
+  EXPECT_THAT(state().message, HasSubstr("403"));
+  run_polls(3);
+  EXPECT_TRUE(state().closed);
+  host.reset();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_FALSE(state().closed);
+  EXPECT_EQ(state().key->incarnation, 2U);
+}
+
+TEST_F(ChannelTest, OpenKeyFileIsNotBelieved) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  channel.reset();
+  host.refuse_keys = 403;
+  const std::string path = directory + "/keys/" + host.latched + ".key";
+  for (const int mode : {0640, 0604, 0660}) {
+    std::filesystem::permissions(path, std::filesystem::perms(mode));
+    restart();
+    ASSERT_TRUE(run_until_phase(Phase::kRefused)) << std::oct << mode;
+    EXPECT_TRUE(state().closed);
+    channel.reset();
+  }
+  std::filesystem::permissions(path, std::filesystem::perms(0600));
+  std::filesystem::rename(path, directory + "/elsewhere");
+  std::filesystem::create_symlink(directory + "/elsewhere", path);
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kRefused)) << "a symbolic link";
+  channel.reset();
+  std::filesystem::remove(path);
+  std::filesystem::create_hard_link(directory + "/elsewhere", path);
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kRefused)) << "a second name";
+  channel.reset();
+  std::filesystem::remove(directory + "/elsewhere");
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "the same file with the one thing mended";
+}
+
+TEST_F(ChannelTest, SilentHostAfterALatchKeepsStateKeyAndRules) {
+  host.enforce();
+  start(50);
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  run_polls(2);
+  const auto before = channel->state();
+  host.silent = true;
+  ASSERT_TRUE(run_until([&] { return !state().host_answers; }));
+  EXPECT_EQ(state().phase, Phase::kLatched);
+  EXPECT_EQ(state().key, before->key);
+  EXPECT_EQ(state().document, before->document);
+  EXPECT_FALSE(state().closed);
+  EXPECT_THAT(state().message, HasSubstr("cannot poll the host"));
+  host.silent = false;
+  ASSERT_TRUE(run_until([&] { return state().host_answers; }));
+  EXPECT_THAT(state().message, Not(HasSubstr("cannot")));
+}
+
+TEST_F(ChannelTest, BadAnswersChangeNothing) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  run_polls(2);
+  const auto before = channel->state();
+  for (const auto& [status, body] : std::vector<std::pair<int, std::string>>{
+           {500, "{}"}, {404, ""}, {200, "not json"}, {200, "{}"}, {200, R"({"version":"2.0"})"}, {302, ""}}) {
+    host.canned_status = status;
+    host.canned_body = body;
+    ASSERT_TRUE(run_until([&] { return !state().host_answers; })) << status << body;
+    EXPECT_EQ(state().key, before->key);
+    EXPECT_EQ(state().document, before->document);
+    EXPECT_EQ(state().phase, Phase::kLatched);
+    EXPECT_THAT(state().message, Not(HasSubstr("not json"))) << "the host's document is not shown (L.21)";
+    host.canned_status = 0;
+    ASSERT_TRUE(run_until([&] { return state().host_answers; }));
+  }
+}
+
+TEST_F(ChannelTest, DisabledHostLeavesTrafficAloneAlsoAfterALatch) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  host.disable();
+  ASSERT_TRUE(run_until_phase(Phase::kDisabled));
+  EXPECT_EQ(state().key, nullptr);
+  EXPECT_FALSE(state().closed);
+  EXPECT_FALSE(state().redirect(Service::kImds));
+  restart();
+  EXPECT_TRUE(published.front()->closed) << "the mark outlives a disabled channel";
+  ASSERT_TRUE(run_until_phase(Phase::kDisabled));
+  EXPECT_FALSE(state().closed);
+  host.enforce();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  EXPECT_EQ(host.keys_issued, 1U) << "the stored key is used again";
+}
+
+TEST_F(ChannelTest, LostAttestationAnswerHealsWithoutAnotherKey) {
+  host.enforce();
+  host.drop_attestation_answers = 1;
+  start(100);
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_EQ(host.keys_issued, 1U);
+}
+
+TEST_F(ChannelTest, RefusedAttestationIsShownAndNothingIsSigned) {
+  host.enforce();
+  host.refuse_attestations = 401;
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kRefused));
+  EXPECT_THAT(state().message, HasSubstr("401"));
+  EXPECT_EQ(state().key, nullptr);
+  EXPECT_TRUE(state().closed);
+}
+
+TEST_F(ChannelTest, GuidThatIsNoGuidNeverBecomesAFileName) {
+  host.enforce();
+  host.guid_to_issue = "../../etc/passwd";
+  start();
+  ASSERT_TRUE(run_until([&] { return host.keys_issued > 1; }));
+  EXPECT_TRUE(state().closed);
+  EXPECT_TRUE(key_files().empty());
+  EXPECT_EQ(host.attestations, 0U);
+}
+
+TEST_F(ChannelTest, HostThatForgetsGetsAnotherKeyAndTheOldOneIsUsedMeanwhile) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const std::string first = state().key->guid;
+  published.clear();
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().key->guid != first && state().phase == Phase::kLatched; }));
+  for (const auto& s : published) {
+    EXPECT_NE(s->key, nullptr);
+    EXPECT_FALSE(s->closed);
+  }
+}
+
+TEST_F(ChannelTest, KeyFilesOfFailedAttemptsAreBounded) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  for (int i = 0; i < 12; ++i) {
+    const std::string before = state().key->guid;
+    host.reset();
+    ASSERT_TRUE(run_until([&] { return state().key->guid != before; }));
+  }
+  EXPECT_LE(key_files().size(), 9U);
+  EXPECT_THAT(key_files(), testing::Contains(host.latched + ".key"));
+}
+
+TEST_F(ChannelTest, HostTimeIsHeardAtEachGoodPoll) {
+  host.enforce();
+  host.clock_offset_s = 3'600;
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const auto host_now = [&] { return static_cast<std::int64_t>(clock.boottime_ms()) + *state().host_time_offset_ms; };
+  const auto expected = [&] { return clock.realtime_ns() / 1'000'000 + host.clock_offset_s * 1000; };
+  EXPECT_NEAR(static_cast<double>(host_now()), static_cast<double>(expected()), 2'000);
+  host.clock_offset_s = -7'200;
+  run_polls(2);
+  EXPECT_NEAR(static_cast<double>(host_now()), static_cast<double>(expected()), 2'000);
+}
+
+TEST_F(ChannelTest, NotifyPollsAtOnceWhereNothingIsLatched) {
+  host.disable();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kDisabled));
+  EXPECT_TRUE(channel->notify());
+  ASSERT_TRUE(run_until([&] { return published.back()->phase == Phase::kUnknown; }));
+  ASSERT_TRUE(run_until_phase(Phase::kDisabled));
+  host.enforce();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  EXPECT_FALSE(channel->notify());
+}
+
+TEST_F(ChannelTest, KeyFolderThatOthersMayReadIsRefusedAtStart) {
+  std::filesystem::create_directory(directory + "/keys");
+  std::filesystem::permissions(directory + "/keys", std::filesystem::perms(0755));
+  Channel refused(
+      loop, buffers, clock, [](const Ipv4Endpoint&) { return make_tcp_socket(); },
+      {.host = host.endpoint(), .key_directory = directory + "/keys", .state_directory = directory},
+      [](const auto&) {});
+  const auto started = refused.start();
+  ASSERT_FALSE(started.ok());
+  EXPECT_THAT(started.error().text(), HasSubstr(directory + "/keys"));
+}
+
+TEST_F(ChannelTest, DestroyedInTheMiddleOfARequest) {
+  host.silent = true;
+  start();
+  loop.run_once(10);
+  loop.run_once(10);
+  channel.reset();
+  loop.run_once(10);
+}
+
+}  // namespace
+}  // namespace msp::channel

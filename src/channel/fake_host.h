@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host for tests: status, key and attestation over loopback, with the faults that a test asks for.
+// Lives on the test's loop; fields may be set between turns of it.
+// It verifies attestations by the same string to sign, so it proves the driver, not the signature.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "http/date.h"
+#include "http/server.h"
+#include "protocol/authorization.h"
+#include "protocol/headers.h"
+#include "protocol/status.h"
+#include "protocol/string_to_sign.h"
+
+namespace msp::channel {
+
+class FakeHost final : private http::Handler {
+ public:
+  FakeHost(Loop& loop, http::BufferPool& buffers) : x_loop(loop), x_server(loop, buffers, *this), x_release(loop) {
+    auto socket = make_tcp_socket();
+    const auto listening = bind_and_listen(*socket, {{127, 0, 0, 1}, 0}, 64);
+    x_endpoint = *local_endpoint(socket->get());
+    const auto served = x_server.listen(std::move(*socket));
+    x_good = listening.ok() && served.ok();
+  }
+  ~FakeHost() override {
+    x_release.announce();
+    for (int i = 0; i < 20; ++i) {
+      x_loop.run_once(1);
+    }
+  }
+
+  Ipv4Endpoint endpoint() const { return x_endpoint; }
+  void enforce() { x_enabled = true; }
+  void disable() { x_enabled = false; }
+  /// The operator's reset: nothing latched any more, the incarnation raised.
+  void reset() {
+    latched.clear();
+    refuse_keys = 0;
+    ++incarnation;
+  }
+
+  std::string latched;
+  std::uint32_t incarnation = 1;
+  std::string guid_to_issue;  ///< empty: a good one
+  bool silent = false;
+  int canned_status = 0;
+  std::string canned_body;
+  int refuse_keys = 0;
+  int refuse_attestations = 0;
+  int drop_attestation_answers = 0;
+  std::int64_t clock_offset_s = 0;
+  std::uint32_t polls = 0;
+  std::uint32_t keys_issued = 0;
+  std::uint32_t attestations = 0;
+  std::uint32_t bad_signatures = 0;
+
+ private:
+  std::uint64_t body_limit(const http::Request&) override { return 4096; }
+
+  Task<http::Response> handle(const http::Request& request) override {
+    const std::string path(request.target.path);
+    if (silent) {
+      const bool released = co_await x_release.wait(x_loop.after_ms(1'000));
+      co_return http::Response(released ? 503 : 504).close();
+    }
+    if (path == protocol::kStatusPath) {
+      ++polls;
+      co_return dated(canned_status != 0 ? http::Response::json(canned_status, canned_body)
+                                         : http::Response::json(200, status_text()));
+    }
+    if (path == protocol::kKeyPath) {
+      co_return refuse_keys != 0 ? http::Response(refuse_keys) : issue();
+    }
+    if (refuse_attestations != 0) {
+      co_return http::Response(refuse_attestations);
+    }
+    const bool good = attest(request);
+    if (good && drop_attestation_answers > 0) {
+      --drop_attestation_answers;
+      const bool released = co_await x_release.wait(x_loop.after_ms(1'000));
+      co_return http::Response(released ? 503 : 504).close();
+    }
+    co_return http::Response(good ? 200 : 401);
+  }
+
+  http::Response dated(http::Response response) const {
+    const auto date = http::format_date(SystemClock().realtime_ns() / 1'000'000'000 + clock_offset_s);
+    response.header(protocol::kDateHeader, {date.data(), date.size()});
+    return response;
+  }
+
+  std::string status_text() const {
+    protocol::StatusDocument document;
+    document.authorization_scheme = protocol::kScheme;
+    document.key_delivery_method = protocol::kKeyDelivery;
+    document.version = "2.0";
+    document.secure_channel_enabled = x_enabled;
+    if (!latched.empty()) {
+      document.key_guid = latched;
+    }
+    document.key_incarnation_id = incarnation;
+    if (x_enabled) {
+      const RuleItem item{.default_access = "allow", .mode = "enforce", .id = "r1", .rules = {}};
+      document.authorization_rules = protocol::AuthorizationRules{.imds = item, .wireserver = item, .hostga = {}};
+    }
+    return protocol::write_status(document);
+  }
+
+  http::Response issue() {
+    ++keys_issued;
+    const std::string guid = guid_to_issue.empty() ? *random_guid() : guid_to_issue;
+    const Secret key = *random_secret(32);
+    x_pending[guid] = hex_encode(key.bytes());
+    return http::Response::json(
+        200, fmt::format(R"({{"authorizationScheme":"Azure-HMAC-SHA256","guid":"{}","incarnationId":{},)"
+                         R"("issued":"2025-04-23T12:00:00Z","key":"{}"}})",
+                         guid, incarnation, x_pending[guid]));
+  }
+
+  bool attest(const http::Request& request) {
+    ++attestations;
+    const auto guid = protocol::parse_attestation_path(request.target.path);
+    const auto given = protocol::parse_authorization(request.head.headers.value(protocol::kAuthorizationHeader));
+    const auto found = x_pending.find(std::string(guid.value_or("")));
+    if (!given.has_value() || found == x_pending.end() || given->guid != *guid) {
+      ++bad_signatures;
+      return false;
+    }
+    auto mac = HmacSha256::create(*Secret::from_hex(found->second));
+    protocol::StringToSign text;
+    const auto built = text.build({.method = request.head.method,
+                                   .path = request.target.path,
+                                   .query = {},
+                                   .headers = {request.head.headers.begin(), request.head.headers.size()}});
+    const auto expected = protocol::sign(*mac, text, request.body);
+    if (!built.ok() || !expected.ok() || *expected != given->signature) {
+      ++bad_signatures;
+      return false;
+    }
+    latched = *guid;
+    return true;
+  }
+
+  Loop& x_loop;
+  http::Server x_server;
+  Signal x_release;
+  Ipv4Endpoint x_endpoint;
+  bool x_good = false;
+  bool x_enabled = false;
+  std::map<std::string, std::string> x_pending;
+};
+
+}  // namespace msp::channel
