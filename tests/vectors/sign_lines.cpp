@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signs requests given as JSON lines (the layout of signing.json) with the code of agent and host, for comparison with
+// another implementation. Prints "<string to sign in hex> <authorization header>" or "unsignable" for each line.
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/json.h"
+#include "http/target.h"
+#include "protocol/authorization.h"
+#include "protocol/string_to_sign.h"
+
+namespace msp {
+namespace {
+
+/// UTF-8 of code points up to U+00FF to one byte each.
+std::string latin1(std::string_view utf8) {
+  std::string out;
+  for (std::size_t i = 0; i < utf8.size(); ++i) {
+    const auto c = static_cast<unsigned char>(utf8[i]);
+    out += static_cast<char>(c < 0x80 ? c : (c & 3) << 6 | (utf8[++i] & 0x3F));
+  }
+  return out;
+}
+
+std::string member(const json::Value& line, std::string_view name) { return latin1(*line.find(name)->string()); }
+
+std::string answer(const json::Value& line, protocol::StringToSign& text) {
+  std::vector<std::string> texts;
+  for (const json::Value& header : *line.find("headers")->array()) {
+    texts.push_back(latin1(*header.array()->at(0).string()));
+    texts.push_back(latin1(*header.array()->at(1).string()));
+  }
+  std::vector<http::Header> headers;
+  for (std::size_t i = 0; i < texts.size(); i += 2) {
+    headers.push_back({.name = texts[i], .value = texts[i + 1]});
+  }
+  const std::string method = member(line, "method");
+  const std::string raw = member(line, "path_and_query");
+  const auto body = hex_decode(member(line, "body_hex"));
+  const auto target = http::parse_target(raw);
+  const auto key = Secret::from_hex(member(line, "key_hex"));
+  if (!body || !target || !key) {
+    return "unsignable";
+  }
+  const auto built = text.build({.method = method, .path = target->path, .query = target->query, .headers = headers});
+  auto hmac = HmacSha256::create(*key);
+  if (!built || !hmac) {
+    return "unsignable";
+  }
+  const std::string bytes(body->begin(), body->end());
+  const auto signature = sign(*hmac, text, bytes);
+  std::string header;
+  protocol::format_authorization(member(line, "key_guid"), *signature, header);
+  return hex_encode(as_bytes(text.with_body(bytes))) + " " + header;
+}
+
+}  // namespace
+}  // namespace msp
+
+int main() {
+  std::ios::sync_with_stdio(false);
+  msp::protocol::StringToSign text;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    const auto value = msp::json::parse(line);
+    if (!value) {
+      std::cerr << value.error().text() << '\n';
+      return 2;
+    }
+    std::cout << msp::answer(*value, text) << '\n';
+  }
+  return 0;
+}
