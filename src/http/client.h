@@ -22,8 +22,8 @@ struct ClientRequest {
   std::string_view method = "GET";
   std::string_view target = "/";
   /// Written in this order and nothing else, except `content-length` when there is a body and none is given.
-  std::span<const Header> headers;
-  std::string_view body;
+  std::span<const Header> headers = {};
+  std::string_view body = {};
 };
 
 struct OwnedHeader {
