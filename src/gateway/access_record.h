@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line of the access log: who asked what of which service, and what the host made of it.
+// A value on the stack of the request; loop's thread.
+// Nothing fails. No query, header or body goes in, so neither key nor token can; texts of clients are escaped and cut.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/net.h"
+#include "gateway/reason.h"
+
+namespace msp::gateway {
+
+enum class Outcome : std::uint8_t {
+  kOpen,      ///< the service is disabled for this machine: nothing was verified
+  kVerified,  ///< endorsed by the machine's agent
+  kExempt,    ///< goes unsigned (protocol.md D.8)
+  kChannel,   ///< secure-channel call
+  kAudited,   ///< served although enforce would have refused; `reason` says why
+  kRefused,
+};
+
+/// "open", "verified", "exempt", "channel", "audited", "refused".
+std::string_view to_string(Outcome outcome);
+
+struct AccessRecord {
+  std::int64_t realtime_ns = 0;
+  std::string_view request_id;
+  std::string_view vm_name;  ///< empty: unknown caller
+  std::string_view vm_id;
+  Ipv4Endpoint peer;
+  Service service = Service::kImds;
+  std::string_view method;
+  std::string_view path;
+  int status = 0;
+  Outcome outcome = Outcome::kRefused;
+  Reason reason = Reason::kNone;
+  std::optional<bool> elevated;  ///< the verified claim
+  std::uint64_t body_bytes = 0;
+};
+
+/// Appends one JSON object without line feed (docs/host.md).
+void append_access_record(std::string& out, const AccessRecord& record);
+
+}  // namespace msp::gateway

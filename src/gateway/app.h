@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// msp-host put together: configuration, state, listeners, signals, and an orderly end.
+// Main thread, which is the loop's thread.
+// Whatever cannot be opened, read or bound refuses the start with its reason; nothing is served half.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/result.h"
+#include "gateway/access_log.h"
+#include "gateway/config.h"
+#include "gateway/gateway.h"
+#include "gateway/key_ring.h"
+#include "gateway/key_store.h"
+#include "gateway/vm_registry.h"
+#include "http/buffer.h"
+#include "http/server.h"
+
+namespace msp::gateway {
+
+class HostApp {
+ public:
+  /// Opens the state, loads models and keys, binds every listener. `loop` and `clock` outlive it.
+  static Result<std::unique_ptr<HostApp>> start(Config config, Loop& loop, const Clock& clock);
+  ~HostApp();
+  HostApp(const HostApp&) = delete;
+  HostApp& operator=(const HostApp&) = delete;
+
+  /// Where it listens, in the order of the configuration (ports that were 0 are filled in).
+  const std::vector<Ipv4Endpoint>& endpoints() const { return x_endpoints; }
+  const VmRegistry& registry() const { return x_registry; }
+  /// No new connections; requests in flight are answered until the deadline.
+  Task<void> drain(Deadline deadline);
+  void log_counters() const;
+
+ private:
+  HostApp(Config config, Loop& loop, const Clock& clock, VmRegistry registry);
+  Result<void> open_state();
+  Result<void> listen();
+
+  Config x_config;
+  Loop& x_loop;
+  const Clock& x_clock;
+  VmRegistry x_registry;
+  std::unique_ptr<KeyStore> x_store;
+  std::unique_ptr<KeyRing> x_keys;
+  std::unique_ptr<AccessLog> x_log;
+  std::unique_ptr<Gateway> x_gateway;
+  http::BufferPool x_buffers;
+  std::vector<std::unique_ptr<ServiceHandler>> x_handlers;
+  std::vector<std::unique_ptr<http::Server>> x_servers;
+  std::vector<Ipv4Endpoint> x_endpoints;
+};
+
+/// The whole program. Returns its exit status: 0 good, 1 failed while running, 2 bad usage or configuration.
+int host_main(int argc, const char* const* argv);
+
+}  // namespace msp::gateway

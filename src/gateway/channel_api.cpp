@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/channel_api.h"
+
+#include "base/json.h"
+#include "http/date.h"
+#include "protocol/headers.h"
+#include "protocol/key.h"
+#include "protocol/status.h"
+
+namespace msp::gateway {
+namespace {
+
+constexpr std::string_view kChannelPrefix = "/secure-channel";
+
+RuleItem rule_item(const ServicePolicy& policy) {
+  return {.default_access = policy.default_allow ? "allow" : "deny",
+          .mode = std::string(to_string(policy.mode)),
+          .id = policy.rule_id,
+          .rules = policy.rules};
+}
+
+http::Response json_answer(std::string body) {
+  http::Response response;
+  response.header("content-type", "application/json; charset=utf-8").header("cache-control", "no-store");
+  response.body(std::move(body));
+  return response;
+}
+
+bool names_our_scheme(std::string_view body) {
+  auto tree = json::parse(body, {.max_bytes = 4096, .max_depth = 8, .max_nodes = 100, .source = Source::kClient});
+  if (!tree) {
+    return false;
+  }
+  const json::Value* scheme = tree->find("authorizationScheme");
+  return scheme != nullptr && scheme->is_string() && *scheme->string() == protocol::kScheme;
+}
+
+}  // namespace
+
+std::string status_document(const Vm& vm) {
+  const ProxyAgentSettings& settings = vm.model.proxy_agent;
+  protocol::StatusDocument document;
+  document.authorization_scheme = protocol::kScheme;
+  document.key_delivery_method = protocol::kKeyDelivery;
+  document.version = "2.0";
+  document.secure_channel_enabled = settings.enabled;
+  document.required_claims_header_pairs.emplace();
+  if (settings.enabled) {
+    document.required_claims_header_pairs->emplace_back("isRoot");
+    document.key_incarnation_id = settings.key_incarnation_id;
+    if (vm.latched != nullptr) {
+      document.key_guid = vm.latched->guid;
+    }
+    document.authorization_rules =
+        protocol::AuthorizationRules{.imds = rule_item(vm.imds), .wireserver = rule_item(vm.wire_server), .hostga = {}};
+  }
+  return protocol::write_status(document);
+}
+
+bool ChannelApi::owns(std::string_view path) {
+  return path.starts_with(kChannelPrefix) &&
+         (path.size() == kChannelPrefix.size() || path[kChannelPrefix.size()] == '/');
+}
+
+Answer ChannelApi::handle(Vm& vm, const http::Request& request) {
+  if (request.target.has_query) {
+    return refuse(request, Reason::kNotFound);
+  }
+  const std::string_view path = request.target.path;
+  const std::string_view method = request.head.method;
+  if (path == protocol::kStatusPath) {
+    return method == "GET" ? status(vm) : refuse_method(request, "GET");
+  }
+  const auto attested = protocol::parse_attestation_path(path);
+  if (!attested && path != protocol::kKeyPath) {
+    return refuse(request, Reason::kNotFound);
+  }
+  if (method != "POST") {
+    return refuse_method(request, "POST");
+  }
+  return attested ? attest(vm, *attested, request) : issue(vm, request);
+}
+
+Answer ChannelApi::status(const Vm& vm) {
+  http::Response response = json_answer(status_document(vm));
+  // The agent takes its clock from here (protocol.md B.2).
+  const http::DateText date = http::format_date(x_clock.realtime_ns() / 1'000'000'000);
+  response.header(protocol::kDateHeader, {date.data(), date.size()});
+  return {.response = std::move(response)};
+}
+
+void ChannelApi::alarm(const Vm& vm, const http::Request& request) {
+  if (const auto dropped = x_alarms.admit(x_clock.boottime_ms())) {
+    log::warn("virtual machine {} ({}) asked for a key although one is latched: refused ({} such lines left out)",
+              vm.model.name, to_string(request.connection.peer), *dropped);
+    log::hint(
+        "if its agent has lost its key, raise keyIncarnationId in its model; else somebody in it tries to "
+        "become the agent");
+  }
+}
+
+Answer ChannelApi::issue(Vm& vm, const http::Request& request) {
+  if (!vm.model.proxy_agent.enabled) {
+    return refuse(request, Reason::kChannelDisabled);
+  }
+  if (!names_our_scheme(request.body)) {
+    return refuse(request, Reason::kKeyRequestMalformed);
+  }
+  auto issued = x_keys.issue(vm);
+  if (!issued) {
+    if (x_failures.admit(x_clock.boottime_ms())) {
+      log::write(std::move(issued).error().context("issue a key for " + vm.model.name));
+    }
+    return refuse(request, Reason::kStoreFailed);
+  }
+  if (!issued->has_value()) {
+    alarm(vm, request);
+    return refuse(request, Reason::kKeyLatched);
+  }
+  IssuedKey& key = **issued;
+  const Secret text = protocol::write_key_document({.guid = std::move(key.guid),
+                                                    .incarnation_id = key.incarnation,
+                                                    .issued = std::move(key.issued),
+                                                    .key_hex = key.key.to_hex()},
+                                                   json::Style::kCompact);
+  return {.response = json_answer(std::string(text.reveal()))};
+}
+
+Answer ChannelApi::attest(Vm& vm, std::string_view guid, const http::Request& request) {
+  if (!vm.model.proxy_agent.enabled) {
+    return refuse(request, Reason::kChannelDisabled);
+  }
+  const Verdict verdict = x_verifier.verify_attestation(vm, guid, request);
+  if (verdict.reason != Reason::kNone) {
+    return refuse(request, verdict.reason);
+  }
+  if (!verdict.elevated) {
+    return refuse(request, Reason::kNotElevated);
+  }
+  auto latched = x_keys.latch(vm, guid);
+  if (!latched) {
+    if (x_failures.admit(x_clock.boottime_ms())) {
+      log::write(std::move(latched).error().context("latch the key of " + vm.model.name));
+    }
+    return refuse(request, Reason::kStoreFailed);
+  }
+  switch (*latched) {
+    case LatchOutcome::kLatched:
+      log::info("virtual machine {}: key {} is latched", vm.model.name, guid);
+      break;
+    case LatchOutcome::kAlready:
+      break;
+    case LatchOutcome::kOtherIsLatched:
+    case LatchOutcome::kUnknown:
+      return refuse(request, Reason::kUnknownKey);
+  }
+  return {.response = json_answer("{}")};
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The secure channel's host side: status, key issue, attestation (protocol.md B, C.7).
+// Owned by the gateway; loop's thread. Status touches no disk; issue and attestation wait for one disk sync each.
+// Bytes are from anybody in the guest. A key that is latched is never handed out; a store that fails changes nothing.
+#pragma once
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/answer.h"
+#include "gateway/key_ring.h"
+#include "gateway/verifier.h"
+#include "gateway/vm_registry.h"
+
+namespace msp::gateway {
+
+class ChannelApi {
+ public:
+  ChannelApi(KeyRing& keys, Verifier& verifier, const Clock& clock)
+      : x_keys(keys), x_verifier(verifier), x_clock(clock) {}
+
+  /// True for every path that belongs to the channel, known or not.
+  static bool owns(std::string_view path);
+  Answer handle(Vm& vm, const http::Request& request);
+
+ private:
+  Answer status(const Vm& vm);
+  Answer issue(Vm& vm, const http::Request& request);
+  Answer attest(Vm& vm, std::string_view guid, const http::Request& request);
+  void alarm(const Vm& vm, const http::Request& request);
+
+  KeyRing& x_keys;
+  Verifier& x_verifier;
+  const Clock& x_clock;
+  log::RateLimit x_alarms{10, 60'000};
+  log::RateLimit x_failures{10, 60'000};
+};
+
+/// The status document of a machine, version 2.0 (protocol.md B.2, C.7.7).
+std::string status_document(const Vm& vm);
+
+}  // namespace msp::gateway

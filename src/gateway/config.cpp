@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/json_fields.h"
+
+namespace msp::gateway {
+namespace {
+
+std::string absolute(const std::string& directory, const std::string& path) {
+  if (path.empty()) {
+    return path;
+  }
+  return (std::filesystem::path(directory) / path).lexically_normal().string();
+}
+
+void read_listener(json::ObjectReader& item, Config& config) {
+  ListenerConfig listener;
+  const std::string address = item.string("address");
+  if (auto parsed = parse_address(address); parsed) {
+    listener.at.address = *parsed;
+  } else if (!address.empty()) {
+    item.fail("address", parsed.error().message);
+  }
+  listener.at.port = static_cast<std::uint16_t>(item.integer("port", {.min = 0, .max = 65535}));
+  if (!item.has("service")) {
+    item.fail("service", "is missing: imds, wireserver or hostga");
+  }
+  listener.service = static_cast<Service>(item.choice("service", 0, {"imds", "wireserver", "hostga"}));
+  item.finish();
+  const auto same = [&](const ListenerConfig& other) { return other.at == listener.at; };
+  if (listener.at.port != 0 && std::any_of(config.listeners.begin(), config.listeners.end(), same)) {
+    item.fail("address", fmt::format("{} is listened on twice", to_string(listener.at)));
+  }
+  config.listeners.push_back(listener);
+}
+
+void read_virtual_machine(json::ObjectReader& item, const std::string& directory, Config& config) {
+  VirtualMachineConfig machine;
+  machine.model = absolute(directory, item.string("model"));
+  for (const std::string& text : item.strings("sourceAddresses")) {
+    if (auto parsed = parse_address(text); parsed) {
+      machine.source_addresses.push_back(*parsed);
+    } else {
+      item.fail("sourceAddresses", parsed.error().message);
+    }
+  }
+  item.finish();
+  config.virtual_machines.push_back(std::move(machine));
+}
+
+void read_limits(json::ObjectReader limits, Limits& out) {
+  const auto number = [&](std::string_view name, std::uint64_t fallback, std::int64_t min, std::int64_t max) {
+    return static_cast<std::uint64_t>(
+        limits.integer(name, static_cast<std::int64_t>(fallback), {.min = min, .max = max}));
+  };
+  out.connections = number("connections", out.connections, 1, 1'000'000);
+  out.pending_keys = number("pendingKeys", out.pending_keys, 1, 1000);
+  out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
+  out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);
+  limits.finish();
+}
+
+}  // namespace
+
+Result<Ipv4Address> parse_address(std::string_view text) {
+  auto endpoint = parse_endpoint(fmt::format("{}:1", text));
+  if (!endpoint) {
+    return config_error(fmt::format("'{}' is not an IPv4 address", text), "write it as 10.0.0.4");
+  }
+  return endpoint->address;
+}
+
+Result<Config> parse_config(std::string_view text, std::string_view name, const std::string& directory) {
+  auto tree = json::parse(text, {.skip_bom = true});
+  if (!tree) {
+    return std::move(tree).error().context(name);
+  }
+  json::Problems problems(text, name);
+  json::ObjectReader root(*tree, "", problems);
+  Config config;
+  config.state_directory = absolute(directory, root.string("stateDirectory", config.state_directory));
+  config.master_key_file = absolute(directory, root.string("masterKeyFile", config.state_directory + "/master.key"));
+  config.access_log = absolute(directory, root.string("accessLog", ""));
+  config.log_level =
+      static_cast<log::Level>(root.choice("logLevel", 4, {"bug", "error", "warn", "hint", "info", "debug"}));
+  root.each_object("listeners", [&](json::ObjectReader& item) { read_listener(item, config); });
+  root.each_object("virtualMachines", [&](json::ObjectReader& item) { read_virtual_machine(item, directory, config); });
+  config.model_directory = absolute(directory, root.string("modelDirectory", ""));
+  for (const std::string& path : root.strings("accessControlProfiles")) {
+    config.profiles.push_back(absolute(directory, path));
+  }
+  {
+    json::ObjectReader verification = root.object("verification");
+    config.date_window_seconds =
+        static_cast<std::uint32_t>(verification.integer("dateWindowSeconds", 300, {.min = 1, .max = 86'400}));
+    verification.finish();
+  }
+  read_limits(root.object("limits"), config.limits);
+  root.finish();
+  if (config.listeners.empty() && problems.empty()) {
+    root.fail("listeners", "no listener is configured, so nothing would be served");
+  }
+  if (config.virtual_machines.empty() && config.model_directory.empty() && problems.empty()) {
+    root.fail("virtualMachines", "no virtual machine is configured: name models here or a modelDirectory");
+  }
+  if (auto result = problems.result(); !result) {
+    return std::move(result).error();
+  }
+  return config;
+}
+
+Result<Config> load_config(const std::string& path) {
+  auto text = file::read(path, file::configuration());
+  if (!text) {
+    return std::move(text).error().context("configuration");
+  }
+  std::error_code failure;
+  const auto full = std::filesystem::absolute(path, failure);
+  if (failure) {
+    return config_error(fmt::format("configuration {}: {}", path, failure.message()));
+  }
+  return parse_config(*text, path, full.parent_path().string());
+}
+
+}  // namespace msp::gateway

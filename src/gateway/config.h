@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration of msp-host as a value: what it listens on, which virtual machines it serves, where its state is.
+// Read once at start on the main thread; immutable afterwards.
+// Every unknown, repeated or ill-typed field is an error with its place; nothing is served then.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/net.h"
+#include "base/result.h"
+
+namespace msp::gateway {
+
+using Ipv4Address = std::array<std::uint8_t, 4>;  ///< network order
+
+/// Strict dotted decimal.
+Result<Ipv4Address> parse_address(std::string_view text);
+
+struct ListenerConfig {
+  Ipv4Endpoint at;
+  Service service = Service::kImds;
+};
+
+struct VirtualMachineConfig {
+  std::string model;                          ///< path of the model file
+  std::vector<Ipv4Address> source_addresses;  ///< empty: the private addresses that the model names
+};
+
+struct Limits {
+  std::uint64_t connections = 4096;           ///< for each listener
+  std::uint64_t pending_keys = 16;            ///< for each virtual machine
+  std::uint64_t signed_body_bytes = 102'400;  ///< protocol.md D.8
+  std::uint64_t exempt_body_bytes = 104'857'600;
+};
+
+/// Fields and defaults: docs/host.md. Paths are absolute after loading.
+struct Config {
+  std::string state_directory = "/var/lib/msp-host";
+  std::string master_key_file;  ///< default: master.key in the state directory
+  std::string access_log;       ///< empty: standard output
+  log::Level log_level = log::Level::kInfo;
+  std::vector<ListenerConfig> listeners;
+  std::vector<VirtualMachineConfig> virtual_machines;
+  std::string model_directory;  ///< every *.json in it is a model; empty: none
+  std::vector<std::string> profiles;
+  std::uint32_t date_window_seconds = 300;
+  Limits limits;
+};
+
+/// `name` is for messages; relative paths in the text start at `directory`.
+Result<Config> parse_config(std::string_view text, std::string_view name, const std::string& directory);
+Result<Config> load_config(const std::string& path);
+
+}  // namespace msp::gateway

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/gateway.h"
+
+#include "gateway/imds.h"
+#include "gateway/wireserver.h"
+
+namespace msp::gateway {
+
+/// What the log says about a request.
+struct Gateway::Course {
+  Outcome outcome = Outcome::kRefused;
+  Reason reason = Reason::kNone;
+  std::optional<bool> elevated;
+};
+
+Gateway::Gateway(VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config)
+    : x_registry(registry),
+      x_log(log),
+      x_clock(clock),
+      x_limits(config.limits),
+      x_verifier(keys, clock, config.date_window_seconds),
+      x_channel(keys, x_verifier, clock) {}
+
+std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
+  return is_exempt(service, request) ? x_limits.exempt_body_bytes : x_limits.signed_body_bytes;
+}
+
+http::Response Gateway::handle(Service service, const http::Request& request) {
+  Course course;
+  Vm* vm = x_registry.find(request.connection.peer.address);
+  if (vm == nullptr) {
+    ++x_unknown_callers;
+    Answer refusal = refuse(request, Reason::kUnknownCaller);
+    course.reason = refusal.reason;
+    record(service, request, nullptr, course, refusal.response.status());
+    return std::move(refusal.response);
+  }
+  ++vm->counters.requests;
+  Answer result = answer(service, *vm, request, course);
+  if (result.reason != Reason::kNone && course.outcome != Outcome::kAudited) {
+    course.reason = result.reason;
+  }
+  if (course.reason != Reason::kNone) {
+    if (course.outcome == Outcome::kAudited) {
+      ++vm->counters.audited;
+    } else {
+      ++vm->counters.refused[static_cast<std::size_t>(course.reason)];
+    }
+  }
+  record(service, request, vm, course, result.response.status());
+  return std::move(result.response);
+}
+
+Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Course& course) {
+  if (request.target.form != http::TargetForm::kOrigin) {
+    return refuse(request, Reason::kBadTarget);
+  }
+  if (service == Service::kWireServer && ChannelApi::owns(request.target.path)) {
+    Answer result = x_channel.handle(vm, request);
+    course.outcome = result.reason == Reason::kNone ? Outcome::kChannel : Outcome::kRefused;
+    return result;
+  }
+  const Mode mode = vm.policy(service).mode;
+  if (mode == Mode::kDisabled) {
+    course.outcome = Outcome::kOpen;
+    return content(service, vm, request);
+  }
+  if (is_exempt(service, request)) {
+    course.outcome = Outcome::kExempt;
+    return content(service, vm, request);
+  }
+  Verdict verdict = x_verifier.verify(vm, request);
+  if (verdict.reason == Reason::kNone) {
+    course.elevated = verdict.elevated;
+    if (!verdict.elevated && service != Service::kImds) {
+      verdict.reason = Reason::kNotElevated;
+    }
+  }
+  if (verdict.reason != Reason::kNone && mode == Mode::kEnforce) {
+    return refuse(request, verdict.reason);
+  }
+  course.outcome = verdict.reason == Reason::kNone ? Outcome::kVerified : Outcome::kAudited;
+  course.reason = verdict.reason;
+  return content(service, vm, request);
+}
+
+Answer Gateway::content(Service service, const Vm& vm, const http::Request& request) {
+  switch (service) {
+    case Service::kImds:
+      return answer_imds(vm, request);
+    case Service::kWireServer:
+      return answer_wireserver(request);
+    case Service::kHostGaPlugin:
+      return answer_hostga(request);
+  }
+  return refuse(request, Reason::kNotFound);
+}
+
+void Gateway::record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status) {
+  x_line.clear();
+  append_access_record(x_line, {.realtime_ns = x_clock.realtime_ns(),
+                                .request_id = request.request_id,
+                                .vm_name = vm == nullptr ? std::string_view{} : vm->model.name,
+                                .vm_id = vm == nullptr ? std::string_view{} : vm->model.vm_id,
+                                .peer = request.connection.peer,
+                                .service = service,
+                                .method = request.head.method,
+                                .path = request.target.path,
+                                .status = status,
+                                .outcome = course.outcome,
+                                .reason = course.reason,
+                                .elevated = course.elevated,
+                                .body_bytes = request.body_bytes});
+  x_log.append(x_line, course.outcome == Outcome::kRefused || course.outcome == Outcome::kAudited);
+}
+
+std::uint64_t ServiceHandler::body_limit(const http::Request& request) {
+  return x_gateway.body_limit(x_service, request);
+}
+
+bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt(x_service, request); }
+
+Task<http::Response> ServiceHandler::handle(const http::Request& request) {
+  co_return x_gateway.handle(x_service, request);
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of one request through the host: who is calling, is it endorsed, what is the answer, one line in the log.
+// Owned by the app; loop's thread. Everything it refers to outlives it.
+// A caller that is not known, or a request that is not endorsed where the model enforces, gets a refusal with its
+// reason.
+#pragma once
+
+#include "base/clock.h"
+#include "base/net.h"
+#include "gateway/access_log.h"
+#include "gateway/access_record.h"
+#include "gateway/channel_api.h"
+#include "gateway/config.h"
+#include "gateway/verifier.h"
+#include "gateway/vm_registry.h"
+#include "http/server.h"
+
+namespace msp::gateway {
+
+class Gateway {
+ public:
+  Gateway(VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config);
+
+  std::uint64_t body_limit(Service service, const http::Request& request) const;
+  http::Response handle(Service service, const http::Request& request);
+
+  std::uint64_t unknown_callers() const { return x_unknown_callers; }
+
+ private:
+  struct Course;
+  Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
+  /// The service's own answer, once the request may be served.
+  static Answer content(Service service, const Vm& vm, const http::Request& request);
+  void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
+
+  VmRegistry& x_registry;
+  AccessLog& x_log;
+  const Clock& x_clock;
+  Limits x_limits;
+  Verifier x_verifier;
+  ChannelApi x_channel;
+  std::uint64_t x_unknown_callers = 0;
+  std::string x_line;  // kept between requests
+};
+
+/// Binds the gateway to the service that a listener stands for.
+class ServiceHandler final : public http::Handler {
+ public:
+  ServiceHandler(Gateway& gateway, Service service) : x_gateway(gateway), x_service(service) {}
+
+  std::uint64_t body_limit(const http::Request& request) override;
+  bool drops_body(const http::Request& request) override;
+  Task<http::Response> handle(const http::Request& request) override;
+
+ private:
+  Gateway& x_gateway;
+  Service x_service;
+};
+
+}  // namespace msp::gateway

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The document behind /metadata/instance, made from the model of a virtual machine, and ways to walk it.
+// Built once for each virtual machine at start; immutable afterwards, loop's thread.
+// What the model does not say is an empty text, as in the public contract; nothing fails.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "gateway/model.h"
+
+namespace msp::gateway {
+
+/// {"compute": …, "network": …}; every primitive is a string.
+json::Value make_instance_document(const VmModel& model);
+
+/// The value under a path such as "compute/tagsList/0/name"; slashes at the ends are ignored. Null if there is none.
+const json::Value* walk(const json::Value& document, std::string_view path);
+
+/// A leaf as it is; of an object or array the child names, one a line, with a slash behind those that have children.
+std::string as_text(const json::Value& value);
+
+}  // namespace msp::gateway

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/key_ring.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace msp::gateway {
+namespace {
+
+constexpr std::size_t kKeySize = 32;
+constexpr std::string_view kCheckName = "master_key_check";
+constexpr std::string_view kCheckText = "msp-host master key";
+
+// A sealed key opens only for the machine and the guid it was made for: rows of the database cannot be exchanged.
+std::string sealing_context(std::string_view vm_id, std::string_view guid) { return fmt::format("{} {}", vm_id, guid); }
+
+std::string_view view(const std::vector<std::uint8_t>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+Result<Secret> load_master_key(const std::string& path, bool may_create) {
+  auto text = file::read_secret(path, file::private_state(), 256);
+  if (!text && text.error().code == ENOENT && may_create) {
+    auto fresh = random_secret(kKeySize);
+    if (!fresh) {
+      return std::move(fresh).error();
+    }
+    const Secret hex = fresh->to_hex();
+    if (auto written = file::replace(path, hex.reveal()); !written) {
+      return std::move(written).error().context("master key");
+    }
+    return std::move(*fresh);
+  }
+  if (!text) {
+    Error error = std::move(text).error().context("master key");
+    if (error.code == ENOENT) {
+      error.hint =
+          "the database was made with a master key: put its file back, or reset every key by moving the "
+          "database away";
+    }
+    return error;
+  }
+  std::string_view digits = text->reveal();
+  while (!digits.empty() && (digits.back() == '\n' || digits.back() == '\r')) {
+    digits.remove_suffix(1);
+  }
+  auto key = Secret::from_hex(digits);
+  if (!key || key->size() != kKeySize) {
+    return config_error(fmt::format("master key {} does not hold 64 hex digits", path), "put its file back");
+  }
+  return std::move(*key);
+}
+
+Result<std::unique_ptr<KeyRing>> KeyRing::open(KeyStore& store, Secret master, VmRegistry& registry, const Clock& clock,
+                                               std::size_t max_pending) {
+  std::unique_ptr<KeyRing> ring(new KeyRing(store, std::move(master), clock, max_pending));
+  if (auto good = ring->check_master(); !good) {
+    return std::move(good).error();
+  }
+  if (auto entered = ring->enter_incarnations(registry); !entered) {
+    return std::move(entered).error();
+  }
+  if (auto loaded = ring->load(registry); !loaded) {
+    return std::move(loaded).error();
+  }
+  return ring;
+}
+
+Result<void> KeyRing::check_master() {
+  auto check = x_store.note(kCheckName);
+  if (!check) {
+    return std::move(check).error();
+  }
+  if (check->has_value()) {
+    auto opened = unseal(x_master, as_bytes(**check), as_bytes(kCheckName));
+    if (!opened) {
+      return config_error("the master key is not the one that the database was made with",
+                          "put the right masterKeyFile back, or reset every key by moving the database away");
+    }
+    return {};
+  }
+  auto sealed = seal(x_master, as_bytes(kCheckText), as_bytes(kCheckName));
+  if (!sealed) {
+    return std::move(sealed).error();
+  }
+  return x_store.set_note(kCheckName, view(*sealed));
+}
+
+Result<void> KeyRing::enter_incarnations(VmRegistry& registry) {
+  for (const auto& vm : registry.all()) {
+    const std::uint32_t incarnation = vm->model.proxy_agent.key_incarnation_id;
+    auto outcome = x_store.enter_incarnation(vm->model.vm_id, incarnation);
+    if (!outcome) {
+      return std::move(outcome).error();
+    }
+    if (*outcome == IncarnationOutcome::kFell) {
+      return config_error(
+          fmt::format("virtual machine {}: keyIncarnationId {} is lower than before", vm->model.name, incarnation),
+          "an old key could come back: set it to the highest value it ever had, or raise it to reset the key");
+    }
+    if (*outcome == IncarnationOutcome::kRaised) {
+      log::info("virtual machine {}: keyIncarnationId is {} now, earlier keys are dead", vm->model.name, incarnation);
+    }
+  }
+  return {};
+}
+
+Result<void> KeyRing::load(VmRegistry& registry) {
+  auto records = x_store.load();
+  if (!records) {
+    return std::move(records).error();
+  }
+  for (const KeyRecord& record : *records) {
+    Vm* vm = registry.find_by_id(record.vm_id);
+    if (vm == nullptr) {
+      continue;  // a machine that is not configured now keeps its latch for when it is
+    }
+    auto key = unseal(x_master, as_bytes(record.sealed), as_bytes(sealing_context(record.vm_id, record.guid)));
+    if (!key) {
+      return Error{Source::kHost, fmt::format("the sealed key {} of {} does not open", record.guid, vm->model.name),
+                   "the database was altered: put back a backup, or raise keyIncarnationId of this machine", 0};
+    }
+    if (auto added = add(*vm, record.guid, record.state, *key); !added) {
+      return added;
+    }
+  }
+  return {};
+}
+
+Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const Secret& key) {
+  auto mac = HmacSha256::create(key);
+  if (!mac) {
+    return std::move(mac).error();
+  }
+  auto live = std::unique_ptr<LiveKey>(new LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac)});
+  if (state == KeyState::kLatched) {
+    vm.latched = live.get();
+  }
+  x_keys[guid] = std::move(live);
+  return {};
+}
+
+LiveKey* KeyRing::find(std::string_view guid) {
+  const auto found = x_keys.find(guid);
+  return found == x_keys.end() ? nullptr : found->second.get();
+}
+
+IssueResult KeyRing::issue(Vm& vm) {
+  if (vm.latched != nullptr) {
+    return std::optional<IssuedKey>{};
+  }
+  auto key = random_secret(kKeySize);
+  if (!key) {
+    return std::move(key).error();
+  }
+  auto guid = random_guid();
+  if (!guid) {
+    return std::move(guid).error();
+  }
+  auto sealed = seal(x_master, key->bytes(), as_bytes(sealing_context(vm.model.vm_id, *guid)));
+  if (!sealed) {
+    return std::move(sealed).error();
+  }
+  KeyRecord record{.vm_id = vm.model.vm_id,
+                   .guid = *guid,
+                   .issued = timestamp_us(x_clock.realtime_ns()),
+                   .incarnation = vm.model.proxy_agent.key_incarnation_id,
+                   .state = KeyState::kPending,
+                   .sealed = std::string(view(*sealed))};
+  auto outcome = x_store.issue(record, x_max_pending);
+  if (!outcome) {
+    return std::move(outcome).error();
+  }
+  if (outcome->latched_already) {
+    return bug(fmt::format("the store has a latched key of {} that memory does not know", vm.model.name));
+  }
+  for (const std::string& dropped : outcome->dropped) {
+    x_keys.erase(dropped);
+  }
+  if (auto added = add(vm, *guid, KeyState::kPending, *key); !added) {
+    return std::move(added).error();
+  }
+  return std::optional<IssuedKey>(IssuedKey{.guid = std::move(*guid),
+                                            .issued = std::move(record.issued),
+                                            .incarnation = record.incarnation,
+                                            .key = std::move(*key)});
+}
+
+Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
+  auto outcome = x_store.latch(vm.model.vm_id, guid);
+  if (!outcome || *outcome != LatchOutcome::kLatched) {
+    return outcome;
+  }
+  LiveKey* key = find(guid);
+  if (key == nullptr || key->vm != &vm) {
+    return bug("the store latched a key that memory does not know");
+  }
+  key->state = KeyState::kLatched;
+  vm.latched = key;
+  std::erase_if(
+      x_keys, [&](const auto& entry) { return entry.second->vm == &vm && entry.second->state == KeyState::kPending; });
+  return outcome;
+}
+
+}  // namespace msp::gateway

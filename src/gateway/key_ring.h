@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys of all virtual machines in memory, ready to verify with, in step with the store on disk.
+// Owned by the app; loop's thread. Finding a key touches neither disk nor lock.
+// A change that the store refuses has not happened: memory stays as it was.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "gateway/key_store.h"
+#include "gateway/vm_registry.h"
+
+namespace msp::gateway {
+
+struct LiveKey {
+  std::string guid;
+  Vm* vm = nullptr;
+  KeyState state = KeyState::kPending;
+  HmacSha256 mac;  ///< keyed once, used for every request
+};
+
+/// What an agent is told of a new key (protocol.md C.2).
+struct IssuedKey {
+  std::string guid;
+  std::string issued;
+  std::uint32_t incarnation = 0;
+  Secret key;
+};
+
+/// Nothing: the virtual machine has a latched key.
+using IssueResult = Result<std::optional<IssuedKey>>;
+
+class KeyRing {
+ public:
+  /// Enters the incarnation of every machine, unseals what is pending or latched. `store`, `registry` and `clock`
+  /// outlive the ring. Refused: another master key than the store was made with, an incarnation that has fallen.
+  static Result<std::unique_ptr<KeyRing>> open(KeyStore& store, Secret master, VmRegistry& registry, const Clock& clock,
+                                               std::size_t max_pending);
+
+  /// Any key that is pending or latched; literal comparison (protocol.md C.7.8).
+  LiveKey* find(std::string_view guid);
+
+  /// A new key and guid each time, on disk before it is returned (protocol.md C.7.3).
+  IssueResult issue(Vm& vm);
+  /// On disk before it is returned; the machine's other pending keys are dead then (protocol.md C.7.4).
+  Result<LatchOutcome> latch(Vm& vm, std::string_view guid);
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+
+  KeyRing(KeyStore& store, Secret master, const Clock& clock, std::size_t max_pending)
+      : x_store(store), x_master(std::move(master)), x_clock(clock), x_max_pending(max_pending) {}
+
+  Result<void> check_master();
+  Result<void> enter_incarnations(VmRegistry& registry);
+  Result<void> load(VmRegistry& registry);
+  Result<void> add(Vm& vm, const std::string& guid, KeyState state, const Secret& key);
+
+  KeyStore& x_store;
+  Secret x_master;
+  const Clock& x_clock;
+  std::size_t x_max_pending;
+  std::unordered_map<std::string, std::unique_ptr<LiveKey>, Hash, std::equal_to<>> x_keys;
+};
+
+/// The key that seals all others: 64 hex digits in a file of this user alone. Made when there is none and `may_create`.
+Result<Secret> load_master_key(const std::string& path, bool may_create);
+
+}  // namespace msp::gateway

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/model.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/json_fields.h"
+
+namespace msp::gateway {
+namespace {
+
+// ARM writes absent objects as null.
+bool has_object(json::ObjectReader& reader, std::string_view name) {
+  const json::Value* value = reader.raw(name);
+  return value != nullptr && !value->is_null();
+}
+
+std::string text_or_empty(json::ObjectReader& reader, std::string_view name) {
+  const json::Value* value = reader.raw(name);
+  return value == nullptr || value->is_null() ? std::string{} : reader.string(name);
+}
+
+std::optional<Mode> read_mode(json::ObjectReader& reader, bool may_disable) {
+  const std::string text = text_or_empty(reader, "mode");
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  const auto mode = parse_mode(text);
+  if (!mode || (*mode == Mode::kDisabled && !may_disable)) {
+    reader.fail("mode", may_disable ? "must be Audit, Enforce or Disabled" : "must be Audit or Enforce");
+  }
+  return mode;
+}
+
+EndpointSettings read_endpoint(json::ObjectReader& settings, std::string_view name) {
+  EndpointSettings endpoint;
+  if (!has_object(settings, name)) {
+    return endpoint;
+  }
+  json::ObjectReader reader = settings.object(name);
+  endpoint.mode = read_mode(reader, true);
+  endpoint.profile_reference = text_or_empty(reader, "inVMAccessControlProfileReferenceId");
+  return endpoint;
+}
+
+ProxyAgentSettings read_settings(json::ObjectReader& properties) {
+  ProxyAgentSettings out;
+  if (!has_object(properties, "securityProfile")) {
+    return out;
+  }
+  json::ObjectReader security = properties.object("securityProfile");
+  if (!has_object(security, "proxyAgentSettings")) {
+    return out;
+  }
+  json::ObjectReader settings = security.object("proxyAgentSettings");
+  out.enabled = settings.boolean("enabled", false);
+  out.mode = read_mode(settings, false);
+  const json::Value* incarnation = settings.raw("keyIncarnationId");
+  if (incarnation != nullptr && !incarnation->is_null()) {
+    out.key_incarnation_id =
+        static_cast<std::uint32_t>(settings.integer("keyIncarnationId", {.min = 0, .max = 0xffffffff}));
+  }
+  out.wire_server = read_endpoint(settings, "wireServer");
+  out.imds = read_endpoint(settings, "imds");
+  return out;
+}
+
+std::vector<Ipv4Address> private_addresses(const json::Value& document) {
+  std::vector<Ipv4Address> found;
+  const json::Value* interfaces = document.at("/properties/networkProfile/networkInterfaces");
+  if (interfaces == nullptr || interfaces->array() == nullptr) {
+    return found;
+  }
+  for (const json::Value& interface : *interfaces->array()) {
+    const json::Value* configurations = interface.at("/properties/ipConfigurations");
+    if (configurations == nullptr || configurations->array() == nullptr) {
+      continue;
+    }
+    for (const json::Value& configuration : *configurations->array()) {
+      const json::Value* address = configuration.at("/properties/privateIPAddress");
+      if (address != nullptr && address->is_string()) {
+        if (auto parsed = parse_address(*address->string()); parsed) {
+          found.push_back(*parsed);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+bool is_guid(std::string_view text) {
+  if (text.size() != 36) {
+    return false;
+  }
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (dash ? c != '-' : !hex) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<VmModel> parse_model(std::string_view text, std::string_view name) {
+  auto tree = json::parse(text, {.skip_bom = true});
+  if (!tree) {
+    return std::move(tree).error().context(name);
+  }
+  json::Problems problems(text, name);
+  VmModel model;
+  {
+    json::ObjectReader root(*tree, "", problems);
+    model.name = root.string("name");
+    json::ObjectReader properties = root.required_object("properties");
+    model.vm_id = ascii_lower(properties.string("vmId"));
+    if (!model.vm_id.empty() && !is_guid(model.vm_id)) {
+      properties.fail("vmId", "is not a GUID: keys belong to it, so it must be unique");
+    }
+    model.proxy_agent = read_settings(properties);
+  }
+  if (auto result = problems.result(); !result) {
+    return std::move(result).error();
+  }
+  model.private_addresses = private_addresses(*tree);
+  model.document = std::move(*tree);
+  return model;
+}
+
+Result<VmModel> load_model(const std::string& path) {
+  auto text = file::read(path, file::configuration());
+  if (!text) {
+    return std::move(text).error().context("virtual machine model");
+  }
+  return parse_model(*text, path);
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model of one virtual machine: an ARM-shaped document (protocol.md N) and what the host needs from it.
+// Read at start on the main thread; immutable afterwards.
+// Unknown members are accepted (real exports have many); a known security setting that is wrong refuses the model.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "gateway/config.h"
+#include "gateway/profile.h"
+
+namespace msp::gateway {
+
+/// properties.securityProfile.proxyAgentSettings.wireServer or .imds
+struct EndpointSettings {
+  std::optional<Mode> mode;
+  std::string profile_reference;  ///< as written; empty: none
+};
+
+/// properties.securityProfile.proxyAgentSettings
+struct ProxyAgentSettings {
+  bool enabled = false;
+  std::optional<Mode> mode;  ///< deprecated: for endpoints that do not say their own
+  std::uint32_t key_incarnation_id = 0;
+  EndpointSettings wire_server;
+  EndpointSettings imds;
+};
+
+struct VmModel {
+  std::string name;
+  std::string vm_id;  ///< properties.vmId, lower case: the identity that keys belong to
+  ProxyAgentSettings proxy_agent;
+  std::vector<Ipv4Address> private_addresses;  ///< of its network interfaces, in order
+  json::Value document;                        ///< the whole text as read
+};
+
+/// `name` is for messages.
+Result<VmModel> parse_model(std::string_view text, std::string_view name);
+Result<VmModel> load_model(const std::string& path);
+
+/// True for the 36-character form of hexadecimal digits and dashes.
+bool is_guid(std::string_view text);
+
+}  // namespace msp::gateway

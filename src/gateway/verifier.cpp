@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/verifier.h"
+
+#include "http/date.h"
+#include "protocol/authorization.h"
+#include "protocol/headers.h"
+
+namespace msp::gateway {
+
+struct Verifier::Trusted {
+  const http::Header* authorization = nullptr;
+  const http::Header* claims = nullptr;
+  const http::Header* date = nullptr;
+  protocol::Authorization parsed;
+};
+
+Reason Verifier::find_trusted(const http::HeaderList& headers, Trusted& trusted) {
+  constexpr std::size_t kShortest = std::min(protocol::kClaimsHeader.size(), protocol::kDateHeader.size());
+  for (const http::Header& header : headers) {
+    if (header.name.size() < kShortest) {
+      continue;
+    }
+    const http::Header** slot = nullptr;
+    if (http::iequals(header.name, protocol::kAuthorizationHeader)) {
+      slot = &trusted.authorization;
+    } else if (http::iequals(header.name, protocol::kClaimsHeader)) {
+      slot = &trusted.claims;
+    } else if (http::iequals(header.name, protocol::kDateHeader)) {
+      slot = &trusted.date;
+    } else {
+      continue;
+    }
+    if (*slot != nullptr) {
+      return Reason::kDuplicateTrustedHeader;
+    }
+    *slot = &header;
+  }
+  if (trusted.authorization == nullptr) {
+    return Reason::kUnsigned;
+  }
+  const auto parsed = protocol::parse_authorization(trusted.authorization->value);
+  if (!parsed) {
+    return Reason::kBadAuthorizationHeader;
+  }
+  trusted.parsed = *parsed;
+  return Reason::kNone;
+}
+
+Reason Verifier::why_not_latched(const Vm& vm, std::string_view guid) {
+  const LiveKey* key = x_keys.find(guid);
+  if (key == nullptr) {
+    return Reason::kUnknownKey;
+  }
+  return key->vm == &vm ? Reason::kKeyNotLatched : Reason::kForeignKey;
+}
+
+Verdict Verifier::verify(const Vm& vm, const http::Request& request) {
+  Trusted trusted;
+  if (const Reason reason = find_trusted(request.head.headers, trusted); reason != Reason::kNone) {
+    return {.reason = reason};
+  }
+  if (vm.latched == nullptr || vm.latched->guid != trusted.parsed.guid) {
+    return {.reason = why_not_latched(vm, trusted.parsed.guid)};
+  }
+  return check(*vm.latched, trusted, request);
+}
+
+Verdict Verifier::verify_attestation(const Vm& vm, std::string_view guid, const http::Request& request) {
+  Trusted trusted;
+  if (const Reason reason = find_trusted(request.head.headers, trusted); reason != Reason::kNone) {
+    return {.reason = reason};
+  }
+  if (trusted.parsed.guid != guid) {
+    return {.reason = Reason::kBadAuthorizationHeader};
+  }
+  LiveKey* key = x_keys.find(guid);
+  if (key == nullptr || key->vm != &vm) {
+    return {.reason = key == nullptr ? Reason::kUnknownKey : Reason::kForeignKey};
+  }
+  return check(*key, trusted, request);
+}
+
+Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Request& request) {
+  const auto& headers = request.head.headers;
+  const auto built = x_text.build({.method = request.head.method,
+                                   .path = request.target.path,
+                                   .query = request.target.query,
+                                   .headers = {headers.begin(), headers.size()}});
+  if (!built) {
+    return {.reason = Reason::kUnsignableHeader};
+  }
+  const auto expected = protocol::sign(key.mac, x_text, request.body);
+  // A failure of the crypto library is a refusal as well: nothing was proven.
+  if (!expected || !constant_time_equal(*expected, trusted.parsed.signature)) {
+    return {.reason = Reason::kBadSignature};
+  }
+  const auto elevated = trusted.claims == nullptr ? std::nullopt : protocol::parse_claims(trusted.claims->value);
+  if (!elevated) {
+    return {.reason = Reason::kBadClaims};
+  }
+  const auto date = trusted.date == nullptr ? std::nullopt : http::parse_date(trusted.date->value);
+  if (!date) {
+    return {.reason = Reason::kBadDate};
+  }
+  const std::int64_t now = x_clock.realtime_ns() / 1'000'000'000;
+  if (*date < now - x_date_window || *date > now + x_date_window) {
+    return {.reason = Reason::kStaleDate};
+  }
+  return {.reason = Reason::kNone, .elevated = *elevated};
+}
+
+}  // namespace msp::gateway

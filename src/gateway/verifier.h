@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks that the agent of a virtual machine has endorsed a request, over the bytes as received (protocol.md D.11).
+// Owned by the gateway; loop's thread. No code of the guest's decision path, no disk, no lock; allocates only to grow.
+// Bytes are from whoever reaches the host. Every failure is a Reason of its own; signatures are compared in constant
+// time.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "gateway/key_ring.h"
+#include "gateway/reason.h"
+#include "gateway/vm_registry.h"
+#include "http/message.h"
+#include "protocol/string_to_sign.h"
+
+namespace msp::gateway {
+
+struct Verdict {
+  Reason reason = Reason::kNone;
+  bool elevated = false;  ///< the claim, when the reason is kNone: uid 0 in the guest
+};
+
+class Verifier {
+ public:
+  Verifier(KeyRing& keys, const Clock& clock, std::uint32_t date_window_seconds)
+      : x_keys(keys), x_clock(clock), x_date_window(date_window_seconds) {}
+
+  /// Accepts the machine's latched key only. `request.body` is the whole body.
+  Verdict verify(const Vm& vm, const http::Request& request);
+  /// For the attestation of `guid`: accepts exactly this key, pending or latched, of this machine.
+  Verdict verify_attestation(const Vm& vm, std::string_view guid, const http::Request& request);
+
+ private:
+  struct Trusted;
+  static Reason find_trusted(const http::HeaderList& headers, Trusted& trusted);
+  Reason why_not_latched(const Vm& vm, std::string_view guid);
+  Verdict check(LiveKey& key, const Trusted& trusted, const http::Request& request);
+
+  KeyRing& x_keys;
+  const Clock& x_clock;
+  std::int64_t x_date_window;
+  protocol::StringToSign x_text;
+};
+
+}  // namespace msp::gateway
