@@ -20,7 +20,7 @@ std::string_view to_string(Decision decision);
 
 struct Record {
   std::int64_t time_ns = 0;  ///< CLOCK_REALTIME when the head was complete
-  RequestId request;
+  RequestId request = {};
   std::uint64_t connection = 0;
   Decision decision = Decision::kDeny;
   std::uint16_t status = 0;       ///< sent to the client; 0: none
@@ -38,20 +38,20 @@ struct Record {
   bool stripped = false;    ///< the client had sent headers that are ours alone
   bool divergence = false;  ///< the two matching modes disagreed
 
-  std::string_view service;  ///< "imds", "wireserver", "hostga", "local"; "" unknown
-  std::string_view method;
-  std::string_view target;  ///< path and query as received; secrets in the query are replaced when it is written
-  std::string_view client;  ///< "address:port"
-  std::string_view user;    ///< name of uid, "" unknown
-  std::string_view exe;
-  std::string_view process;   ///< command name
-  std::string_view reason;    ///< stable snake_case code; "" for a plain permit
-  std::string_view rule_set;  ///< id of the rule set that decided
-  std::string_view privilege;
-  std::string_view role;
-  std::string_view identity;
-  std::string_view key_guid;  ///< of the key that signed; "" unsigned
-  std::string_view vm;        ///< host only: which guest
+  std::string_view service = {};  ///< "imds", "wireserver", "hostga", "local"; "" unknown
+  std::string_view method = {};
+  std::string_view target = {};  ///< path and query as received; secrets in the query are replaced when it is written
+  std::string_view client = {};  ///< "address:port"
+  std::string_view user = {};    ///< name of uid, "" unknown
+  std::string_view exe = {};
+  std::string_view process = {};   ///< command name
+  std::string_view reason = {};    ///< stable snake_case code; "" for a plain permit
+  std::string_view rule_set = {};  ///< id of the rule set that decided
+  std::string_view privilege = {};
+  std::string_view role = {};
+  std::string_view identity = {};
+  std::string_view key_guid = {};  ///< of the key that signed; "" unsigned
+  std::string_view vm = {};        ///< host only: which guest
 };
 
 }  // namespace msp::audit

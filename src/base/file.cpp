@@ -31,6 +31,22 @@ Result<void> check_owner(const struct stat& st, std::string_view path, const Tru
   return {};
 }
 
+/// What is checked on the descriptor of a file, whatever it was opened for.
+Result<void> check_file(const Fd& fd, const std::string& path, const Trust& trust) {
+  struct stat st{};
+  if (::fstat(fd.get(), &st) != 0) {
+    return errno_error(fmt::format("stat of {}", path));
+  }
+  if (!S_ISREG(st.st_mode)) {
+    return unsafe(fmt::format("{} is no regular file", path), {});
+  }
+  if (trust.one_link && st.st_nlink != 1) {
+    return unsafe(fmt::format("{} has {} names, expected one", path, st.st_nlink),
+                  fmt::format("find the others: find / -xdev -samefile {}", path));
+  }
+  return check_owner(st, path, trust);
+}
+
 Result<void> check_directory_of(const std::string& path, const Trust& trust) {
   auto directory = open_directory(split(path).directory, trust.no_symlinks);
   if (!directory) {
@@ -88,26 +104,31 @@ Result<Fd> open_checked(const std::string& path, const Trust& trust) {
   // Non-blocking, so that a FIFO in the file's place cannot hold us.
   auto fd = open_path(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, trust.no_symlinks);
   if (!fd) {
-    return std::move(fd).error();
+    return fd;
   }
-  struct stat st{};
-  if (::fstat(fd->get(), &st) != 0) {
-    return errno_error(fmt::format("stat of {}", path));
-  }
-  if (!S_ISREG(st.st_mode)) {
-    return unsafe(fmt::format("{} is no regular file", path), {});
-  }
-  if (trust.one_link && st.st_nlink != 1) {
-    return unsafe(fmt::format("{} has {} names, expected one", path, st.st_nlink),
-                  fmt::format("find the others: find / -xdev -samefile {}", path));
-  }
-  if (auto owner = check_owner(st, path, trust); !owner) {
-    return std::move(owner).error();
+  if (auto good = check_file(*fd, path, trust); !good) {
+    return std::move(good).error();
   }
   if (trust.check_directory) {
-    if (auto directory = check_directory_of(path, trust); !directory) {
-      return std::move(directory).error();
+    if (auto good = check_directory_of(path, trust); !good) {
+      return std::move(good).error();
     }
+  }
+  return fd;
+}
+
+Result<Fd> open_for_append(const std::string& path, mode_t mode) {
+  auto fd = open_path(path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, mode, true);
+  if (!fd) {
+    return fd;
+  }
+  const Trust ours{
+      .owner = ::geteuid(), .forbidden = 0, .one_link = true, .no_symlinks = true, .check_directory = false};
+  if (auto good = check_file(*fd, path, ours); !good) {
+    return std::move(good).error();
+  }
+  if (::fchmod(fd->get(), mode) != 0) {
+    return errno_error(fmt::format("setting the mode of {}", path));
   }
   return fd;
 }

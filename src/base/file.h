@@ -20,11 +20,11 @@ namespace msp::file {
 
 /// What must hold of a file before it is believed. It is always a regular file.
 struct Trust {
-  std::optional<uid_t> owner;    ///< this user (root is accepted as well), or anybody
-  mode_t forbidden = 0;          ///< mode bits that must not be set: 0022 not writable by others, 0077 owner only
-  bool one_link = false;         ///< refuse a file with a second name
-  bool no_symlinks = true;       ///< no component of the path may be a symbolic link
-  bool check_directory = false;  ///< owner and write bits of the directory too
+  std::optional<uid_t> owner = {};  ///< this user (root is accepted as well), or anybody
+  mode_t forbidden = 0;             ///< mode bits that must not be set: 0022 not writable by others, 0077 owner only
+  bool one_link = false;            ///< refuse a file with a second name
+  bool no_symlinks = true;          ///< no component of the path may be a symbolic link
+  bool check_directory = false;     ///< owner and write bits of the directory too
 };
 
 /// For keys and other state: ours alone.
@@ -42,9 +42,9 @@ Result<Fd> open_checked(const std::string& path, const Trust& trust);
 
 struct Replace {
   mode_t mode = 0600;
-  bool durable = true;         ///< fsync of file and directory before success is reported
-  std::optional<uid_t> owner;  ///< changed to, before the name appears
-  std::optional<gid_t> group;
+  bool durable = true;              ///< fsync of file and directory before success is reported
+  std::optional<uid_t> owner = {};  ///< changed to, before the name appears
+  std::optional<gid_t> group = {};
 };
 /// Readers see the old or the new content, never a part; a stale ".<name>.tmp" of a crash is taken away.
 Result<void> replace(const std::string& path, std::string_view content, const Replace& how = {});
@@ -52,6 +52,10 @@ Result<void> replace(const std::string& path, std::string_view content, const Re
 /// Made with its parents (0755) if missing, with exactly this mode; an existing one must have this owner and no more
 /// mode bits than these, and must not be a symbolic link.
 Result<void> ensure_directory(const std::string& path, mode_t mode, std::optional<uid_t> owner = std::nullopt);
+
+/// For a log: made if missing, open for reading and appending, with this mode. An existing one must be a regular file
+/// of ours with one name; no component of the path may be a symbolic link.
+Result<Fd> open_for_append(const std::string& path, mode_t mode);
 
 /// Names in a directory, sorted, without "." and "..".
 Result<std::vector<std::string>> list(const std::string& path);

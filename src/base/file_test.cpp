@@ -36,7 +36,7 @@ TEST_F(FileTest, ReplaceHasModeAndContent) {
   const mode_t old = ::umask(0077);
   ASSERT_TRUE(replace(path("a"), "one"));
   EXPECT_EQ(mode_of(path("a")), 0600U);
-  ASSERT_TRUE(replace(path("a"), "two", {.mode = 0640, .durable = false, .owner = {}, .group = ::getegid()}));
+  ASSERT_TRUE(replace(path("a"), "two", {.mode = 0640, .durable = false, .group = ::getegid()}));
   ::umask(old);
   EXPECT_EQ(mode_of(path("a")), 0640U);
   EXPECT_EQ(*read(path("a"), {}), "two");
@@ -87,7 +87,7 @@ TEST_F(FileTest, ReadChecksTheFile) {
 }
 
 TEST_F(FileTest, ReadChecksModes) {
-  ASSERT_TRUE(replace(path("f"), "x", {.mode = 0644, .durable = false, .owner = {}, .group = {}}));
+  ASSERT_TRUE(replace(path("f"), "x", {.mode = 0644, .durable = false}));
   EXPECT_TRUE(read(path("f"), configuration()));
   const auto readable = read(path("f"), private_state());
   ASSERT_FALSE(readable);
@@ -104,11 +104,32 @@ TEST_F(FileTest, ReadChecksOwners) {
   if (::geteuid() != 0) {
     GTEST_SKIP() << "needs root";
   }
-  ASSERT_TRUE(replace(path("f"), "x", {.mode = 0600, .durable = false, .owner = 12345, .group = {}}));
+  ASSERT_TRUE(replace(path("f"), "x", {.mode = 0600, .durable = false, .owner = 12345}));
   const auto foreign = read(path("f"), private_state());
   ASSERT_FALSE(foreign);
   EXPECT_NE(foreign.error().text().find("belongs to user 12345, not 0"), std::string::npos);
   EXPECT_TRUE(read(path("f"), {}));
+}
+
+TEST_F(FileTest, OpenForAppend) {
+  {
+    const auto fd = open_for_append(path("log"), 0640);
+    ASSERT_TRUE(fd) << fd.error().text();
+    EXPECT_TRUE(write_all(*fd, "a"));
+  }
+  const auto again = open_for_append(path("log"), 0600);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(mode_of(path("log")), 0600U);
+  EXPECT_TRUE(write_all(*again, "b"));
+  EXPECT_EQ(*read(path("log"), private_state()), "ab");
+  ASSERT_EQ(::symlink("log", path("link").c_str()), 0);
+  EXPECT_FALSE(open_for_append(path("link"), 0600));
+  ASSERT_EQ(::symlink("missing", path("dangling").c_str()), 0);
+  EXPECT_FALSE(open_for_append(path("dangling"), 0600));
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  EXPECT_FALSE(open_for_append(path("fifo"), 0600));
+  ASSERT_EQ(::link(path("log").c_str(), path("second").c_str()), 0);
+  EXPECT_FALSE(open_for_append(path("log"), 0600));
 }
 
 TEST_F(FileTest, EnsureDirectory) {

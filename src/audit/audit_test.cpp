@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ring, queue, codec, redaction, lines and ids.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <thread>
+
+#include "audit/codec.h"
+#include "audit/json_line.h"
+#include "audit/loss.h"
+#include "audit/queue.h"
+#include "audit/redact.h"
+#include "base/json.h"
+
+namespace msp::audit {
+namespace {
+
+TEST(Ring, RecordsOfAnyLengthComeOutInOrder) {
+  Ring ring(1);
+  EXPECT_EQ(ring.capacity(), 64U << 10);
+  std::uint64_t in = 0;
+  std::uint64_t out = 0;
+  std::uint64_t at = 0;
+  while (out < 5000) {
+    const std::size_t size = 8 + in * 7919 % 3000;
+    char* to = ring.reserve(size, 0);
+    if (to != nullptr) {
+      std::memset(to, static_cast<int>(in & 0xFF), size);
+      std::memcpy(to, &in, sizeof in);
+      ring.commit();
+      ++in;
+      continue;
+    }
+    EXPECT_GT(ring.used() + 3100 * 2, ring.capacity());
+    for (int i = 0; i < 3; ++i) {
+      const auto bytes = ring.next(at);
+      std::uint64_t number = 0;
+      std::memcpy(&number, bytes.data(), sizeof number);
+      ASSERT_EQ(number, out);
+      ASSERT_EQ(bytes.size(), 8 + out * 7919 % 3000);
+      EXPECT_TRUE(bytes.size() == 8 || bytes.back() == static_cast<char>(out & 0xFF));
+      ++out;
+    }
+    ring.release(at);
+  }
+}
+
+TEST(Ring, KeepsTheReserve) {
+  Ring ring(64 << 10);
+  const std::size_t quarter = ring.capacity() / 4;
+  while (ring.reserve(1000, quarter) != nullptr) {
+    ring.commit();
+  }
+  EXPECT_LE(ring.used(), ring.capacity() - quarter);
+  int more = 0;
+  for (; ring.reserve(1000, 0) != nullptr; ++more) {
+    ring.commit();
+  }
+  EXPECT_GE(more, 15);
+  EXPECT_EQ(ring.reserve(ring.capacity(), 0), nullptr);
+}
+
+TEST(Ring, TwoThreads) {
+  Ring ring(64 << 10);
+  constexpr std::uint64_t kRecords = 200'000;
+  std::thread producer([&] {
+    for (std::uint64_t i = 0; i < kRecords;) {
+      char* to = ring.reserve(8 + i % 400, 0);
+      if (to == nullptr) {
+        std::this_thread::yield();
+        continue;
+      }
+      std::memcpy(to, &i, sizeof i);
+      ring.commit();
+      ++i;
+    }
+  });
+  std::uint64_t at = 0;
+  for (std::uint64_t expected = 0; expected < kRecords;) {
+    const auto bytes = ring.next(at);
+    if (bytes.empty()) {
+      std::this_thread::yield();
+      continue;
+    }
+    std::uint64_t number = 0;
+    std::memcpy(&number, bytes.data(), sizeof number);
+    EXPECT_EQ(number, expected);
+    EXPECT_EQ(bytes.size(), 8 + number % 400);
+    ++expected;
+    ring.release(at);
+  }
+  producer.join();
+}
+
+TEST(Queue, PermitsAreLostFirst) {
+  Queue queue(64 << 10);
+  ASSERT_TRUE(queue.ready());
+  Record permit{.decision = Decision::kPermit, .status = 200, .target = "/metadata/instance"};
+  Record denial{.decision = Decision::kDeny, .status = 403, .reason = "not_elevated"};
+  for (int i = 0; i < 1000; ++i) {
+    queue.write(permit);
+  }
+  const std::uint64_t lost_permits = queue.losses().total();
+  EXPECT_GT(lost_permits, 0U);
+  for (int i = 0; i < 50; ++i) {
+    queue.write(denial);
+  }
+  EXPECT_EQ(queue.losses().total(), lost_permits) << "the reserve takes them";
+  for (int i = 0; i < 1000; ++i) {
+    queue.write(denial);
+  }
+  std::map<std::string, std::uint64_t> sums;
+  queue.losses().add_to(sums);
+  EXPECT_EQ(sums["permit"], lost_permits);
+  EXPECT_GT(sums["not_elevated"], 0U);
+}
+
+TEST(Loss, MoreReasonsThanSlots) {
+  LossTable table;
+  for (int i = 0; i < 200; ++i) {
+    table.count("reason_" + std::to_string(i));
+  }
+  table.count("reason_3");
+  table.count(std::string(100, 'x'));
+  std::map<std::string, std::uint64_t> sums;
+  table.add_to(sums);
+  EXPECT_EQ(sums.size(), 64U);
+  EXPECT_EQ(sums["reason_3"], 2U);
+  EXPECT_EQ(sums["other"], 200 - 63 + 1U);
+  EXPECT_EQ(table.total(), 202U);
+}
+
+Record full_record() {
+  Record r{.time_ns = 1745409600123456789, .request = {.prefix = 0x5b1e4d578a90, .number = 42}};
+  r.connection = 9;
+  r.decision = Decision::kDeny;
+  r.status = 403;
+  r.bytes_in = 1;
+  r.bytes_out = 22;
+  r.duration_us = 333;
+  r.has_caller = true;
+  r.uid = 1000;
+  r.gid = 1001;
+  r.pid = 77;
+  r.start_time_ns = 123456789012345;
+  r.cgroup_id = 88;
+  r.stripped = r.divergence = true;
+  r.service = "wireserver";
+  r.method = "GET";
+  r.target = "/machine?comp=goalstate&sig=abc";
+  r.client = "127.0.0.1:4321";
+  r.user = "alice";
+  r.exe = "/usr/bin/curl";
+  r.process = "cu\nrl";
+  r.reason = "not_elevated";
+  r.rule_set = "rules-v7";
+  r.privilege = "p";
+  r.role = "r";
+  r.identity = "i";
+  r.key_guid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
+  r.vm = "vm-1";
+  return r;
+}
+
+constexpr std::string_view kFullLine =
+    R"({"time":"2025-04-23T12:00:00.123456Z","request_id":"5b1e4d578a90-00000000002a","connection":9,"decision":"deny",)"
+    R"("status":403,"reason":"not_elevated","vm":"vm-1","service":"wireserver","method":"GET",)"
+    R"("target":"/machine?comp=goalstate&sig=redacted","client":"127.0.0.1:4321","uid":1000,"gid":1001,"user":"alice",)"
+    R"("pid":77,"start_time_ns":123456789012345,"exe":"/usr/bin/curl","process":"cu\nrl","cgroup_id":88,)"
+    R"("rule_set":"rules-v7","privilege":"p","role":"r","identity":"i","key_guid":"7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11",)"
+    R"("bytes_in":1,"bytes_out":22,"duration_us":333,"stripped":true,"divergence":true})";
+
+TEST(Codec, RoundTripAndLine) {
+  CollectingSink sink;
+  sink.write(full_record());
+  EXPECT_EQ(sink.lines.at(0), kFullLine);
+}
+
+TEST(Codec, EmptyRecord) {
+  CollectingSink sink;
+  sink.write(Record());
+  EXPECT_EQ(sink.lines.at(0),
+            R"({"time":"1970-01-01T00:00:00.000000Z","request_id":"000000000000-000000000000","connection":0,)"
+            R"("decision":"deny","status":0,"bytes_in":0,"bytes_out":0,"duration_us":0})");
+}
+
+TEST(Codec, LongAndHostileTextIsCutAndEscaped) {
+  const std::string target(100'000, '\xff');
+  const std::string forged = "\"}\n{\"decision\":\"permit\"}\n";
+  Record r = full_record();
+  r.target = target;
+  r.process = forged;
+  r.method = forged;
+  EXPECT_LE(encoded_size(r), 4096U);
+  CollectingSink sink;
+  sink.write(r);
+  const auto line = json::parse(sink.lines.at(0));
+  ASSERT_TRUE(line) << line.error().text();
+  EXPECT_EQ(*line->find("process")->string(), forged);
+  EXPECT_EQ(line->object()->duplicate(), nullptr);
+  EXPECT_EQ(*line->find("decision")->string(), "deny");
+  EXPECT_EQ(line->find("target")->string()->size(), 3 * kMaxTarget);
+}
+
+TEST(Lines, TimesAcrossSecondsAndSteps) {
+  LineWriter lines;
+  const auto time_of = [&](std::int64_t ns) {
+    Record r;
+    r.time_ns = ns;
+    std::string out;
+    lines.append(out, r);
+    return out.substr(9, 27);
+  };
+  EXPECT_EQ(time_of(1745409600000000999), "2025-04-23T12:00:00.000000Z");
+  EXPECT_EQ(time_of(1745409600999999999), "2025-04-23T12:00:00.999999Z");
+  EXPECT_EQ(time_of(1745409601000001000), "2025-04-23T12:00:01.000001Z");
+  EXPECT_EQ(time_of(1745409599000000000), "2025-04-23T11:59:59.000000Z");
+  EXPECT_EQ(time_of(-1), "1969-12-31T23:59:59.999999Z");
+}
+
+TEST(Redact, SecretKeysOnly) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"/a/b", "/a/b"},
+      {"/a?api-version=2021-02-01&resource=https%3A%2F%2Fvault",
+       "/a?api-version=2021-02-01&resource=https%3A%2F%2Fvault"},
+      {"/a?sig=abc", "/a?sig=redacted"},
+      {"/a?SIG=abc&x=1", "/a?SIG=redacted&x=1"},
+      {"/a?x=1&access_token=abc=def;y=2", "/a?x=1&access_token=redacted;y=2"},
+      {"/a?%73%49g=abc", "/a?%73%49g=redacted"},
+      {"/a?%=1&%7=2&%zz=3&password", "/a?%=1&%7=2&%zz=3&password"},
+      {"/a?client_secret=&code=1&api-key=2&X-Amz-Signature=3&pwd=4",
+       "/a?client_secret=redacted&code=redacted&api-key=redacted&X-Amz-Signature=redacted&pwd=redacted"},
+      {"/a?comp=goalstate&incarnation=1&design=1", "/a?comp=goalstate&incarnation=1&design=1"},
+      {"/a?&&;?=&", "/a?&&;?=&"},
+      {"http://u:p@169.254.169.254/x?y=1", "http://redacted@169.254.169.254/x?y=1"},
+      {"http://169.254.169.254/x@y", "http://169.254.169.254/x@y"},
+      {"", ""},
+  };
+  for (const auto& [target, expected] : cases) {
+    EXPECT_EQ(redact_target(target), expected);
+  }
+}
+
+TEST(RequestIds, AreUnique) {
+  auto a = RequestIds::create();
+  auto b = RequestIds::create();
+  ASSERT_TRUE(a && b);
+  const auto first = a->next().text();
+  EXPECT_EQ(view(first).substr(12), "-000000000001");
+  EXPECT_EQ(view(a->next().text()).substr(12), "-000000000002");
+  EXPECT_NE(view(first), view(b->next().text()));
+}
+
+}  // namespace
+}  // namespace msp::audit

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records as bytes in the queue, and the limits of their texts.
+// Encoded by the data loop, decoded by the writer thread; memory only, never on disk.
+// Never fails: texts are cut at their limits.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "audit/record.h"
+
+namespace msp::audit {
+
+inline constexpr std::size_t kMaxTarget = 2048;
+inline constexpr std::size_t kMaxPath = 512;
+inline constexpr std::size_t kMaxName = 128;
+
+std::size_t encoded_size(const Record& record);
+/// `out` has encoded_size(record) bytes.
+void encode(const Record& record, char* out);
+/// The views point into `bytes`.
+Record decode(std::span<const char> bytes);
+
+}  // namespace msp::audit
