@@ -33,9 +33,9 @@ class Publisher {
  public:
   using Publish = std::function<void(std::shared_ptr<const policy::Snapshot>)>;
 
-  /// `local` may be null (no local rule files: an item that asks for them finds them missing) and must outlive the
-  /// Publisher. Nothing is published yet: until the first good answer current() holds no rules.
-  Publisher(policy::Matching matching, LocalSource* local, Publish publish);
+  /// `local` must outlive the Publisher. Nothing is published yet: until the first good answer current() holds no
+  /// rules.
+  Publisher(policy::Matching matching, LocalSource& local, Publish publish);
 
   /// After every good poll. Publishes if anything differs from what holds: id, mode, default, rules or local file,
   /// whether or not the id has changed (L.8, L.26). An absent item means no rules (E.4).
@@ -60,7 +60,7 @@ class Publisher {
   void publish(policy::Snapshot next);
 
   policy::Matching x_matching;
-  LocalSource* x_local;
+  LocalSource& x_local;
   Publish x_publish;
   std::array<Held, kServiceCount> x_held;
   std::shared_ptr<const policy::Snapshot> x_current;

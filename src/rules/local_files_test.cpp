@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rules/local_files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace msp::rules {
+namespace {
+
+class LocalDirectoryTest : public testing::Test {
+ protected:
+  LocalDirectoryTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "msp_local_XXXXXX").string();
+    x_root = std::filesystem::canonical(::mkdtemp(name.data())).string();
+    x_directory = x_root + "/rules";
+    std::filesystem::create_directory(x_directory);
+    ::chmod(x_directory.c_str(), 0755);
+  }
+  ~LocalDirectoryTest() override { std::filesystem::remove_all(x_root); }
+
+  std::string put(const std::string& name, const std::string& text) const {
+    const std::string path = x_directory + "/" + name;
+    std::ofstream(path) << text;
+    ::chmod(path.c_str(), 0644);
+    return path;
+  }
+
+  std::string x_root;
+  std::string x_directory;
+};
+
+TEST_F(LocalDirectoryTest, MissingFilesAndDirectoriesAreMissing) {
+  EXPECT_EQ(LocalDirectory(x_directory).load(Service::kImds).state, LocalRules::State::kMissing);
+  EXPECT_EQ(LocalDirectory(x_directory + "/none").load(Service::kImds).state, LocalRules::State::kMissing);
+}
+
+TEST_F(LocalDirectoryTest, EachServiceHasItsFile) {
+  put("IMDS_Rules.json", R"({"id":"i"})");
+  put("WireServer_Rules.json", R"({"id":"w"})");
+  EXPECT_EQ(LocalDirectory(x_directory).load(Service::kImds).file.id, "i");
+  EXPECT_EQ(LocalDirectory(x_directory).load(Service::kWireServer).file.id, "w");
+}
+
+TEST_F(LocalDirectoryTest, ARewriteIsSeenAtTheNextLoad) {
+  LocalDirectory directory(x_directory);
+  put("IMDS_Rules.json", R"({"id":"a"})");
+  EXPECT_EQ(directory.load(Service::kImds).file.id, "a");
+  put("IMDS_Rules.json", R"({"id":"b"})");
+  EXPECT_EQ(directory.load(Service::kImds).file.id, "b");
+}
+
+TEST_F(LocalDirectoryTest, BadTextAndBrokenRulesFail) {
+  for (const char* text : {"{", R"({"id":" "})"}) {
+    const std::string path = put("IMDS_Rules.json", text);
+    const LocalRules got = LocalDirectory(x_directory).load(Service::kImds);
+    EXPECT_EQ(got.state, LocalRules::State::kFailed);
+    EXPECT_NE(got.failure.find(path), std::string::npos) << got.failure;
+  }
+}
+
+TEST_F(LocalDirectoryTest, WhatOthersCanWriteOrALinkIsNotBelieved) {
+  const std::string path = put("IMDS_Rules.json", "{}");
+  LocalDirectory directory(x_directory);
+  EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kValid);
+  ::chmod(path.c_str(), 0664);
+  EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kFailed);
+  ::chmod(path.c_str(), 0644);
+  ::chmod(x_directory.c_str(), 0775);
+  EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kFailed);
+  ::chmod(x_directory.c_str(), 0755);
+  std::filesystem::rename(path, x_directory + "/real.json");
+  std::filesystem::create_symlink("real.json", path);
+  EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kFailed);
+}
+
+}  // namespace
+}  // namespace msp::rules
