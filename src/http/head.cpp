@@ -148,8 +148,9 @@ ParseResult parse_request_line(std::string_view line, RequestHead& head) {
   if (version.bad()) {
     return version;
   }
-  if (!all_target_bytes(head.target)) {
-    return bad("bad_target", "the request target holds a blank, a control or a non-ASCII byte; percent-encode it");
+  if (head.target.empty() || !all_target_bytes(head.target)) {
+    return bad("bad_target",
+               "the request target is empty or holds a blank, a control or a non-ASCII byte; percent-encode it");
   }
   return {ParseStatus::kComplete, 0, {}};
 }

@@ -60,6 +60,7 @@ std::vector<BadCase> bad_requests() {
       {"Latin-1 in a value", with_header("a: gr\xFCn"), 400, "header_not_signable"},
       {"two blanks behind the method", "GET  / HTTP/1.1\r\n\r\n", 400, "bad_target"},
       {"two blanks before the version", "GET /  HTTP/1.1\r\n\r\n", 400, "bad_target"},
+      {"no target between two blanks", "GET  HTTP/1.1\r\n\r\n", 400, "bad_target"},
       {"tab as separator", "GET\t/ HTTP/1.1\r\n\r\n", 400, "bad_request_line"},
       {"blank in front", " GET / HTTP/1.1\r\n\r\n", 400, "bad_request_line"},
       {"blank behind", "GET / HTTP/1.1 \r\n\r\n", 400, "bad_request_line"},
