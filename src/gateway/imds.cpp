@@ -44,14 +44,15 @@ Query parse_query(std::string_view text) {
     const std::string_view name = part.substr(0, equals);
     const std::string_view value = equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1);
     const auto seen = std::span(names).first(count);
-    if (count == names.size() || std::find(seen.begin(), seen.end(), name) != seen.end()) {
+    const auto same = [&](std::string_view other) { return http::iequals(name, other); };
+    if (count == names.size() || std::any_of(seen.begin(), seen.end(), same)) {
       query.good = false;
       return query;
     }
     names[count++] = name;
-    if (name == "api-version") {
+    if (same("api-version")) {
       query.api_version = value;
-    } else if (name == "format") {
+    } else if (same("format")) {
       query.format = value;
     }
   }

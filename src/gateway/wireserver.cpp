@@ -18,13 +18,27 @@ Answer with_body(std::string_view type, std::string_view body) {
   return {.response = std::move(response)};
 }
 
+/// The first value of `comp`, as WireServer takes it: further parameters do not matter, names in any case.
+std::string_view component(std::string_view query) {
+  constexpr std::string_view kName = "comp=";
+  while (!query.empty()) {
+    const auto amp = query.find('&');
+    const std::string_view part = query.substr(0, amp);
+    if (http::iequals(part.substr(0, kName.size()), kName)) {
+      return part.substr(kName.size());
+    }
+    query = amp == std::string_view::npos ? std::string_view{} : query.substr(amp + 1);
+  }
+  return {};
+}
+
 Answer empty_answer() { return {.response = http::Response(200)}; }
 
 }  // namespace
 
 Answer answer_wireserver(const http::Request& request) {
   const http::Target& target = request.target;
-  if (target.path == "/" && target.query == "comp=versions") {
+  if (target.path == "/" && component(target.query) == "versions") {
     return request.head.method == "GET" ? with_body("text/xml; charset=utf-8", kVersionsDocument)
                                         : refuse_method(request, "GET");
   }

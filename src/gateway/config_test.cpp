@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace msp::gateway {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kSmallest =
+    R"({"listeners":[{"address":"127.0.0.1","port":8080,"service":"imds"}],"modelDirectory":"vms"})";
+
+std::string error_of(std::string_view text) {
+  auto config = parse_config(text, "host.json", "/etc/x");
+  EXPECT_FALSE(config) << text;
+  return config ? "" : config.error().text();
+}
+
+TEST(Config, HasADefaultForEverythingElse) {
+  auto config = parse_config(kSmallest, "host.json", "/etc/x");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->state_directory, "/var/lib/msp-host");
+  EXPECT_EQ(config->master_key_file, "/var/lib/msp-host/master.key");
+  EXPECT_EQ(config->access_log, "");
+  EXPECT_EQ(config->log_level, log::Level::kInfo);
+  EXPECT_EQ(config->date_window_seconds, 300U);
+  EXPECT_EQ(config->limits.connections, 4096U);
+  EXPECT_EQ(config->limits.pending_keys, 16U);
+  EXPECT_EQ(config->limits.signed_body_bytes, 102'400U);
+  EXPECT_EQ(config->limits.exempt_body_bytes, 104'857'600U);
+  EXPECT_EQ(config->model_directory, "/etc/x/vms");
+  ASSERT_EQ(config->listeners.size(), 1U);
+  EXPECT_EQ(to_string(config->listeners[0].at), "127.0.0.1:8080");
+  EXPECT_EQ(config->listeners[0].service, Service::kImds);
+}
+
+TEST(Config, ReadsEveryField) {
+  auto config = parse_config(
+      R"({"stateDirectory":"state","masterKeyFile":"/k/master.key","accessLog":"a.jsonl","logLevel":"debug",
+          "listeners":[{"address":"127.0.0.1","port":0,"service":"wireserver"},
+                       {"address":"127.0.0.1","port":0,"service":"hostga"}],
+          "virtualMachines":[{"model":"vm.json","sourceAddresses":["10.0.0.4","10.0.0.5"]}],
+          "accessControlProfiles":["p.json"],"verification":{"dateWindowSeconds":60},
+          "limits":{"connections":10,"pendingKeys":2,"signedBodyBytes":5,"exemptBodyBytes":6}})",
+      "host.json", "/etc/x");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->state_directory, "/etc/x/state");
+  EXPECT_EQ(config->master_key_file, "/k/master.key");
+  EXPECT_EQ(config->access_log, "/etc/x/a.jsonl");
+  EXPECT_EQ(config->log_level, log::Level::kDebug);
+  EXPECT_EQ(config->listeners[1].service, Service::kHostGaPlugin);
+  ASSERT_EQ(config->virtual_machines.size(), 1U);
+  EXPECT_EQ(config->virtual_machines[0].model, "/etc/x/vm.json");
+  EXPECT_EQ(config->virtual_machines[0].source_addresses[1], (Ipv4Address{10, 0, 0, 5}));
+  EXPECT_EQ(config->profiles, std::vector<std::string>{"/etc/x/p.json"});
+  EXPECT_EQ(config->date_window_seconds, 60U);
+  EXPECT_EQ(config->limits.connections, 10U);
+  EXPECT_EQ(config->limits.pending_keys, 2U);
+  EXPECT_EQ(config->limits.signed_body_bytes, 5U);
+  EXPECT_EQ(config->limits.exempt_body_bytes, 6U);
+}
+
+TEST(Config, NamesThePlaceOfWhatItRefuses) {
+  const std::string listener = R"("listeners":[{"address":"127.0.0.1","port":1,"service":"imds"}])";
+  const struct {
+    std::string text;
+    std::string place;
+  } rows[] = {
+      {"{\n \"surprise\": 1," + listener + R"(,"modelDirectory":"v"})", "/surprise at line 2"},
+      {"{" + listener + R"(,"modelDirectory":1})", "/modelDirectory"},
+      {"{" + listener + R"(,"modelDirectory":"v","limits":{"connections":0}})", "/limits/connections"},
+      {"{" + listener + R"(,"modelDirectory":"v","limits":{"conections":1}})", "/limits/conections"},
+      {"{" + listener + R"(,"modelDirectory":"v","verification":{"dateWindowSeconds":"5"}})",
+       "/verification/dateWindowSeconds"},
+      {"{" + listener + R"(,"modelDirectory":"v","logLevel":"loud"})", "/logLevel"},
+      {R"({"listeners":[{"address":"host","port":1,"service":"imds"}],"modelDirectory":"v"})", "/listeners/0/address"},
+      {R"({"listeners":[{"address":"127.0.0.1","port":70000,"service":"imds"}],"modelDirectory":"v"})",
+       "/listeners/0/port"},
+      {R"({"listeners":[{"address":"127.0.0.1","port":1,"service":"dns"}],"modelDirectory":"v"})",
+       "/listeners/0/service"},
+      {R"({"listeners":[{"address":"127.0.0.1","port":1}],"modelDirectory":"v"})", "/listeners/0"},
+      {R"({"listeners":[{"address":"127.0.0.1","port":1,"service":"imds"},
+          {"address":"127.0.0.1","port":1,"service":"hostga"}],"modelDirectory":"v"})",
+       "/listeners/1/address"},
+      {"{" + listener + R"(,"virtualMachines":[{"model":"m","sourceAddresses":["10.0.0.256"]}]})",
+       "/virtualMachines/0/sourceAddresses"},
+      {"{" + listener + R"(,"virtualMachines":[{"sourceAddresses":[]}]})", "/virtualMachines/0"},
+      {R"({"modelDirectory":"v"})", "listeners"},
+      {"{" + listener + "}", "virtualMachines"},
+      {"{" + listener + R"(,"modelDirectory":"v","modelDirectory":"w"})", "modelDirectory"},
+  };
+  for (const auto& row : rows) {
+    EXPECT_THAT(error_of(row.text), HasSubstr(row.place));
+    EXPECT_THAT(error_of(row.text), HasSubstr("host.json"));
+  }
+  EXPECT_THAT(error_of("{\n\"listeners\": [}"), HasSubstr("line 2"));
+}
+
+TEST(Config, MissingFileIsNamed) {
+  auto config = load_config("/nowhere/host.json");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().text(), HasSubstr("/nowhere/host.json"));
+}
+
+TEST(Config, TheExampleIsGood) {
+  auto config = load_config(MSP_SOURCE_DIR "/packaging/msp-host.example.json");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->listeners.size(), 3U);
+}
+
+}  // namespace
+}  // namespace msp::gateway

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/imds.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gateway/instance.h"
+#include "gateway/wireserver.h"
+#include "tests/support/host_request.h"
+
+namespace msp::gateway {
+namespace {
+
+using test::ParsedRequest;
+using test::RequestText;
+using testing::HasSubstr;
+
+class ImdsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto config = load_config(MSP_SOURCE_DIR "/packaging/msp-host.example.json");
+    ASSERT_TRUE(config);
+    auto registry = VmRegistry::load(*config);
+    ASSERT_TRUE(registry) << registry.error().text();
+    x_registry = std::move(*registry);
+  }
+  Answer ask(std::string target, test::HeaderLines headers = {{"Metadata", "true"}}, std::string method = "GET") {
+    RequestText text;
+    text.method = std::move(method);
+    text.target = std::move(target);
+    text.headers = std::move(headers);
+    text.header("host", "169.254.169.254");
+    const ParsedRequest parsed(text);
+    return answer_imds(*x_registry.find({10, 0, 0, 4}), parsed.request());
+  }
+  static json::Value body_of(const Answer& answer) {
+    auto tree = json::parse(answer.response.body());
+    EXPECT_TRUE(tree) << answer.response.body();
+    return tree ? std::move(*tree) : json::Value{};
+  }
+  static std::string text_at(const json::Value& tree, std::string_view pointer) {
+    const json::Value* value = tree.at(pointer);
+    EXPECT_TRUE(value != nullptr && value->is_string()) << pointer;
+    return value != nullptr && value->is_string() ? *value->string() : "?";
+  }
+  VmRegistry x_registry;
+};
+
+TEST_F(ImdsTest, TellsAboutTheMachine) {
+  const Answer answer = ask("/metadata/instance?api-version=2021-02-01");
+  ASSERT_EQ(answer.response.status(), 200) << answer.response.body();
+  EXPECT_THAT(answer.response.header_lines(), HasSubstr("application/json"));
+  const json::Value tree = body_of(answer);
+  const std::pair<const char*, const char*> rows[] = {
+      {"/compute/name", "vm01"},
+      {"/compute/vmId", "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"},
+      {"/compute/location", "lab-1"},
+      {"/compute/zone", "1"},
+      {"/compute/vmSize", "Standard_D2s_v5"},
+      {"/compute/subscriptionId", "11111111-2222-3333-4444-555555555555"},
+      {"/compute/resourceGroupName", "lab"},
+      {"/compute/tags", "environment:lab;owner:platform"},
+      {"/compute/tagsList/1/name", "owner"},
+      {"/compute/offer", "debian-12"},
+      {"/compute/osType", "Linux"},
+      {"/compute/osProfile/computerName", "vm01"},
+      {"/compute/osProfile/disablePasswordAuthentication", "true"},
+      {"/compute/storageProfile/osDisk/diskSizeGB", "30"},
+      {"/compute/storageProfile/osDisk/managedDisk/storageAccountType", "Premium_LRS"},
+      {"/compute/licenseType", ""},
+      {"/network/interface/0/macAddress", "000D3A123456"},
+      {"/network/interface/0/ipv4/ipAddress/0/privateIpAddress", "10.0.0.4"},
+      {"/network/interface/0/ipv4/subnet/0/address", "10.0.0.0"},
+      {"/network/interface/0/ipv4/subnet/0/prefix", "24"},
+  };
+  for (const auto& [pointer, value] : rows) {
+    EXPECT_EQ(text_at(tree, pointer), value) << pointer;
+  }
+}
+
+TEST_F(ImdsTest, WalksThePath) {
+  EXPECT_EQ(ask("/metadata/instance/?api-version=2021-02-01").response.status(), 200);
+  const json::Value compute = body_of(ask("/metadata/instance/compute?api-version=2018-02-01"));
+  EXPECT_EQ(text_at(compute, "/name"), "vm01");
+  EXPECT_EQ(ask("/metadata/instance/compute/name?api-version=2021-02-01&format=text").response.body(), "vm01");
+  EXPECT_EQ(ask("/metadata/instance/network/interface/0/macAddress?api-version=2021-02-01&format=text").response.body(),
+            "000D3A123456");
+  EXPECT_EQ(ask("/metadata/instance?api-version=2021-02-01&format=text").response.body(), "compute/\nnetwork/");
+  EXPECT_EQ(ask("/metadata/instance/network/interface?api-version=2021-02-01&format=text").response.body(), "0/");
+  EXPECT_EQ(ask("/metadata/instance?api-version=2021-02-01&extended=true").response.status(), 200);
+}
+
+TEST_F(ImdsTest, ListsVersions) {
+  const Answer answer = ask("/metadata/versions");
+  EXPECT_EQ(answer.response.status(), 200);
+  const json::Value tree = body_of(answer);
+  EXPECT_EQ(text_at(tree, "/apiVersions/0"), "2017-03-01");
+  for (const json::Value& version : *tree.find("apiVersions")->array()) {
+    EXPECT_EQ(ask("/metadata/instance?api-version=" + *version.string()).response.status(), 200);
+  }
+}
+
+TEST_F(ImdsTest, RefusesAsTheContractSays) {
+  const struct {
+    std::string target;
+    test::HeaderLines headers;
+    int status;
+    std::string text;
+  } rows[] = {
+      {"/metadata/instance", {{"Metadata", "true"}}, 400, "api-version is invalid"},
+      {"/metadata/instance?api-version=2021-02-02", {{"Metadata", "true"}}, 400, R"("newest-versions":["2025-04-07")"},
+      {"/metadata/instance?api-version=2021-02-01", {}, 400, "Required metadata header not specified"},
+      {"/metadata/instance?api-version=2021-02-01", {{"Metadata", "false"}}, 400, "Required metadata header"},
+      {"/metadata/identity/oauth2/token", {}, 400, "bad_request_102"},
+      {"/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x",
+       {{"Metadata", "true"}},
+       400,
+       "Identity not found"},
+      {"/metadata/instance?api-version=2021-02-01",
+       {{"Metadata", "true"}, {"X-Forwarded-For", "1.1.1.1"}},
+       400,
+       "X-Forwarded-For"},
+      {"/metadata/instance?api-version=2021-02-01",
+       {{"Metadata", "true"}, {"x_forwarded_FOR", ""}},
+       400,
+       "X-Forwarded-For"},
+      {"/metadata/instance?api-version=2021-02-01&api-version=2021-02-01", {{"Metadata", "true"}}, 400, "repeats"},
+      {"/metadata/instance/compute/name?api-version=2021-02-01", {{"Metadata", "true"}}, 400, "error"},
+      {"/metadata/instance?api-version=2021-02-01&format=xml", {{"Metadata", "true"}}, 400, "error"},
+      {"/metadata/instance/nothing?api-version=2021-02-01", {{"Metadata", "true"}}, 404, "error"},
+      {"/metadata/instance/network/interface/7?api-version=2021-02-01", {{"Metadata", "true"}}, 404, "error"},
+      {"/metadata/instanceX?api-version=2021-02-01", {{"Metadata", "true"}}, 404, "error"},
+      {"/latest/meta-data", {{"Metadata", "true"}}, 404, "error"},
+  };
+  for (const auto& row : rows) {
+    const Answer answer = ask(row.target, row.headers);
+    EXPECT_EQ(answer.response.status(), row.status) << row.target;
+    EXPECT_THAT(answer.response.body(), HasSubstr(row.text)) << row.target;
+    EXPECT_NE(answer.reason, Reason::kNone) << row.target;
+    (void)body_of(answer);
+  }
+  const Answer posted = ask("/metadata/instance?api-version=2021-02-01", {{"Metadata", "true"}}, "POST");
+  EXPECT_EQ(posted.response.status(), 405);
+  EXPECT_THAT(posted.response.header_lines(), HasSubstr("allow: GET"));
+}
+
+TEST_F(ImdsTest, NamesMayBeInAnyCase) {
+  EXPECT_EQ(ask("/metadata/instance?API-Version=2021-02-01", {{"METADATA", "True"}}).response.status(), 200);
+}
+
+TEST(WireServer, AnswersVersionsAndNothingElse) {
+  const auto ask = [](std::string method, std::string target, bool plugin) {
+    RequestText text;
+    text.method = std::move(method);
+    text.target = std::move(target);
+    text.header("host", "168.63.129.16");
+    const ParsedRequest parsed(text);
+    return plugin ? answer_hostga(parsed.request()) : answer_wireserver(parsed.request());
+  };
+  const Answer versions = ask("GET", "/?comp=versions", false);
+  EXPECT_EQ(versions.response.status(), 200);
+  EXPECT_THAT(versions.response.body(), HasSubstr("<Version>2012-11-30</Version>"));
+  EXPECT_THAT(versions.response.header_lines(), HasSubstr("text/xml"));
+  EXPECT_EQ(ask("GET", "/?other=1&Comp=versions", false).response.status(), 200);
+  EXPECT_EQ(ask("POST", "/?comp=versions", false).response.status(), 405);
+  EXPECT_EQ(ask("GET", "/?comp=version", false).response.status(), 404);
+  EXPECT_EQ(ask("GET", "/machine?comp=goalstate", false).response.status(), 404);
+  EXPECT_EQ(ask("POST", "/machine/?comp=telemetrydata", false).response.status(), 200);
+  EXPECT_EQ(ask("GET", "/versions", true).response.body(), R"(["2015-09-01"])");
+  EXPECT_EQ(ask("GET", "/health", true).response.status(), 200);
+  EXPECT_EQ(ask("PUT", "/vmAgentLog", true).response.status(), 200);
+  EXPECT_EQ(ask("GET", "/vmAgentLog", true).response.status(), 404);
+  EXPECT_THAT(ask("GET", "/x", true).response.body(), HasSubstr("not_found"));
+}
+
+TEST(WireServer, ExemptionsHoldAtTheirOwnService) {
+  const auto exempt = [](Service service, std::string method, std::string target) {
+    RequestText text;
+    text.method = std::move(method);
+    text.target = std::move(target);
+    const ParsedRequest parsed(text);
+    return is_exempt(service, parsed.request());
+  };
+  EXPECT_TRUE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog"));
+  EXPECT_TRUE(exempt(Service::kWireServer, "POST", "/machine/?comp=telemetrydata"));
+  EXPECT_FALSE(exempt(Service::kWireServer, "PUT", "/vmAgentLog"));
+  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "POST", "/machine/?comp=telemetrydata"));
+  EXPECT_FALSE(exempt(Service::kImds, "PUT", "/vmAgentLog"));
+  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "POST", "/vmAgentLog"));
+  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog?"));
+  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog?x=1"));
+}
+
+}  // namespace
+}  // namespace msp::gateway

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/key_ring.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "gateway/sqlite.h"
+
+namespace msp::gateway {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kVm1 = "6f9619ff-8b86-4d01-b42d-00cf4fc96401";
+constexpr std::string_view kVm2 = "6f9619ff-8b86-4d01-b42d-00cf4fc96402";
+
+VmRegistry make_registry(std::uint32_t incarnation) {
+  VmRegistry registry;
+  std::uint8_t last = 1;
+  for (const std::string_view vm_id : {kVm1, kVm2}) {
+    VmModel model;
+    model.name = "vm" + std::to_string(last);
+    model.vm_id = vm_id;
+    model.proxy_agent.enabled = true;
+    model.proxy_agent.key_incarnation_id = incarnation;
+    model.private_addresses = {{10, 0, 0, last++}};
+    auto vm = make_vm(std::move(model), {});
+    EXPECT_TRUE(vm);
+    EXPECT_TRUE(registry.add(std::move(*vm)));
+  }
+  return registry;
+}
+
+class KeyRingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "key_ring_XXXXXX";
+    x_directory = ::mkdtemp(pattern.data());
+    open();
+  }
+  void TearDown() override {
+    close();
+    std::filesystem::remove_all(x_directory);
+  }
+  std::string database() const { return x_directory + "/host.db"; }
+  std::string master_file() const { return x_directory + "/master.key"; }
+  void close() {
+    x_ring.reset();
+    x_store.reset();
+  }
+  Result<void> try_open(std::uint32_t incarnation = 1) {
+    close();
+    x_registry = make_registry(incarnation);
+    auto master = load_master_key(master_file(), ::access(database().c_str(), F_OK) != 0);
+    if (!master) {
+      return master.error();
+    }
+    auto store = open_sqlite_key_store(database());
+    if (!store) {
+      return store.error();
+    }
+    x_store = std::move(*store);
+    auto ring = KeyRing::open(*x_store, std::move(*master), x_registry, x_clock, 4);
+    if (!ring) {
+      return ring.error();
+    }
+    x_ring = std::move(*ring);
+    return {};
+  }
+  void open(std::uint32_t incarnation = 1) {
+    auto opened = try_open(incarnation);
+    ASSERT_TRUE(opened) << opened.error().text();
+  }
+  std::string why_not(std::uint32_t incarnation = 1) {
+    auto opened = try_open(incarnation);
+    EXPECT_FALSE(opened);
+    return opened ? "" : opened.error().text();
+  }
+  Vm& vm(std::string_view id = kVm1) { return *x_registry.find_by_id(id); }
+  IssuedKey issue(std::string_view id = kVm1) {
+    auto issued = x_ring->issue(vm(id));
+    EXPECT_TRUE(issued) << issued.error().text();
+    EXPECT_TRUE(issued->has_value());
+    return std::move(**issued);
+  }
+  LatchOutcome latch(std::string_view guid, std::string_view id = kVm1) {
+    auto latched = x_ring->latch(vm(id), guid);
+    EXPECT_TRUE(latched) << latched.error().text();
+    return *latched;
+  }
+  void run_sql(const std::string& sql) {
+    close();
+    auto opened = Database::open(database(), 0x4d535048);
+    ASSERT_TRUE(opened);
+    auto done = opened->execute(sql.c_str());
+    ASSERT_TRUE(done) << done.error().text();
+  }
+
+  std::string x_directory;
+  FakeClock x_clock{1'745'409'600'000'000'000};
+  VmRegistry x_registry;
+  std::unique_ptr<KeyStore> x_store;
+  std::unique_ptr<KeyRing> x_ring;
+};
+
+TEST_F(KeyRingTest, EveryIssueIsAnotherKey) {
+  std::set<std::string> guids;
+  std::set<std::string> keys;
+  for (int i = 0; i < 10; ++i) {
+    const IssuedKey key = issue();
+    EXPECT_EQ(key.key.size(), 32U);
+    EXPECT_EQ(key.incarnation, 1U);
+    EXPECT_EQ(key.issued.substr(0, 19), "2025-04-23T12:00:00");
+    EXPECT_TRUE(is_guid(key.guid));
+    EXPECT_EQ(key.guid, ascii_lower(key.guid));
+    guids.insert(key.guid);
+    keys.emplace(key.key.reveal());
+  }
+  EXPECT_EQ(guids.size(), 10U);
+  EXPECT_EQ(keys.size(), 10U);
+  std::size_t alive = 0;
+  for (const std::string& guid : guids) {
+    alive += x_ring->find(guid) != nullptr ? 1 : 0;
+  }
+  EXPECT_EQ(alive, 4U);
+}
+
+TEST_F(KeyRingTest, OnlyTheAttestedKeyLives) {
+  const IssuedKey thief = issue();
+  const IssuedKey agent = issue();
+  const IssuedKey other = issue(kVm2);
+  EXPECT_EQ(vm().latched, nullptr);
+  EXPECT_EQ(latch(agent.guid), LatchOutcome::kLatched);
+  ASSERT_NE(vm().latched, nullptr);
+  EXPECT_EQ(vm().latched->guid, agent.guid);
+  EXPECT_EQ(x_ring->find(thief.guid), nullptr);
+  EXPECT_NE(x_ring->find(other.guid), nullptr);
+  EXPECT_EQ(latch(thief.guid), LatchOutcome::kOtherIsLatched);
+  EXPECT_EQ(latch(agent.guid), LatchOutcome::kAlready);
+  auto again = x_ring->issue(vm());
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->has_value()) << "a latched key is never handed out again";
+}
+
+TEST_F(KeyRingTest, AForeignKeyIsNotLatched) {
+  const IssuedKey other = issue(kVm2);
+  EXPECT_EQ(latch(other.guid), LatchOutcome::kUnknown);
+  EXPECT_EQ(vm().latched, nullptr);
+}
+
+TEST_F(KeyRingTest, ARestartBetweenIssueAndAttestationLosesNothing) {
+  const IssuedKey key = issue();
+  auto before = x_ring->find(key.guid)->mac.sign("text");
+  open();
+  LiveKey* live = x_ring->find(key.guid);
+  ASSERT_NE(live, nullptr);
+  EXPECT_EQ(live->state, KeyState::kPending);
+  auto after = live->mac.sign("text");
+  ASSERT_TRUE(before && after);
+  EXPECT_EQ(*before, *after);
+  EXPECT_EQ(latch(key.guid), LatchOutcome::kLatched);
+  open();
+  ASSERT_NE(vm().latched, nullptr);
+  EXPECT_EQ(vm().latched->guid, key.guid);
+}
+
+TEST_F(KeyRingTest, RaisingTheIncarnationResetsTheKeyAndFallingIsRefused) {
+  const IssuedKey key = issue();
+  EXPECT_EQ(latch(key.guid), LatchOutcome::kLatched);
+  open(2);
+  EXPECT_EQ(vm().latched, nullptr);
+  EXPECT_EQ(x_ring->find(key.guid), nullptr);
+  EXPECT_THAT(why_not(1), HasSubstr("keyIncarnationId 1 is lower"));
+  open(2);
+}
+
+TEST_F(KeyRingTest, AStoreThatFailsChangesNothing) {
+  const IssuedKey key = issue();
+  run_sql("CREATE TRIGGER broken BEFORE UPDATE ON vm_key BEGIN SELECT RAISE(ABORT, 'disk trouble'); END;");
+  open();
+  auto latched = x_ring->latch(vm(), key.guid);
+  ASSERT_FALSE(latched);
+  EXPECT_THAT(latched.error().text(), HasSubstr("disk trouble"));
+  EXPECT_EQ(vm().latched, nullptr);
+  EXPECT_EQ(x_ring->find(key.guid)->state, KeyState::kPending);
+  run_sql("DROP TRIGGER broken");
+  open();
+  EXPECT_EQ(latch(key.guid), LatchOutcome::kLatched);
+}
+
+TEST_F(KeyRingTest, AnotherMasterKeyIsRefused) {
+  ASSERT_EQ(latch(issue().guid), LatchOutcome::kLatched);
+  close();
+  {
+    std::ofstream file(master_file(), std::ios::trunc);
+    file << std::string(64, 'a');
+  }
+  EXPECT_THAT(why_not(), HasSubstr("master key is not the one"));
+  std::filesystem::remove(master_file());
+  EXPECT_THAT(why_not(), HasSubstr("put its file back"));
+}
+
+TEST_F(KeyRingTest, TheMasterKeyFileIsChecked) {
+  close();
+  struct stat status{};
+  ASSERT_EQ(::stat(master_file().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+  ASSERT_EQ(::chmod(master_file().c_str(), 0644), 0);
+  EXPECT_THAT(why_not(), HasSubstr("master.key"));
+  ASSERT_EQ(::chmod(master_file().c_str(), 0600), 0);
+  open();
+  close();
+  {
+    std::ofstream file(master_file(), std::ios::trunc);
+    file << "short";
+  }
+  EXPECT_THAT(why_not(), HasSubstr("64 hex digits"));
+}
+
+TEST_F(KeyRingTest, AKeyOpensOnlyForItsMachineAndGuid) {
+  ASSERT_EQ(latch(issue(kVm1).guid, kVm1), LatchOutcome::kLatched);
+  ASSERT_EQ(latch(issue(kVm2).guid, kVm2), LatchOutcome::kLatched);
+  run_sql("UPDATE vm_key SET sealed=(SELECT sealed FROM vm_key AS other WHERE other.vm_id<>vm_key.vm_id)");
+  EXPECT_THAT(why_not(), HasSubstr("does not open"));
+}
+
+TEST_F(KeyRingTest, NoFileHoldsTheKey) {
+  const IssuedKey key = issue();
+  EXPECT_EQ(latch(key.guid), LatchOutcome::kLatched);
+  close();
+  const Secret hex = key.key.to_hex();
+  const std::string needles[] = {std::string(key.key.reveal()), std::string(hex.reveal()), ascii_upper(hex.reveal()),
+                                 base64_encode(key.key.bytes()).substr(0, 40)};
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(x_directory)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(file), {}};
+    for (const std::string& needle : needles) {
+      EXPECT_EQ(content.find(needle), std::string::npos) << entry.path();
+    }
+    ++files;
+  }
+  EXPECT_GE(files, 2U);
+}
+
+}  // namespace
+}  // namespace msp::gateway

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models, profiles and the registry that puts them together.
+#include "gateway/model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gateway/profile.h"
+#include "gateway/vm_registry.h"
+
+namespace msp::gateway {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kProfileId =
+    "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/galleries/N/inVMAccessControlProfiles/P";
+
+std::string model_text(std::string_view settings, std::string_view vm_id = "6F9619FF-8B86-4D01-B42D-00CF4FC964FF") {
+  return R"({"name":"vm1","properties":{"vmId":")" + std::string(vm_id) +
+         R"(","securityProfile":{"proxyAgentSettings":)" + std::string(settings) + "}}}";
+}
+
+VmModel model(std::string_view settings) {
+  auto parsed = parse_model(model_text(settings), "vm.json");
+  EXPECT_TRUE(parsed) << parsed.error().text();
+  return parsed ? std::move(*parsed) : VmModel{};
+}
+
+std::string model_error(const std::string& text) {
+  auto parsed = parse_model(text, "vm.json");
+  EXPECT_FALSE(parsed) << text;
+  return parsed ? "" : parsed.error().text();
+}
+
+ProfileCatalog catalog(std::string_view endpoint = "IMDS") {
+  ProfileCatalog profiles;
+  const auto added = profiles.add_text(
+      "[{\"id\":\"" + std::string(kProfileId) + R"(/versions/1.0.0","properties":{"mode":"Audit","defaultAccess":"Deny",
+        "rules":{"privileges":[],"roles":[],"identities":[],"roleAssignments":[]},"unknown":{}}},{"id":")" +
+          std::string(kProfileId) + R"(","properties":{"applicableHostEndpoint":")" + std::string(endpoint) + "\"}}]",
+      "profiles.json");
+  EXPECT_TRUE(added) << added.error().text();
+  return profiles;
+}
+
+TEST(Model, ReadsTheSettings) {
+  const VmModel vm = model(
+      R"({"enabled":true,"mode":"Audit","keyIncarnationId":7,"wireServer":{"mode":"Enforce"},
+          "imds":{"mode":"Disabled","inVMAccessControlProfileReferenceId":"/x"},"addProxyAgentExtension":true})");
+  EXPECT_EQ(vm.name, "vm1");
+  EXPECT_EQ(vm.vm_id, "6f9619ff-8b86-4d01-b42d-00cf4fc964ff");
+  EXPECT_TRUE(vm.proxy_agent.enabled);
+  EXPECT_EQ(vm.proxy_agent.mode, Mode::kAudit);
+  EXPECT_EQ(vm.proxy_agent.key_incarnation_id, 7U);
+  EXPECT_EQ(vm.proxy_agent.wire_server.mode, Mode::kEnforce);
+  EXPECT_EQ(vm.proxy_agent.imds.mode, Mode::kDisabled);
+  EXPECT_EQ(vm.proxy_agent.imds.profile_reference, "/x");
+}
+
+TEST(Model, NullIsLikeAbsent) {
+  const VmModel vm = model(R"({"enabled":true,"mode":null,"keyIncarnationId":null,"wireServer":null,
+      "imds":{"mode":null,"inVMAccessControlProfileReferenceId":null}})");
+  EXPECT_FALSE(vm.proxy_agent.mode);
+  EXPECT_EQ(vm.proxy_agent.imds.profile_reference, "");
+  auto bare = parse_model(R"({"name":"v","properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+      "securityProfile":null}})",
+                          "vm.json");
+  ASSERT_TRUE(bare);
+  EXPECT_FALSE(bare->proxy_agent.enabled);
+}
+
+TEST(Model, RefusesWrongSecuritySettings) {
+  EXPECT_THAT(model_error(model_text(R"({"enabled":"yes"})")), HasSubstr("/proxyAgentSettings/enabled"));
+  EXPECT_THAT(model_error(model_text(R"({"enabled":true,"mode":"Disabled"})")), HasSubstr("/mode"));
+  EXPECT_THAT(model_error(model_text(R"({"enabled":true,"imds":{"mode":"Enforced"}})")), HasSubstr("/imds/mode"));
+  EXPECT_THAT(model_error(model_text(R"({"enabled":true,"imds":"Enforce"})")), HasSubstr("/imds"));
+  EXPECT_THAT(model_error(model_text(R"({"enabled":true,"keyIncarnationId":-1})")), HasSubstr("keyIncarnationId"));
+  EXPECT_THAT(model_error(model_text(R"({"enabled":true})", "vm-one")), HasSubstr("/properties/vmId"));
+  EXPECT_THAT(model_error(R"({"name":"v"})"), HasSubstr("/properties"));
+  EXPECT_THAT(model_error(R"({"name":"v","properties":{}})"), HasSubstr("vmId"));
+  EXPECT_THAT(model_error("{"), HasSubstr("vm.json"));
+}
+
+TEST(Profiles, AreFoundWithoutRegardToCase) {
+  const ProfileCatalog profiles = catalog();
+  EXPECT_EQ(profiles.size(), 1U);
+  const ProfileVersion* version = profiles.find(ascii_upper(std::string(kProfileId) + "/versions/1.0.0"));
+  ASSERT_NE(version, nullptr);
+  EXPECT_EQ(version->endpoint, Service::kImds);
+  EXPECT_EQ(version->mode, Mode::kAudit);
+  EXPECT_FALSE(version->default_allow);
+  ASSERT_TRUE(version->rules);
+  EXPECT_TRUE(version->rules->privileges);
+  EXPECT_EQ(profiles.find("/other"), nullptr);
+}
+
+TEST(Profiles, AListCallOfArmIsAcceptedAsItIs) {
+  ProfileCatalog profiles;
+  ASSERT_TRUE(profiles.add_text(
+      R"({"value":[{"id":"/a/inVMAccessControlProfiles/p/versions/1","properties":{"defaultAccess":"Allow"}}],
+          "nextLink":null})",
+      "list.json"));
+  EXPECT_NE(profiles.find("/A/invmaccesscontrolprofiles/P/versions/1"), nullptr);
+}
+
+TEST(Profiles, AWrongRuleRefusesTheFile) {
+  const auto error_of = [](std::string_view properties) {
+    ProfileCatalog profiles;
+    auto added = profiles.add_text(
+        R"({"id":"/a/inVMAccessControlProfiles/p/versions/1","properties":)" + std::string(properties) + "}", "p.json");
+    EXPECT_FALSE(added) << properties;
+    return added ? "" : added.error().text();
+  };
+  EXPECT_THAT(error_of(R"({"defaultAccess":"Maybe"})"), HasSubstr("/properties/defaultAccess"));
+  EXPECT_THAT(error_of(R"({"defaultAccess":"Allow","mode":"On"})"), HasSubstr("/properties/mode"));
+  EXPECT_THAT(error_of(R"({"defaultAccess":"Allow","rules":{"privileges":[{"name":"x"}]}})"),
+              HasSubstr("/properties/rules"));
+  EXPECT_THAT(error_of("{}"), HasSubstr("defaultAccess"));
+}
+
+TEST(Registry, WithoutAProfileTheDefaultsOfTheProtocolHold) {
+  auto vm = make_vm(model(R"({"enabled":true,"wireServer":{"mode":"Audit"}})"), {});
+  ASSERT_TRUE(vm);
+  EXPECT_EQ(vm->imds.mode, Mode::kEnforce);
+  EXPECT_EQ(vm->wire_server.mode, Mode::kAudit);
+  EXPECT_EQ(&vm->policy(Service::kHostGaPlugin), &vm->wire_server);
+  EXPECT_TRUE(vm->imds.default_allow);
+  EXPECT_FALSE(vm->imds.rules);
+  EXPECT_FALSE(vm->imds.rule_id.empty());
+  EXPECT_NE(vm->imds.rule_id, vm->wire_server.rule_id);
+}
+
+TEST(Registry, NotEnabledIsDisabled) {
+  auto vm = make_vm(model(R"({"enabled":false,"mode":"Enforce","imds":{"mode":"Enforce"}})"), {});
+  ASSERT_TRUE(vm);
+  EXPECT_EQ(vm->imds.mode, Mode::kDisabled);
+  EXPECT_EQ(vm->wire_server.mode, Mode::kDisabled);
+}
+
+TEST(Registry, TheProfileGivesRulesAndModeUnlessTheEndpointSaysItsOwn) {
+  const std::string reference = std::string(kProfileId) + "/Versions/1.0.0";
+  auto vm = make_vm(
+      model(R"({"enabled":true,"mode":"Enforce","imds":{"inVMAccessControlProfileReferenceId":")" + reference + "\"}}"),
+      catalog());
+  ASSERT_TRUE(vm) << vm.error().text();
+  EXPECT_EQ(vm->imds.mode, Mode::kAudit);
+  EXPECT_EQ(vm->imds.rule_id, ascii_upper(reference));
+  EXPECT_FALSE(vm->imds.default_allow);
+  EXPECT_TRUE(vm->imds.rules);
+
+  auto own = make_vm(
+      model(R"({"enabled":true,"imds":{"mode":"Enforce","inVMAccessControlProfileReferenceId":")" + reference + "\"}}"),
+      catalog());
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->imds.mode, Mode::kEnforce);
+  EXPECT_NE(own->imds.rule_id, vm->imds.rule_id) << "the agent looks at the id only";
+}
+
+TEST(Registry, AReferenceThatDoesNotFitIsRefused) {
+  const std::string imds = R"({"enabled":true,"imds":{"inVMAccessControlProfileReferenceId":")" +
+                           std::string(kProfileId) + "/versions/1.0.0\"}}";
+  auto foreign = make_vm(model(imds), catalog("WireServer"));
+  ASSERT_FALSE(foreign);
+  EXPECT_THAT(foreign.error().text(), HasSubstr("vm1"));
+  auto missing = make_vm(model(imds), {});
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().text(), HasSubstr("not there"));
+}
+
+TEST(Registry, AddressesAndIdsNameOneMachine) {
+  const auto vm_at = [](std::string_view vm_id, Ipv4Address address) {
+    auto parsed = parse_model(model_text(R"({"enabled":true})", vm_id), "vm.json");
+    EXPECT_TRUE(parsed);
+    auto vm = make_vm(std::move(*parsed), {});
+    EXPECT_TRUE(vm);
+    vm->addresses = {address};
+    return std::move(*vm);
+  };
+  constexpr std::string_view kOne = "6f9619ff-8b86-4d01-b42d-00cf4fc96401";
+  constexpr std::string_view kTwo = "6f9619ff-8b86-4d01-b42d-00cf4fc96402";
+  VmRegistry registry;
+  ASSERT_TRUE(registry.add(vm_at(kOne, {10, 0, 0, 1})));
+  EXPECT_FALSE(registry.add(vm_at(kTwo, {10, 0, 0, 1})));
+  EXPECT_FALSE(registry.add(vm_at(kOne, {10, 0, 0, 2})));
+  ASSERT_TRUE(registry.add(vm_at(kTwo, {10, 0, 0, 2})));
+  ASSERT_NE(registry.find({10, 0, 0, 2}), nullptr);
+  EXPECT_EQ(registry.find({10, 0, 0, 2})->model.vm_id, kTwo);
+  EXPECT_EQ(registry.find({10, 0, 0, 3}), nullptr);
+  Vm homeless = vm_at("6f9619ff-8b86-4d01-b42d-00cf4fc96403", {10, 0, 0, 9});
+  homeless.addresses.clear();
+  EXPECT_FALSE(registry.add(std::move(homeless)));
+}
+
+TEST(Registry, LoadsTheExample) {
+  auto config = load_config(MSP_SOURCE_DIR "/packaging/msp-host.example.json");
+  ASSERT_TRUE(config);
+  config->virtual_machines[0].source_addresses.clear();
+  auto registry = VmRegistry::load(*config);
+  ASSERT_TRUE(registry) << registry.error().text();
+  Vm* vm = registry->find({10, 0, 0, 4});
+  ASSERT_NE(vm, nullptr) << "the address of its network interface";
+  EXPECT_EQ(vm->imds.mode, Mode::kEnforce);
+  EXPECT_TRUE(vm->imds.rules);
+}
+
+}  // namespace
+}  // namespace msp::gateway

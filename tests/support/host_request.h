@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request as the host's server hands it to a handler, made from text; and the text signed as an agent does.
+// Owned by one test.
+// A text that the parser refuses fails the test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/crypto.h"
+#include "http/date.h"
+#include "http/message.h"
+#include "protocol/authorization.h"
+#include "protocol/headers.h"
+#include "protocol/string_to_sign.h"
+
+namespace msp::test {
+
+using HeaderLines = std::vector<std::pair<std::string, std::string>>;
+
+struct RequestText {
+  std::string method = "GET";
+  std::string target = "/";
+  HeaderLines headers;
+  std::string body;
+
+  RequestText& header(std::string name, std::string value) {
+    headers.emplace_back(std::move(name), std::move(value));
+    return *this;
+  }
+  std::string head() const {
+    std::string out = method + " " + target + " HTTP/1.1\r\n";
+    for (const auto& [name, value] : headers) {
+      out += name + ": " + value + "\r\n";
+    }
+    return out + "\r\n";
+  }
+  std::string bytes() const { return head() + body; }
+};
+
+inline std::string date_text(std::int64_t seconds) {
+  const http::DateText text = http::format_date(seconds);
+  return {text.data(), text.size()};
+}
+
+class ParsedRequest {
+ public:
+  explicit ParsedRequest(const RequestText& text, Ipv4Endpoint peer = {{10, 0, 0, 4}, 40000})
+      : x_head_text(text.head()), x_body(text.body) {
+    const auto result = http::parse_request_head(x_head_text, x_head);
+    EXPECT_TRUE(result.complete()) << result.refusal.what << "\n" << x_head_text;
+    const auto target = http::parse_target(x_head.target);
+    EXPECT_TRUE(target.has_value());
+    x_target = target.value_or(http::Target{});
+    x_connection.peer = peer;
+    x_request.emplace(x_head, x_target, x_body, x_connection, "0123456789abcdef", x_body.size());
+  }
+  ParsedRequest(const ParsedRequest&) = delete;
+  ParsedRequest& operator=(const ParsedRequest&) = delete;
+
+  const http::Request& request() const { return *x_request; }
+
+ private:
+  std::string x_head_text;
+  std::string x_body;
+  http::RequestHead x_head;
+  http::Target x_target;
+  http::ConnectionInfo x_connection;
+  std::optional<http::Request> x_request;
+};
+
+/// Adds the authorization header over everything that is there.
+inline RequestText signed_with(RequestText text, std::string_view key, std::string_view guid) {
+  ParsedRequest parsed(text);
+  const auto& head = parsed.request().head;
+  protocol::StringToSign to_sign;
+  const auto built = to_sign.build({.method = head.method,
+                                    .path = parsed.request().target.path,
+                                    .query = parsed.request().target.query,
+                                    .headers = {head.headers.begin(), head.headers.size()}});
+  EXPECT_TRUE(built);
+  auto mac = HmacSha256::create(as_bytes(key));
+  EXPECT_TRUE(mac);
+  const auto signature = protocol::sign(*mac, to_sign, std::string_view(text.body));
+  EXPECT_TRUE(signature);
+  std::string value;
+  protocol::format_authorization(guid, *signature, value);
+  text.header(std::string(protocol::kAuthorizationHeader), value);
+  return text;
+}
+
+/// The headers of an agent: date, host, claims, then the lines of `text`, then content-length where there is a body.
+inline RequestText from_agent(RequestText text, std::int64_t now_seconds, bool root = true) {
+  HeaderLines lines = {{std::string(protocol::kDateHeader), date_text(now_seconds)},
+                       {"host", "169.254.169.254"},
+                       {std::string(protocol::kClaimsHeader), std::string(protocol::claims_text(root))}};
+  lines.insert(lines.end(), text.headers.begin(), text.headers.end());
+  if (!text.body.empty() || text.method == "POST") {
+    lines.emplace_back("content-length", std::to_string(text.body.size()));
+  }
+  text.headers = std::move(lines);
+  return text;
+}
+
+}  // namespace msp::test
