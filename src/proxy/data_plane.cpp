@@ -121,6 +121,10 @@ void DataPlane::drain() {
   upstreams_.close_idle();
 }
 
+void DataPlane::abort_all() {
+  sessions_.for_each([](Session& session) { session.abort(); });
+}
+
 std::int64_t DataPlane::host_time_s() const {
   if (gate_->host_time_offset_ms) {
     return (*gate_->host_time_offset_ms + static_cast<std::int64_t>(loop_.now())) / 1000;

@@ -61,6 +61,8 @@ class DataPlane {
   void install(std::shared_ptr<const Gate> gate);
   /// Stops accepting, ends idle connections; requests in flight are answered. `drained()` tells when all is over.
   void drain();
+  /// Ends every connection now, whatever it is doing.
+  void abort_all();
   bool drained() const { return draining_ && open_ == 0; }
   const Counters& counters() const { return counters_; }
 

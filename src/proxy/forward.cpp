@@ -76,6 +76,8 @@ Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
   }
   bool keep = false;
   if (answer.failure) {
+    upstream_ = nullptr;
+    answer.connection.reset();
     plane_.note_failure(*answer.failure);
     auto done = co_await refuse_with(x, *answer.failure, answer.reason);
     keep = done;
@@ -83,6 +85,7 @@ Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
     auto done = co_await relay(x, std::move(answer));
     keep = done;
   }
+  upstream_ = nullptr;
   if (spare) {
     buffer_ = std::move(spare);
   }
@@ -154,6 +157,7 @@ UpstreamAnswer Session::upstream_failure(const Exchange& x, std::string_view rea
 }
 
 Task<UpstreamAnswer> Session::open_upstream(Exchange& x, bool may_reuse) {
+  upstream_ = nullptr;
   UpstreamAnswer answer;
   if (may_reuse) {
     answer.connection = plane_.upstreams_.take_idle(x.service);
@@ -167,6 +171,7 @@ Task<UpstreamAnswer> Session::open_upstream(Exchange& x, bool may_reuse) {
     }
     answer.connection = std::move(*made);
   }
+  upstream_ = &answer.connection->stream();
   co_return answer;
 }
 

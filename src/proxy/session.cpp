@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "http/head_reader.h"
+#include "http/linger.h"
 #include "proxy/admission.h"
 #include "proxy/signer.h"
 
@@ -54,6 +55,14 @@ void Session::wind_down() {
   }
 }
 
+void Session::abort() {
+  winding_down_ = true;
+  stream_.cancel();
+  if (upstream_ != nullptr) {
+    upstream_->cancel();
+  }
+}
+
 Task<> Session::run() {
   while (!winding_down_ || !buffer_.empty()) {
     if (buffer_.empty()) {
@@ -74,7 +83,11 @@ Task<> Session::run() {
     }
   }
   if (unread_input_) {
-    co_await linger();
+    if (!buffer_) {
+      buffer_ = plane_.buffers_.take();
+    }
+    buffer_.clear();
+    co_await http::linger(stream_, buffer_, plane_.loop_.after_ms(kLingerMs), kLingerBytes);
   }
   plane_.ended(*this);
 }
@@ -216,23 +229,6 @@ void Session::consume_head(Exchange& x) {
   if (!x.consumed) {
     buffer_.consume(x.head_size);
     x.consumed = true;
-  }
-}
-
-Task<> Session::linger() {
-  stream_.shutdown_write();
-  if (!buffer_) {
-    buffer_ = plane_.buffers_.take();
-  }
-  const Deadline until = plane_.loop_.after_ms(kLingerMs);
-  std::size_t dropped = 0;
-  while (dropped < kLingerBytes) {
-    buffer_.clear();
-    const IoResult got = co_await stream_.read_some(buffer_.writable(), until);
-    if (!got.ok()) {
-      break;
-    }
-    dropped += got.bytes;
   }
 }
 

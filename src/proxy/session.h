@@ -39,6 +39,7 @@ class Session : public ListHook<DataPlane> {
   Task<> run();
   /// Ends the connection: at once when idle, after the answer in flight otherwise.
   void wind_down();
+  void abort();
   const identity::ConnectionIdentity& caller() const { return caller_; }
 
  private:
@@ -52,7 +53,6 @@ class Session : public ListHook<DataPlane> {
   Task<bool> wait_ready();
   Task<bool> refuse_with(Exchange& x, Answer answer, std::string_view reason);
   Task<bool> answer_locally(Exchange& x, LocalAnswer answer);
-  Task<> linger();
   void consume_head(Exchange& x);
   void record(Exchange& x);
   Deadline client_deadline() const { return plane_.loop_.after_ms(plane_.settings_.body_timeout_ms); }
@@ -79,6 +79,7 @@ class Session : public ListHook<DataPlane> {
   std::optional<Service> service_;
   http::Buffer buffer_;
   std::uint64_t number_;
+  Stream* upstream_ = nullptr;  ///< of the request in flight, for abort()
   bool winding_down_ = false;
   bool idle_ = false;
   bool unread_input_ = false;

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/data_plane.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proxy/test_plane.h"
+
+namespace msp::proxy {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr const char* kOk = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello";
+
+/// Answers every request with the same bytes, keep-alive.
+test::RawOrigin::Script always(std::string answer) {
+  return [answer = std::move(answer)](test::RawOrigin& origin, int socket) {
+    while (!origin.read_request(socket).empty()) {
+      test::RawOrigin::say(socket, answer);
+    }
+  };
+}
+
+std::string get(const std::string& target, const std::string& more = {}) {
+  return "GET " + target + " HTTP/1.1\r\nHost: metadata.test\r\n" + more + "\r\n";
+}
+
+TEST(DataPlane, EndorsesWhatIsAllowed) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/metadata/instance?api-version=2021-02-01", "Metadata: true\r\n"));
+  const std::string answer = client.read_until("hello");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("x-ms-azure-host-authorization: value\r\n"));
+  const std::string seen = origin.log();
+  EXPECT_THAT(seen, StartsWith("GET /metadata/instance?api-version=2021-02-01 HTTP/1.1\r\nhost: metadata.test\r\n"));
+  EXPECT_THAT(seen, HasSubstr("x-ms-azure-host-claims: { \"isRoot\": \"false\"}\r\n"));
+  EXPECT_THAT(seen, HasSubstr("x-ms-azure-host-authorization: Azure-HMAC-SHA256 5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7 "));
+  const auto lines = plane.lines();
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_THAT(lines[0], HasSubstr("\"decision\":\"permit\""));
+}
+
+TEST(DataPlane, StripsHeadersThatAreOursAlone) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/a", "X-MS-Azure-Host-Claims: { \"isRoot\": \"true\"}\r\n"
+                        "x-ms-azure-host-authorization: Azure-HMAC-SHA256 forged forged\r\n"));
+  client.read_until("hello");
+  EXPECT_THAT(origin.log(), Not(HasSubstr("forged")));
+  EXPECT_THAT(origin.log(), Not(HasSubstr("\"true\"")));
+  EXPECT_THAT(plane.lines().at(0), HasSubstr("\"stripped\":true"));
+}
+
+TEST(DataPlane, KeepsConnectionsAndPipelines) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/1") + get("/2") + get("/3"));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  }
+  EXPECT_EQ(origin.connections(), 1);
+  EXPECT_EQ(plane.lines().size(), 3U);
+}
+
+TEST(DataPlane, RefusesWhatNobodyMade) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord);
+  test::RawClient client(plane.at);
+  client.send(get("/a"));
+  const std::string answer = client.read_all();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 421 "));
+  EXPECT_THAT(answer, HasSubstr("{\"error\":\"no_identity\""));
+  EXPECT_THAT(answer, HasSubstr("connection: close\r\n"));
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(origin.log(), "");
+}
+
+TEST(DataPlane, AnswersLocalEndpointsWithoutIdentity) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord);
+  test::RawClient client(plane.at);
+  client.send(get("/provision", "Metadata: true\r\n"));
+  EXPECT_THAT(client.read_until("\"\"}"), HasSubstr("\"finished\":true"));
+}
+
+TEST(DataPlane, HoldsThenRefusesWhileNotReady) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.not_ready_hold_ms = 100;
+  TestPlane plane(origin.endpoint(), settings);
+  test::RawClient client(plane.at);
+  client.send(get("/a"));
+  const std::string answer = client.read_until("}");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 410 "));
+  EXPECT_THAT(answer, HasSubstr("retry-after: 1\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\"error\":\"not_ready\""));
+  plane.open_gate();
+  client.send(get("/a"));
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST(DataPlane, ServesAHeldRequestAsSoonAsTheGateOpens) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.not_ready_hold_ms = 20'000;
+  TestPlane plane(origin.endpoint(), settings);
+  test::RawClient client(plane.at);
+  client.send(get("/a"));
+  ::usleep(50'000);
+  plane.open_gate();
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST(DataPlane, ForwardsUnsignedWhereTheChannelIsDisabled) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate(Readiness::kUnsigned);
+  test::RawClient client(plane.at);
+  client.send(get("/a"));
+  client.read_until("hello");
+  EXPECT_THAT(origin.log(), HasSubstr("x-ms-azure-host-claims"));
+  EXPECT_THAT(origin.log(), Not(HasSubstr("authorization")));
+}
+
+TEST(DataPlane, CollectsAndFramesBodiesAnew) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("POST /a HTTP/1.1\r\nHost: metadata.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nWiki\r\n");
+  ::usleep(20'000);
+  client.send("5\r\npedia\r\n0\r\nX-Trailer: dropped\r\n\r\n");
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(origin.log(), HasSubstr("content-length: 9\r\n"));
+  EXPECT_THAT(origin.log(), testing::EndsWith("\r\n\r\nWikipedia"));
+  EXPECT_THAT(origin.log(), Not(HasSubstr("transfer-encoding")));
+}
+
+TEST(DataPlane, RefusesBodiesAboveTheLimitWhetherAnnouncedOrNot) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient announced(plane.at);
+  announced.send("POST /a HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 102401\r\n\r\n");
+  EXPECT_THAT(announced.read_all(), StartsWith("HTTP/1.1 413 "));
+  test::RawClient chunked(plane.at);
+  chunked.send("POST /a HTTP/1.1\r\nHost: metadata.test\r\nTransfer-Encoding: chunked\r\n\r\n19001\r\n" +
+               std::string(102401, 'x'));
+  EXPECT_THAT(chunked.read_all(), StartsWith("HTTP/1.1 413 "));
+  test::RawClient fits(plane.at);
+  fits.send("POST /a HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 102400\r\n\r\n" + std::string(102400, 'x'));
+  EXPECT_THAT(fits.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST(DataPlane, AnswersExpectationsItself) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("POST /a HTTP/1.1\r\nHost: metadata.test\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_EQ(client.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send("abc");
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(origin.log(), Not(HasSubstr("expect")));
+}
+
+TEST(DataPlane, RelaysChunkedHeadAndEmptyAnswers) {
+  int round = 0;
+  test::RawOrigin origin([&round](test::RawOrigin& self, int socket) {
+    const char* answers[] = {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                             "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
+                             "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 304 Not Modified\r\netag: y\r\n\r\n"};
+    while (!self.read_request(socket).empty()) {
+      test::RawOrigin::say(socket, answers[round++]);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/chunked"));
+  const std::string chunked = client.read_until("0\r\n\r\n");
+  EXPECT_THAT(chunked, HasSubstr("transfer-encoding: chunked\r\n"));
+  client.send("HEAD /head HTTP/1.1\r\nHost: metadata.test\r\n\r\n");
+  EXPECT_THAT(client.read_until("\r\n\r\n"), HasSubstr("content-length: 1000\r\n"));
+  client.send(get("/none"));
+  EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 204 "));
+  client.send(get("/same"));
+  const std::string same = client.read_until("\r\n\r\n");
+  EXPECT_THAT(same, StartsWith("HTTP/1.1 304 "));
+  EXPECT_THAT(same, Not(HasSubstr("103")));
+  EXPECT_EQ(origin.connections(), 1);
+}
+
+TEST(DataPlane, RetriesAStalePooledConnectionOnce) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (!self.read_request(socket).empty()) {
+      test::RawOrigin::say(socket, kOk);
+      self.read_request(socket);  // takes the next request on this connection and closes without an answer
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/1"));
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  client.send(get("/2"));
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(origin.connections(), 2);
+  client.send("POST /3 HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 1\r\n\r\nx");
+  EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 410 "));
+}
+
+TEST(DataPlane, CutsTheClientWhenAnAnswerBreaksOff) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    self.read_request(socket);
+    test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf");
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/1"));
+  EXPECT_THAT(client.read_all(), testing::EndsWith("half"));
+  EXPECT_TRUE(client.closed());
+  EXPECT_THAT(plane.lines().at(0), HasSubstr("upstream_broken"));
+}
+
+TEST(DataPlane, TellsThatTheServiceIsDown) {
+  Ipv4Endpoint gone;
+  {
+    test::RawOrigin origin(always(kOk));
+    gone = origin.endpoint();
+  }
+  TestPlane plane(gone);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/1"));
+  const std::string answer = client.read_until("}");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 410 "));
+  EXPECT_THAT(answer, HasSubstr("upstream_failed"));
+}
+
+TEST(DataPlane, SlowHeadsAreTimedOut) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.head_timeout_ms = 100;
+  settings.body_timeout_ms = 100;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("GET /1 HT");
+  EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 408 "));
+  test::RawClient body(plane.at);
+  body.send("POST /1 HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 10\r\n\r\nabc");
+  const std::string answer = body.read_all();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 "));
+  EXPECT_THAT(answer, HasSubstr("body_timeout"));
+}
+
+TEST(DataPlane, AnswersOldClientsInTheirVersion) {
+  test::RawOrigin origin(always("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("GET /1 HTTP/1.0\r\n\r\n");
+  const std::string answer = client.read_all();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.0 200 "));
+  EXPECT_THAT(answer, testing::EndsWith("\r\n\r\nhello"));
+  EXPECT_THAT(origin.log(), StartsWith("GET /1 HTTP/1.1\r\nhost: 127.0.0.2\r\n"));
+}
+
+}  // namespace
+}  // namespace msp::proxy

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data plane on a thread of its own, with a fake identity and a raw origin: for the tests of this folder.
+// Owned by the test. The identity may be changed between connections only.
+// Failures are gtest failures.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "audit/sink.h"
+#include "identity/fake_source.h"
+#include "proxy/data_plane.h"
+#include "tests/support/raw_peer.h"
+
+namespace msp::proxy {
+
+struct NoLocalEndpoints final : LocalEndpoints {
+  std::optional<LocalAnswer> answer(const http::RequestHead&, const http::Target& target,
+                                    const identity::ConnectionIdentity&) override {
+    if (target.path == "/provision") {
+      return LocalAnswer{200, R"({"finished":true,"errorMessage":""})", {}, {}};
+    }
+    return std::nullopt;
+  }
+};
+
+class TestPlane {
+ public:
+  explicit TestPlane(const Ipv4Endpoint& origin, Settings settings = {}) {
+    for (auto& service : settings.services) {
+      service.endpoint = {{127, 0, 0, 99}, 1};
+    }
+    settings.services[static_cast<std::size_t>(Service::kImds)] = {origin, {"metadata.test"}};
+    identities.answer = identity::fake_identity(1000, origin);
+    plane.emplace(loop, settings, identities, audit, dialer, local, audit::RequestIds(7));
+    auto socket = make_tcp_socket();
+    EXPECT_TRUE(bind_and_listen(*socket, {{127, 0, 0, 1}, 0}, 64).ok());
+    at = *local_endpoint(socket->get());
+    EXPECT_TRUE(plane->listen(std::move(*socket)).ok());
+    thread = std::thread([this] { loop.run(); });
+  }
+  ~TestPlane() {
+    on_loop([this] { plane->drain(); });
+    for (int i = 0; i < 500 && !on_loop_value([this] { return plane->drained(); }); ++i) {
+      ::usleep(10'000);
+      on_loop([this] { plane->abort_all(); });
+    }
+    loop.stop();
+    thread.join();
+  }
+
+  void on_loop(const std::function<void()>& f) {
+    std::atomic<bool> done = false;
+    loop.post([&] {
+      f();
+      done = true;
+      done.notify_one();
+    });
+    done.wait(false);
+  }
+  bool on_loop_value(const std::function<bool()>& f) {
+    bool value = false;
+    on_loop([&] { value = f(); });
+    return value;
+  }
+  void open_gate(Readiness readiness = Readiness::kSign, std::shared_ptr<const policy::Snapshot> rules = nullptr) {
+    auto gate = std::make_shared<Gate>();
+    gate->readiness = readiness;
+    gate->rules = rules ? std::move(rules) : std::make_shared<const policy::Snapshot>();
+    if (readiness == Readiness::kSign) {
+      auto secret = Secret::from_hex("BE1AE0088136EBCA9E4C29A1E77261EC95AE77DACF8CBE7C7F315760FAE946D3");
+      gate->key = std::make_shared<const EndorsementKey>(
+          EndorsementKey{"5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7", std::move(*secret)});
+    }
+    on_loop([&] { plane->install(gate); });
+  }
+  /// The audit lines so far.
+  std::vector<std::string> lines() {
+    std::vector<std::string> out;
+    on_loop([&] { out = audit.lines; });
+    return out;
+  }
+
+  Loop loop;
+  identity::FakeIdentitySource identities;
+  audit::CollectingSink audit;
+  PlainDialer dialer;
+  NoLocalEndpoints local;
+  std::optional<DataPlane> plane;
+  Ipv4Endpoint at;
+  std::thread thread;
+};
+
+}  // namespace msp::proxy
