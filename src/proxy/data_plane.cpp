@@ -103,7 +103,7 @@ void DataPlane::install(std::shared_ptr<const Gate> gate) {
   if (new_key) {
     hmac_.reset();
     if (gate_->key) {
-      auto keyed = HmacSha256::create(gate_->key->secret);
+      auto keyed = HmacSha256::create(gate_->key->bytes);
       if (keyed) {
         hmac_.emplace(std::move(*keyed));
       } else {

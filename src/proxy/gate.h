@@ -7,9 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 
-#include "base/secret.h"
+#include "channel/state.h"
 #include "policy/snapshot.h"
 
 namespace msp::proxy {
@@ -20,16 +19,9 @@ enum class Readiness : std::uint8_t {
   kUnsigned,  ///< the host says that the channel is disabled: rules and claims, no endorsement
 };
 
-/// Key in use (protocol.md C.2): the guid is public, the secret is not.
-struct EndorsementKey {
-  std::string guid;
-  Secret secret;
-};
-
 struct Gate {
   Readiness readiness = Readiness::kNotReady;
-  std::string reason = "the agent has just started";  ///< while not ready: goes into the answer, so no secrets
-  std::shared_ptr<const EndorsementKey> key;          ///< with kSign
+  std::shared_ptr<const channel::Key> key;          ///< with kSign
   std::shared_ptr<const policy::Snapshot> rules;      ///< null: not ready
   /// Milliseconds to add to CLOCK_BOOTTIME to get the host's UTC (protocol.md D.5, L.34); none: the system clock.
   std::optional<std::int64_t> host_time_offset_ms;

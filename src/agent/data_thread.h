@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thread of the data loop, and the only way to talk to it: messages that carry values.
+// Owned by the assembly on the control thread. install() returns when the loop has taken the gate over, so that a rule
+// set counts as installed from then on (design P7).
+// Destruction drains: requests in flight are answered within a bound, then cut.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "agent/local_status.h"
+#include "base/loop.h"
+#include "identity/names.h"
+#include "identity/source.h"
+#include "intercept/socket_marker.h"
+#include "proxy/data_plane.h"
+
+namespace msp::agent {
+
+/// Upstream sockets that the kernel side knows as ours.
+class MarkingDialer final : public proxy::Dialer {
+ public:
+  explicit MarkingDialer(intercept::SocketMarker& marker) : marker_(marker) {}
+  Result<Fd> socket() override;
+
+ private:
+  intercept::SocketMarker& marker_;
+};
+
+class DataThread {
+ public:
+  struct Parts {
+    proxy::Settings settings;
+    intercept::SocketMarker& marker;
+    audit::Sink& audit;
+    std::function<void()> wake_poll;  ///< called on the data loop
+    identity::SocketIdentitySource::OnMiss on_miss;
+  };
+  static Result<std::unique_ptr<DataThread>> start(Parts parts);
+  ~DataThread();
+  DataThread(const DataThread&) = delete;
+  DataThread& operator=(const DataThread&) = delete;
+
+  Result<void> listen(Fd listener);
+  void install(std::shared_ptr<const proxy::Gate> gate);
+  void update_status(status::ProvisionView provision, std::string aggregate_json);
+  void set_names(std::shared_ptr<const identity::NameTable> names);
+  const proxy::Counters& counters() const { return plane_->counters(); }
+  /// Stops accepting, waits until what is in flight is answered, at most `max_ms`.
+  void drain(std::uint64_t max_ms);
+
+ private:
+  DataThread(Parts parts, audit::RequestIds ids);
+  /// Runs f on the loop and waits for it.
+  void run_there(const std::function<void()>& f);
+
+  Loop loop_;
+  identity::SocketIdentitySource identities_;
+  MarkingDialer dialer_;
+  LocalStatus local_;
+  std::unique_ptr<proxy::DataPlane> plane_;
+  std::thread thread_;
+};
+
+}  // namespace msp::agent

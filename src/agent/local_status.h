@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's own endpoints on the data loop: answers from values that the control thread has left.
+// Owned by the data thread; update() and answer() run on the data loop.
+// A wish of a client (notify) is passed on by a callback that must not block.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "proxy/local_endpoints.h"
+#include "status/provision.h"
+
+namespace msp::agent {
+
+class LocalStatus final : public proxy::LocalEndpoints {
+ public:
+  explicit LocalStatus(std::function<void()> wake_poll) : wake_poll_(std::move(wake_poll)) {}
+
+  void update(status::ProvisionView provision, std::string aggregate_json) {
+    provision_ = std::move(provision);
+    aggregate_json_ = std::move(aggregate_json);
+  }
+  std::optional<proxy::LocalAnswer> answer(const http::RequestHead& head, const http::Target& target,
+                                           const identity::ConnectionIdentity& caller) override;
+
+ private:
+  std::function<void()> wake_poll_;
+  status::ProvisionView provision_;
+  std::string aggregate_json_ = "{}";
+};
+
+}  // namespace msp::agent
