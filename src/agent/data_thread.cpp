@@ -60,6 +60,10 @@ Result<void> DataThread::listen(Fd listener) {
   return out;
 }
 
+void DataThread::adopt(Fd connection) {
+  run_there([&] { plane_->adopt(std::move(connection)); });
+}
+
 void DataThread::install(std::shared_ptr<const proxy::Gate> gate) {
   run_there([&] { plane_->install(std::move(gate)); });
 }

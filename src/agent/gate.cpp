@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/gate.h"
 
+#include <algorithm>
+
 namespace msp::agent {
 
 proxy::Gate make_gate(const channel::ChannelState& channel, std::shared_ptr<const policy::Snapshot> rules) {
@@ -23,6 +25,22 @@ intercept::Settings make_hook_settings(const Config& config, const channel::Chan
     out.guarded.push_back({config.services[i].endpoint, channel.services[i].redirect, 0});
   }
   return out;
+}
+
+intercept::Settings closed_settings(const Config& config, bool redirect) {
+  intercept::Settings out;
+  out.listeners = {config.listen};
+  for (const ServiceSettings& service : config.services) {
+    out.guarded.push_back({service.endpoint, redirect, 0});
+  }
+  return out;
+}
+
+bool same(const intercept::Settings& a, const intercept::Settings& b) {
+  const auto equal = [](const intercept::Guarded& x, const intercept::Guarded& y) {
+    return x.destination == y.destination && x.redirect == y.redirect && x.listener == y.listener;
+  };
+  return a.listeners == b.listeners && std::ranges::equal(a.guarded, b.guarded, equal);
 }
 
 proxy::Settings make_proxy_settings(const Config& config) {

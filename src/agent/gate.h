@@ -20,6 +20,10 @@ proxy::Gate make_gate(const channel::ChannelState& channel, std::shared_ptr<cons
 /// Redirection follows the modes at every change, whether there is a key or not (L.10, L.26).
 intercept::Settings make_hook_settings(const Config& config, const channel::ChannelState& channel);
 
+/// The same before the channel has spoken: every service redirected, or none.
+intercept::Settings closed_settings(const Config& config, bool redirect);
+bool same(const intercept::Settings& a, const intercept::Settings& b);
+
 proxy::Settings make_proxy_settings(const Config& config);
 policy::Matching matching_of(CanonicalMode mode);
 

@@ -57,6 +57,8 @@ class DataPlane {
 
   /// Accepts on a listening socket until drain().
   Result<void> listen(Fd listener);
+  /// Serves a connection that was accepted elsewhere.
+  void adopt(Fd connection) { start_session(std::move(connection)); }
   /// From the next request on, also on living connections (design P7).
   void install(std::shared_ptr<const Gate> gate);
   /// Stops accepting, ends idle connections; requests in flight are answered. `drained()` tells when all is over.

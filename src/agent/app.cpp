@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/gate.h"
+#include "agent/snapshot.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "intercept/self_test.h"
+#include "status/report.h"
+
+namespace msp::agent {
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr std::uint32_t kNameTtlMs = 60'000;
+constexpr std::uint64_t kDrainMs = 3'000;
+
+Result<Fd> stop_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGINT);
+  // Before any thread starts: all of them inherit the mask, so that the descriptor alone hears the signals.
+  if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) {
+    return errno_error("sigmask");
+  }
+  Fd fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd) {
+    return errno_error("signalfd");
+  }
+  return fd;
+}
+
+}  // namespace
+
+App::App(Config config) : config_(std::move(config)), started_ms_(clock_.boottime_ms()) {}
+
+Result<std::unique_ptr<App>> App::start(Config config) {
+  std::unique_ptr<App> app(new App(std::move(config)));
+  auto signals = stop_signals();
+  if (!signals) {
+    return std::move(signals).error();
+  }
+  app->signals_ = std::move(*signals);
+  if (auto done = harden_process(); !done) {
+    return std::move(done).error();
+  }
+  for (const std::string& warning : app->config_.warnings) {
+    log::warn("{}", warning);
+  }
+  using Step = Result<void> (App::*)();
+  for (const Step step : {&App::open_audit, &App::open_hooks, &App::open_data_path, &App::open_channel,
+                          &App::open_control_socket}) {
+    if (auto done = (app.get()->*step)(); !done) {
+      return std::move(done).error();
+    }
+  }
+  return app;
+}
+
+App::~App() {
+  status_writer_.reset();
+  control_.reset();
+  channel_.reset();
+  if (data_) {
+    data_->drain(kDrainMs);
+  }
+  names_.reset();
+  data_.reset();
+  if (audit_) {
+    audit_->flush_and_stop();
+  }
+}
+
+Result<void> App::open_audit() {
+  if (config_.audit_file.empty()) {
+    return {};
+  }
+  audit::Config settings;
+  settings.path = config_.audit_file;
+  settings.rotate_bytes = config_.audit_max_bytes;
+  settings.keep = config_.audit_keep_files;
+  auto opened = audit::Log::open(settings, clock_);
+  if (!opened) {
+    return std::move(opened).error();
+  }
+  audit_ = std::move(*opened);
+  return {};
+}
+
+Result<void> App::open_hooks() {
+  intercept::Config settings;
+  settings.cgroup_path = config_.cgroup.value_or("");
+  settings.agent_cgroup_path = config_.agent_cgroup.value_or("");
+  settings.pin_directory = config_.bpf_pin_directory;
+  auto opened = intercept::Interceptor::open(settings);
+  if (!opened) {
+    return std::move(opened).error();
+  }
+  hooks_ = std::move(*opened);
+  provisioning_.emplace(started_ms_);
+  log::info("hooks {} at {}", hooks_->adopted() ? "taken over" : "attached", hooks_->cgroup_path());
+  return {};
+}
+
+Result<void> App::open_data_path() {
+  auto listener = hooks_->open_listener(config_.listen, kBacklog);
+  if (!listener) {
+    return std::move(listener).error();
+  }
+  // The hooks must know the listener before the self-test. Ever latched: closed from the first moment (protocol.md
+  // L.30); the channel's first state, which repeats that, comes later.
+  std::string why;
+  const channel::KeyStore keys(config_.latch_key_folder, config_.state_directory);
+  if (auto done = hooks_->set_settings(closed_settings(config_, keys.ever_latched(why))); !done) {
+    return done;
+  }
+  identity::SocketIdentitySource source;
+  auto strangers = intercept::self_test(*listener, config_.listen, source);
+  if (!strangers) {
+    return std::move(strangers).error().context("the hooks do not identify callers");
+  }
+  DataThread::Parts parts{
+      .settings = make_proxy_settings(config_),
+      .marker = *hooks_,
+      .audit = audit_ ? audit_->sink() : no_audit_,
+      .wake_poll = [this] { loop_.post([this] { channel_->notify(); }); },
+      .on_miss = {.user = [this](std::uint32_t uid) { names_->want_user(uid); },
+                  .group = [this](std::uint32_t gid) { names_->want_group(gid); }},
+  };
+  auto data = DataThread::start(std::move(parts));
+  if (!data) {
+    return std::move(data).error();
+  }
+  data_ = std::move(*data);
+  auto names = identity::NameResolver::start(
+      kNameTtlMs, [this](std::shared_ptr<const identity::NameTable> table) { data_->set_names(std::move(table)); });
+  if (!names) {
+    return std::move(names).error();
+  }
+  names_ = std::move(*names);
+  for (Fd& stranger : *strangers) {
+    data_->adopt(std::move(stranger));
+  }
+  return data_->listen(std::move(*listener));
+}
+
+Result<void> App::open_channel() {
+  rules_.emplace(matching_of(config_.canonical_mode));
+  channel::Channel::Settings settings;
+  settings.host = config_.service(Service::kWireServer).endpoint;
+  settings.key_directory = config_.latch_key_folder;
+  settings.state_directory = config_.state_directory;
+  settings.interval_ms = config_.poll_interval_ms;
+  channel_ = std::make_unique<channel::Channel>(
+      loop_, buffers_, clock_,
+      [this](const Ipv4Endpoint&) {
+        MarkingDialer dialer(*hooks_);
+        return dialer.socket();
+      },
+      settings, [this](std::shared_ptr<const channel::ChannelState> state) { on_channel(std::move(state)); });
+  return channel_->start();
+}
+
+Result<void> App::open_control_socket() {
+  control_.emplace(loop_, buffers_, [this] { return snapshot(); });
+  if (auto done = control_->listen(config_.control_socket); !done) {
+    return done;
+  }
+  if (!config_.status_file.empty()) {
+    status_writer_.emplace(write_status_file());
+  }
+  return {};
+}
+
+void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
+  state_ = std::move(state);
+  // Before the first good answer there are no rules: a gate without rules is not ready.
+  std::shared_ptr<const policy::Snapshot> rules = state_->document ? rules_->apply(*state_->document) : nullptr;
+  const auto wanted = make_hook_settings(config_, *state_);
+  // Closing: the data path refuses before the hooks redirect more; opening: the other way round makes no difference,
+  // since what is not redirected never asks the data path.
+  data_->install(std::make_shared<const proxy::Gate>(make_gate(*state_, std::move(rules))));
+  if (!(hook_settings_ && same(*hook_settings_, wanted))) {
+    if (auto done = hooks_->set_settings(wanted); done) {
+      hook_settings_ = wanted;
+      hooks_message_.clear();
+      log::info("channel {}: {}; redirecting{}{}{}", channel::to_string(state_->phase), state_->state,
+                state_->redirect(Service::kImds) ? " imds" : "", state_->redirect(Service::kWireServer) ? " wireserver" : "",
+                state_->redirect(Service::kHostGaPlugin) ? " hostga" : "");
+    } else {
+      hooks_message_ = done.error().text();
+      log::write(done.error());
+    }
+  }
+  report_provisioning();
+}
+
+void App::report_provisioning() {
+  using status::Provisioning;
+  const std::int64_t now = clock_.realtime_ns();
+  if (channel_ && channel_->take_restarted()) {
+    provisioning_->restart(clock_.boottime_ms());
+  }
+  if (hook_settings_) {
+    provisioning_->report(Provisioning::kRedirector, now);
+  }
+  provisioning_->report(Provisioning::kListener, now);
+  if (state_->key || state_->phase == channel::Phase::kDisabled) {
+    provisioning_->report(Provisioning::kKeyLatch, now);
+  } else {
+    provisioning_->withdraw(Provisioning::kKeyLatch);
+  }
+  provisioning_->check_timeout(clock_.boottime_ms(), now);
+  status::ProvisionView view;
+  view.finished_tick_ns = provisioning_->finished_tick_ns();
+  view.channel_wanted = state_->phase != channel::Phase::kDisabled && state_->phase != channel::Phase::kUnknown;
+  view.error_message = provisioning_->error_text({hooks_message_, state_->message, "listening"});
+  data_->update_status(std::move(view), status::aggregate_json(snapshot(), json::Style::kCompact, config_.status_file));
+}
+
+status::Snapshot App::snapshot() const {
+  SnapshotParts parts;
+  parts.config = &config_;
+  parts.hooks = hooks_.get();
+  parts.hooks_message = hooks_message_;
+  parts.channel = state_.get();
+  parts.rules = rules_ ? rules_->current().get() : nullptr;
+  parts.counters = data_ ? &data_->counters() : nullptr;
+  parts.audit = audit_.get();
+  parts.uptime_s = (clock_.boottime_ms() - started_ms_) / 1000;
+  parts.now_ns = clock_.realtime_ns();
+  parts.boot_ms = static_cast<std::int64_t>(clock_.boottime_ms());
+  return make_snapshot(parts);
+}
+
+Task<> App::write_status_file() {
+  for (;;) {
+    report_provisioning();
+    const std::string text = status::aggregate_json(snapshot(), json::Style::kPretty, config_.status_file);
+    if (auto done = file::replace(config_.status_file, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}}); !done) {
+      if (!std::exchange(status_file_failed_, true)) {
+        log::write(std::move(done).error().context("the status file is not kept up to date"));
+      }
+    } else {
+      status_file_failed_ = false;
+    }
+    co_await loop_.sleep_until(loop_.after_ms(std::uint64_t{1000} * config_.status_interval_s));
+  }
+}
+
+Result<void> App::run() {
+  Watch signals(loop_, signals_.get(), [this](std::uint32_t) {
+    signalfd_siginfo info{};
+    if (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+      log::info("stopping: requests in flight are answered, the gate stays shut");
+      loop_.stop();
+    }
+  });
+  if (auto started = signals.start(); !started) {
+    return started;
+  }
+  log::info("ready: listening on {}", to_string(config_.listen));
+  loop_.run();
+  return {};
+}
+
+}  // namespace msp::agent

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// msp-agent as one object: wires hooks, data thread, channel, rules, audit and status, in this order, and takes them
+// down in reverse.
+// Lives on the control thread, whose loop it runs until TERM or INT.
+// Any failure to start is an Error with its remedy; hooks of an earlier run stay attached, so the gate stays shut.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/config.h"
+#include "agent/data_thread.h"
+#include "audit/log.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "channel/channel.h"
+#include "identity/names.h"
+#include "intercept/interceptor.h"
+#include "rules/publisher.h"
+#include "status/control_server.h"
+#include "status/provision.h"
+
+namespace msp::agent {
+
+/// Where the configuration wants no audit file.
+struct NoAudit final : audit::Sink {
+  void write(const audit::Record& /*record*/) noexcept override {}
+};
+
+class App {
+ public:
+  static Result<std::unique_ptr<App>> start(Config config);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  /// Until a signal says stop; requests in flight are answered before it returns.
+  Result<void> run();
+
+ private:
+  explicit App(Config config);
+  Result<void> open_audit();
+  Result<void> open_hooks();
+  Result<void> open_data_path();
+  Result<void> open_channel();
+  Result<void> open_control_socket();
+  void on_channel(std::shared_ptr<const channel::ChannelState> state);
+  void report_provisioning();
+  status::Snapshot snapshot() const;
+  Task<> write_status_file();
+
+  Config config_;
+  SystemClock clock_;
+  std::uint64_t started_ms_;
+  Loop loop_;
+  http::BufferPool buffers_;
+  Fd signals_;
+  NoAudit no_audit_;
+  std::unique_ptr<audit::Log> audit_;
+  std::unique_ptr<intercept::Interceptor> hooks_;
+  std::unique_ptr<identity::NameResolver> names_;
+  std::unique_ptr<DataThread> data_;
+  std::optional<rules::Publisher> rules_;
+  std::optional<status::Provisioning> provisioning_;
+  std::string hooks_message_;
+  std::optional<intercept::Settings> hook_settings_;
+  std::unique_ptr<channel::Channel> channel_;
+  std::optional<status::ControlServer> control_;
+  std::shared_ptr<const channel::ChannelState> state_;
+  std::optional<Task<>> status_writer_;
+  bool status_file_failed_ = false;
+};
+
+}  // namespace msp::agent
