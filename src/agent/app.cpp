@@ -151,7 +151,7 @@ Result<void> App::open_data_path() {
 }
 
 Result<void> App::open_channel() {
-  rules_.emplace(matching_of(config_.canonical_mode));
+  rules_.emplace(matching_of(config_.canonical_mode), nullptr, [](const auto&) {});
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
@@ -181,7 +181,10 @@ Result<void> App::open_control_socket() {
 void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
   state_ = std::move(state);
   // Before the first good answer there are no rules: a gate without rules is not ready.
-  std::shared_ptr<const policy::Snapshot> rules = state_->document ? rules_->apply(*state_->document) : nullptr;
+  if (state_->document) {
+    rules_->apply(*state_->document);
+  }
+  auto rules = state_->document ? rules_->current() : nullptr;
   const auto wanted = make_hook_settings(config_, *state_);
   // Closing: the data path refuses before the hooks redirect more; opening: the other way round makes no difference,
   // since what is not redirected never asks the data path.
