@@ -129,7 +129,7 @@ Result<void> App::open_data_path() {
       .settings = make_proxy_settings(config_),
       .marker = *hooks_,
       .audit = audit_ ? audit_->sink() : no_audit_,
-      .wake_poll = [this] { loop_.post([this] { channel_->notify(); }); },
+      .wake_poll = [this] { loop_.post([this] { on_notify(); }); },
       .on_miss = {.user = [this](std::uint32_t uid) { names_->want_user(uid); },
                   .group = [this](std::uint32_t gid) { names_->want_group(gid); }},
   };
@@ -151,7 +151,7 @@ Result<void> App::open_data_path() {
 }
 
 Result<void> App::open_channel() {
-  rules_.emplace(matching_of(config_.canonical_mode), nullptr, [](const auto&) {});
+  rules_.emplace(config_.matching, nullptr, [](const auto&) {});
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
@@ -204,12 +204,15 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
   report_provisioning();
 }
 
+void App::on_notify() {
+  if (channel_->notify()) {
+    provisioning_->restart(clock_.boottime_ms());
+  }
+}
+
 void App::report_provisioning() {
   using status::Provisioning;
   const std::int64_t now = clock_.realtime_ns();
-  if (channel_ && channel_->take_restarted()) {
-    provisioning_->restart(clock_.boottime_ms());
-  }
   if (hook_settings_) {
     provisioning_->report(Provisioning::kRedirector, now);
   }

@@ -46,6 +46,7 @@ class App {
   Result<void> open_channel();
   Result<void> open_control_socket();
   void on_channel(std::shared_ptr<const channel::ChannelState> state);
+  void on_notify();
   void report_provisioning();
   status::Snapshot snapshot() const;
   Task<> write_status_file();

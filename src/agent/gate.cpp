@@ -61,16 +61,4 @@ proxy::Settings make_proxy_settings(const Config& config) {
   return out;
 }
 
-policy::Matching matching_of(CanonicalMode mode) {
-  switch (mode) {
-    case CanonicalMode::kOff:
-      return policy::Matching::kOff;
-    case CanonicalMode::kShadow:
-      return policy::Matching::kShadow;
-    case CanonicalMode::kEnforce:
-      return policy::Matching::kEnforce;
-  }
-  return policy::Matching::kEnforce;
-}
-
 }  // namespace msp::agent

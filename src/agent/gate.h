@@ -25,6 +25,5 @@ intercept::Settings closed_settings(const Config& config, bool redirect);
 bool same(const intercept::Settings& a, const intercept::Settings& b);
 
 proxy::Settings make_proxy_settings(const Config& config);
-policy::Matching matching_of(CanonicalMode mode);
 
 }  // namespace msp::agent

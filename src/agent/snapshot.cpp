@@ -107,7 +107,7 @@ status::Snapshot make_snapshot(const SnapshotParts& parts) {
   out.uptime_s = parts.uptime_s;
   out.time = timestamp_ms(parts.now_ns);
   if (parts.config != nullptr) {
-    out.canonical_mode = to_string(parts.config->canonical_mode);
+    out.canonical_mode = policy::to_string(parts.config->matching);
     out.listener.address = to_string(parts.config->listen);
     out.warnings = parts.config->warnings;
   }
