@@ -40,6 +40,8 @@ Result<void> Writer::open() {
               config_.path, config_.queue_bytes >> 10);
   }
   events_ = start_event(end);
+  // Alone, so that it is there even if what comes first does not fit on the disk.
+  (void)drain();
   return {};
 }
 
