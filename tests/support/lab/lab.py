@@ -232,9 +232,16 @@ def configure_guest_end(netns: str, device: str) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict]:
-    """Whole lines only: the last may still be on its way."""
-    text = path.read_text() if path.exists() else ""
-    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+    """Whole lines only: the last may still be on its way, and a kill may have cut one."""
+    text = path.read_text(errors="replace") if path.exists() else ""
+    return [document for line in text.split("\n")[:-1] if (document := _object(line)) is not None]
+
+
+def _object(line: str) -> dict | None:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def stop(process: subprocess.Popen) -> int:
