@@ -66,12 +66,17 @@ static __always_inline void read_executable(struct msp_record *rec, struct task_
 	read_exe_path(rec, exe);
 }
 
-/* All of rec but the destination and the socket's part; rec is zeroed. */
-static __always_inline void read_task(struct msp_record *rec)
+/*
+ * All of rec but the destination and the socket's part; rec is zeroed.
+ * A global function: verified once, not again for every way that leads to it.
+ */
+__noinline int read_task(struct msp_record *rec)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 ids = bpf_get_current_pid_tgid();
 
+	if (!rec)
+		return -1;
 	rec->version = MSP_CONTRACT_VERSION;
 	rec->time_ns = bpf_ktime_get_boot_ns();
 	rec->tgid = ids >> 32;
@@ -85,6 +90,7 @@ static __always_inline void read_task(struct msp_record *rec)
 		rec->flags |= MSP_RECORD_KERNEL;
 	read_credentials(rec, task);
 	read_executable(rec, task);
+	return 0;
 }
 
 #endif

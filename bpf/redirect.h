@@ -90,7 +90,8 @@ static __always_inline bool leave_record(struct bpf_sock_addr *ctx, __u32 addr, 
 	rec->netns_cookie = bpf_get_netns_cookie(ctx);
 	rec->dst_addr = addr;
 	rec->dst_port = port;
-	read_task(rec);
+	if (read_task(rec))
+		return false;
 	if (too_many_in_flight(rec->uid)) {
 		bpf_sk_storage_delete(&connecting, ctx->sk);
 		count(MSP_COUNT_REFUSED_FLOOD);

@@ -15,6 +15,6 @@ namespace msp::intercept {
 
 /// Connects to `at`, accepts from `listener` (listening there) and compares the record with this process.
 /// Returns connections of others that were taken from the queue meanwhile: they are to be served.
-Result<std::vector<Fd>> self_test(const Fd& listener, const Ipv4Endpoint& at, identity::IdentitySource& source);
+Result<std::vector<Fd>> self_check(const Fd& listener, const Ipv4Endpoint& at, identity::IdentitySource& source);
 
 }  // namespace msp::intercept

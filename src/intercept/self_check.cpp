@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "intercept/self_test.h"
+#include "intercept/self_check.h"
 
 #include <fmt/core.h>
 #include <netinet/in.h>
@@ -47,7 +47,7 @@ Result<void> judge(const identity::ConnectionIdentity& identity, const Ipv4Endpo
 
 }  // namespace
 
-Result<std::vector<Fd>> self_test(const Fd& listener, const Ipv4Endpoint& at, identity::IdentitySource& source) {
+Result<std::vector<Fd>> self_check(const Fd& listener, const Ipv4Endpoint& at, identity::IdentitySource& source) {
   auto client = make_tcp_socket();
   if (!client) {
     return std::move(client).error();

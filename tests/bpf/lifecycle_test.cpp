@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// Death, restart, refusal of foreign pins, uninstall: the gate never opens by itself.
+#include <bpf/bpf.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <new>
+
+#include "bpf/contract.h"
+#include "intercept/cgroup.h"
+#include "intercept/self_check.h"
+#include "tests/bpf/lab.h"
+
+namespace msp::lab {
+namespace {
+
+using intercept::Attached;
+using intercept::Interceptor;
+
+class Lifecycle : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = Lab::make();
+    ASSERT_TRUE(made) << made.error().text();
+    lab = std::move(*made);
+  }
+  int connect_as_user(const Ipv4Endpoint& to) {
+    return wait_for(lab->spawn({.uid = 12001, .gid = 12001, .groups = {}}, [&to] {
+      Fd fd;
+      return connect_to(to, fd);
+    }));
+  }
+  /// An agent that dies by SIGKILL once everything stands.
+  void run_and_kill_agent() {
+    const pid_t agent = ::fork();
+    if (agent == 0) {
+      auto interceptor = Interceptor::open(lab->config());
+      if (!interceptor || !interceptor.value()->set_settings(Lab::settings())) {
+        ::_exit(1);
+      }
+      auto listener = interceptor.value()->open_listener(kListener, 64);
+      ::kill(listener ? ::getpid() : 0, SIGKILL);
+      ::_exit(2);
+    }
+    ASSERT_EQ(wait_for(agent), 256 + SIGKILL);
+  }
+  std::unique_ptr<Lab> lab;
+};
+
+std::vector<std::uint32_t> link_ids(const Interceptor& interceptor) {
+  std::vector<std::uint32_t> out;
+  auto attached = interceptor.attached();
+  EXPECT_TRUE(attached);
+  for (const Attached& one : *attached) {
+    EXPECT_NE(one.cgroup_id, 0U) << one.name;
+    out.push_back(one.link_id);
+  }
+  return out;
+}
+
+TEST_F(Lifecycle, DeadAgentKeepsTheGateShutAndTheNextOneAdopts) {
+  run_and_kill_agent();
+  EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED);
+  auto interceptor = Interceptor::open(lab->config());
+  ASSERT_TRUE(interceptor) << interceptor.error().text();
+  EXPECT_TRUE(interceptor.value()->adopted());
+  // The settings of the dead one hold until new ones come.
+  EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED);
+  auto listener = interceptor.value()->open_listener(kListener, 64);
+  ASSERT_TRUE(listener);
+  EXPECT_EQ(connect_as_user(kImdsEndpoint), 0);
+  auto accepted = accept_one(*listener);
+  ASSERT_TRUE(accepted);
+  identity::SocketIdentitySource source;
+  EXPECT_EQ(source.identify(accepted->get())->uid, 12001U);
+}
+
+TEST_F(Lifecycle, AdoptionKeepsTheLinks) {
+  auto first = Interceptor::open(lab->config());
+  ASSERT_TRUE(first) << first.error().text();
+  EXPECT_FALSE(first.value()->adopted());
+  const auto ids = link_ids(*first.value());
+  EXPECT_EQ(ids.size(), 6U);
+  const auto programs = first.value()->attached();
+  first.value().reset();
+  auto second = Interceptor::open(lab->config());
+  ASSERT_TRUE(second) << second.error().text();
+  EXPECT_EQ(link_ids(*second.value()), ids);
+  const auto replaced = second.value()->attached();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    EXPECT_NE((*replaced)[i].program_id, (*programs)[i].program_id) << (*replaced)[i].name;
+  }
+}
+
+TEST_F(Lifecycle, NoConnectPassesWhileAgentsChange) {
+  auto first = Interceptor::open(lab->config());
+  ASSERT_TRUE(first) << first.error().text();
+  ASSERT_TRUE(first.value()->set_settings(Lab::settings()));
+  auto origin = first.value()->open_listener(kImdsEndpoint, 1024);
+  ASSERT_TRUE(origin);
+  struct Shared {
+    std::atomic<bool> stop;
+    std::atomic<unsigned> tried;
+    std::atomic<unsigned> passed;
+  };
+  void* memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto* shared = new (memory) Shared{};  // NOLINT: shared memory of parent and prober
+  const pid_t prober = lab->spawn({.uid = 12001, .gid = 12001, .groups = {}}, [shared] {
+    while (!shared->stop) {
+      Fd fd;
+      ++shared->tried;
+      shared->passed += connect_to(kImdsEndpoint, fd) == ECONNREFUSED ? 0 : 1;
+    }
+    return 0;
+  });
+  for (int i = 0; i < 20; ++i) {
+    first.value().reset();
+    first = Interceptor::open(lab->config());
+    ASSERT_TRUE(first) << first.error().text();
+    ASSERT_TRUE(first.value()->set_settings(Lab::settings()));
+  }
+  shared->stop = true;
+  EXPECT_EQ(wait_for(prober), 0);
+  EXPECT_GT(shared->tried, 1000U);
+  EXPECT_EQ(shared->passed, 0U);
+  ::munmap(memory, sizeof(Shared));
+}
+
+TEST_F(Lifecycle, OtherCgroupIsAttachedBeforeTheOldOneIsLeft) {
+  auto first = Interceptor::open(lab->config());
+  ASSERT_TRUE(first) << first.error().text();
+  const auto before = link_ids(*first.value());
+  first.value().reset();
+  auto config = lab->config();
+  config.agent_cgroup_path = config.cgroup_path;
+  auto second = Interceptor::open(config);
+  ASSERT_TRUE(second) << second.error().text();
+  const auto after = link_ids(*second.value());
+  EXPECT_NE(after[0], before[0]);
+  EXPECT_EQ(std::vector(after.begin() + 1, after.end()), std::vector(before.begin() + 1, before.end()));
+  EXPECT_EQ((*second.value()->attached())[0].cgroup_id, *intercept::cgroup_id(config.cgroup_path));
+}
+
+TEST_F(Lifecycle, AgentCgroupThatIsGoneIsReplaced) {
+  const std::string gone = lab->config().cgroup_path + "/gone";
+  ASSERT_EQ(::mkdir(gone.c_str(), 0755), 0);
+  auto config = lab->config();
+  config.agent_cgroup_path = gone;
+  ASSERT_TRUE(Interceptor::open(config));
+  ASSERT_EQ(::rmdir(gone.c_str()), 0);
+  auto interceptor = Interceptor::open(lab->config());
+  ASSERT_TRUE(interceptor) << interceptor.error().text();
+  ASSERT_TRUE(interceptor.value()->set_settings(Lab::settings()));
+  auto listener = interceptor.value()->open_listener(kListener, 64);
+  ASSERT_TRUE(listener);
+  identity::SocketIdentitySource source;
+  auto tested = intercept::self_check(*listener, kListener, source);
+  EXPECT_TRUE(tested) << tested.error().text();
+}
+
+TEST_F(Lifecycle, ForeignContractVersionIsRefusedAndStaysAttached) {
+  run_and_kill_agent();
+  const Fd settings(::bpf_obj_get(lab->pin("maps/settings").c_str()));
+  const std::uint32_t key = 0;
+  msp_settings value{};
+  ASSERT_EQ(::bpf_map_lookup_elem(settings.get(), &key, &value), 0);
+  value.version = MSP_CONTRACT_VERSION + 1;
+  ASSERT_EQ(::bpf_map_update_elem(settings.get(), &key, &value, BPF_ANY), 0);
+  auto refused = Interceptor::open(lab->config());
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text().find("contract version 2"), std::string::npos) << refused.error().text();
+  EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED);
+  value.version = MSP_CONTRACT_VERSION;
+  ASSERT_EQ(::bpf_map_update_elem(settings.get(), &key, &value, BPF_ANY), 0);
+  EXPECT_TRUE(Interceptor::open(lab->config()));
+}
+
+TEST_F(Lifecycle, ListenerOutsideTheAgentsCgroupFailsTheSelfTest) {
+  auto interceptor = Interceptor::open(lab->config());
+  ASSERT_TRUE(interceptor) << interceptor.error().text();
+  ASSERT_TRUE(interceptor.value()->set_settings(Lab::settings()));
+  ASSERT_TRUE(join_cgroup(lab->clients_cgroup()));
+  auto listener = interceptor.value()->open_listener(kListener, 64);
+  ASSERT_TRUE(join_cgroup(lab->config().agent_cgroup_path));
+  ASSERT_TRUE(listener);
+  identity::SocketIdentitySource source;
+  auto tested = intercept::self_check(*listener, kListener, source);
+  ASSERT_FALSE(tested);
+  EXPECT_NE(tested.error().text().find("no record"), std::string::npos) << tested.error().text();
+}
+
+TEST_F(Lifecycle, UninstallRemovesEverything) {
+  run_and_kill_agent();
+  auto running = Interceptor::open(lab->config());
+  ASSERT_TRUE(running) << running.error().text();
+  auto origin = running.value()->open_listener(kImdsEndpoint, 64);
+  ASSERT_TRUE(origin);
+  EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED);
+  auto removed = intercept::uninstall(lab->config().pin_directory);
+  ASSERT_TRUE(removed) << removed.error().text();
+  // Detached although an agent still holds the links.
+  EXPECT_EQ(connect_as_user(kImdsEndpoint), 0);
+  EXPECT_FALSE(std::filesystem::exists(lab->config().pin_directory));
+  EXPECT_TRUE(intercept::uninstall(lab->config().pin_directory)) << "nothing there is no error";
+}
+
+TEST_F(Lifecycle, PinDirectoryMustBeOursAndOnABpfFileSystem) {
+  auto config = lab->config();
+  config.pin_directory = lab->directory() + "/pins";
+  auto refused = Interceptor::open(config);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text().find("mount -t bpf"), std::string::npos) << refused.error().text();
+  EXPECT_FALSE(std::filesystem::exists(config.pin_directory));
+  EXPECT_FALSE(intercept::uninstall(lab->directory()));
+  config.pin_directory = lab->config().pin_directory;
+  ASSERT_EQ(::mkdir(config.pin_directory.c_str(), 0700), 0);
+  ASSERT_EQ(::chown(config.pin_directory.c_str(), 12666, 12666), 0);
+  refused = Interceptor::open(config);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text().find("only this user"), std::string::npos) << refused.error().text();
+}
+
+TEST_F(Lifecycle, UnprivilegedStartSaysWhatIsMissing) {
+  const int status = wait_for(lab->spawn({.uid = 12001, .gid = 12001, .groups = {}}, [this] {
+    auto config = lab->config();
+    auto refused = Interceptor::open(config);
+    return !refused && refused.error().code == EACCES ? 0 : (refused ? 1 : 2);
+  }));
+  EXPECT_NE(status, 1);
+}
+
+TEST_F(Lifecycle, SettingsThatCannotBeAreRefused) {
+  auto interceptor = Interceptor::open(lab->config());
+  ASSERT_TRUE(interceptor) << interceptor.error().text();
+  auto settings = Lab::settings();
+  settings.guarded[0].listener = 1;
+  EXPECT_FALSE(interceptor.value()->set_settings(settings));
+  settings = Lab::settings();
+  settings.listeners[0].port = 0;
+  EXPECT_FALSE(interceptor.value()->set_settings(settings));
+  settings = Lab::settings();
+  settings.guarded.resize(MSP_MAX_GUARDED + 1);
+  EXPECT_FALSE(interceptor.value()->set_settings(settings));
+}
+
+}  // namespace
+}  // namespace msp::lab
