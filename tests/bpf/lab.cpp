@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "intercept/cgroup.h"
@@ -54,6 +55,30 @@ Result<void> configure(const Fd& socket, const char* name, unsigned long request
   return {};
 }
 
+void remove_cgroups(const std::string& top, int tries) {
+  for (const char* part : {"/clients", "/agent", ""}) {
+    // A client that has just been reaped may leave its cgroup a moment later.
+    const std::string path = top + part;
+    for (int i = 0; i < tries && ::rmdir(path.c_str()) != 0 && errno == EBUSY; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+}
+
+constexpr std::string_view kCgroupPrefix = "msp-test-";
+
+/// Cgroups of tests that were killed: their process is gone, nobody else will remove them.
+void remove_stale_cgroups(const std::string& root) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(root, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(kCgroupPrefix) &&
+        !std::filesystem::exists("/proc/" + name.substr(kCgroupPrefix.size()), ignored)) {
+      remove_cgroups(entry.path(), 1);
+    }
+  }
+}
+
 }  // namespace
 
 Result<void> prepare_loopback() {
@@ -90,7 +115,8 @@ Result<std::unique_ptr<Lab>> Lab::make() {
   if (!root) {
     return std::move(root).error();
   }
-  lab->x_cgroup = fmt::format("{}/msp-test-{}", *root, ::getpid());
+  remove_stale_cgroups(*root);
+  lab->x_cgroup = fmt::format("{}/{}{}", *root, kCgroupPrefix, ::getpid());
   for (const std::string& path : {lab->x_cgroup, lab->x_cgroup + "/agent", lab->clients_cgroup()}) {
     if (::mkdir(path.c_str(), 0755) != 0) {
       return errno_error(fmt::format("cannot make the cgroup {}", path));
@@ -132,12 +158,7 @@ Lab::~Lab() {
   if (root) {
     static_cast<void>(join_cgroup(*root).ok());
   }
-  for (const std::string& path : {clients_cgroup(), x_cgroup + "/agent", x_cgroup}) {
-    // A client that has just been reaped may leave its cgroup a moment later.
-    for (int i = 0; i < 100 && ::rmdir(path.c_str()) != 0 && errno == EBUSY; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-  }
+  remove_cgroups(x_cgroup, 100);
 }
 
 intercept::Config Lab::config() const {

@@ -110,10 +110,10 @@ struct Tally {
 
 /// Takes sockets that clients hand on, and speaks on them as another user.
 [[noreturn]] void receive_for_ever(const Fd& from) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::setgroups(0, nullptr) != 0 || ::setgid(kReceiverUid) != 0 || ::setuid(kReceiverUid) != 0) {
     ::_exit(1);
   }
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // only now: a change of credentials clears it
   for (;;) {
     char byte = 0;
     iovec data{.iov_base = &byte, .iov_len = 1};
