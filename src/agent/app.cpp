@@ -5,12 +5,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "agent/gate.h"
 #include "agent/snapshot.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "intercept/self_test.h"
+#include "intercept/self_check.h"
 #include "status/report.h"
 
 namespace msp::agent {
@@ -113,7 +115,7 @@ Result<void> App::open_data_path() {
   if (!listener) {
     return std::move(listener).error();
   }
-  // The hooks must know the listener before the self-test. Ever latched: closed from the first moment (protocol.md
+  // The hooks must know the listener before the self-check. Ever latched: closed from the first moment (protocol.md
   // L.30); the channel's first state, which repeats that, comes later.
   std::string why;
   const channel::KeyStore keys(config_.latch_key_folder, config_.state_directory);
@@ -121,7 +123,7 @@ Result<void> App::open_data_path() {
     return done;
   }
   identity::SocketIdentitySource source;
-  auto strangers = intercept::self_test(*listener, config_.listen, source);
+  auto strangers = intercept::self_check(*listener, config_.listen, source);
   if (!strangers) {
     return std::move(strangers).error().context("the hooks do not identify callers");
   }
@@ -151,7 +153,8 @@ Result<void> App::open_data_path() {
 }
 
 Result<void> App::open_channel() {
-  rules_.emplace(config_.matching, nullptr, [](const auto&) {});
+  local_rules_.emplace(std::filesystem::path(config_.latch_key_folder).parent_path() / "rules");
+  rules_.emplace(config_.matching, *local_rules_, [](const auto&) {});
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;

@@ -62,6 +62,7 @@ class App {
   std::unique_ptr<intercept::Interceptor> hooks_;
   std::unique_ptr<identity::NameResolver> names_;
   std::unique_ptr<DataThread> data_;
+  std::optional<rules::LocalDirectory> local_rules_;
   std::optional<rules::Publisher> rules_;
   std::optional<status::Provisioning> provisioning_;
   std::string hooks_message_;

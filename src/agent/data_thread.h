@@ -44,7 +44,7 @@ class DataThread {
   DataThread& operator=(const DataThread&) = delete;
 
   Result<void> listen(Fd listener);
-  /// A connection that was accepted elsewhere (self-test at start).
+  /// A connection that was accepted elsewhere (self-check at start).
   void adopt(Fd connection);
   void install(std::shared_ptr<const proxy::Gate> gate);
   void update_status(status::ProvisionView provision, std::string aggregate_json);
