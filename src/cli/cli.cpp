@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cli.h"
+
+#include <array>
+#include <ostream>
+#include <string_view>
+
+#include "base/version.h"
+#include "cli/status_command.h"
+
+namespace msp::cli {
+namespace {
+
+struct Verb {
+  std::string_view name;
+  std::string_view help;
+  int (*run)(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
+};
+
+constexpr std::array<Verb, 1> kVerbs{
+    {{"status", "what protects this machine, and what to do where it does not", &status_command}}};
+
+void print_help(std::ostream& out) {
+  out << "mspctl " << version()
+      << ": looks after the metadata guard of this machine\n\nUsage: mspctl VERB [OPTIONS]\n\n";
+  for (const Verb& verb : kVerbs) {
+    out << "  " << verb.name << "    " << verb.help << '\n';
+  }
+  out << "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  if (arguments.empty()) {
+    print_help(err);
+    return kExitCannotTell;
+  }
+  const std::string& first = arguments.front();
+  if (first == "--help" || first == "-h" || first == "help") {
+    print_help(out);
+    return 0;
+  }
+  if (first == "--version" || first == "-v") {
+    out << version() << '\n';
+    return 0;
+  }
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == first) {
+      return verb.run({arguments.begin() + 1, arguments.end()}, out, err);
+    }
+  }
+  err << "mspctl: there is no verb '" << first << "'\n\n";
+  print_help(err);
+  return kExitCannotTell;
+}
+
+}  // namespace msp::cli

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "base/version.h"
+#include "cli/status_view.h"
+#include "status/control_server.h"
+#include "status/example_snapshot.h"
+#include "status/report.h"
+
+namespace msp::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+struct Outcome {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+
+Outcome call(const std::vector<std::string>& arguments) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const int code = run(arguments, out, err);
+  return {code, out.str(), err.str()};
+}
+
+// An agent's control socket on a thread of its own.
+class Cli : public testing::Test {
+ protected:
+  Cli() {
+    std::string name = "/tmp/msp-cli-XXXXXX";
+    directory = ::mkdtemp(name.data());
+    socket = directory + "/agent.sock";
+  }
+  ~Cli() override {
+    if (agent.joinable()) {
+      loop.stop();
+      agent.join();
+    }
+    server.reset();
+    std::filesystem::remove_all(directory);
+  }
+  void serve(const status::Snapshot& snapshot) {
+    server = std::make_unique<status::ControlServer>(loop, buffers, [snapshot] { return snapshot; });
+    ASSERT_TRUE(server->listen(socket).ok());
+    agent = std::thread([this] { loop.run(); });
+  }
+
+  Loop loop;
+  http::BufferPool buffers;
+  std::unique_ptr<status::ControlServer> server;
+  std::thread agent;
+  std::string directory;
+  std::string socket;
+};
+
+TEST_F(Cli, HelpVersionAndMistakes) {
+  EXPECT_EQ(call({"--version"}).out, std::string(version()) + "\n");
+  EXPECT_EQ(call({"--help"}).code, 0);
+  EXPECT_THAT(call({"--help"}).out, HasSubstr("status"));
+  EXPECT_EQ(call({"status", "--help"}).code, 0);
+  EXPECT_THAT(call({"status", "--help"}).out, HasSubstr("--json"));
+  EXPECT_EQ(call({}).code, kExitCannotTell);
+  EXPECT_EQ(call({"stats"}).code, kExitCannotTell);
+  EXPECT_THAT(call({"stats"}).err, HasSubstr("no verb 'stats'"));
+  EXPECT_EQ(call({"status", "--jsn"}).code, kExitCannotTell);
+}
+
+TEST_F(Cli, ProtectedMachine) {
+  serve(status::example_snapshot());
+  const Outcome outcome = call({"status", "--socket", socket});
+  EXPECT_EQ(outcome.code, kExitProtected) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("PROTECTED: "));
+  EXPECT_THAT(outcome.out, HasSubstr("connect4"));
+  EXPECT_THAT(outcome.out, HasSubstr("7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11 (incarnation 3)"));
+  EXPECT_THAT(outcome.out, HasSubstr("rules rules-v7"));
+  EXPECT_THAT(outcome.out, HasSubstr("alice (uid 1000)"));
+  EXPECT_THAT(outcome.out, HasSubstr("+0.4 s"));
+}
+
+TEST_F(Cli, NotFullyProtectedMachineSaysWhatToDo) {
+  status::Snapshot snapshot = status::example_snapshot();
+  snapshot.channel.phase = "refused";
+  snapshot.channel.key_guid.clear();
+  snapshot.channel.closed = true;
+  serve(snapshot);
+  const Outcome outcome = call({"status", "--socket", socket});
+  EXPECT_EQ(outcome.code, kExitNotFully);
+  EXPECT_THAT(outcome.out, HasSubstr("NOT FULLY PROTECTED"));
+  EXPECT_THAT(outcome.out, HasSubstr("-> the host refuses a key"));
+  EXPECT_THAT(outcome.out, HasSubstr("CLOSED"));
+}
+
+TEST_F(Cli, JsonIsTheAgentsOwn) {
+  serve(status::example_snapshot());
+  const Outcome outcome = call({"status", "--json", "--socket", socket});
+  EXPECT_EQ(outcome.code, kExitProtected);
+  const auto shown = json::parse(outcome.out);
+  ASSERT_TRUE(shown.ok());
+  EXPECT_EQ(json::to_text(*shown), status::status_json(status::example_snapshot()));
+}
+
+TEST_F(Cli, SocketFromTheConfiguration) {
+  serve(status::example_snapshot());
+  const std::string config = directory + "/agent.json";
+  std::ofstream(config) << R"({"openmsp":{"controlSocket":")" << socket << R"("}})";
+  EXPECT_EQ(call({"status", "--config", config}).code, kExitProtected);
+  EXPECT_EQ(call({"status", "--config", directory + "/none"}).code, kExitCannotTell);
+}
+
+TEST_F(Cli, AgentThatDoesNotRunIsSaidSo) {
+  Outcome outcome = call({"status", "--socket", socket});
+  EXPECT_EQ(outcome.code, kExitCannotTell);
+  EXPECT_THAT(outcome.err, HasSubstr("the agent is not running"));
+  EXPECT_THAT(outcome.err, HasSubstr("->"));
+  outcome = call({"status", "--json", "--socket", socket});
+  EXPECT_EQ(outcome.code, kExitCannotTell);
+  const auto shown = json::parse(outcome.out);
+  ASSERT_TRUE(shown.ok()) << outcome.out;
+  EXPECT_TRUE(shown->find("protected")->is_null());
+}
+
+TEST_F(Cli, TextOfClientsCannotSteerTheTerminal) {
+  status::Snapshot snapshot = status::example_snapshot();
+  snapshot.last_refusals[0].target = "/\x1b[2J\r\nPROTECTED";
+  const auto value = json::parse(status::status_json(snapshot));
+  const std::string view = status_view(*value);
+  EXPECT_THAT(view, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(view, Not(HasSubstr("\r")));
+  EXPECT_THAT(view, Not(HasSubstr("\nPROTECTED\n")));
+}
+
+TEST_F(Cli, ViewOfAnythingIsAView) {
+  for (const std::string_view text : {"{}", "[]", "null", R"({"problems":7,"lastRefusals":[1,null],"services":{}})"}) {
+    const auto value = json::parse(text);
+    EXPECT_THAT(status_view(*value), HasSubstr("NOT FULLY PROTECTED"));
+  }
+}
+
+}  // namespace
+}  // namespace msp::cli

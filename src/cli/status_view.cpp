@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/status_view.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <iterator>
+#include <string_view>
+
+#include "base/log.h"
+
+namespace msp::cli {
+namespace {
+
+constexpr std::size_t kMostRefusals = 10;
+
+std::string text(const json::Value& from, std::string_view pointer) {
+  const json::Value* value = from.at(pointer);
+  return value != nullptr && value->is_string() ? log::escape(*value->string()) : std::string();
+}
+
+std::uint64_t number(const json::Value& from, std::string_view pointer) {
+  const json::Value* value = from.at(pointer);
+  return value == nullptr ? 0 : value->uint64().value_or(0);
+}
+
+bool yes(const json::Value& from, std::string_view pointer) {
+  const json::Value* value = from.at(pointer);
+  return value != nullptr && value->boolean() != nullptr && *value->boolean();
+}
+
+const json::Array& items(const json::Value& from, std::string_view pointer) {
+  static const json::Array none;
+  const json::Value* value = from.at(pointer);
+  return value != nullptr && value->array() != nullptr ? *value->array() : none;
+}
+
+class View {
+ public:
+  template <class... A>
+  void line(fmt::format_string<A...> format, A&&... arguments) {
+    fmt::format_to(std::back_inserter(x_out), format, std::forward<A>(arguments)...);
+    x_out += '\n';
+  }
+  void gap() { x_out += '\n'; }
+  std::string take() && { return std::move(x_out); }
+
+ private:
+  std::string x_out;
+};
+
+std::string duration(std::uint64_t seconds) {
+  if (seconds < 120) {
+    return fmt::format("{} s", seconds);
+  }
+  return seconds < 7'200 ? fmt::format("{} min", seconds / 60)
+                         : fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
+}
+
+void show_verdict(View& view, const json::Value& s) {
+  view.line("msp-agent {}, pid {}, up {}", text(s, "/version"), number(s, "/pid"),
+            duration(number(s, "/uptimeSeconds")));
+  view.gap();
+  if (yes(s, "/protected")) {
+    view.line("PROTECTED: requests to the metadata services are identified, decided and signed.");
+    return;
+  }
+  view.line("NOT FULLY PROTECTED");
+  for (const json::Value& problem : items(s, "/problems")) {
+    view.line("  ! {}", text(problem, "/what"));
+    view.line("    -> {}", text(problem, "/remedy"));
+  }
+}
+
+void show_interception(View& view, const json::Value& s) {
+  view.gap();
+  view.line("Kernel hooks     at {}, pinned in {}", text(s, "/interception/cgroup"),
+            text(s, "/interception/pinDirectory"));
+  for (const json::Value& hook : items(s, "/interception/hooks")) {
+    view.line("  {:<14} {:<12} {:<10} program {}", text(hook, "/name"),
+              yes(hook, "/attached") ? "attached" : "NOT ATTACHED", yes(hook, "/pinned") ? "pinned" : "NOT PINNED",
+              number(hook, "/programId"));
+  }
+  view.line("Listener         {} {}", text(s, "/listener/address"),
+            yes(s, "/listener/listening") ? "listening" : "NOT LISTENING");
+}
+
+void show_channel(View& view, const json::Value& s) {
+  const std::string guid = text(s, "/channel/keyGuid");
+  view.line("Channel          {}{}", text(s, "/channel/phase"),
+            yes(s, "/channel/closed") ? ", CLOSED (requests are answered \"not ready\")" : "");
+  view.line("  state          {}", text(s, "/channel/state"));
+  if (guid.empty()) {
+    view.line("  key            none");
+  } else if (const auto incarnation = s.at("/channel/keyIncarnation"); incarnation && !incarnation->is_null()) {
+    view.line("  key            {} (incarnation {})", guid, incarnation->uint64().value_or(0));
+  } else {
+    view.line("  key            {}", guid);
+  }
+  view.line("  host           {}", yes(s, "/channel/hostAnswers") ? "answers" : "DOES NOT ANSWER");
+  if (const auto offset = s.at("/channel/hostClockOffsetMilliseconds"); offset && offset->int64().has_value()) {
+    view.line("  host's clock   {:+.1f} s", static_cast<double>(*offset->int64()) / 1000.0);
+  }
+  view.line("  message        {}", text(s, "/channel/message"));
+}
+
+void show_services(View& view, const json::Value& s) {
+  view.line("Services");
+  for (const json::Value& service : items(s, "/services")) {
+    const std::string rules = text(service, "/ruleId");
+    view.line("  {:<14} {:<22} {:<9} {:<15} {}", text(service, "/service"), text(service, "/endpoint"),
+              text(service, "/mode"), yes(service, "/redirected") ? "redirected" : "not redirected",
+              rules.empty() ? "no rules" : "rules " + rules);
+  }
+}
+
+void show_counts(View& view, const json::Value& s, std::string_view pointer) {
+  const json::Value* counts = s.at(pointer);
+  const json::Object* object = counts == nullptr ? nullptr : counts->object();
+  for (std::size_t i = 0; object != nullptr && i < object->members.size(); ++i) {
+    const json::Member& member = object->members[i];
+    view.line("  {:<22} {}", log::escape(member.name), member.value.uint64().value_or(0));
+  }
+}
+
+void show_counters(View& view, const json::Value& s) {
+  view.line("Requests         {} since start, {} connections open", number(s, "/counters/requests"),
+            number(s, "/counters/connectionsOpen"));
+  show_counts(view, s, "/counters/outcomes");
+  view.line("Kernel");
+  show_counts(view, s, "/counters/kernel");
+  view.line("Audit            {} records written, {} lost", number(s, "/counters/audit/written"),
+            number(s, "/counters/audit/lost"));
+  show_counts(view, s, "/counters/audit/lostByReason");
+}
+
+void show_refusals(View& view, const json::Value& s) {
+  const json::Array& refusals = items(s, "/lastRefusals");
+  view.line("Last refusals{}", refusals.empty() ? "    none" : "");
+  for (std::size_t i = 0; i < refusals.size() && i < kMostRefusals; ++i) {
+    const json::Value& r = refusals[i];
+    const std::string user = text(r, "/user");
+    const std::string who = r.find("uid") == nullptr ? std::string("unknown caller")
+                            : user.empty()           ? fmt::format("uid {}", number(r, "/uid"))
+                                                     : fmt::format("{} (uid {})", user, number(r, "/uid"));
+    view.line("  {}  {} {}{}", text(r, "/time"), number(r, "/status"), text(r, "/reason"),
+              yes(r, "/passedByAudit") ? " (passed: mode audit)" : "");
+    view.line("    {} {} to {} by {} {}", text(r, "/method"), text(r, "/target"), text(r, "/service"), who,
+              text(r, "/exe"));
+  }
+}
+
+}  // namespace
+
+std::string status_view(const json::Value& status) {
+  View view;
+  show_verdict(view, status);
+  show_interception(view, status);
+  show_channel(view, status);
+  show_services(view, status);
+  show_counters(view, status);
+  show_refusals(view, status);
+  return std::move(view).take();
+}
+
+}  // namespace msp::cli

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "status/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "status/example_snapshot.h"
+
+namespace msp::status {
+namespace {
+
+using testing::HasSubstr;
+
+json::Value parsed(const std::string& text) {
+  auto value = json::parse(text);
+  EXPECT_TRUE(value.ok()) << text;
+  return value.ok() ? std::move(*value) : json::Value();
+}
+
+std::string at(const json::Value& value, std::string_view pointer) {
+  const json::Value* found = value.at(pointer);
+  return found == nullptr ? "(none)" : json::to_text(*found);
+}
+
+std::vector<std::string> whats(const Snapshot& snapshot) {
+  std::vector<std::string> out;
+  for (const Problem& problem : problems_of(snapshot)) {
+    EXPECT_FALSE(problem.remedy.empty()) << problem.what;
+    out.push_back(problem.what);
+  }
+  return out;
+}
+
+TEST(Problems, NoneWhenEverythingHolds) { EXPECT_TRUE(whats(example_snapshot()).empty()); }
+
+TEST(Problems, EachMissingPartIsOneProblem) {
+  Snapshot s = example_snapshot();
+  s.interception.hooks[1].attached = false;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("sockops is not attached")));
+  s = example_snapshot();
+  s.interception.hooks[0].pinned = false;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("connect4 is not pinned")));
+  s = example_snapshot();
+  s.interception.hooks.clear();
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("no kernel hook")));
+  s = example_snapshot();
+  s.listener.listening = false;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("nothing listens")));
+  s = example_snapshot();
+  s.services[0].mode = "audit";
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("imds is in mode audit")));
+  s = example_snapshot();
+  s.services[1].message = "deny-all: what";
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("rules of wireserver: deny-all")));
+  s = example_snapshot();
+  s.audit.problem = "No space left on device";
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("audit records are being lost")));
+}
+
+TEST(Problems, ChannelStatesAreToldApart) {
+  Snapshot s = example_snapshot();
+  s.channel.phase = "disabled";
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("disabled")));
+  s.channel.phase = "unknown";
+  s.channel.host_answers = false;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("nothing is redirected")));
+  s.channel.closed = true;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("not ready")));
+  s.channel.phase = "refused";
+  EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("keyIncarnationId"));
+  s.channel.closed = false;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("does not know the key")));
+  s.channel.phase = "latched";
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("last poll of the host failed")));
+}
+
+TEST(Report, StatusJson) {
+  const json::Value v = parsed(status_json(example_snapshot()));
+  EXPECT_EQ(at(v, "/protected"), "true");
+  EXPECT_EQ(at(v, "/problems"), "[]");
+  EXPECT_EQ(at(v, "/interception/hooks/0"),
+            R"({"name":"connect4","attached":true,"pinned":true,"programId":41,"linkId":7})");
+  EXPECT_EQ(at(v, "/channel/keyGuid"), "\"7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11\"");
+  EXPECT_EQ(at(v, "/channel/keyIncarnation"), "3");
+  EXPECT_EQ(at(v, "/counters/outcomes/served"), "40");
+  EXPECT_EQ(at(v, "/lastRefusals/0/reason"), "\"not_elevated\"");
+  EXPECT_EQ(at(v, "/lastRefusals/0/time"), "\"2025-04-23T12:00:00.000000Z\"");
+  Snapshot none;
+  const json::Value empty = parsed(status_json(none));
+  EXPECT_EQ(at(empty, "/protected"), "false");
+  EXPECT_EQ(at(empty, "/channel/keyGuid"), "null");
+}
+
+TEST(Report, AggregateHasTheFieldsFormAndOrder) {
+  EXPECT_EQ(aggregate_json(example_snapshot(), json::Style::kCompact, "/s.json"),
+            R"({"timestamp":"2025-04-23T12:00:00.123","proxyAgentStatus":{"version":"0.1.0","status":"SUCCESS",)"
+            R"("monitorStatus":{"status":"RUNNING","message":"Aggregate status written to status file: /s.json"},)"
+            R"("keyLatchStatus":{"status":"RUNNING","message":"key is in use","states":{)"
+            R"("secureChannelState":"WireServer Enforce -  IMDS Enforce - HostGA Enforce",)"
+            R"("keyGuid":"7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11","keyIncarnationId":"3",)"
+            R"("imdsRuleId":"rules-v7","wireServerRuleId":"rules-ws-2","hostGARuleId":"rules-ws-2"}},)"
+            R"("ebpfProgramStatus":{"status":"RUNNING","message":"2 kernel hooks are attached to /sys/fs/cgroup"},)"
+            R"("proxyListenerStatus":{"status":"RUNNING","message":"Listening on 127.0.0.1:3080"},)"
+            R"("telemetryLoggerStatus":{"status":"UNKNOWN","message":"Status unknown."},"proxyConnectionsCount":42},)"
+            R"("proxyConnectionSummary":[{"userName":"root","ip":"168.63.129.16","port":80,)"
+            R"("processCmdLine":"/usr/bin/walinuxagent -daemon","responseStatus":"200 OK","count":17,)"
+            R"("userGroups":["root"],"processFullPath":"/usr/bin/python3.12"}],"failedAuthenticateSummary":[]})");
+}
+
+TEST(Report, SuccessIsSaidOnlyWithAKeyOrADisabledChannel) {
+  Snapshot s = example_snapshot();
+  const auto overall = [&] {
+    return at(parsed(aggregate_json(s, json::Style::kPretty, "")), "/proxyAgentStatus/status");
+  };
+  EXPECT_EQ(overall(), "\"SUCCESS\"");
+  s.channel.key_guid.clear();
+  s.channel.phase = "refused";
+  EXPECT_EQ(overall(), "\"ERROR\"");
+  EXPECT_EQ(at(parsed(aggregate_json(s, json::Style::kPretty, "")), "/proxyAgentStatus/keyLatchStatus/states/keyGuid"),
+            "(none)");
+  s.channel.phase = "unknown";
+  EXPECT_EQ(overall(), "\"ERROR\"");
+  s.channel.phase = "disabled";
+  EXPECT_EQ(overall(), "\"SUCCESS\"");
+  s.interception.hooks.clear();
+  EXPECT_EQ(overall(), "\"ERROR\"");
+}
+
+TEST(Report, LongMessagesAreCutAtACharacter) {
+  Snapshot s = example_snapshot();
+  s.channel.message = std::string(1023, 'x') + "\xC3\xA4\xC3\xA4";
+  EXPECT_EQ(at(parsed(aggregate_json(s, json::Style::kCompact, "")), "/proxyAgentStatus/keyLatchStatus/message"),
+            "\"" + std::string(1023, 'x') + "...\"");
+}
+
+}  // namespace
+}  // namespace msp::status
