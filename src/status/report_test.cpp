@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <set>
+
 #include "status/example_snapshot.h"
 
 namespace msp::status {
@@ -124,6 +128,34 @@ TEST(Report, SuccessIsSaidOnlyWithAKeyOrADisabledChannel) {
   EXPECT_EQ(overall(), "\"SUCCESS\"");
   s.interception.hooks.clear();
   EXPECT_EQ(overall(), "\"ERROR\"");
+}
+
+void names_of(const json::Value& value, std::set<std::string>& out) {
+  if (const json::Object* object = value.object()) {
+    for (const json::Member& member : object->members) {
+      out.insert(member.name);
+      if (member.name != "outcomes" && member.name != "kernel") {
+        names_of(member.value, out);
+      }
+    }
+  } else if (const json::Array* array = value.array()) {
+    for (const json::Value& item : *array) {
+      names_of(item, out);
+    }
+  }
+}
+
+TEST(Report, DocumentationNamesEveryMember) {
+  std::ifstream in(std::string(MSP_SOURCE_DIR) + "/docs/status.md");
+  const std::string page{std::istreambuf_iterator<char>(in), {}};
+  std::set<std::string> names;
+  Snapshot with_problem = example_snapshot();
+  with_problem.listener.listening = false;
+  names_of(parsed(status_json(with_problem)), names);
+  EXPECT_GT(names.size(), 40U);
+  for (const std::string& name : names) {
+    EXPECT_THAT(page, HasSubstr("`" + name + "`"));
+  }
 }
 
 TEST(Report, LongMessagesAreCutAtACharacter) {
