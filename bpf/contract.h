@@ -119,6 +119,7 @@ enum msp_counter {
 	MSP_COUNT_REFUSED_STORAGE, /* refused: no socket storage to be had */
 	MSP_COUNT_REFUSED_SQUATTER, /* refused: somebody else's listener on our port */
 	MSP_COUNT_REFUSED_FLOOD,   /* refused: too many connects of this uid in flight */
+	MSP_COUNT_REFUSED_DEVICE,  /* refused: the socket could not be freed from its network device */
 	MSP_COUNT_BIND_REFUSED,    /* bind to the listener's port by a stranger */
 	MSP_COUNT_RECORD_LOST,     /* established, but the record could not be stored */
 	MSP_COUNT_MAX,

@@ -17,8 +17,10 @@
 #define MSP_SOCK_STREAM 1
 #define MSP_IPPROTO_TCP 6
 #define MSP_IPPROTO_MPTCP 262
-#define MSP_AF_INET 2
 #define MSP_TCP_CLOSE 7
+#define MSP_SOL_SOCKET 1
+#define MSP_SO_BINDTODEVICE 25
+#define MSP_LOOPBACK_IFINDEX 1 /* in every network namespace */
 #define MSP_PF_KTHREAD 0x00200000
 #define MSP_INIT_USER_NS 0xEFFFFFFDu /* inode number of the initial user namespace, fixed by the kernel */
 

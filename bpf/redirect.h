@@ -100,6 +100,20 @@ static __always_inline bool leave_record(struct bpf_sock_addr *ctx, __u32 addr, 
 	return true;
 }
 
+/*
+ * A socket that is bound to a network device would send its SYN out there, towards 127.0.0.1, and hang. What it asked
+ * for was a way to the metadata service: we are that way. The kernel lets only CAP_NET_RAW undo a binding: from others
+ * the connect is refused at once.
+ */
+static __always_inline bool unbind_from_device(struct bpf_sock_addr *ctx)
+{
+	char none[4] = {};
+
+	if (ctx->sk->bound_dev_if == 0 || ctx->sk->bound_dev_if == MSP_LOOPBACK_IFINDEX)
+		return true;
+	return bpf_setsockopt(ctx, MSP_SOL_SOCKET, MSP_SO_BINDTODEVICE, none, sizeof(none)) == 0;
+}
+
 /* *listener is set when the destination is to be rewritten. */
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, __u32 addr, __u16 port, __u32 flags,
 				      const struct msp_listener **listener)
@@ -121,6 +135,11 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, __u32 addr, __u
 	}
 	if (!leave_record(ctx, addr, port, flags | (to.direct ? MSP_RECORD_DIRECT : 0)))
 		return 0;
+	if (!unbind_from_device(ctx)) {
+		bpf_sk_storage_delete(&connecting, ctx->sk);
+		count(MSP_COUNT_REFUSED_DEVICE);
+		return 0;
+	}
 	count(to.direct ? MSP_COUNT_DIRECT : MSP_COUNT_REDIRECTED);
 	if (!to.direct)
 		*listener = to.listener;

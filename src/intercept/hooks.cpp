@@ -56,7 +56,7 @@ Error libbpf_error(std::string_view what, int code) {
     last_words().clear();
   }
   if (code == EPERM) {
-    error.hint = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, outside of containers";
+    error.hint = std::string(kPrivileges);
   } else if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
     error.hint = "the kernel offers no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF";
   }

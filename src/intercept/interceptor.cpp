@@ -127,6 +127,7 @@ Result<Counters> Interceptor::counters() const {
                   .refused_storage = sums[MSP_COUNT_REFUSED_STORAGE],
                   .refused_squatter = sums[MSP_COUNT_REFUSED_SQUATTER],
                   .refused_flood = sums[MSP_COUNT_REFUSED_FLOOD],
+                  .refused_device = sums[MSP_COUNT_REFUSED_DEVICE],
                   .bind_refused = sums[MSP_COUNT_BIND_REFUSED],
                   .record_lost = sums[MSP_COUNT_RECORD_LOST]};
 }

@@ -46,6 +46,7 @@ struct Counters {
   std::uint64_t refused_storage = 0;
   std::uint64_t refused_squatter = 0;
   std::uint64_t refused_flood = 0;
+  std::uint64_t refused_device = 0;
   std::uint64_t bind_refused = 0;
   std::uint64_t record_lost = 0;
 };

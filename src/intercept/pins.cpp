@@ -103,7 +103,9 @@ Result<bool> Pins::has_maps() const {
     if (errno == ENOENT) {
       return false;
     }
-    return errno_error(fmt::format("cannot open {}", path));
+    Error error = errno_error(fmt::format("cannot open {}", path));
+    error.hint = std::string(kPrivileges);
+    return error;
   }
   bpf_map_info info{};
   __u32 size = sizeof(info);

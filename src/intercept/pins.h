@@ -5,11 +5,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "base/result.h"
 
 namespace msp::intercept {
+
+/// The hint to an EPERM of bpf().
+inline constexpr std::string_view kPrivileges = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, outside of containers";
 
 class Pins {
  public:

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 
 #include "bpf/contract.h"
@@ -106,6 +107,41 @@ TEST_F(Guard, SquatterGetsNothing) {
   auto ours = interceptor->open_listener(kListener, 16);
   ASSERT_TRUE(ours) << ours.error().text();
   EXPECT_EQ(connect_as({}, kImdsEndpoint), 0);
+}
+
+TEST_F(Guard, ClientsBoundToADeviceOrItsAddressDoNotHang) {
+  ASSERT_EQ(std::system("ip link add msp0 type veth peer name msp1 && ip addr add 10.99.0.1/24 dev msp0 && "  // NOLINT
+                        "ip link set msp0 up && ip link set msp1 up"),
+            0);
+  const auto bound = [] {
+    const Fd fd(::socket(AF_INET, SOCK_STREAM, 0));
+    if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "msp0", 5) != 0) {
+      return 206;
+    }
+    const timeval soon{.tv_sec = 2, .tv_usec = 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon));
+    return connect_socket(fd.get(), kImdsEndpoint);
+  };
+  EXPECT_EQ(wait_for(lab->spawn({}, bound)), 0);
+  EXPECT_EQ(next_identity()->uid, 0U);
+  // The kernel lets nobody without CAP_NET_RAW off a device: refused at once, not left hanging.
+  EXPECT_EQ(wait_for(lab->spawn(kMallory, bound)), EPERM);
+  EXPECT_EQ(counters()->refused_device, 1U);
+  const int from = wait_for(lab->spawn(kMallory, [] {
+    const Fd fd(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = htonl(0x0a630001);
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&in), sizeof(in)) != 0) {
+      return 207;
+    }
+    return connect_socket(fd.get(), kImdsEndpoint);
+  }));
+  EXPECT_EQ(from, 0);
+  auto accepted = accept_one(listener);
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(address_text(*peer_endpoint(accepted->get())), "10.99.0.1");
+  EXPECT_EQ(source.identify(accepted->get())->uid, 12666U);
 }
 
 TEST_F(Guard, NobodyListeningIsRefusedByTheClosedPort) {
