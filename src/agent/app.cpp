@@ -56,8 +56,8 @@ Result<std::unique_ptr<App>> App::start(Config config) {
     log::warn("{}", warning);
   }
   using Step = Result<void> (App::*)();
-  for (const Step step : {&App::open_audit, &App::open_hooks, &App::open_data_path, &App::open_channel,
-                          &App::open_control_socket}) {
+  for (const Step step :
+       {&App::open_audit, &App::open_hooks, &App::open_data_path, &App::open_channel, &App::open_control_socket}) {
     if (auto done = (app.get()->*step)(); !done) {
       return std::move(done).error();
     }
@@ -197,7 +197,8 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
       hook_settings_ = wanted;
       hooks_message_.clear();
       log::info("channel {}: {}; redirecting{}{}{}", channel::to_string(state_->phase), state_->state,
-                state_->redirect(Service::kImds) ? " imds" : "", state_->redirect(Service::kWireServer) ? " wireserver" : "",
+                state_->redirect(Service::kImds) ? " imds" : "",
+                state_->redirect(Service::kWireServer) ? " wireserver" : "",
                 state_->redirect(Service::kHostGaPlugin) ? " hostga" : "");
     } else {
       hooks_message_ = done.error().text();
@@ -252,7 +253,9 @@ Task<> App::write_status_file() {
   for (;;) {
     report_provisioning();
     const std::string text = status::aggregate_json(snapshot(), json::Style::kPretty, config_.status_file);
-    if (auto done = file::replace(config_.status_file, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}}); !done) {
+    if (auto done =
+            file::replace(config_.status_file, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}});
+        !done) {
       if (!std::exchange(status_file_failed_, true)) {
         log::write(std::move(done).error().context("the status file is not kept up to date"));
       }

@@ -46,7 +46,8 @@ int run_cli(int argc, char** argv) {
   bool check = false;
   app.add_option("--config", config_path, "configuration file (default: /etc/azure/proxy-agent.json)");
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
-  const auto* remove = app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
+  const auto* remove =
+      app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);

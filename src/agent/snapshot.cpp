@@ -86,9 +86,12 @@ void add_counters(status::Snapshot& out, const SnapshotParts& parts) {
     const auto get = [](const std::atomic<std::uint64_t>& c) { return c.load(std::memory_order_relaxed); };
     out.connections_open = get(from.connections_open);
     out.requests = get(from.requests);
-    out.outcomes = {{"served", get(from.served)},       {"denied", get(from.denied)},
-                    {"malformed", get(from.malformed)}, {"not_ready", get(from.not_ready)},
-                    {"upstream_failed", get(from.upstream_failed)}, {"local", get(from.local)},
+    out.outcomes = {{"served", get(from.served)},
+                    {"denied", get(from.denied)},
+                    {"malformed", get(from.malformed)},
+                    {"not_ready", get(from.not_ready)},
+                    {"upstream_failed", get(from.upstream_failed)},
+                    {"local", get(from.local)},
                     {"connections_refused", get(from.connections_refused)}};
   }
   if (parts.audit != nullptr) {

@@ -42,7 +42,8 @@ struct Promise : PromiseBase {
   void return_value(U&& result) {
     value.emplace(std::forward<U>(result));
   }
-  T take() { return std::move(*value); }
+  /// After return_value only: a task that has ended.
+  T take() { return std::move(*value); }  // NOLINT(bugprone-unchecked-optional-access)
 };
 
 template <>

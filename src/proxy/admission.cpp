@@ -37,8 +37,8 @@ std::optional<Answer> read_request(Exchange& x, const Settings& settings) {
   return std::nullopt;
 }
 
-std::expected<request::Addressee, Answer> addressee(const identity::ConnectionIdentity& caller,
-                                                    std::optional<Service> service, const Settings& settings) {
+std::expected<Addressed, Answer> addressee(const identity::ConnectionIdentity& caller, std::optional<Service> service,
+                                           const Settings& settings) {
   if (!caller.known) {
     return std::unexpected(no_identity());
   }
@@ -49,7 +49,7 @@ std::expected<request::Addressee, Answer> addressee(const identity::ConnectionId
     return std::unexpected(unknown_destination());
   }
   const ServiceSettings& to = settings.of(*service);
-  return request::Addressee{to.endpoint, to.host_names};
+  return Addressed{*service, {to.endpoint, to.host_names}};
 }
 
 std::optional<Answer> screen_request(Exchange& x, const request::Addressee& to) {

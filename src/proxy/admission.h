@@ -20,9 +20,14 @@ namespace msp::proxy {
 /// Target, framing and size limits (rows 1 to 4), then method (row 5).
 std::optional<Answer> read_request(Exchange& x, const Settings& settings);
 
-/// Where the connection was going, or why nobody knows (row 9).
-std::expected<request::Addressee, Answer> addressee(const identity::ConnectionIdentity& caller,
-                                                    std::optional<Service> service, const Settings& settings);
+/// Where a connection was going.
+struct Addressed {
+  Service service = Service::kImds;
+  request::Addressee to;
+};
+/// That, or why nobody knows (row 9).
+std::expected<Addressed, Answer> addressee(const identity::ConnectionIdentity& caller, std::optional<Service> service,
+                                           const Settings& settings);
 
 /// Host, authority, traversal (row 6), the closed secure channel, headers; computes the canonical form.
 std::optional<Answer> screen_request(Exchange& x, const request::Addressee& to);

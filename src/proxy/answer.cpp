@@ -57,14 +57,17 @@ Answer denied(Service service, std::string_view code) {
   }
   switch (service) {
     case Service::kImds:
-      return {403, code, "The allowlist of IMDS does not let this process of this user ask for this. Ask whoever "
-                         "keeps the allowlist."};
+      return {403, code,
+              "The allowlist of IMDS does not let this process of this user ask for this. Ask whoever "
+              "keeps the allowlist."};
     case Service::kWireServer:
-      return {403, code, "The allowlist of the WireServer does not let this process of this user ask for this. Ask "
-                         "whoever keeps the allowlist."};
+      return {403, code,
+              "The allowlist of the WireServer does not let this process of this user ask for this. Ask "
+              "whoever keeps the allowlist."};
     case Service::kHostGaPlugin:
-      return {403, code, "The allowlist of the HostGAPlugin does not let this process of this user ask for this. "
-                         "Ask whoever keeps the allowlist."};
+      return {403, code,
+              "The allowlist of the HostGAPlugin does not let this process of this user ask for this. "
+              "Ask whoever keeps the allowlist."};
   }
   return {403, code, "The allowlist does not let this process of this user ask for this."};
 }

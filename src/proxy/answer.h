@@ -14,10 +14,10 @@ namespace msp::proxy {
 
 struct Answer {
   int status = 500;
-  std::string_view code;          ///< stable, snake_case: docs/errors.md
-  std::string_view what;          ///< what happened, and what to do
+  std::string_view code;  ///< stable, snake_case: docs/errors.md
+  std::string_view what;  ///< what happened, and what to do
   bool close = true;
-  unsigned retry_after_s = 0;     ///< 0: no `retry-after`
+  unsigned retry_after_s = 0;  ///< 0: no `retry-after`
 };
 
 Answer refuse(const http::Refusal& refusal);

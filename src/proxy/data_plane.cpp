@@ -23,9 +23,8 @@ void bump(std::atomic<std::uint64_t>& counter) {
 
 struct DataPlane::Listener {
   Listener(DataPlane& plane, Fd fd)
-      : socket(std::move(fd)), watch(plane.loop_, socket.get(), [&plane, this](std::uint32_t) {
-          plane.accept_some(socket.get());
-        }) {}
+      : socket(std::move(fd)),
+        watch(plane.loop_, socket.get(), [&plane, this](std::uint32_t) { plane.accept_some(socket.get()); }) {}
   Fd socket;
   Watch watch;
 };
@@ -72,6 +71,11 @@ void DataPlane::accept_some(int listener) {
 
 void DataPlane::start_session(Fd socket) {
   bump(counters_.connections);
+  // Even to say "too many" costs memory: far beyond the bound nothing is said.
+  if (open_ >= std::size_t{2} * settings_.max_connections) {
+    bump(counters_.connections_refused);
+    return;
+  }
   auto* const session = std::make_unique<Session>(*this, std::move(socket), ++next_connection_).release();
   sessions_.push_back(*session);
   ++open_;
@@ -79,8 +83,31 @@ void DataPlane::start_session(Fd socket) {
   session->run().detach();
 }
 
+std::optional<Answer> DataPlane::count_in(Session& session) {
+  const identity::ConnectionIdentity& caller = session.caller();
+  if (open_ > settings_.max_connections) {
+    bump(counters_.connections_refused);
+    return too_many_in_all();
+  }
+  std::uint32_t& open_of_user = open_by_user_[caller.uid];
+  // Root is bounded by the whole only: whoever can be root can stop the agent as well.
+  if (!caller.elevated && open_of_user >= settings_.max_connections_per_user) {
+    bump(counters_.connections_refused);
+    return too_many_of_caller();
+  }
+  ++open_of_user;
+  session.counted_ = true;
+  return std::nullopt;
+}
+
 void DataPlane::ended(Session& session) {
   --open_;
+  if (session.counted_) {
+    const auto at = open_by_user_.find(session.caller().uid);
+    if (at != open_by_user_.end() && --at->second == 0) {
+      open_by_user_.erase(at);
+    }
+  }
   counters_.connections_open.store(open_, std::memory_order_relaxed);
   const std::unique_ptr<Session> owned(&session);
 }

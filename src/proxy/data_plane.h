@@ -73,6 +73,8 @@ class DataPlane {
   void accept_some(int listener);
   void start_session(Fd socket);
   void ended(Session& session);
+  /// None: within the bounds of its user and of all.
+  std::optional<Answer> count_in(Session& session);
   /// UTC seconds by the host's clock, else ours.
   std::int64_t host_time_s() const;
   std::string_view date() { return date_.text(host_time_s()); }

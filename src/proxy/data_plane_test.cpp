@@ -40,7 +40,8 @@ TEST(DataPlane, EndorsesWhatIsAllowed) {
   const std::string seen = origin.log();
   EXPECT_THAT(seen, StartsWith("GET /metadata/instance?api-version=2021-02-01 HTTP/1.1\r\nhost: metadata.test\r\n"));
   EXPECT_THAT(seen, HasSubstr("x-ms-azure-host-claims: { \"isRoot\": \"false\"}\r\n"));
-  EXPECT_THAT(seen, HasSubstr("x-ms-azure-host-authorization: Azure-HMAC-SHA256 5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7 "));
+  EXPECT_THAT(seen,
+              HasSubstr("x-ms-azure-host-authorization: Azure-HMAC-SHA256 5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7 "));
   const auto lines = plane.lines();
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_THAT(lines[0], HasSubstr("\"decision\":\"permit\""));
@@ -51,8 +52,9 @@ TEST(DataPlane, StripsHeadersThatAreOursAlone) {
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient client(plane.at);
-  client.send(get("/a", "X-MS-Azure-Host-Claims: { \"isRoot\": \"true\"}\r\n"
-                        "x-ms-azure-host-authorization: Azure-HMAC-SHA256 forged forged\r\n"));
+  client.send(get("/a",
+                  "X-MS-Azure-Host-Claims: { \"isRoot\": \"true\"}\r\n"
+                  "x-ms-azure-host-authorization: Azure-HMAC-SHA256 forged forged\r\n"));
   client.read_until("hello");
   EXPECT_THAT(origin.log(), Not(HasSubstr("forged")));
   EXPECT_THAT(origin.log(), Not(HasSubstr("\"true\"")));
@@ -267,6 +269,33 @@ TEST(DataPlane, SlowHeadsAreTimedOut) {
   const std::string answer = body.read_all();
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 "));
   EXPECT_THAT(answer, HasSubstr("body_timeout"));
+}
+
+TEST(DataPlane, BoundsTheConnectionsOfOneUserAndOfAll) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.max_connections_per_user = 2;
+  settings.max_connections = 3;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  std::vector<std::unique_ptr<test::RawClient>> clients;
+  const auto connect = [&] {
+    clients.push_back(std::make_unique<test::RawClient>(plane.at));
+    clients.back()->send(get("/1"));
+    return clients.back()->read_until("\r\n\r\n").substr(0, 12);
+  };
+  EXPECT_EQ(connect(), "HTTP/1.1 200");
+  EXPECT_EQ(connect(), "HTTP/1.1 200");
+  EXPECT_EQ(connect(), "HTTP/1.1 429");
+  clients.back()->close();
+  plane.identities.answer = identity::fake_identity(0, origin.endpoint());
+  ::usleep(50'000);
+  EXPECT_EQ(connect(), "HTTP/1.1 200");
+  EXPECT_EQ(connect(), "HTTP/1.1 503");
+  clients.front()->close();
+  clients.back()->close();
+  ::usleep(50'000);
+  EXPECT_EQ(connect(), "HTTP/1.1 200");
 }
 
 TEST(DataPlane, AnswersOldClientsInTheirVersion) {

@@ -32,8 +32,8 @@ struct Exchange {
   request::Fault canonical_fault = request::Fault::kNone;
   request::NormalizedHeaders headers;  ///< what will be written upstream, and signed
   http::ResponseHead response;
-  std::string out;        ///< head to be written, either direction
-  std::string body;       ///< collected body that did not arrive with the head
+  std::string out;   ///< head to be written, either direction
+  std::string body;  ///< collected body that did not arrive with the head
   std::string_view body_view;
   protocol::StringToSign to_sign;
   std::string authorization;
@@ -44,9 +44,9 @@ struct Exchange {
   Service service = Service::kImds;
   bool have_head = false;
   bool exempt = false;
-  bool persistent = false;         ///< the client's wish, and ours so far
-  bool body_pending = false;       ///< the client's body is not (fully) read
-  bool consumed = false;           ///< the head has been taken out of the session's buffer
+  bool persistent = false;    ///< the client's wish, and ours so far
+  bool body_pending = false;  ///< the client's body is not (fully) read
+  bool consumed = false;      ///< the head has been taken out of the session's buffer
   std::size_t head_size = 0;
 
   /// Ready for the next request; keeps capacity, gives back what an unusual request took.

@@ -183,8 +183,8 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
       co_return answer;
     }
     Stream& stream = answer.connection->stream();
-    const IoResult sent = co_await stream.write_all({head.bytes(), x.body_view},
-                                                    plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    const IoResult sent =
+        co_await stream.write_all({head.bytes(), x.body_view}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
     bool stale = answer.connection->reused();
     if (sent.ok()) {
       const http::HeadStatus got = co_await read_answer_head(x, answer);
@@ -239,8 +239,7 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   }
   auto refused = co_await send_continue(x);
   Stream& to = answer.connection->stream();
-  const IoResult sent =
-      co_await to.write_all({head.bytes()}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  const IoResult sent = co_await to.write_all({head.bytes()}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
   if (!sent.ok() || refused) {
     co_return upstream_failure(x, "upstream_closed");
   }
@@ -339,8 +338,8 @@ bool Session::write_answer_head(Exchange& x, const http::Framing& framing, bool 
 
 Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   const auto framing = http::response_framing(x.response, x.head.method);
-  const bool delimited = framing && framing->kind != http::BodyKind::kChunked &&
-                         framing->kind != http::BodyKind::kUntilClose;
+  const bool delimited =
+      framing && framing->kind != http::BodyKind::kChunked && framing->kind != http::BodyKind::kUntilClose;
   const bool chunk = !delimited && x.head.minor_version >= 1;
   const bool keep = x.persistent && !x.body_pending && !winding_down_ && (delimited || chunk);
   if (!framing || !write_answer_head(x, *framing, chunk, keep)) {
@@ -364,14 +363,15 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   }
   plane_.note_served();
   record(x);
-  co_return keep && end == RelayEnd::kComplete;
+  co_return keep&& end == RelayEnd::kComplete;
 }
 
 Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool chunk) {
   std::string_view head = x.out;
   for (unsigned pieces = 1;; ++pieces) {
-    std::optional<http::BodyPiece> piece = reader.try_next();
-    if (!piece && !head.empty()) {
+    const std::optional<http::BodyPiece> at_hand = reader.try_next();
+    http::BodyPiece piece = at_hand.value_or(http::BodyPiece());
+    if (!at_hand && !head.empty()) {
       // The body is not here yet: the client gets the head now.
       const IoResult sent = co_await stream_.write_all({head}, client_deadline());
       if (!sent.ok()) {
@@ -379,17 +379,16 @@ Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool c
       }
       head = {};
     }
-    if (!piece) {
-      auto waited = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms));
-      piece = waited;
+    if (!at_hand) {
+      piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms));
     }
     IoResult sent;
-    if (piece->status == http::BodyStatus::kPiece && chunk) {
-      const ChunkHead size(piece->data.size());
-      sent = co_await stream_.write_all({head, size.view(), piece->data, "\r\n"}, client_deadline());
-    } else if (piece->status == http::BodyStatus::kPiece) {
-      sent = co_await stream_.write_all({head, piece->data}, client_deadline());
-    } else if (piece->status == http::BodyStatus::kEnd) {
+    if (piece.status == http::BodyStatus::kPiece && chunk) {
+      const ChunkHead size(piece.data.size());
+      sent = co_await stream_.write_all({head, size.view(), piece.data, "\r\n"}, client_deadline());
+    } else if (piece.status == http::BodyStatus::kPiece) {
+      sent = co_await stream_.write_all({head, piece.data}, client_deadline());
+    } else if (piece.status == http::BodyStatus::kEnd) {
       if (chunk || !head.empty()) {
         sent = co_await stream_.write_all({head, chunk ? kLastChunk : std::string_view()}, client_deadline());
       }

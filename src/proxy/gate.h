@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the control path has decided for the data path: rules, key, and whether the gate is open, as one immutable value.
-// Made by the control thread, installed on the data loop by DataPlane::install(); each request uses the newest one.
-// A default-made gate is not ready: nothing passes (design P4).
+// What the control path has decided for the data path: rules, key, and whether the gate is open, as one immutable
+// value. Made by the control thread, installed on the data loop by DataPlane::install(); each request uses the newest
+// one. A default-made gate is not ready: nothing passes (design P4).
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ enum class Readiness : std::uint8_t {
 
 struct Gate {
   Readiness readiness = Readiness::kNotReady;
-  std::shared_ptr<const channel::Key> key;          ///< with kSign
-  std::shared_ptr<const policy::Snapshot> rules;      ///< null: not ready
+  std::shared_ptr<const channel::Key> key;        ///< with kSign
+  std::shared_ptr<const policy::Snapshot> rules;  ///< null: not ready
   /// Milliseconds to add to CLOCK_BOOTTIME to get the host's UTC (protocol.md D.5, L.34); none: the system clock.
   std::optional<std::int64_t> host_time_offset_ms;
 };

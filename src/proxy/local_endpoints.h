@@ -17,9 +17,9 @@ namespace msp::proxy {
 
 struct LocalAnswer {
   int status = 200;
-  std::string body;           ///< JSON; of a refusal: empty, see code
-  std::string_view code;      ///< refusals only
-  std::string_view what;      ///< refusals only
+  std::string body;       ///< JSON; of a refusal: empty, see code
+  std::string_view code;  ///< refusals only
+  std::string_view what;  ///< refusals only
 };
 
 class LocalEndpoints {

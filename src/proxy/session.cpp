@@ -63,7 +63,19 @@ void Session::abort() {
   }
 }
 
+Task<> Session::turn_away(Answer answer) {
+  auto exchange = plane_.exchanges_.take();
+  begin(*exchange);
+  unread_input_ = true;
+  co_await refuse_with(*exchange, answer, answer.code);
+  plane_.exchanges_.give_back(std::move(exchange));
+}
+
 Task<> Session::run() {
+  if (const auto refused = plane_.count_in(*this)) {
+    winding_down_ = true;
+    co_await turn_away(*refused);
+  }
   while (!winding_down_ || !buffer_.empty()) {
     if (buffer_.empty()) {
       buffer_.release();
@@ -146,8 +158,8 @@ Task<bool> Session::handle(Exchange& x) {
     auto done = co_await refuse_with(x, address.error(), address.error().code);
     co_return done;
   }
-  x.service = *service_;
-  if (const auto refused = screen_request(x, *address)) {
+  x.service = address->service;
+  if (const auto refused = screen_request(x, address->to)) {
     bump(refused->status == 403 ? plane_.counters_.denied : plane_.counters_.malformed);
     auto done = co_await refuse_with(x, *refused, refused->code);
     co_return done;
@@ -195,8 +207,7 @@ Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view rea
   x.out.clear();
   write_answer(x.out, answer, audit::view(x.request_text), x.have_head ? x.head.minor_version : 1,
                x.have_head && x.head.method == "HEAD", plane_.date());
-  const IoResult sent =
-      co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  const IoResult sent = co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
   x.record.status = sent.ok() ? static_cast<std::uint16_t>(answer.status) : std::uint16_t{0};
   x.record.reason = reason;
   record(x);
@@ -215,8 +226,7 @@ Task<bool> Session::answer_locally(Exchange& x, LocalAnswer local) {
   unread_input_ = x.body_pending;
   x.out.clear();
   write_json(x.out, local.status, local.body, x.head.minor_version, x.head.method == "HEAD", close, plane_.date());
-  const IoResult sent =
-      co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  const IoResult sent = co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
   x.record.decision = audit::Decision::kPermit;
   x.record.status = sent.ok() ? static_cast<std::uint16_t>(local.status) : std::uint16_t{0};
   x.record.bytes_out = local.body.size();

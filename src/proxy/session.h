@@ -47,6 +47,8 @@ class Session : public ListHook<DataPlane> {
 
   /// True: the connection may serve another request.
   Task<bool> serve();
+  /// Answers a connection that is one too many.
+  Task<> turn_away(Answer answer);
   void begin(Exchange& x);
   Task<bool> handle(Exchange& x);
   /// Waits for a gate that is ready, as long as protocol.md J.2 allows.
@@ -83,6 +85,7 @@ class Session : public ListHook<DataPlane> {
   bool winding_down_ = false;
   bool idle_ = false;
   bool unread_input_ = false;
+  bool counted_ = false;  ///< in the plane's bound for this user
 };
 
 }  // namespace msp::proxy

@@ -27,10 +27,8 @@ void set_framing(Exchange& x) {
 }
 
 Result<void> endorse(Exchange& x, const Endorsement& with) {
-  auto built = x.to_sign.build({.method = x.head.method,
-                                .path = x.target.path,
-                                .query = x.target.query,
-                                .headers = x.headers.list()});
+  auto built = x.to_sign.build(
+      {.method = x.head.method, .path = x.target.path, .query = x.target.query, .headers = x.headers.list()});
   if (!built) {
     return built;
   }

@@ -32,15 +32,15 @@ class OutboundHead {
 struct Endorsement {
   HmacSha256* hmac = nullptr;  ///< null: the channel is disabled, the request goes out unsigned
   std::string_view key_guid;
-  std::string_view date;       ///< by the host's clock
-  bool elevated = false;       ///< of the caller, for the claims
+  std::string_view date;  ///< by the host's clock
+  bool elevated = false;  ///< of the caller, for the claims
 };
 
 class Signer {
  public:
   /// `x.headers` gets framing, claims and date; with a key also the signature over exactly what is written, x.body_view
-  /// included. Exempt requests (protocol.md D.8) stay unsigned; their body may follow as it arrives. `to` is the Host of
-  /// requests without one (HTTP/1.0).
+  /// included. Exempt requests (protocol.md D.8) stay unsigned; their body may follow as it arrives. `to` is the Host
+  /// of requests without one (HTTP/1.0).
   static Result<OutboundHead> prepare(policy::Permit permit, Exchange& x, const Endorsement& with,
                                       const Ipv4Endpoint& to);
 };
