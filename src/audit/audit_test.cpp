@@ -203,6 +203,31 @@ TEST(Codec, LongAndHostileTextIsCutAndEscaped) {
   EXPECT_EQ(line->find("target")->string()->size(), 3 * kMaxTarget);
 }
 
+TEST(Lines, TheWorstCaseFits) {
+  std::string target = "http://u@h/?";
+  while (target.size() + 5 <= kMaxTarget) {
+    target += "sig=&";
+  }
+  const std::string controls(kMaxTarget, '\x01');
+  Record r = full_record();
+  for (std::string_view* text : {&r.service, &r.method, &r.client, &r.user, &r.exe, &r.process, &r.reason, &r.rule_set,
+                                 &r.privilege, &r.role, &r.identity, &r.key_guid, &r.vm}) {
+    *text = controls;
+  }
+  for (std::uint64_t* number :
+       {&r.connection, &r.bytes_in, &r.bytes_out, &r.duration_us, &r.start_time_ns, &r.cgroup_id}) {
+    *number = std::numeric_limits<std::uint64_t>::max();
+  }
+  CollectingSink sink;
+  for (const std::string& worst : {target, controls}) {
+    r.target = worst;
+    sink.write(r);
+    const auto line = json::parse(sink.lines.back());
+    ASSERT_TRUE(line) << line.error().text();
+    EXPECT_EQ(line->find("target")->string()->find("sig=&"), std::string::npos);
+  }
+}
+
 TEST(Lines, TimesAcrossSecondsAndSteps) {
   LineWriter lines;
   const auto time_of = [&](std::int64_t ns) {
@@ -238,7 +263,8 @@ TEST(Redact, SecretKeysOnly) {
       {"", ""},
   };
   for (const auto& [target, expected] : cases) {
-    EXPECT_EQ(redact_target(target), expected);
+    std::string scratch = "left over";
+    EXPECT_EQ(redact_target(target, scratch), expected);
   }
 }
 

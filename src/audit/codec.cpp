@@ -56,6 +56,15 @@ std::size_t encoded_size(const Record& record) {
   return size;
 }
 
+std::size_t text_bound(const Record& record) {
+  // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted".
+  std::size_t size = 2 * record.target.size() + 64;
+  for (const Text& text : kTexts) {
+    size += (record.*text.member).size();
+  }
+  return size;
+}
+
 void encode(const Record& record, char* out) {
   Numbers n{.time_ns = record.time_ns,
             .request = record.request,

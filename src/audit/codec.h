@@ -18,6 +18,8 @@ inline constexpr std::size_t kMaxName = 128;
 std::size_t encoded_size(const Record& record);
 /// `out` has encoded_size(record) bytes.
 void encode(const Record& record, char* out);
+/// Sum of the text sizes as they are, with room for what redaction adds.
+std::size_t text_bound(const Record& record);
 /// The views point into `bytes`.
 Record decode(std::span<const char> bytes);
 

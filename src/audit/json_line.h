@@ -20,11 +20,13 @@ class LineWriter {
   void append(std::string& out, const Record& record);
 
  private:
-  void append_time(std::string& out, std::int64_t time_ns);
+  char* write(char* out, const Record& record);
+  char* write_time(char* out, std::int64_t time_ns);
 
   // Formatting a date costs more than all the rest: it is done once a second.
   std::int64_t second_ = std::numeric_limits<std::int64_t>::min();
   std::string date_;
+  std::string scratch_;
 };
 
 }  // namespace msp::audit

@@ -14,6 +14,15 @@ constexpr std::array<std::string_view, 6> kInside = {"token",     "secret",     
                                                      "signature", "credential", "assertion"};
 constexpr std::array<std::string_view, 4> kAtEnd = {"sig", "key", "code", "pwd"};
 
+/// A bit for each letter that one of kInside begins with.
+constexpr std::uint32_t kFirstLetters = [] {
+  std::uint32_t letters = 0;
+  for (const std::string_view word : kInside) {
+    letters |= std::uint32_t{1} << (word[0] - 'a');
+  }
+  return letters;
+}();
+
 /// Lower case, percent-decoded once (as servers do).
 std::string plain(std::string_view key) {
   std::string out;
@@ -27,50 +36,76 @@ std::string plain(std::string_view key) {
   return out;
 }
 
-void append_path(std::string& out, std::string_view path) {
+/// Where the "@" behind user information stands, or npos.
+std::size_t user_information_end(std::string_view path) {
   const std::size_t scheme = path.find("://");
-  const std::size_t authority = scheme == std::string_view::npos ? scheme : scheme + 3;
-  const std::size_t at = authority == std::string_view::npos ? authority : path.find('@', authority);
-  if (at == std::string_view::npos || path.find('/', authority) < at) {
-    out += path;
-    return;
+  if (scheme == std::string_view::npos) {
+    return scheme;
   }
-  out += path.substr(0, authority);
-  out += kRedacted;
-  out += path.substr(at);
+  const std::size_t end = path.find_first_of("@/", scheme + 3);
+  return end != std::string_view::npos && path[end] == '@' ? end : std::string_view::npos;
 }
 
-void append_parameter(std::string& out, std::string_view parameter) {
-  const std::size_t equals = parameter.find('=');
-  if (equals == std::string_view::npos || !looks_secret(parameter.substr(0, equals))) {
-    out += parameter;
-    return;
+/// Calls f(separator and parameter) for each parameter of a query that begins with "?"; stops when f returns true.
+template <class F>
+bool any_parameter(std::string_view query, F&& f) {
+  while (!query.empty()) {
+    const std::size_t end = std::min(query.find_first_of("&;", 1), query.size());
+    if (f(query.substr(0, end))) {
+      return true;
+    }
+    query.remove_prefix(end);
   }
-  out += parameter.substr(0, equals + 1);
-  out += kRedacted;
+  return false;
+}
+
+/// Bytes up to and with the "=" of a parameter whose value is secret; 0 if it is not, or has none.
+std::size_t secret_prefix(std::string_view parameter) {
+  const std::size_t equals = parameter.find('=');
+  return equals != std::string_view::npos && looks_secret(parameter.substr(1, equals - 1)) ? equals + 1 : 0;
 }
 
 }  // namespace
 
 bool looks_secret(std::string_view key) {
   const std::string name = plain(key);
-  return std::ranges::any_of(kInside, [&](std::string_view word) { return name.find(word) != std::string::npos; }) ||
-         std::ranges::any_of(kAtEnd, [&](std::string_view word) { return name.ends_with(word); });
+  const std::string_view text = name;
+  if (std::ranges::any_of(kAtEnd, [&](std::string_view word) { return text.ends_with(word); })) {
+    return true;
+  }
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto letter = static_cast<unsigned>(text[i] - 'a');
+    const auto here = [&](std::string_view word) { return text.substr(i).starts_with(word); };
+    if (letter < 26 && (kFirstLetters >> letter & 1U) != 0 && std::ranges::any_of(kInside, here)) {
+      return true;
+    }
+  }
+  return false;
 }
 
-std::string redact_target(std::string_view target) {
-  std::string out;
-  out.reserve(target.size());
+std::string_view redact_target(std::string_view target, std::string& scratch) {
   const std::size_t query = std::min(target.find('?'), target.size());
-  append_path(out, target.substr(0, query));
-  for (std::string_view rest = target.substr(query); !rest.empty();) {
-    out += rest.front();  // '?', '&' or ';'
-    rest.remove_prefix(1);
-    const std::size_t end = std::min(rest.find_first_of("&;"), rest.size());
-    append_parameter(out, rest.substr(0, end));
-    rest.remove_prefix(end);
+  const std::string_view path = target.substr(0, query);
+  const std::size_t user_end = user_information_end(path);
+  const bool secret = any_parameter(target.substr(query), [](std::string_view p) { return secret_prefix(p) != 0; });
+  if (user_end == std::string_view::npos && !secret) {
+    return target;
   }
-  return out;
+  scratch.clear();
+  if (user_end == std::string_view::npos) {
+    scratch += path;
+  } else {
+    scratch += path.substr(0, path.find("://") + 3);
+    scratch += kRedacted;
+    scratch += path.substr(user_end);
+  }
+  any_parameter(target.substr(query), [&](std::string_view parameter) {
+    const std::size_t keep = secret_prefix(parameter);
+    scratch += keep == 0 ? parameter : parameter.substr(0, keep);
+    scratch += keep == 0 ? std::string_view() : kRedacted;
+    return false;
+  });
+  return scratch;
 }
 
 }  // namespace msp::audit

@@ -6,6 +6,7 @@
 namespace msp::audit {
 
 void Refusals::add(const Record& record) {
+  std::string scratch;
   Refusal refusal{.time_ns = record.time_ns,
                   .request_id = std::string(view(record.request.text())),
                   .status = record.status,
@@ -18,7 +19,7 @@ void Refusals::add(const Record& record) {
                   .exe = std::string(record.exe),
                   .service = std::string(record.service),
                   .method = std::string(record.method),
-                  .target = redact_target(record.target),
+                  .target = std::string(redact_target(record.target, scratch)),
                   .reason = std::string(record.reason),
                   .rule_set = std::string(record.rule_set)};
   const std::lock_guard lock(mutex_);

@@ -114,6 +114,9 @@ void wipe(Value& value);
 
 /// Appends the text with quotes and escapes; never fails, allocates only as `out` grows.
 void append_json_string(std::string& out, std::string_view text);
+/// The same into memory of the caller, who has room for this many bytes. Returns the end.
+constexpr std::size_t json_string_bound(std::size_t size) { return 6 * size + 2; }
+char* write_json_string(char* out, std::string_view text);
 
 enum class Style : std::uint8_t { kCompact, kPretty };  ///< kPretty: two blanks, no newline at the end
 

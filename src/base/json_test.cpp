@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "base/utf8.h"
+
 namespace msp::json {
 namespace {
 
@@ -200,6 +202,21 @@ TEST(Json, AppendString) {
   EXPECT_EQ(out, "x\"a\\\"\\\\\\n\\r\\t\\u0000\\u001f\\u007fé\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
   const auto back = parse(out.substr(1));
   EXPECT_TRUE(back);
+}
+
+TEST(Json, EachByteAtEachPlaceOfAWord) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    for (std::size_t at = 0; at < 9; ++at) {
+      std::string text = "abcdefgh~";
+      text[at] = static_cast<char>(byte);
+      std::string out;
+      append_json_string(out, text);
+      const auto back = parse(out);
+      ASSERT_TRUE(back) << byte;
+      EXPECT_EQ(*back->string(), utf8_repair(text)) << byte;
+      EXPECT_EQ(out.find('\x7f'), std::string::npos);
+    }
+  }
 }
 
 TEST(Json, AppendStringAlwaysParses) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <limits>
 #include <unordered_set>
 
@@ -38,6 +39,37 @@ const Value* element(const Array& array, std::string_view token) {
     return nullptr;
   }
   return &array[index];
+}
+
+constexpr std::uint64_t each(std::uint8_t byte) { return 0x0101010101010101ULL * byte; }
+
+/// True if none of eight bytes needs an escape or belongs to a longer character. (Bytes above 0x7F are tested apart, so
+/// the usual "is there a byte less than n" is exact.)
+bool all_plain(std::uint64_t word) {
+  const auto has_zero = [](std::uint64_t w) { return (w - each(1)) & ~w; };
+  const std::uint64_t control = (word - each(0x20)) & ~word;
+  return ((control | has_zero(word ^ each('"')) | has_zero(word ^ each('\\')) | has_zero(word ^ each(0x7F)) | word) &
+          each(0x80)) == 0;
+}
+
+/// One character below 0x80, escaped where it must be.
+char* write_ascii(char* out, char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  if (byte >= 0x20 && byte != 0x7F && c != '"' && c != '\\') {
+    *out++ = c;
+    return out;
+  }
+  *out++ = '\\';
+  if (c == '"' || c == '\\') {
+    *out++ = c;
+  } else if (c == '\n' || c == '\r' || c == '\t') {
+    *out++ = c == '\n' ? 'n' : c == '\r' ? 'r' : 't';
+  } else {
+    out = std::copy_n("u00", 3, out);
+    *out++ = kHex[byte >> 4];
+    *out++ = kHex[byte & 0x0F];
+  }
+  return out;
 }
 
 }  // namespace
@@ -161,41 +193,36 @@ void wipe(Value& value) {
   }
 }
 
-void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
-  std::size_t plain = 0;  // start of what can be copied as it is
-  const auto copy_until = [&](std::size_t end) { out.append(text.substr(plain, end - plain)); };
+char* write_json_string(char* out, std::string_view text) {
+  *out++ = '"';
   for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
-      ++i;
+    std::uint64_t word = 0;
+    if (i + sizeof word <= text.size()) {
+      std::memcpy(&word, text.data() + i, sizeof word);
+      if (all_plain(word)) {
+        std::memcpy(out, &word, sizeof word);
+        out += sizeof word;
+        i += sizeof word;
+        continue;
+      }
+    }
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      out = write_ascii(out, text[i++]);
       continue;
     }
     const std::size_t length = utf8_sequence(text, i);
-    if (length > 1) {
-      i += length;
-      continue;
-    }
-    copy_until(i);
-    if (length == 0) {
-      out += "\xEF\xBF\xBD";
-    } else if (c == '"' || c == '\\') {
-      out += '\\';
-      out += static_cast<char>(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else {
-      const char escaped[] = {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 0x0F]};
-      out.append(escaped, sizeof escaped);
-    }
-    plain = ++i;
+    out = length == 0 ? std::copy_n("\xEF\xBF\xBD", 3, out) : std::copy_n(text.data() + i, length, out);
+    i += std::max<std::size_t>(length, 1);
   }
-  copy_until(text.size());
-  out += '"';
+  *out++ = '"';
+  return out;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  const std::size_t before = out.size();
+  out.resize_and_overwrite(before + json_string_bound(text.size()), [&](char* data, std::size_t) {
+    return static_cast<std::size_t>(write_json_string(data + before, text) - data);
+  });
 }
 
 }  // namespace msp::json
