@@ -129,15 +129,15 @@ Task<Event> Channel::acquire() {
     co_return AcquireFailed{std::move(answer.why), answer.refused};
   }
   x_candidate = std::move(*answer.value);
-  co_return Acquired{x_candidate->guid};
+  co_return Acquired{x_candidate.guid};
 }
 
 Task<Event> Channel::attest() {
-  auto answer = co_await x_client.attest(*x_candidate);
+  auto answer = co_await x_client.attest(x_candidate);
   if (!answer.value.has_value()) {
     co_return AttestFailed{std::move(answer.why), answer.refused};
   }
-  x_store.prune(x_candidate->guid);
+  x_store.prune(x_candidate.guid);
   co_return Attested{};
 }
 
@@ -152,7 +152,7 @@ Event Channel::load_key() {
 }
 
 Event Channel::save_key() {
-  auto saved = x_store.save(*x_candidate);
+  auto saved = x_store.save(x_candidate);
   if (!saved.ok()) {
     return SaveFailed{saved.error().text()};
   }
@@ -183,10 +183,10 @@ void Channel::settle() {
   const std::string in_use = x_key == nullptr ? std::string() : x_key->guid;
   if (x_machine.key_guid != in_use) {
     x_key.reset();
-    if (!x_machine.key_guid.empty() && x_candidate.has_value() && x_candidate->guid == x_machine.key_guid) {
-      auto bytes = x_candidate->key();
+    if (!x_machine.key_guid.empty() && x_candidate.guid == x_machine.key_guid) {
+      auto bytes = x_candidate.key();
       if (bytes.ok()) {
-        x_key = std::make_shared<const Key>(Key{x_candidate->guid, x_candidate->incarnation_id, std::move(*bytes)});
+        x_key = std::make_shared<const Key>(Key{x_candidate.guid, x_candidate.incarnation_id, std::move(*bytes)});
       }
     }
     if (x_key == nullptr && !x_machine.key_guid.empty()) {
@@ -195,7 +195,7 @@ void Channel::settle() {
     }
   }
   if (x_machine.candidate.empty()) {
-    x_candidate.reset();
+    x_candidate = {};
   }
   if (x_machine.ever_latched && !x_marked) {
     const auto marked = x_store.mark_latched();

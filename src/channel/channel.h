@@ -73,7 +73,7 @@ class Channel {
   bool x_marked = false;
   std::uint64_t x_started_ms = 0;
   std::minstd_rand x_random;
-  std::optional<protocol::KeyDocument> x_candidate;
+  protocol::KeyDocument x_candidate;  ///< being loaded, saved or attested; no guid: none
   std::shared_ptr<const Key> x_key;
   std::shared_ptr<const protocol::StatusDocument> x_document;
   std::shared_ptr<const ChannelState> x_state;

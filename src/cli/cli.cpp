@@ -22,7 +22,8 @@ constexpr std::array<Verb, 1> kVerbs{
 
 void print_help(std::ostream& out) {
   out << "mspctl " << version()
-      << ": looks after the metadata guard of this machine\n\nUsage: mspctl VERB [OPTIONS]\n\n";
+      << ": looks after the metadata guard of this machine\n\nUsage: mspctl [--config FILE | --socket PATH] VERB "
+         "[OPTIONS]\n\n";
   for (const Verb& verb : kVerbs) {
     out << "  " << verb.name << "    " << verb.help << '\n';
   }
@@ -36,7 +37,12 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
     print_help(err);
     return kExitCannotTell;
   }
-  const std::string& first = arguments.front();
+  // Where the agent is may also be said before the verb, as for the other programs.
+  std::size_t at = 0;
+  while (at + 2 < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
+    at += 2;
+  }
+  const std::string& first = arguments[at];
   if (first == "--help" || first == "-h" || first == "help") {
     print_help(out);
     return 0;
@@ -47,7 +53,9 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   }
   for (const Verb& verb : kVerbs) {
     if (verb.name == first) {
-      return verb.run({arguments.begin() + 1, arguments.end()}, out, err);
+      std::vector<std::string> own(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(at));
+      own.insert(own.end(), arguments.begin() + static_cast<std::ptrdiff_t>(at) + 1, arguments.end());
+      return verb.run(own, out, err);
     }
   }
   err << "mspctl: there is no verb '" << first << "'\n\n";

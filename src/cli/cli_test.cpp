@@ -116,6 +116,9 @@ TEST_F(Cli, SocketFromTheConfiguration) {
   const std::string config = directory + "/agent.json";
   std::ofstream(config) << R"({"openmsp":{"controlSocket":")" << socket << R"("}})";
   EXPECT_EQ(call({"status", "--config", config}).code, kExitProtected);
+  EXPECT_EQ(call({"--config", config, "status"}).code, kExitProtected) << "also before the verb";
+  EXPECT_EQ(call({"--config", config, "status", "--json"}).code, kExitProtected);
+  EXPECT_EQ(call({"--config", config}).code, kExitCannotTell);
   EXPECT_EQ(call({"status", "--config", directory + "/none"}).code, kExitCannotTell);
 }
 
