@@ -39,8 +39,8 @@ void append_access_record(std::string& out, const AccessRecord& record) {
                  R"({{"time":"{}","request_id":"{}","peer":"{}.{}.{}.{}:{}","service":"{}","outcome":"{}","status":{})",
                  timestamp_us(record.realtime_ns), record.request_id, a[0], a[1], a[2], a[3], record.peer.port,
                  to_string(record.service), to_string(record.outcome), record.status);
-  if (record.reason != Reason::kNone) {
-    fmt::format_to(std::back_inserter(out), R"(,"reason":"{}")", to_string(record.reason));
+  if (!record.reason.empty()) {
+    fmt::format_to(std::back_inserter(out), R"(,"reason":"{}")", record.reason);
   }
   if (!record.vm_name.empty()) {
     out += R"(,"vm":)";
@@ -53,10 +53,12 @@ void append_access_record(std::string& out, const AccessRecord& record) {
   if (record.body_bytes != 0) {
     fmt::format_to(std::back_inserter(out), R"(,"body_bytes":{})", record.body_bytes);
   }
-  out += R"(,"method":)";
-  json::append_json_string(out, record.method.substr(0, kMaxClientText));
-  out += R"(,"path":)";
-  json::append_json_string(out, record.path.substr(0, kMaxClientText));
+  if (!record.method.empty()) {
+    out += R"(,"method":)";
+    json::append_json_string(out, record.method.substr(0, kMaxClientText));
+    out += R"(,"path":)";
+    json::append_json_string(out, record.path.substr(0, kMaxClientText));
+  }
   out += '}';
 }
 

@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "base/net.h"
-#include "gateway/reason.h"
 
 namespace msp::gateway {
 
@@ -28,17 +27,17 @@ std::string_view to_string(Outcome outcome);
 
 struct AccessRecord {
   std::int64_t realtime_ns = 0;
-  std::string_view request_id;
-  std::string_view vm_name;  ///< empty: unknown caller
-  std::string_view vm_id;
-  Ipv4Endpoint peer;
+  std::string_view request_id{};
+  std::string_view vm_name{};  ///< empty: unknown caller
+  std::string_view vm_id{};
+  Ipv4Endpoint peer{};
   Service service = Service::kImds;
-  std::string_view method;
-  std::string_view path;
+  std::string_view method{};
+  std::string_view path{};
   int status = 0;
   Outcome outcome = Outcome::kRefused;
-  Reason reason = Reason::kNone;
-  std::optional<bool> elevated;  ///< the verified claim
+  std::string_view reason{};       ///< code of a Reason, or of the server for what was no request; empty: none
+  std::optional<bool> elevated{};  ///< the verified claim
   std::uint64_t body_bytes = 0;
 };
 

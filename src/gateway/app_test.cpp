@@ -367,6 +367,13 @@ TEST_F(HostTest, ALargeLogUploadIsTakenUnsignedAndNotKept) {
   EXPECT_THAT(log_after_stop(), HasSubstr(R"("outcome":"exempt","status":200,"vm":"vm1")"));
 }
 
+TEST_F(HostTest, WhatIsNoRequestLeavesALineToo) {
+  const Fd socket = connect(Service::kImds, kEnforced);
+  send(socket, "GET /metadata/versions HTTP/1.1\r\nHost : x\r\n\r\n");
+  EXPECT_EQ(receive(socket).status, 400);
+  EXPECT_THAT(log_after_stop(), HasSubstr(R"("outcome":"refused","status":400,"reason":")"));
+}
+
 TEST_F(HostTest, NoKeyStandsInTheLog) {
   const protocol::KeyDocument key = latch(kEnforced);
   ask(Service::kImds, kEnforced, endorse(get("/metadata/versions?token=verysecret"), key));

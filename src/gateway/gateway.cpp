@@ -97,21 +97,39 @@ Answer Gateway::content(Service service, const Vm& vm, const http::Request& requ
 }
 
 void Gateway::record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status) {
+  write({.request_id = request.request_id,
+         .peer = request.connection.peer,
+         .service = service,
+         .method = request.head.method,
+         .path = request.target.path,
+         .status = status,
+         .outcome = course.outcome,
+         .reason = course.reason == Reason::kNone ? std::string_view{} : to_string(course.reason),
+         .elevated = course.elevated,
+         .body_bytes = request.body_bytes},
+        vm);
+}
+
+void Gateway::on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
+                         const http::Refusal& refusal) {
+  write({.request_id = request_id,
+         .peer = connection.peer,
+         .service = service,
+         .status = refusal.status,
+         .outcome = Outcome::kRefused,
+         .reason = refusal.code},
+        x_registry.find(connection.peer.address));
+}
+
+void Gateway::write(AccessRecord record, const Vm* vm) {
+  record.realtime_ns = x_clock.realtime_ns();
+  if (vm != nullptr) {
+    record.vm_name = vm->model.name;
+    record.vm_id = vm->model.vm_id;
+  }
   x_line.clear();
-  append_access_record(x_line, {.realtime_ns = x_clock.realtime_ns(),
-                                .request_id = request.request_id,
-                                .vm_name = vm == nullptr ? std::string_view{} : vm->model.name,
-                                .vm_id = vm == nullptr ? std::string_view{} : vm->model.vm_id,
-                                .peer = request.connection.peer,
-                                .service = service,
-                                .method = request.head.method,
-                                .path = request.target.path,
-                                .status = status,
-                                .outcome = course.outcome,
-                                .reason = course.reason,
-                                .elevated = course.elevated,
-                                .body_bytes = request.body_bytes});
-  x_log.append(x_line, course.outcome == Outcome::kRefused || course.outcome == Outcome::kAudited);
+  append_access_record(x_line, record);
+  x_log.append(x_line, record.outcome == Outcome::kRefused || record.outcome == Outcome::kAudited);
 }
 
 std::uint64_t ServiceHandler::body_limit(const http::Request& request) {
@@ -119,6 +137,11 @@ std::uint64_t ServiceHandler::body_limit(const http::Request& request) {
 }
 
 bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt(x_service, request); }
+
+void ServiceHandler::on_refused(const http::ConnectionInfo& connection, std::string_view request_id,
+                                const http::Refusal& refusal) {
+  x_gateway.on_refused(x_service, connection, request_id, refusal);
+}
 
 Task<http::Response> ServiceHandler::handle(const http::Request& request) {
   co_return x_gateway.handle(x_service, request);

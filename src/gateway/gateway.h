@@ -24,6 +24,10 @@ class Gateway {
   std::uint64_t body_limit(Service service, const http::Request& request) const;
   http::Response handle(Service service, const http::Request& request);
 
+  /// What came was no request: one line in the log.
+  void on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
+                  const http::Refusal& refusal);
+
   std::uint64_t unknown_callers() const { return x_unknown_callers; }
 
  private:
@@ -32,6 +36,7 @@ class Gateway {
   /// The service's own answer, once the request may be served.
   static Answer content(Service service, const Vm& vm, const http::Request& request);
   void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
+  void write(AccessRecord record, const Vm* vm);
 
   VmRegistry& x_registry;
   AccessLog& x_log;
@@ -50,6 +55,8 @@ class ServiceHandler final : public http::Handler {
 
   std::uint64_t body_limit(const http::Request& request) override;
   bool drops_body(const http::Request& request) override;
+  void on_refused(const http::ConnectionInfo& connection, std::string_view request_id,
+                  const http::Refusal& refusal) override;
   Task<http::Response> handle(const http::Request& request) override;
 
  private:

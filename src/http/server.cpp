@@ -50,6 +50,8 @@ void reap(ServerShared& shared) {
 }  // namespace
 
 bool Handler::drops_body(const Request& /*request*/) { return false; }
+void Handler::on_refused(const ConnectionInfo& /*connection*/, std::string_view /*request_id*/,
+                         const Refusal& /*refusal*/) {}
 
 ServerShared::ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request, ServerLimits given)
     : loop(of_loop), buffers(pool), handler(on_request), limits(given), closed(of_loop) {}

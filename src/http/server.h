@@ -26,6 +26,8 @@ class Handler {
   virtual std::uint64_t body_limit(const Request& request) = 0;
   /// True: the body is read but not kept, so that it may be large; handle() sees its size only.
   virtual bool drops_body(const Request& request);
+  /// The server itself has refused what came (it never becomes a request): for logs and counts.
+  virtual void on_refused(const ConnectionInfo& connection, std::string_view request_id, const Refusal& refusal);
   /// Called with the whole body. Everything `request` points to lives until the task ends.
   virtual Task<Response> handle(const Request& request) = 0;
 };

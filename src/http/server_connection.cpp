@@ -228,6 +228,7 @@ Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& adm
 
 Task<bool> ServerConnection::refuse(Refusal refusal) {
   ++shared_.counters.bad_requests;
+  shared_.handler.on_refused(info_, {request_id_.data(), request_id_.size()}, refusal);
   Response response =
       Response::json(refusal.status, error_body(refusal.code, refusal.what, {request_id_.data(), request_id_.size()}));
   response.header("cache-control", "no-store");

@@ -24,7 +24,13 @@ class Echo final : public Handler {
     EXPECT_TRUE(request.body.empty());
     return 200'000;
   }
+  bool drops_body(const Request& request) override { return request.target.path == "/dropped"; }
+  void on_refused(const ConnectionInfo& /*from*/, std::string_view request_id, const Refusal& refusal) override {
+    EXPECT_EQ(request_id.size(), 16U);
+    refused.emplace_back(refusal.code);
+  }
   Task<Response> handle(const Request& request) override {
+    body_bytes = request.body_bytes;
     seen.push_back(std::string(request.head.method) + " " + std::string(request.target.path) + " " +
                    std::string(request.body));
     connection = request.connection;
@@ -47,6 +53,8 @@ class Echo final : public Handler {
   explicit Echo(Loop& loop) : release(loop) {}
   Signal release;
   std::vector<std::string> seen;
+  std::vector<std::string> refused;
+  std::uint64_t body_bytes = 0;
   ConnectionInfo connection;
 };
 
@@ -257,6 +265,23 @@ TEST_F(ServerTest, HandlerErrorsAreEscapedAndBrokenResponsesNeverLeave) {
   EXPECT_TRUE(broken.starts_with("HTTP/1.1 500 ")) << broken;
   EXPECT_EQ(broken.find("b: c"), std::string::npos);
   EXPECT_EQ(server->counters().broken_responses, 1U);
+}
+
+TEST_F(ServerTest, ADroppedBodyIsCountedNotKept) {
+  const Fd socket = connect();
+  const std::string piece(150'000, 'x');
+  const std::string answer =
+      talk(socket, "PUT /dropped HTTP/1.1\r\nhost: h\r\ncontent-length: 150000\r\n\r\n" + piece, "PUT /dropped ");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+  EXPECT_EQ(echo.seen.back(), "PUT /dropped ");
+  EXPECT_EQ(echo.body_bytes, 150'000U);
+  EXPECT_NE(talk(socket, get("/next"), "GET /next ").find("200 OK"), std::string::npos) << "the connection lives on";
+}
+
+TEST_F(ServerTest, TheHandlerHearsOfWhatTheServerRefuses) {
+  talk(connect(), "GET / HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(echo.refused, std::vector<std::string>{"bad_host"});
+  EXPECT_TRUE(echo.seen.empty());
 }
 
 TEST_F(ServerTest, TooManyConnectionsAreToldSo) {
