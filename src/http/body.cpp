@@ -103,7 +103,7 @@ Task<BodyPiece> BodyReader::read_more(Deadline deadline) {
 
 bool BodyReader::Next::await_suspend(std::coroutine_handle<> waiter) {
   task_.emplace(reader_.read_more(deadline_));
-  auto awaiter = (*task_).operator co_await();
+  auto awaiter = task_->operator co_await();
   if (awaiter.await_ready()) {
     return false;
   }
@@ -112,10 +112,7 @@ bool BodyReader::Next::await_suspend(std::coroutine_handle<> waiter) {
 }
 
 BodyPiece BodyReader::Next::await_resume() {
-  if (piece_) {
-    return *piece_;
-  }
-  return (*task_).operator co_await().await_resume();
+  return task_ ? task_->operator co_await().await_resume() : piece_.value_or(BodyPiece{});
 }
 
 }  // namespace msp::http

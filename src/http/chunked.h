@@ -16,7 +16,7 @@ namespace msp::http {
 class ChunkedDecoder {
  public:
   static constexpr std::size_t kMaxSizeDigits = 16;
-  static constexpr std::size_t kMaxTrailerBytes = 8 * 1024;
+  static constexpr std::size_t kMaxTrailerBytes = std::size_t{8} * 1024;
 
   enum class Event : unsigned char { kNeedMore, kData, kEnd, kBad };
 

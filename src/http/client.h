@@ -42,7 +42,7 @@ struct ClientResponse {
 };
 
 struct ClientLimits {
-  std::uint64_t max_body = 1024 * 1024;  ///< bytes of the answer's body
+  std::uint64_t max_body = std::uint64_t{1024} * 1024;  ///< bytes of the answer's body
 };
 
 /// Interim answers (1xx) are skipped, at most 8 of them. `request` and what it points to must live until the task ends.

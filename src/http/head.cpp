@@ -2,6 +2,8 @@
 #include "http/head.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace msp::http {
@@ -19,21 +21,37 @@ constexpr std::array<bool, 256> make_token_table() {
 }
 constexpr std::array<bool, 256> kToken = make_token_table();
 
-constexpr unsigned char lower(char c) {
-  const auto u = static_cast<unsigned char>(c);
-  return u >= 'A' && u <= 'Z' ? u | 0x20U : u;
+/// Printable ASCII without control bytes; a tab, which is rare, is left to the caller.
+constexpr bool all_visible(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  constexpr std::uint64_t kHigh = kOnes * 0x80U;
+  // Per byte: the high bit is set in the byte itself (above 0x7F), after minus 0x20 (control), or after plus one (DEL).
+  return ((word | (word - kOnes * 0x20U) | (word + kOnes)) & kHigh) == 0;
 }
 
-/// True if every byte is printable ASCII or a tab, or, with `obs_text`, above 0x7F. No early exit, so that it
-/// vectorises.
+bool visible(char c) { return static_cast<unsigned char>(static_cast<unsigned char>(c) - 0x20U) <= 0x5EU; }
+
+std::uint64_t load(const char* at) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+/// True if every byte is printable ASCII or a tab, or, with `obs_text`, above 0x7F.
 bool all_field_bytes(std::string_view text, bool obs_text) {
-  unsigned bad = 0;
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    const bool visible = static_cast<unsigned char>(u - 0x20U) <= 0x5EU;
-    bad |= static_cast<unsigned>(!(visible | (u == '\t') | (obs_text & (u >= 0x80U))));
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  if (text.size() >= kWord) {
+    bool good = all_visible(load(text.data() + text.size() - kWord));
+    for (std::size_t i = 0; i + kWord < text.size(); i += kWord) {
+      good &= all_visible(load(text.data() + i));
+    }
+    if (good) {
+      return true;
+    }
   }
-  return bad == 0;
+  return std::all_of(text.begin(), text.end(), [obs_text](char c) {
+    return visible(c) || c == '\t' || (obs_text && static_cast<unsigned char>(c) >= 0x80U);
+  });
 }
 
 bool all_target_bytes(std::string_view text) {
@@ -90,32 +108,41 @@ ParseResult find_end(std::string_view bytes, bool leading_line, HeadProgress& pr
   return refuse(431, "head_too_large", "the head does not end within 65536 bytes; send fewer or shorter headers");
 }
 
-/// Splits `lines` (each ended by CR LF) into headers.
+/// One header line, not empty, without its CR LF.
+ParseResult parse_header(std::string_view line, bool obs_text, HeaderList& headers) {
+  if (line.front() == ' ' || line.front() == '\t') {
+    return bad("obs_fold", "a header is continued on a second line; write each header on one line");
+  }
+  std::size_t colon = 0;
+  while (colon < line.size() && kToken[static_cast<unsigned char>(line[colon])]) {
+    ++colon;
+  }
+  if (colon == 0 || colon == line.size() || line[colon] != ':') {
+    return bad("bad_header",
+               "a header line has no colon, or its name is empty or holds a byte that is not allowed there");
+  }
+  const std::string_view value = trim({line.data() + colon + 1, line.size() - colon - 1});
+  if (!all_field_bytes(value, obs_text)) {
+    return bad("header_not_signable", "a header value holds a control or non-ASCII byte; encode it");
+  }
+  if (!headers.push({{line.data(), colon}, value})) {
+    return refuse(431, "too_many_headers", "there are more than 100 headers; send fewer");
+  }
+  return {ParseStatus::kComplete, 0, {}};
+}
+
+/// Splits `lines` (each ended by CR LF, none of them empty) into headers.
 ParseResult parse_headers(std::string_view lines, bool obs_text, HeaderList& headers) {
   headers.clear();
-  while (!lines.empty()) {
-    const std::size_t lf = lines.find('\n');
-    const std::string_view line = lines.substr(0, lf - 1);
-    lines.remove_prefix(lf + 1);
-    if (line.front() == ' ' || line.front() == '\t') {
-      return bad("obs_fold", "a header is continued on a second line; write each header on one line");
+  const char* at = lines.data();
+  const char* const end = at + lines.size();
+  while (at != end) {
+    const auto* lf = static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
+    const ParseResult header = parse_header({at, static_cast<std::size_t>(lf - 1 - at)}, obs_text, headers);
+    if (header.bad()) {
+      return header;
     }
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) {
-      return bad("bad_header", "a header line has no colon");
-    }
-    const std::string_view name = line.substr(0, colon);
-    if (!is_token(name)) {
-      return bad("bad_header_name",
-                 "a header name is empty or holds a byte that is not allowed there, such as a blank");
-    }
-    const std::string_view value = trim(line.substr(colon + 1));
-    if (!all_field_bytes(value, obs_text)) {
-      return bad("header_not_signable", "a header value holds a control or non-ASCII byte; encode it");
-    }
-    if (!headers.push({name, value})) {
-      return refuse(431, "too_many_headers", "there are more than 100 headers; send fewer");
-    }
+    at = lf + 1;
   }
   return {ParseStatus::kComplete, 0, {}};
 }
@@ -180,7 +207,12 @@ bool iequals(std::string_view a, std::string_view b) {
     return false;
   }
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) {
+    if (a[i] == b[i]) {
+      continue;
+    }
+    // Two letters that differ in case differ in this bit only.
+    const int lowered = a[i] | 0x20;
+    if ((a[i] ^ b[i]) != 0x20 || lowered < 'a' || lowered > 'z') {
       return false;
     }
   }

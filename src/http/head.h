@@ -13,7 +13,7 @@
 namespace msp::http {
 
 /// Limit of a head, with the final empty line. Also the size of one pooled buffer block.
-inline constexpr std::size_t kMaxHeadBytes = 64 * 1024;
+inline constexpr std::size_t kMaxHeadBytes = std::size_t{64} * 1024;
 inline constexpr std::size_t kMaxHeaders = 100;
 
 struct Header {

@@ -13,6 +13,6 @@ namespace msp::http {
 /// Ends the sending side and drops what the peer (untrusted) still sends, until it closes, at most `max_bytes` or until
 /// the deadline. Closing with unread bytes would make the kernel reset the connection, and the peer might never see its
 /// answer.
-Task<void> linger(Stream& stream, Buffer& scratch, Deadline deadline, std::size_t max_bytes = 1024 * 1024);
+Task<void> linger(Stream& stream, Buffer& scratch, Deadline deadline, std::size_t max_bytes = std::size_t{1024} * 1024);
 
 }  // namespace msp::http

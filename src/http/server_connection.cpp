@@ -14,7 +14,7 @@
 namespace msp::http {
 namespace {
 
-constexpr std::size_t kMaxKeptString = 64 * 1024;
+constexpr std::size_t kMaxKeptString = std::size_t{64} * 1024;
 constexpr std::size_t kMaxUnusedScratch = 64;
 constexpr std::uint64_t kRequestsPerTurn = 32;  // a client that pipelines without end must not starve the others
 
@@ -65,7 +65,7 @@ Task<void> ServerConnection::run() {
   for (std::uint64_t served = 0; more; ++served) {
     more = co_await wait_for_request(served == 0);
     if (more) {
-      more = co_await serve_one();
+      more = co_await serve_one(served == 0);
     }
     if (served % kRequestsPerTurn == kRequestsPerTurn - 1) {
       co_await shared_.loop.next_turn();
@@ -102,7 +102,7 @@ Task<bool> ServerConnection::wait_for_request(bool first) {
   co_return true;
 }
 
-Task<bool> ServerConnection::serve_one() {
+Task<bool> ServerConnection::serve_one(bool first) {
   RequestHead& head = scratch_->head;
   head.method = {};
   head.minor_version = 1;
@@ -113,7 +113,7 @@ Task<bool> ServerConnection::serve_one() {
   reading_head_ = false;
   Refusal refusal = read.refusal;
   bool good = read.status == HeadStatus::kComplete;
-  if (read.status == HeadStatus::kTimeout) {
+  if (read.status == HeadStatus::kTimeout && (read.any_bytes || first)) {
     refusal = {408, "request_timeout", "the head of the request did not arrive in time; send it at once"};
   } else if (!good && read.status != HeadStatus::kBad) {
     co_return false;

@@ -49,7 +49,7 @@ class ServerConnection : public ListHook<ServerConnection> {
 
   Task<void> run();
   Task<bool> wait_for_request(bool first);
-  Task<bool> serve_one();
+  Task<bool> serve_one(bool first);
   Task<bool> serve_admitted(const Admission& admission, std::size_t head_size);
   struct BodyTerms {
     std::uint64_t limit = 0;

@@ -224,7 +224,7 @@ struct BadRequest {
 TEST_F(ServerTest, BadInputIsAnsweredOnceInOurForm) {
   const std::vector<BadRequest> cases = {
       {"GET / HTTP/1.1\n\n", "400", "bad_line_end"},
-      {"GET / HTTP/1.1\r\nhost: h\r\na : b\r\n\r\n", "400", "bad_header_name"},
+      {"GET / HTTP/1.1\r\nhost: h\r\na : b\r\n\r\n", "400", "bad_header"},
       {"GET / HTTP/1.1\r\n\r\n", "400", "bad_host"},
       {"GET / HTTP/1.1\r\nhost: h\r\nhost: h\r\n\r\n", "400", "bad_host"},
       {get("abc/def"), "400", "bad_target"},

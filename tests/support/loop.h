@@ -32,7 +32,8 @@ struct Pair {
 inline Pair make_pair(Loop& loop) {
   int fds[2] = {-1, -1};
   EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-  Pair pair{std::make_unique<Stream>(loop, Fd(fds[0])), Fd(fds[1])};
+  Pair pair{nullptr, Fd(fds[1])};
+  pair.ours = std::make_unique<Stream>(loop, Fd(fds[0]));
   EXPECT_TRUE(pair.ours->registered());
   return pair;
 }
