@@ -36,8 +36,8 @@ std::optional<bool> parse_claims(std::string_view text);
 /// '?' or one more parameter breaks the match.
 bool is_exempt(std::string_view method, const http::Target& target);
 
-inline constexpr std::size_t kSignedBodyLimit = 100 * 1024;         ///< bytes
-inline constexpr std::size_t kExemptBodyLimit = 100 * 1024 * 1024;  ///< bytes
+inline constexpr std::size_t kSignedBodyLimit = std::size_t{100} * 1024;         ///< bytes
+inline constexpr std::size_t kExemptBodyLimit = std::size_t{100} * 1024 * 1024;  ///< bytes
 
 inline constexpr std::string_view kStatusPath = "/secure-channel/status";
 inline constexpr std::string_view kKeyPath = "/secure-channel/key";

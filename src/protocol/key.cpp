@@ -12,7 +12,7 @@
 namespace msp::protocol {
 namespace {
 
-constexpr std::size_t kMaxDocumentBytes = 16 * 1024;
+constexpr std::size_t kMaxDocumentBytes = std::size_t{16} * 1024;
 constexpr std::size_t kMaxIssuedBytes = 64;
 
 bool is_printable(std::string_view text) {

@@ -25,7 +25,7 @@ struct Decoded {
 struct ByteClass {
   std::array<std::uint8_t, 256> saw{};
   std::array<char, 256> fold{};
-  std::array<std::int8_t, 256> hex{};
+  std::array<std::int16_t, 256> hex{};  ///< value of the digit, or -1
 };
 
 constexpr ByteClass make_byte_class() {
@@ -35,14 +35,21 @@ constexpr ByteClass make_byte_class() {
     out.saw[c] = static_cast<std::uint8_t>((control ? kSawControl : 0) | (c >= 0x80 ? kSawHigh : 0) |
                                            (c == '?' ? kSawQuestion : 0) | (c == '/' ? kSawSlash : 0));
     out.fold[c] = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    out.hex[c] = static_cast<std::int8_t>(c >= '0' && c <= '9'   ? c - '0'
-                                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                                 : -1);
+    out.hex[c] = static_cast<std::int16_t>(c >= '0' && c <= '9'   ? c - '0'
+                                           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                                  : -1);
   }
   return out;
 }
 inline constexpr ByteClass kByteClass = make_byte_class();
+
+/// The byte that two hex digits stand for, or -1.
+constexpr int hex_pair(char high, char low) {
+  const int a = kByteClass.hex[static_cast<unsigned char>(high)];
+  const int b = kByteClass.hex[static_cast<unsigned char>(low)];
+  return a < 0 || b < 0 ? -1 : a * 16 + b;
+}
 
 /// Writes at most raw.size() bytes to `out`.
 template <bool kPlusIsBlank>
@@ -53,13 +60,12 @@ Decoded decode_and_fold(std::string_view raw, char* out) {
   for (std::size_t i = 0; i < size; ++i) {
     auto c = static_cast<unsigned char>(raw[i]);
     if (c == '%') {
-      const int high = size - i > 2 ? kByteClass.hex[static_cast<unsigned char>(raw[i + 1])] : -1;
-      const int low = size - i > 2 ? kByteClass.hex[static_cast<unsigned char>(raw[i + 2])] : -1;
-      if (high < 0 || low < 0) {
+      const int pair = size - i > 2 ? hex_pair(raw[i + 1], raw[i + 2]) : -1;
+      if (pair < 0) {
         result.malformed = true;
         break;
       }
-      c = static_cast<unsigned char>(high * 16 + low);
+      c = static_cast<unsigned char>(pair);
       i += 2;
     } else if (kPlusIsBlank && c == '+') {
       c = ' ';

@@ -13,10 +13,9 @@ bool any_decoded(std::string_view raw, Each each) {
   for (std::size_t i = 0; i < raw.size(); ++i) {
     char c = raw[i];
     if (c == '%' && raw.size() - i > 2) {
-      const int high = kByteClass.hex[static_cast<unsigned char>(raw[i + 1])];
-      const int low = kByteClass.hex[static_cast<unsigned char>(raw[i + 2])];
-      if (high >= 0 && low >= 0) {
-        c = static_cast<char>(high * 16 + low);
+      const int pair = hex_pair(raw[i + 1], raw[i + 2]);
+      if (pair >= 0) {
+        c = static_cast<char>(pair);
         i += 2;
       }
     }

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/rules_document.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/vectors/golden.h"
+
+namespace msp {
+namespace {
+
+std::string written(const RuleItem& item) {
+  json::Writer writer;
+  write_rule_item(writer, item);
+  return std::move(writer).take();
+}
+
+/// Why the text is refused; empty if it is not.
+std::string refusal(std::string_view text) {
+  const Result<RuleItem> item = parse_rule_item(text, Source::kHost);
+  if (!item) {
+    EXPECT_EQ(item.error().source, Source::kHost);
+  }
+  return item ? std::string() : item.error().message;
+}
+
+std::string with_rules(std::string_view rules) {
+  return R"({"defaultAccess":"allow","mode":"audit","id":"x","rules":)" + std::string(rules) + "}";
+}
+
+TEST(RulesDocument, EveryRuleOfTheVectorsIsWrittenAsItWasRead) {
+  const json::Value file = golden::load("authorization.json");
+  std::size_t checked = 0;
+  for (const json::Value& vector : golden::list(file, "vectors")) {
+    const json::Value* const rules = vector.find("rules");
+    if (rules == nullptr || rules->is_null()) {
+      continue;
+    }
+    SCOPED_TRACE(golden::text(vector, "name"));
+    const Result<RuleItem> item = parse_rule_item(json::to_text(*rules), Source::kHost);
+    ASSERT_TRUE(item) << item.error().text();
+    const Result<RuleItem> again = parse_rule_item(written(*item), Source::kHost);
+    ASSERT_TRUE(again) << again.error().text();
+    EXPECT_EQ(*again, *item);
+    ++checked;
+  }
+  EXPECT_GT(checked, 180u);
+}
+
+TEST(RulesDocument, AbsentNullAndEmptySections) {
+  const auto item = parse_rule_item(with_rules(R"({"privileges":[],"roles":null,"identities":[]})"), Source::kHost);
+  ASSERT_TRUE(item && item->rules);
+  EXPECT_TRUE(item->rules->privileges && item->rules->privileges->empty());
+  EXPECT_FALSE(item->rules->roles);
+  EXPECT_FALSE(item->rules->role_assignments);
+  EXPECT_EQ(written(*item), with_rules(R"({"privileges":[],"identities":[]})"));
+  EXPECT_FALSE(parse_rule_item(with_rules("null"), Source::kHost)->rules);
+}
+
+TEST(RulesDocument, OfARepeatedQueryKeyTheLastValueStays) {
+  const auto item = parse_rule_item(
+      with_rules(R"({"privileges":[{"name":"p","path":"/","queryParameters":{"a":"1","b":"2","a":"3"}}]})"),
+      Source::kHost);
+  ASSERT_TRUE(item);
+  const RulePrivilege& privilege = item->rules->privileges->at(0);
+  ASSERT_EQ(privilege.query_parameters.size(), 2u);
+  EXPECT_EQ(privilege.query_parameters[0], std::pair(std::string("a"), std::string("3")));
+  EXPECT_EQ(privilege.query_parameters[1], std::pair(std::string("b"), std::string("2")));
+}
+
+TEST(RulesDocument, AnIdentityKeepsWhatIsAbsentApartFromWhatIsEmpty) {
+  const auto item = parse_rule_item(
+      with_rules(R"({"identities":[{"name":"i","userName":"","groupName":null,"more":[{"x":1}]}]})"), Source::kHost);
+  ASSERT_TRUE(item);
+  const RuleIdentity& identity = item->rules->identities->at(0);
+  EXPECT_EQ(identity.user_name, std::optional(std::string()));
+  EXPECT_EQ(identity.group_name, std::nullopt);
+}
+
+TEST(RulesDocument, RefusalsNameThePlace) {
+  EXPECT_EQ(refusal(with_rules("{}")), "");
+  EXPECT_NE(refusal("[]").find("expected an object"), std::string::npos);
+  EXPECT_NE(refusal(R"({"mode":"audit","id":"x"})").find("/defaultAccess: the member is missing"), std::string::npos);
+  EXPECT_NE(refusal(R"({"defaultAccess":"a","mode":"b","id":"c","id":"c"})").find("/id: the member occurs twice"),
+            std::string::npos);
+  EXPECT_NE(refusal(with_rules(R"({"roles":[{"name":"r","privileges":["p",3]}]})")).find("/rules/roles/0/privileges"),
+            std::string::npos);
+  EXPECT_NE(refusal(with_rules(R"({"privileges":{}})")).find("/rules/privileges"), std::string::npos);
+  EXPECT_NE(
+      refusal(with_rules(R"({"privileges":[{"name":"p","path":"/","queryParameters":{"a":1}}]})")).find("a value is"),
+      std::string::npos);
+  EXPECT_NE(refusal("{").find("line 1"), std::string::npos);
+}
+
+TEST(RulesDocument, LocalFilesHaveNoRequiredMember) {
+  json::FirstProblem problem;
+  const LocalRuleFile empty = read_local_rule_file(*json::parse("{}"), problem);
+  EXPECT_EQ(empty, LocalRuleFile());
+  const LocalRuleFile file =
+      read_local_rule_file(*json::parse(R"({"id":"l","defaultAccess":"deny","mode":7,"rules":{}})"), problem);
+  EXPECT_EQ(file.id, "l");
+  EXPECT_EQ(file.default_access, "deny");
+  EXPECT_TRUE(file.rules);
+  EXPECT_FALSE(problem.any());
+  (void)read_local_rule_file(*json::parse(R"({"id":1})"), problem);
+  EXPECT_TRUE(problem.any());
+}
+
+}  // namespace
+}  // namespace msp
