@@ -122,7 +122,7 @@ It is running. In another terminal, as root:
   {guest} runuser -u {ORDINARY_USER} -- curl -s -H Metadata:true '{INSTANCE}'
   {guest} curl -s '{VERSIONS}'
   {outside} curl -s '{VERSIONS}'             (around the agent)
-  {lab.programs}/mspctl --config {lab.agent_config_file} status
+  {lab.programs}/mspctl status --config {lab.agent_config_file}
   tail -f {lab.agent_audit}         (one line a request: who, what, why)
   tail -f {lab.host_log}             (what the host saw)
 The virtual machine as the host knows it: {lab.vm_model_file}

@@ -41,29 +41,40 @@ def send(requests: list[tuple[str, bytes]]) -> list[http.Answer]:
 
 def part_of(data: bytes, offset: int) -> str:
     """What the byte belongs to, in words."""
-    head_end = data.index(b"\r\n\r\n")
-    if offset >= head_end + 4:
+    head, _, _ = data.partition(b"\r\n\r\n")
+    if offset >= len(head) + 4:
         return "body"
-    line_start = data.rfind(b"\r\n", 0, offset + 1) + 2 if data.rfind(b"\r\n", 0, offset) >= 0 else 0
-    if line_start == 0:
-        method_end, target_end = data.index(b" "), data.index(b" HTTP/")
-        question = data.index(b"?")
-        if offset < method_end:
-            return "method"
-        if offset >= target_end:
-            return "version or line end"
-        return "path" if offset < question else "query"
-    name_end = data.index(b":", line_start)
-    name = data[line_start:name_end].decode().lower()
-    if offset > data.index(b"\r\n", line_start) - 1 or offset == name_end:
-        return "line structure"
-    if offset < name_end:
-        return f"name of {name}"
-    if name == "x-ms-azure-host-authorization":
-        value = data[name_end:data.index(b"\r\n", line_start)].split(b" ")
-        guid_at = name_end + len(value[0]) + 1 + len(value[1]) + 1
-        return "scheme" if offset < guid_at else "guid" if offset < guid_at + len(value[2]) else "signature"
-    return f"value of {name}"
+    start = 0
+    for number, line in enumerate(head.split(b"\r\n")):
+        if offset < start + len(line):
+            at = offset - start
+            return request_line_part(line, at) if number == 0 else header_part(line, at)
+        start += len(line) + 2
+        if offset < start:
+            break
+    return "line end"
+
+
+def request_line_part(line: bytes, at: int) -> str:
+    method, target, _ = line.split(b" ")
+    if at < len(method):
+        return "method"
+    at -= len(method) + 1
+    if at >= len(target):
+        return "version"
+    return "path" if at < target.find(b"?") else "query"
+
+
+def header_part(line: bytes, at: int) -> str:
+    name, value = line.split(b":", 1)
+    text = name.decode().lower()
+    if at <= len(name):
+        return f"name of {text}"
+    if text != "x-ms-azure-host-authorization":
+        return f"value of {text}"
+    words = value.split(b" ")  # an empty one first: there is a blank behind the colon
+    before_guid = len(name) + 1 + len(words[1]) + 2
+    return "scheme" if at < before_guid else "guid" if at < before_guid + len(words[2]) else "signature"
 
 
 def replacement(byte: int, chance: random.Random) -> int:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The endorsed path as the issue's table has it: who may what, what each refusal says, and that its mended twin is served."""
+import json
 import socket
+import struct
 import time
 
 from base import LabCase
@@ -26,7 +28,7 @@ def through_v6_mapped(address: str, target: str) -> http.Answer:
 def fast_open(address: str, target: str) -> http.Answer:
     host, port = http.split_address(address)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
-        connection.settimeout(5)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 5, 0))
         connection.sendto(http.request_bytes(address, target), socket.MSG_FASTOPEN, (host, port))
         return http.Reader(connection).answer()
 
@@ -180,10 +182,16 @@ class EndorsedPath(LabCase):
     # --- what the operator sees -----------------------------------------------------------------------------------
 
     def test_mspctl_status_shows_it_and_never_the_key(self):
-        text = str(self.lab.status())
+        status = self.lab.status()
         guid = self.lab.key_files()[0].removesuffix(".key")
-        secret = __import__("json").loads((self.lab.folder / "agent" / "keys" / f"{guid}.key").read_text())["key"]
-        self.assertIn(guid, text)
+        secret = json.loads((self.lab.folder / "agent" / "keys" / f"{guid}.key").read_text())["key"]
+        self.assertEqual((status["problems"], status["protected"]), ([], True))
+        self.assertEqual((status["channel"]["keyGuid"], status["channel"]["phase"]), (guid, "latched"))
+        self.assertTrue(all(hook["attached"] and hook["pinned"] for hook in status["interception"]["hooks"]))
+        self.assert_refused(self.ask(WIRESERVER, VERSIONS), 403)
+        refusal = self.lab.status()["lastRefusals"][0]
+        self.assertEqual((refusal["status"], refusal["uid"], refusal["user"]), (403, 65534, ORDINARY_USER))
+        text = json.dumps(status)
         self.assertNotIn(secret.lower(), text.lower())
         for name in ("msp-agent", "msp-host"):
             self.assertNotIn(secret.lower(), self.lab.log_of(name, 100000).lower())

@@ -197,8 +197,8 @@ class Lab:
 
     def status(self) -> dict:
         """What mspctl says, as JSON."""
-        done = subprocess.run([self.programs / "mspctl", "--config", self.agent_config_file, "status", "--json"],
-                              capture_output=True, text=True, check=True, timeout=10)
+        done = subprocess.run([self.programs / "mspctl", "status", "--json", "--config", self.agent_config_file],
+                              capture_output=True, text=True, check=False, timeout=10)
         return json.loads(done.stdout)
 
     def key_files(self) -> list[str]:
