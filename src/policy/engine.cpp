@@ -66,15 +66,20 @@ Decision Engine::decide(const identity::ConnectionIdentity& caller, const Reques
     return permitted(Ground::kDisabled, request, rules);
   }
 
-  const RuleOutcome legacy = match_legacy(*rules, caller, request);
-  Verdicts verdicts{.legacy = legacy.verdict};
-  RuleOutcome canonical;
-  if (snapshot.matching != Matching::kOff) {
-    canonical = match_canonical(*rules, caller, request);
-    verdicts.canonical = canonical.verdict;
-    verdicts.reject = request.fault;
+  // The other reading runs for comparison only (E.6).
+  const RuleOutcome deciding =
+      strict ? match_canonical(*rules, caller, request) : match_legacy(*rules, caller, request);
+  Verdicts verdicts;
+  if (strict) {
+    verdicts.canonical = deciding.verdict;
+    verdicts.legacy = match_legacy(*rules, caller, request, &deciding).verdict;
+  } else {
+    verdicts.legacy = deciding.verdict;
+    if (snapshot.matching == Matching::kShadow) {
+      verdicts.canonical = match_canonical(*rules, caller, request, &deciding).verdict;
+      verdicts.reject = request.fault;
+    }
   }
-  const RuleOutcome& deciding = strict ? canonical : legacy;
   const RuleNames names = names_of(*rules, deciding);
   if (deciding.verdict == Verdict::kAllow) {
     Permit permit = permitted(deciding.by_default ? Ground::kDefaultAccess : Ground::kRule, request, rules);

@@ -26,7 +26,7 @@ struct RequestView {
 
 class Engine {
  public:
-  /// Takes no memory for targets up to about 2 KiB; longer ones may take it while they are folded.
+  /// Takes no memory for ordinary targets (about 2 KiB, some 20 query pairs); larger ones may, while they are folded.
   static Decision decide(const identity::ConnectionIdentity& caller, const RequestView& request,
                          const Snapshot& snapshot);
 

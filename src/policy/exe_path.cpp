@@ -21,6 +21,9 @@ std::string_view next_component(std::string_view& rest, bool& at_start) {
 }  // namespace
 
 bool same_components(std::string_view a, std::string_view b) {
+  if (a == b) {
+    return true;
+  }
   if (a.starts_with('/') != b.starts_with('/')) {
     return false;
   }

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
+
+#include "request/percent.h"
 
 namespace msp::policy {
 namespace {
@@ -21,16 +24,14 @@ struct CodeRange {
 
 #include "policy/unicode_tables.inc"
 
+int hex_value(char c) { return request::kByteClass.hex[static_cast<unsigned char>(c)]; }
+
 constexpr std::uint32_t kReplacement = 0xfffd;
 constexpr std::uint32_t kCapitalSigma = 0x3a3;
 constexpr std::uint32_t kSmallSigma = 0x3c3;
 constexpr std::uint32_t kFinalSigma = 0x3c2;
 constexpr std::uint32_t kCapitalIWithDot = 0x130;
 constexpr std::uint32_t kCombiningDotAbove = 0x307;
-
-bool is_ascii(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
-}
 
 char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -135,34 +136,65 @@ bool cased_follows(std::string_view rest) {
   return false;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  const char folded = lower_ascii(c);
-  return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
+/// ASCII letters of eight bytes at once; the others stay.
+std::uint64_t lower_word(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  const std::uint64_t low_bits = word & (kOnes * 0x7f);
+  const std::uint64_t from_a = low_bits + kOnes * (0x80 - 'A');
+  const std::uint64_t above_z = low_bits + kOnes * (0x7f - 'Z');
+  const std::uint64_t upper = (from_a ^ above_z) & ~word & (kOnes * 0x80);
+  return word | (upper >> 2);
 }
 
-void append_percent_decoded(std::string_view raw, std::pmr::string& out) {
-  for (std::size_t i = 0; i < raw.size(); ++i) {
-    if (raw[i] == '%' && i + 2 < raw.size() && hex_value(raw[i + 1]) >= 0 && hex_value(raw[i + 2]) >= 0) {
-      out += static_cast<char>(hex_value(raw[i + 1]) * 16 + hex_value(raw[i + 2]));
-      i += 2;
-    } else {
-      out += raw[i];
-    }
+/// Copies text without escapes, ASCII letters lowered if `fold`; returns whether a byte is outside ASCII.
+bool copy_run(std::string_view run, char* to, bool fold) {
+  std::uint64_t seen = 0;
+  std::size_t i = 0;
+  for (std::uint64_t word = 0; i + sizeof word <= run.size(); i += sizeof word) {
+    std::memcpy(&word, run.data() + i, sizeof word);
+    seen |= word;
+    word = fold ? lower_word(word) : word;
+    std::memcpy(to + i, &word, sizeof word);
   }
+  for (; i < run.size(); ++i) {
+    seen |= static_cast<unsigned char>(run[i]);
+    to[i] = fold ? lower_ascii(run[i]) : run[i];
+  }
+  return (seen & 0x8080808080808080) != 0;
+}
+
+/// Decodes once into `out`, which has room for raw.size() bytes; ASCII letters are lowered on the way if `fold`.
+/// Returns the number of bytes, and by `high` whether one was outside ASCII.
+std::size_t percent_decode(std::string_view raw, char* out, bool fold, bool& high) {
+  char* to = out;
+  while (!raw.empty()) {
+    const std::string_view run = raw.substr(0, raw.find('%'));
+    high |= copy_run(run, to, fold);
+    to += run.size();
+    raw.remove_prefix(run.size());
+    if (raw.empty()) {
+      break;
+    }
+    const int first = raw.size() > 2 ? hex_value(raw[1]) : -1;
+    const int second = raw.size() > 2 ? hex_value(raw[2]) : -1;
+    const bool escape = first >= 0 && second >= 0;
+    const char c = escape ? static_cast<char>(first * 16 + second) : '%';
+    raw.remove_prefix(escape ? 3 : 1);
+    high |= static_cast<unsigned char>(c) >= 0x80;
+    *to++ = fold ? lower_ascii(c) : c;
+  }
+  return static_cast<std::size_t>(to - out);
 }
 
 }  // namespace
 
 void append_lower(std::string_view text, std::pmr::string& out) {
-  if (is_ascii(text)) {
-    const std::size_t start = out.size();
-    out.resize(start + text.size());
-    std::ranges::transform(text, out.begin() + static_cast<std::ptrdiff_t>(start), lower_ascii);
+  const std::size_t start = out.size();
+  out.resize(start + text.size());
+  if (!copy_run(text, out.data() + start, true)) {
     return;
   }
+  out.resize(start);
   bool cased_before = false;
   for (std::string_view rest = text; !rest.empty();) {
     const std::uint32_t code = take_character(rest);
@@ -187,14 +219,17 @@ std::string lower(std::string_view text) {
 }
 
 void append_decoded_lower(std::string_view raw, std::pmr::string& out) {
-  if (raw.find('%') == std::string_view::npos) {
-    append_lower(raw, out);
-    return;
+  const std::size_t start = out.size();
+  bool high = false;
+  out.resize(start + raw.size());
+  const std::size_t size = percent_decode(raw, out.data() + start, true, high);
+  out.resize(start + size);
+  if (high) {  // rare: once more, with the whole of Unicode
+    out.resize(start);
+    std::pmr::string decoded(raw.size(), '\0', out.get_allocator());
+    decoded.resize(percent_decode(raw, decoded.data(), false, high));
+    append_lower(decoded, out);
   }
-  std::pmr::string decoded(out.get_allocator());
-  decoded.reserve(raw.size());
-  append_percent_decoded(raw, decoded);
-  append_lower(decoded, out);
 }
 
 }  // namespace msp::policy

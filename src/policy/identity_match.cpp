@@ -26,20 +26,33 @@ bool exe_fits(const std::string& exe, const identity::ConnectionIdentity& caller
 }  // namespace
 
 IdentityMatch match_identity(const IdentityRule& rule, const identity::ConnectionIdentity& caller) {
-  IdentityMatch result;
-  const auto field = [&result](bool present, bool fits, std::string_view name) {
-    if (present && fits) {
-      ++result.fields_met;
-    } else if (present && result.missed_field.empty()) {
-      result.missed_field = name;
+  // Cheap questions first, and no further one after a miss: most identities are somebody else's.
+  int met = 0;
+  if (rule.user) {
+    if (!user_fits(*rule.user, caller)) {
+      return {.matched = false, .fields_met = met, .missed_field = "userName"};
     }
-  };
-  field(rule.user.has_value(), rule.user && user_fits(*rule.user, caller), "userName");
-  field(rule.group.has_value(), rule.group && group_fits(*rule.group, caller), "groupName");
-  field(rule.process.has_value(), rule.process && *rule.process == caller.process_name, "processName");
-  field(rule.exe.has_value(), rule.exe && exe_fits(*rule.exe, caller), "exePath");
-  result.matched = result.missed_field.empty();
-  return result;
+    ++met;
+  }
+  if (rule.process) {
+    if (*rule.process != caller.process_name) {
+      return {.matched = false, .fields_met = met, .missed_field = "processName"};
+    }
+    ++met;
+  }
+  if (rule.group) {
+    if (!group_fits(*rule.group, caller)) {
+      return {.matched = false, .fields_met = met, .missed_field = "groupName"};
+    }
+    ++met;
+  }
+  if (rule.exe) {
+    if (!exe_fits(*rule.exe, caller)) {
+      return {.matched = false, .fields_met = met, .missed_field = "exePath"};
+    }
+    ++met;
+  }
+  return {.matched = true, .fields_met = met, .missed_field = {}};
 }
 
 }  // namespace msp::policy

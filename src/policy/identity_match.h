@@ -14,7 +14,7 @@ namespace msp::policy {
 
 struct IdentityMatch {
   bool matched = false;
-  int fields_met = 0;             ///< to tell which of several misses came closest
+  int fields_met = 0;             ///< before the first miss: tells which of several misses came closest
   std::string_view missed_field;  ///< the first that did not fit: "userName", "groupName", "processName", "exePath"
 };
 

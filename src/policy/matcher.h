@@ -23,9 +23,11 @@ struct RuleOutcome {
   std::string_view missed_field = {};
 };
 
-/// Verdict of a compiled set (not a deny-all one) whose mode is not looked at.
-RuleOutcome match_legacy(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request);
+/// Verdict of a compiled set (not a deny-all one) whose mode is not looked at. `other`: what the other matcher found
+/// for the same caller, if it has run: an identity that it found to match need not be compared again.
+RuleOutcome match_legacy(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request,
+                         const RuleOutcome* other = nullptr);
 RuleOutcome match_canonical(const RuleSet& rules, const identity::ConnectionIdentity& caller,
-                            const RequestView& request);
+                            const RequestView& request, const RuleOutcome* other = nullptr);
 
 }  // namespace msp::policy

@@ -2,32 +2,81 @@
 #include "policy/prefix_index.h"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace msp::policy {
-PrefixIndex::PrefixIndex(const std::map<std::string, std::vector<std::uint32_t>, std::less<>>& paths) {
-  x_entries.reserve(paths.size());
-  for (const auto& [path, values] : paths) {
-    Entry entry;
-    entry.key_offset = static_cast<std::uint32_t>(x_keys.size());
-    entry.key_size = static_cast<std::uint32_t>(path.size());
-    entry.first_value = static_cast<std::uint32_t>(x_values.size());
-    entry.value_count = static_cast<std::uint32_t>(values.size());
-    x_keys += path;
-    x_values.insert(x_values.end(), values.begin(), values.end());
-    // In byte order every prefix of this path comes before it, and the predecessor's chain holds all of them.
-    std::uint32_t candidate = x_entries.empty() ? kNone : static_cast<std::uint32_t>(x_entries.size() - 1);
-    while (candidate != kNone && !path.starts_with(key(x_entries[candidate]))) {
-      candidate = x_entries[candidate].parent;
+namespace {
+
+/// A node that waits for its children: paths [begin, end) share their first `depth` bytes.
+struct Pending {
+  std::size_t node;
+  std::size_t begin;
+  std::size_t end;
+  std::size_t depth;
+};
+
+std::size_t common_prefix(std::string_view a, std::string_view b) {
+  return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+}  // namespace
+
+PrefixIndex::PrefixIndex(const Paths& paths) {
+  std::vector<const Paths::value_type*> sorted;
+  sorted.reserve(paths.size());
+  for (const auto& path : paths) {
+    sorted.push_back(&path);
+  }
+  x_nodes.emplace_back();
+  x_first_bytes.push_back('\0');
+  // Breadth first, so that children of one node stand side by side.
+  std::vector<Pending> queue = {{.node = 0, .begin = 0, .end = sorted.size(), .depth = 0}};
+  for (std::size_t next = 0; next < queue.size(); ++next) {
+    auto [node, begin, end, depth] = queue[next];
+    if (begin < end && sorted[begin]->first.size() == depth) {
+      const std::vector<std::uint32_t>& values = sorted[begin]->second;
+      x_nodes[node].first_value = static_cast<std::uint32_t>(x_values.size());
+      x_nodes[node].value_count = static_cast<std::uint32_t>(values.size());
+      x_values.insert(x_values.end(), values.begin(), values.end());
+      ++begin;
     }
-    entry.parent = candidate;
-    x_entries.push_back(entry);
+    x_nodes[node].first_child = static_cast<std::uint32_t>(x_nodes.size());
+    while (begin < end) {
+      const std::string& first = sorted[begin]->first;
+      std::size_t group = begin + 1;
+      while (group < end && sorted[group]->first[depth] == first[depth]) {
+        ++group;
+      }
+      // In byte order, what the ends of a group share, all of it shares.
+      const std::size_t shared = common_prefix(first, sorted[group - 1]->first);
+      queue.push_back({.node = x_nodes.size(), .begin = begin, .end = group, .depth = shared});
+      Node& child = x_nodes.emplace_back();
+      child.label = static_cast<std::uint32_t>(x_labels.size());
+      child.label_size = static_cast<std::uint32_t>(shared - depth);
+      x_labels.append(first, depth, shared - depth);
+      x_first_bytes.push_back(first[depth]);
+      ++x_nodes[node].child_count;
+      begin = group;
+    }
   }
 }
 
-std::uint32_t PrefixIndex::last_not_above(std::string_view text) const {
-  const auto above =
-      std::partition_point(x_entries.begin(), x_entries.end(), [&](const Entry& entry) { return key(entry) <= text; });
-  return above == x_entries.begin() ? kNone : static_cast<std::uint32_t>(above - x_entries.begin() - 1);
+const PrefixIndex::Node* PrefixIndex::step(const Node& node, std::string_view& text) const {
+  if (text.empty()) {
+    return nullptr;
+  }
+  const std::string_view firsts = std::string_view(x_first_bytes).substr(node.first_child, node.child_count);
+  const std::size_t at = firsts.find(text.front());
+  if (at == std::string_view::npos) {
+    return nullptr;
+  }
+  const Node& child = x_nodes[node.first_child + at];
+  const std::string_view label = std::string_view(x_labels).substr(child.label, child.label_size);
+  if (!text.starts_with(label)) {
+    return nullptr;
+  }
+  text.remove_prefix(label.size());
+  return &child;
 }
 
 }  // namespace msp::policy

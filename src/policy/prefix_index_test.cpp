@@ -3,14 +3,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
 
 #include <algorithm>
+
+#include "tests/support/rapidcheck.h"
 
 namespace msp::policy {
 namespace {
 
-using Paths = std::map<std::string, std::vector<std::uint32_t>, std::less<>>;
+using Paths = PrefixIndex::Paths;
 
 std::vector<std::uint32_t> found(const PrefixIndex& index, std::string_view text) {
   std::vector<std::uint32_t> out;
@@ -23,12 +24,12 @@ std::vector<std::uint32_t> found(const PrefixIndex& index, std::string_view text
 
 TEST(PrefixIndex, EmptyFindsNothing) { EXPECT_TRUE(found(PrefixIndex(), "/a").empty()); }
 
-TEST(PrefixIndex, FindsTheWholeChainLongestFirst) {
+TEST(PrefixIndex, FindsTheWholeChainShortestFirst) {
   const PrefixIndex index(Paths{{"", {0}}, {"/", {1, 2}}, {"/a", {3}}, {"/a/b", {4}}, {"/a/c", {5}}, {"/b", {6}}});
-  EXPECT_THAT(found(index, "/a/b/x"), testing::ElementsAre(4, 3, 1, 2, 0));
-  EXPECT_THAT(found(index, "/a/bb"), testing::ElementsAre(4, 3, 1, 2, 0));
-  EXPECT_THAT(found(index, "/a/bz"), testing::ElementsAre(4, 3, 1, 2, 0));
-  EXPECT_THAT(found(index, "/ab"), testing::ElementsAre(3, 1, 2, 0));
+  EXPECT_THAT(found(index, "/a/b/x"), testing::ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(found(index, "/a/bb"), testing::ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(found(index, "/a/bz"), testing::ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(found(index, "/ab"), testing::ElementsAre(0, 1, 2, 3));
   EXPECT_THAT(found(index, "*"), testing::ElementsAre(0));
   EXPECT_THAT(found(index, ""), testing::ElementsAre(0));
 }

@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::size_t kMaxNotes = 100;
 
-using PathTable = std::map<std::string, std::vector<std::uint32_t>, std::less<>>;
 using NameTable = std::unordered_map<std::string_view, std::uint32_t>;
 
 /// name → index of its last bearer: a repeated name means the last one (E.2.4).
@@ -135,8 +134,8 @@ class Compiler {
         }
       }
     }
-    PathTable legacy_paths;
-    PathTable canonical_paths;
+    PrefixIndex::Paths legacy_paths;
+    PrefixIndex::Paths canonical_paths;
     for (std::uint32_t i = 0; i < privileges.size(); ++i) {
       if (by_name.at(privileges[i].name) != i) {
         note("the privilege \"" + privileges[i].name + "\" is repeated, the last one counts");
@@ -207,6 +206,19 @@ std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why
   set->x_id = std::move(id);
   set->x_unusable = why.empty() ? "no reason was given" : std::move(why);
   return set;
+}
+
+std::vector<std::string> RuleSet::exe_paths() const {
+  std::vector<std::string> out;
+  for (const IdentityRule& identity : x_identities) {
+    if (identity.exe) {
+      out.push_back(*identity.exe);
+    }
+  }
+  std::ranges::sort(out);
+  const auto rest = std::ranges::unique(out);
+  out.erase(rest.begin(), rest.end());
+  return out;
 }
 
 std::string_view to_string(Matching matching) {

@@ -73,6 +73,8 @@ class RuleSet {
   const std::vector<Privilege>& privileges() const { return x_privileges; }
   const std::vector<RoleGrant>& roles() const { return x_roles; }
   const std::vector<IdentityRule>& identities() const { return x_identities; }
+  /// Every `exePath` that an identity asks for, as written, sorted, each once: what identity must hold pins for.
+  std::vector<std::string> exe_paths() const;
   /// Values are indexes into privileges(); keys are folded paths.
   const PrefixIndex& legacy_paths() const { return x_legacy_paths; }
   /// As above; keys are canonical segments with "/" behind each. Privileges without canonical form are missing here.

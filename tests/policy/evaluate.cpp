@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/policy/evaluate.h"
 
+#include <type_traits>
+#include <variant>
+
 #include "policy/matcher.h"
 #include "protocol/headers.h"
 #include "tests/support/policy_request.h"
@@ -90,11 +93,31 @@ std::string verdict(const policy::RuleSet* rules, Match match, const identity::C
   if (rules->mode() == policy::Mode::kDisabled) {
     return "allow";
   }
-  const policy::RuleOutcome outcome = match(*rules, caller, view);
+  const policy::RuleOutcome outcome = match(*rules, caller, view, nullptr);
   if (outcome.verdict == Verdict::kReject) {
     return "reject(" + std::string(request::canon_name(view.fault)) + ")";
   }
   return outcome.verdict == Verdict::kAllow ? "allow" : "deny";
+}
+
+/// What a decision reports of its two matchers is what each says alone.
+bool reports_truly(const policy::Decision& decision, const policy::Snapshot& snapshot,
+                   const identity::ConnectionIdentity& caller, const policy::RequestView& view) {
+  const policy::Verdicts verdicts = std::visit(
+      [](const auto& outcome) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(outcome)>, policy::Permit>) {
+          return outcome.verdicts();
+        } else {
+          return outcome.verdicts;
+        }
+      },
+      decision);
+  const policy::RuleSet* const rules = snapshot.of(view.service).get();
+  const bool legacy =
+      verdicts.legacy == Verdict::kNotRun || verdicts.legacy == policy::match_legacy(*rules, caller, view).verdict;
+  const bool canonical = verdicts.canonical == Verdict::kNotRun ||
+                         verdicts.canonical == policy::match_canonical(*rules, caller, view).verdict;
+  return legacy && canonical;
 }
 
 }  // namespace
@@ -134,6 +157,11 @@ Result<CaseResult> evaluate_case(const CompiledItem& item, const json::Value& va
     return CaseResult{"parse", "parse", "parse", "parse", "parse"};
   }
   const policy::RequestView& view = request.view();
+  for (const policy::Snapshot* snapshot : {&item.off, &item.shadow, &item.enforce}) {
+    if (!reports_truly(policy::decide(*caller, view, *snapshot), *snapshot, *caller, view)) {
+      return bug("a decision does not report what its matchers say");
+    }
+  }
   return CaseResult{
       .expect_legacy = answer(policy::decide(*caller, view, item.off)),
       .rules_legacy = verdict(item.off.of(*service).get(), policy::match_legacy, *caller, view),

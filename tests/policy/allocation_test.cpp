@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// `decide` takes no memory on the hot path: a program of its own, because it counts every operator new.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <span>
+
+#include "tests/support/policy_request.h"
+
+namespace {
+std::atomic<long> g_count = 0;
+}  // namespace
+
+// NOLINTBEGIN: replaces the global allocator on purpose.
+void* operator new(std::size_t size) {
+  ++g_count;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) {
+    return memory;
+  }
+  std::abort();
+}
+void* operator new(std::size_t size, std::align_val_t align) {
+  ++g_count;
+  const auto unit = static_cast<std::size_t>(align);
+  if (void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) {
+    return memory;
+  }
+  std::abort();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+// NOLINTEND
+
+namespace msp::policy {
+namespace {
+
+RuleItem many_rules() {
+  RuleItem item{.default_access = "deny", .mode = "enforce", .id = "r1", .rules = RuleSections()};
+  auto& privileges = item.rules->privileges.emplace();
+  auto& role = item.rules->roles.emplace().emplace_back();
+  role.name = "reader";
+  for (int i = 0; i < 500; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    privileges.push_back({.name = name, .path = "/metadata/service" + std::to_string(i), .query_parameters = {}});
+    role.privileges.push_back(name);
+  }
+  privileges.push_back({.name = "token",
+                        .path = "/metadata/identity/oauth2/token",
+                        .query_parameters = {{"resource", "https://management.azure.com/"}}});
+  role.privileges.emplace_back("token");
+  RuleIdentity& identity = item.rules->identities.emplace().emplace_back();
+  identity.name = "app";
+  identity.user_name = "svc-application-with-a-long-name";
+  identity.exe_path = "/opt/application/bin/app";
+  item.rules->role_assignments = {{{.role = "reader", .identities = {"app"}}}};
+  return item;
+}
+
+identity::ConnectionIdentity caller(std::string user) {
+  identity::ConnectionIdentity out;
+  out.known = true;
+  out.user_name = std::move(user);
+  out.exe_rule_paths = {"/opt/application/bin/app"};
+  for (int i = 0; i < 20; ++i) {
+    out.group_names.push_back("group" + std::to_string(i));
+  }
+  return out;
+}
+
+/// Allocations while all targets are decided for both callers.
+long allocations(Matching matching, std::span<test::PolicyRequest* const> requests) {
+  Snapshot snapshot;
+  snapshot.matching = matching;
+  snapshot.rules.fill(RuleSet::compile(many_rules(), matching));
+  const identity::ConnectionIdentity app = caller("svc-application-with-a-long-name");
+  const identity::ConnectionIdentity other = caller("somebody-else-with-a-long-name");
+  const long before = g_count;
+  for (const test::PolicyRequest* request : requests) {
+    for (const identity::ConnectionIdentity* who : {&app, &other}) {
+      const Decision decision = decide(*who, request->view(), snapshot);
+      EXPECT_FALSE(decision.valueless_by_exception());
+    }
+  }
+  return g_count - before;
+}
+
+TEST(Allocation, DecideTakesNone) {
+  test::PolicyRequest token(
+      Service::kImds, "GET",
+      "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F"
+      "&client_id=00000000-0000-0000-0000-000000000000&mi_res_id=%2Fsubscriptions%2Fx%2FresourceGroups%2Fy");
+  test::PolicyRequest plain(Service::kImds, "GET", "/Metadata/Service77?api-version=2021-02-01");
+  test::PolicyRequest miss(Service::kImds, "GET", "/machine?comp=goalstate");
+  test::PolicyRequest malformed(Service::kImds, "GET", "/metadata/%zz/caf%C3%A9%ff");
+  const std::string long_path = "/metadata/service1/" + std::string(2000, 'x');
+  test::PolicyRequest lengthy(Service::kImds, "GET", long_path);
+  test::PolicyRequest* const all[] = {&token, &plain, &miss, &malformed, &lengthy};
+  for (const Matching matching : {Matching::kOff, Matching::kShadow, Matching::kEnforce}) {
+    SCOPED_TRACE(to_string(matching));
+    EXPECT_EQ(allocations(matching, all), 0);
+  }
+}
+
+TEST(Allocation, TheCounterIsAlive) {
+  const std::string huge = "/metadata/identity/oauth2/token?a=" + std::string(20000, 'x');
+  test::PolicyRequest request(Service::kImds, "GET", huge);
+  test::PolicyRequest* const all[] = {&request};
+  EXPECT_GT(allocations(Matching::kOff, all), 0);
+}
+
+}  // namespace
+}  // namespace msp::policy
