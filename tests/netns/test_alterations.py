@@ -17,6 +17,7 @@ from lab.http import split_address
 from lab.lab import IMDS, WIRESERVER
 from lab.relay import Relay
 from lab.signing import parse, same_to_the_host
+from lab.world import hang_up
 
 COUNT = number("MSP_ALTERATIONS", 300)
 SEED = number("MSP_SEED", 20251)
@@ -119,6 +120,7 @@ class Tamperer(Relay):
                 client.sendall(answer or b"HTTP/1.1 400 Closed\r\ncontent-length: 0\r\n\r\n")
             except OSError:
                 pass
+            hang_up(client)
 
     @staticmethod
     def _request(client: socket.socket) -> bytes:

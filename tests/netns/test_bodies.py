@@ -32,8 +32,12 @@ def upload(chunked: bool, total: int) -> http.Answer:
 def download(total: int) -> tuple[int, int]:
     with http.connect(IMDS, 60) as connection:
         connection.sendall(http.request_bytes(IMDS, f"/large?size={total}"))
-        answer = http.Reader(connection).answer()
-        return answer.status, len(answer.body)
+        head = connection.recv(65536)
+        status, end = int(head.split(b" ", 2)[1]), head.index(b"\r\n\r\n") + 4
+        seen = len(head) - end
+        while seen < total and (piece := connection.recv(1 << 18)):
+            seen += len(piece)
+        return status, seen
 
 
 def several(requests: list[tuple[str, bytes]]) -> list[tuple[int, bytes]]:
@@ -108,6 +112,11 @@ class Bodies(LabCase):
     def user(self, function, *args):
         return self.lab.guest.as_user(ORDINARY_USER).call(function, *args)
 
+    def forget_peak(self) -> int:
+        """Memory now; from here on VmHWM is the peak (that of the start, with the kernel's types loaded, is higher)."""
+        Path(f"/proc/{self.lab.agent.pid}/clear_refs").write_text("5")
+        return self.memory_kb("VmRSS")
+
     def memory_kb(self, what: str) -> int:
         text = Path(f"/proc/{self.lab.agent.pid}/status").read_text()
         return int(next(line for line in text.splitlines() if line.startswith(what)).split()[1])
@@ -118,7 +127,7 @@ class Bodies(LabCase):
         expected = hashlib.sha256()
         for at in range(0, LARGE, len(PIECE)):
             expected.update(PIECE[:LARGE - at])
-        before = self.memory_kb("VmRSS")
+        before = self.forget_peak()
         for chunked in (False, True):
             with self.subTest(chunked=chunked):
                 answer = self.lab.guest.call(upload, chunked, LARGE)
@@ -135,7 +144,7 @@ class Bodies(LabCase):
         self.assert_refused(answer, 413)
 
     def test_100_mb_down_in_constant_memory(self):
-        before = self.memory_kb("VmRSS")
+        before = self.forget_peak()
         self.assertEqual(self.user(download, LARGE), (200, LARGE))
         self.assertLess(self.memory_kb("VmHWM") - before, ALLOWED_GROWTH_KB)
 

@@ -11,7 +11,7 @@ import threading
 
 from .http import split_address
 from .lab import IMDS, Lab
-from .world import enter_netns
+from .world import enter_netns, hang_up
 
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
 CHUNKED = (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\n"
@@ -95,6 +95,8 @@ class Origin:
                         return
             except (OSError, ValueError, IndexError):
                 pass
+            finally:
+                hang_up(connection)
 
     def _record(self, data: bytes) -> None:
         if self._keep:

@@ -11,7 +11,7 @@ import threading
 
 from .http import split_address
 from .lab import HOSTGA, IMDS, WIRESERVER, Lab, configure_guest_end, configure_host_end
-from .world import enter_netns, run
+from .world import enter_netns, hang_up, run
 
 
 class Relay:
@@ -65,7 +65,7 @@ class Relay:
             for key, _ in selector.select():
                 if key.data is None:
                     for other in list(selector.get_map().values()):
-                        other.fileobj.close()
+                        hang_up(other.fileobj)
                     return
                 action, extra = key.data
                 action(key.fileobj, extra)
@@ -75,7 +75,7 @@ class Relay:
         try:
             server = socket.create_connection(split_address(address), 5)
         except OSError:
-            client.close()
+            hang_up(client)
             return
         for one in (client, server):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,4 +98,4 @@ class Relay:
         for one in (source, sink):
             if one.fileno() >= 0:
                 self._selector.unregister(one)
-                one.close()
+                hang_up(one)

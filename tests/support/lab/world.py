@@ -5,6 +5,7 @@ import os
 import pickle
 import pwd
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,15 @@ def enter_netns(name: str) -> None:
             raise OSError(ctypes.get_errno(), f"setns {name}")
     finally:
         os.close(fd)
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Closing is not enough: a child that was forked meanwhile holds a copy of the descriptor."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    connection.close()
 
 
 def cgroup_root() -> Path:
