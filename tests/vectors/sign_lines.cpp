@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signs requests given as JSON lines (the layout of signing.json) with the code of agent and host, for comparison with
 // another implementation. Prints "<string to sign in hex> <authorization header>" or "unsignable" for each line.
-#include <iostream>
+#include <array>
+#include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/crypto.h"
@@ -60,16 +62,22 @@ std::string answer(const json::Value& line, protocol::StringToSign& text) {
 }  // namespace msp
 
 int main() {
-  std::ios::sync_with_stdio(false);
+  std::string input;
+  std::array<char, 65536> piece;
+  while (const std::size_t size = std::fread(piece.data(), 1, piece.size(), stdin)) {
+    input.append(piece.data(), size);
+  }
   msp::protocol::StringToSign text;
-  std::string line;
-  while (std::getline(std::cin, line)) {
-    const auto value = msp::json::parse(line);
+  std::string_view rest = input;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find('\n');
+    const auto value = msp::json::parse(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     if (!value) {
-      std::cerr << value.error().text() << '\n';
+      std::fputs(value.error().text().c_str(), stderr);
       return 2;
     }
-    std::cout << msp::answer(*value, text) << '\n';
+    std::puts(msp::answer(*value, text).c_str());
   }
   return 0;
 }
