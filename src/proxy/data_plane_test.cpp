@@ -206,6 +206,23 @@ TEST(DataPlane, RelaysChunkedHeadAndEmptyAnswers) {
   EXPECT_EQ(origin.connections(), 1);
 }
 
+TEST(DataPlane, RelaysAnswersThatEndWithTheConnection) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (self.read_request(socket).starts_with("GET /end")) {
+      test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\n\r\nuntil the end");
+      return;
+    }
+    test::RawOrigin::say(socket, kOk);
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/end"));
+  EXPECT_THAT(client.read_until("\r\n0\r\n\r\n"), HasSubstr("\r\nd\r\nuntil the end\r\n0\r\n\r\n"));
+  client.send(get("/next"));
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST(DataPlane, RetriesAStalePooledConnectionOnce) {
   test::RawOrigin origin([](test::RawOrigin& self, int socket) {
     if (!self.read_request(socket).empty()) {

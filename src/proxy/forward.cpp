@@ -79,7 +79,7 @@ Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
     upstream_ = nullptr;
     answer.connection.reset();
     plane_.note_failure(*answer.failure);
-    auto done = co_await refuse_with(x, *answer.failure, answer.reason);
+    auto done = co_await refuse_with(x, *answer.failure, answer.failure->code);
     keep = done;
   } else {
     auto done = co_await relay(x, std::move(answer));
@@ -149,10 +149,9 @@ Task<std::optional<Answer>> Session::collect_body(Exchange& x, http::Buffer& spa
   }
 }
 
-UpstreamAnswer Session::upstream_failure(const Exchange& x, std::string_view reason) {
+UpstreamAnswer Session::upstream_failure(const Exchange& x) {
   UpstreamAnswer answer;
   answer.failure = upstream_failed(x.service);
-  answer.reason = reason;
   return answer;
 }
 
@@ -167,7 +166,7 @@ Task<UpstreamAnswer> Session::open_upstream(Exchange& x, bool may_reuse) {
         co_await plane_.upstreams_.connect(x.service, plane_.loop_.after_ms(plane_.settings_.connect_timeout_ms));
     if (!made) {
       plane_.log_upstream(made.error());
-      co_return upstream_failure(x, "upstream_connect_failed");
+      co_return upstream_failure(x);
     }
     answer.connection = std::move(*made);
   }
@@ -195,7 +194,7 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
     }
     // A pooled connection that died before the first byte of an answer: once more on a new one (protocol.md J.2).
     if (!stale || !first || !is_repeatable(x.head.method)) {
-      co_return answer.failure ? std::move(answer) : upstream_failure(x, "upstream_closed");
+      co_return answer.failure ? std::move(answer) : upstream_failure(x);
     }
   }
 }
@@ -210,12 +209,10 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
         co_await http::read_response_head(answer.connection->stream(), answer.buffer, x.response, deadline);
     if (got.status == http::HeadStatus::kTimeout) {
       answer.failure = upstream_timeout();
-      answer.reason = "upstream_timeout";
       co_return got.status;
     }
     if (got.status != http::HeadStatus::kComplete) {
       answer.failure = upstream_failed(x.service);
-      answer.reason = got.status == http::HeadStatus::kBad ? "upstream_bad_answer" : "upstream_closed";
       co_return got.any_bytes ? http::HeadStatus::kEof : got.status;
     }
     answer.buffer.consume(got.size);
@@ -228,7 +225,6 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
     answer.buffer.compact();
   }
   answer.failure = upstream_failed(x.service);
-  answer.reason = "upstream_bad_answer";
   co_return http::HeadStatus::kBad;
 }
 
@@ -241,7 +237,7 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   Stream& to = answer.connection->stream();
   const IoResult sent = co_await to.write_all({head.bytes()}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
   if (!sent.ok() || refused) {
-    co_return upstream_failure(x, "upstream_closed");
+    co_return upstream_failure(x);
   }
   // The head's views point into buffer_, so the body goes through a second block.
   spare = plane_.buffers_.take();
@@ -253,7 +249,6 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   if (broken) {
     answer.connection.reset();
     answer.failure = *broken;
-    answer.reason = broken->code;
     co_return answer;
   }
   co_await read_answer_head(x, answer);
@@ -343,9 +338,8 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   const bool chunk = !delimited && x.head.minor_version >= 1;
   const bool keep = x.persistent && !x.body_pending && !winding_down_ && (delimited || chunk);
   if (!framing || !write_answer_head(x, *framing, chunk, keep)) {
-    const UpstreamAnswer failed = upstream_failure(x, "upstream_bad_answer");
-    plane_.note_failure(*failed.failure);
-    auto done = co_await refuse_with(x, *failed.failure, failed.reason);
+    plane_.note_failure(upstream_failed(x.service));
+    auto done = co_await refuse_with(x, upstream_failed(x.service), "upstream_failed");
     co_return done;
   }
   unread_input_ = x.body_pending;
@@ -354,6 +348,11 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
                         framing->kind != http::BodyKind::kUntilClose && !x.body_pending;
   http::BodyReader reader(answer.connection->stream(), answer.buffer, *framing);
   const RelayEnd end = co_await relay_body(x, reader, chunk);
+  if (end == RelayEnd::kNothingSent) {
+    plane_.note_failure(upstream_failed(x.service));
+    auto done = co_await refuse_with(x, upstream_failed(x.service), "upstream_failed");
+    co_return done;
+  }
   x.record.bytes_out = reader.received();
   if (end == RelayEnd::kComplete && reusable && answer.buffer.empty()) {
     plane_.upstreams_.give_back(std::move(answer.connection));
@@ -394,7 +393,7 @@ Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool c
       }
       co_return sent.ok() ? RelayEnd::kComplete : RelayEnd::kClientGone;
     } else {
-      co_return RelayEnd::kUpstreamBroken;
+      co_return head.empty() ? RelayEnd::kUpstreamBroken : RelayEnd::kNothingSent;
     }
     if (!sent.ok()) {
       co_return RelayEnd::kClientGone;

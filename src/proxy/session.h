@@ -26,10 +26,14 @@ struct UpstreamAnswer {
   std::unique_ptr<UpstreamConnection> connection;
   http::Buffer buffer;
   std::optional<Answer> failure;
-  std::string_view reason;  ///< of the failure, for the audit record
 };
 
-enum class RelayEnd : unsigned char { kComplete, kClientGone, kUpstreamBroken };
+enum class RelayEnd : unsigned char {
+  kComplete,
+  kClientGone,
+  kUpstreamBroken,  ///< after the client has seen the head: its connection must be cut
+  kNothingSent,     ///< the same, but the client can still be told
+};
 
 class Session : public ListHook<DataPlane> {
  public:
@@ -70,7 +74,7 @@ class Session : public ListHook<DataPlane> {
   Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
   Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);
   Task<http::HeadStatus> read_answer_head(Exchange& x, UpstreamAnswer& answer);
-  static UpstreamAnswer upstream_failure(const Exchange& x, std::string_view reason);
+  static UpstreamAnswer upstream_failure(const Exchange& x);
   Task<bool> relay(Exchange& x, UpstreamAnswer answer);
   bool write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep);
   Task<RelayEnd> relay_body(Exchange& x, http::BodyReader& reader, bool chunk);
