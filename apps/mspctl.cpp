@@ -3,4 +3,6 @@
 
 #include "cli/cli.h"
 
-int main(int argc, char** argv) { return msp::cli::run({argv + (argc > 0 ? 1 : 0), argv + argc}, std::cout, std::cerr); }
+int main(int argc, char** argv) {
+  return msp::cli::run({argv + (argc > 0 ? 1 : 0), argv + argc}, std::cout, std::cerr);
+}

@@ -26,83 +26,83 @@ constexpr std::size_t kMostSocketPath = 107;
 // One object of the file. Each field is read and, where a list is given, recorded for the documentation.
 class Section {
  public:
-  Section(json::ObjectReader& reader, std::vector<FieldDoc>* docs) : x_reader(reader), x_docs(docs) {}
+  Section(json::ObjectReader& reader, std::vector<FieldDoc>* docs) : reader_(reader), docs_(docs) {}
 
-  json::ObjectReader& reader() { return x_reader; }
-  Section child(json::ObjectReader& reader) const { return {reader, x_docs}; }
+  json::ObjectReader& reader() { return reader_; }
+  Section child(json::ObjectReader& reader) const { return {reader, docs_}; }
 
   std::string required_text(std::string_view name) {
     note(name, "text", "required");
-    return x_reader.string(name);
+    return reader_.string(name);
   }
   std::uint32_t required_number(std::string_view name) {
     note(name, "number", "required");
-    return static_cast<std::uint32_t>(x_reader.integer(name, {0, std::numeric_limits<std::uint32_t>::max()}));
+    return static_cast<std::uint32_t>(reader_.integer(name, {0, std::numeric_limits<std::uint32_t>::max()}));
   }
   // The field writes null for "not set".
   std::optional<std::string> optional_text(std::string_view name, std::string_view shown) {
     note(name, "text", shown);
-    return given(name) ? std::optional(x_reader.string(name)) : std::nullopt;
+    return given(name) ? std::optional(reader_.string(name)) : std::nullopt;
   }
   template <class T>
   void number(std::string_view name, T& value, std::int64_t min, std::int64_t max, std::string_view shown = {}) {
     note(name, "number", shown.empty() ? std::to_string(value) : shown);
-    value = static_cast<T>(x_reader.integer(name, static_cast<std::int64_t>(value), {min, max}));
+    value = static_cast<T>(reader_.integer(name, static_cast<std::int64_t>(value), {min, max}));
   }
   template <class T>
   void optional_number(std::string_view name, T& value, std::int64_t min, std::int64_t max) {
     note(name, "number", std::to_string(value));
     if (given(name)) {
-      value = static_cast<T>(x_reader.integer(name, static_cast<std::int64_t>(value), {min, max}));
+      value = static_cast<T>(reader_.integer(name, static_cast<std::int64_t>(value), {min, max}));
     }
   }
   void optional_boolean(std::string_view name, bool& value) {
     note(name, "boolean", value ? "true" : "false");
     if (given(name)) {
-      value = x_reader.boolean(name);
+      value = reader_.boolean(name);
     }
   }
   /// Absolute; "" only where that has a meaning.
   void path(std::string_view name, std::string& value, bool may_be_empty, std::string_view shown = {}) {
     note(name, "path", shown.empty() ? std::string_view(value) : shown);
-    value = x_reader.string(name, value);
+    value = reader_.string(name, value);
     if (value.empty() ? !may_be_empty : value.front() != '/') {
-      x_reader.fail(name, value.empty() ? "must not be empty" : "must be an absolute path");
+      reader_.fail(name, value.empty() ? "must not be empty" : "must be an absolute path");
     }
   }
   void optional_path(std::string_view name, std::optional<std::string>& value, std::string_view shown) {
     note(name, "path", shown);
-    if (x_reader.has(name)) {
-      value = x_reader.string(name);
+    if (reader_.has(name)) {
+      value = reader_.string(name);
       if (value->empty() || value->front() != '/') {
-        x_reader.fail(name, "must be an absolute path");
+        reader_.fail(name, "must be an absolute path");
       }
     }
   }
   void endpoint(std::string_view name, Ipv4Endpoint& value) {
     const std::string fallback = to_string(value);
     note(name, "address:port", fallback);
-    const auto parsed = parse_endpoint(x_reader.string(name, fallback));
+    const auto parsed = parse_endpoint(reader_.string(name, fallback));
     if (!parsed.ok() || parsed->port == 0) {
-      x_reader.fail(name, "must be an IPv4 address with a port, such as " + fallback);
+      reader_.fail(name, "must be an IPv4 address with a port, such as " + fallback);
     } else {
       value = *parsed;
     }
   }
   void note(std::string_view name, std::string_view type, std::string_view shown) {
-    if (x_docs != nullptr) {
-      x_docs->push_back({x_reader.pointer_to(name), std::string(type), std::string(shown)});
+    if (docs_ != nullptr) {
+      docs_->push_back({reader_.pointer_to(name), std::string(type), std::string(shown)});
     }
   }
 
  private:
   bool given(std::string_view name) {
-    const json::Value* value = x_reader.raw(name);
+    const json::Value* value = reader_.raw(name);
     return value != nullptr && !value->is_null();
   }
 
-  json::ObjectReader& x_reader;
-  std::vector<FieldDoc>* x_docs;
+  json::ObjectReader& reader_;
+  std::vector<FieldDoc>* docs_;
 };
 
 // "%NAME%" becomes the variable, or NAME where it is not set (protocol.md H.2).

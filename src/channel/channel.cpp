@@ -40,43 +40,43 @@ bool same(const ChannelState& a, const ChannelState& b) {
 
 Channel::Channel(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings,
                  Published published)
-    : x_loop(loop),
-      x_clock(clock),
-      x_settings(std::move(settings)),
-      x_published(std::move(published)),
-      x_store(x_settings.key_directory, x_settings.state_directory),
-      x_client(loop, buffers, clock, std::move(dialer), {x_settings.host, x_settings.timeout_ms}),
-      x_machine(Machine::start(true)),
-      x_notify(loop),
-      x_random(static_cast<std::minstd_rand::result_type>(clock.boottime_ns())) {}
+    : loop_(loop),
+      clock_(clock),
+      settings_(std::move(settings)),
+      published_(std::move(published)),
+      store_(settings_.key_directory, settings_.state_directory),
+      client_(loop, buffers, clock, std::move(dialer), {settings_.host, settings_.timeout_ms}),
+      machine_(Machine::start(true)),
+      notify_(loop),
+      random_(static_cast<std::minstd_rand::result_type>(clock.boottime_ns())) {}
 
 Result<void> Channel::start() {
-  if (auto prepared = x_store.prepare(); !prepared.ok()) {
+  if (auto prepared = store_.prepare(); !prepared.ok()) {
     return prepared;
   }
   std::string why;
-  const bool ever = x_store.ever_latched(why);
+  const bool ever = store_.ever_latched(why);
   if (!why.empty()) {
     log::error("cannot tell whether this machine was latched before ({}); it counts as latched", why);
   }
-  x_machine = Machine::start(ever);
-  x_started_ms = x_clock.boottime_ms();
+  machine_ = Machine::start(ever);
+  started_ms_ = clock_.boottime_ms();
   publish();
-  x_task.emplace(run());
+  task_.emplace(run());
   return {};
 }
 
 bool Channel::notify() {
-  x_notified = true;
-  x_notify.announce();
-  return x_machine.phase == Phase::kUnknown || x_machine.phase == Phase::kDisabled;
+  notified_ = true;
+  notify_.announce();
+  return machine_.phase == Phase::kUnknown || machine_.phase == Phase::kDisabled;
 }
 
 Task<void> Channel::run() {
   Action action = Action::kPoll;
   for (;;) {
     const Event event = co_await perform(action);
-    action = apply(x_machine, action, event);
+    action = apply(machine_, action, event);
     settle();
     publish();
   }
@@ -108,51 +108,51 @@ Task<Event> Channel::perform(Action action) {
 }
 
 Task<Event> Channel::poll() {
-  auto answer = co_await x_client.status();
+  auto answer = co_await client_.status();
   if (!answer.value.has_value()) {
     co_return PollFailed{std::move(answer.why)};
   }
   Polled event{facts_of(*answer.value)};
   // The same document keeps its place, so that nobody compiles the same rules again.
-  if (x_document == nullptr || !(*x_document == *answer.value)) {
+  if (document_ == nullptr || !(*document_ == *answer.value)) {
     for (const std::string& remark : protocol::remarks(*answer.value)) {
       log::warn("{}", remark);
     }
-    x_document = std::make_shared<const protocol::StatusDocument>(std::move(*answer.value));
+    document_ = std::make_shared<const protocol::StatusDocument>(std::move(*answer.value));
   }
   co_return event;
 }
 
 Task<Event> Channel::acquire() {
-  auto answer = co_await x_client.acquire();
+  auto answer = co_await client_.acquire();
   if (!answer.value.has_value()) {
     co_return AcquireFailed{std::move(answer.why), answer.refused};
   }
-  x_candidate = std::move(*answer.value);
-  co_return Acquired{x_candidate.guid};
+  candidate_ = std::move(*answer.value);
+  co_return Acquired{candidate_.guid};
 }
 
 Task<Event> Channel::attest() {
-  auto answer = co_await x_client.attest(x_candidate);
+  auto answer = co_await client_.attest(candidate_);
   if (!answer.value.has_value()) {
     co_return AttestFailed{std::move(answer.why), answer.refused};
   }
-  x_store.prune(x_candidate.guid);
+  store_.prune(candidate_.guid);
   co_return Attested{};
 }
 
 Event Channel::load_key() {
-  auto key = x_store.load(x_machine.candidate);
+  auto key = store_.load(machine_.candidate);
   if (!key.ok()) {
     return NotStored{
-        fmt::format("the host names key {}, which cannot be used: {}", x_machine.candidate, key.error().text())};
+        fmt::format("the host names key {}, which cannot be used: {}", machine_.candidate, key.error().text())};
   }
-  x_candidate = std::move(*key);
+  candidate_ = std::move(*key);
   return Loaded{};
 }
 
 Event Channel::save_key() {
-  auto saved = x_store.save(x_candidate);
+  auto saved = store_.save(candidate_);
   if (!saved.ok()) {
     return SaveFailed{saved.error().text()};
   }
@@ -160,18 +160,18 @@ Event Channel::save_key() {
 }
 
 Task<Event> Channel::wait() {
-  const double jitter = std::uniform_real_distribution<double>(-1.0, 1.0)(x_random);
+  const double jitter = std::uniform_real_distribution<double>(-1.0, 1.0)(random_);
   const std::uint64_t pause = pause_ms(
-      x_machine,
-      {.interval_ms = x_settings.interval_ms, .uptime_ms = x_clock.boottime_ms() - x_started_ms, .jitter = jitter});
-  const Deadline until = x_loop.after_ms(pause);
+      machine_,
+      {.interval_ms = settings_.interval_ms, .uptime_ms = clock_.boottime_ms() - started_ms_, .jitter = jitter});
+  const Deadline until = loop_.after_ms(pause);
   for (;;) {
-    if (std::exchange(x_notified, false) && apply(x_machine, Action::kWait, Notified{}) == Action::kPoll) {
+    if (std::exchange(notified_, false) && apply(machine_, Action::kWait, Notified{}) == Action::kPoll) {
       // The machine has moved on already; the poll that follows answers as after an ordinary pause.
       publish();
       co_return Waited{};
     }
-    const bool announced = co_await x_notify.wait(until);
+    const bool announced = co_await notify_.wait(until);
     if (!announced) {
       co_return Waited{};
     }
@@ -180,26 +180,26 @@ Task<Event> Channel::wait() {
 
 // Key and mark follow the machine: what it says is in use is in use, nothing else.
 void Channel::settle() {
-  const std::string in_use = x_key == nullptr ? std::string() : x_key->guid;
-  if (x_machine.key_guid != in_use) {
-    x_key.reset();
-    if (!x_machine.key_guid.empty() && x_candidate.guid == x_machine.key_guid) {
-      auto bytes = x_candidate.key();
+  const std::string in_use = key_ == nullptr ? std::string() : key_->guid;
+  if (machine_.key_guid != in_use) {
+    key_.reset();
+    if (!machine_.key_guid.empty() && candidate_.guid == machine_.key_guid) {
+      auto bytes = candidate_.key();
       if (bytes.ok()) {
-        x_key = std::make_shared<const Key>(Key{x_candidate.guid, x_candidate.incarnation_id, std::move(*bytes)});
+        key_ = std::make_shared<const Key>(Key{candidate_.guid, candidate_.incarnation_id, std::move(*bytes)});
       }
     }
-    if (x_key == nullptr && !x_machine.key_guid.empty()) {
-      log::bug("key {} should be in use but cannot be had; closed", x_machine.key_guid);
-      x_machine.key_guid.clear();
+    if (key_ == nullptr && !machine_.key_guid.empty()) {
+      log::bug("key {} should be in use but cannot be had; closed", machine_.key_guid);
+      machine_.key_guid.clear();
     }
   }
-  if (x_machine.candidate.empty()) {
-    x_candidate = {};
+  if (machine_.candidate.empty()) {
+    candidate_ = {};
   }
-  if (x_machine.ever_latched && !x_marked) {
-    const auto marked = x_store.mark_latched();
-    x_marked = marked.ok();
+  if (machine_.ever_latched && !marked_) {
+    const auto marked = store_.mark_latched();
+    marked_ = marked.ok();
     if (!marked.ok()) {
       log::error("cannot note that this machine was latched: {}", marked.error().text());
     }
@@ -208,32 +208,32 @@ void Channel::settle() {
 
 void Channel::publish() {
   auto next = std::make_shared<ChannelState>();
-  next->phase = x_machine.phase;
-  next->state = x_machine.state;
-  next->closed = x_machine.closed();
-  next->key = x_key;
+  next->phase = machine_.phase;
+  next->state = machine_.state;
+  next->closed = machine_.closed();
+  next->key = key_;
   for (std::size_t i = 0; i < kServiceCount; ++i) {
-    if (x_document != nullptr) {
-      next->services[i].mode = protocol::mode_text(*x_document, static_cast<Service>(i));
+    if (document_ != nullptr) {
+      next->services[i].mode = protocol::mode_text(*document_, static_cast<Service>(i));
     }
-    next->services[i].redirect = x_machine.redirect[i];
+    next->services[i].redirect = machine_.redirect[i];
   }
-  next->document = x_document;
-  next->ever_latched = x_machine.ever_latched;
-  next->host_answers = x_machine.host_answers;
-  next->message = x_machine.message;
-  next->host_time_offset_ms = x_client.time().offset_ms();
-  next->generation = x_state == nullptr ? 1 : x_state->generation + 1;
-  if (x_state != nullptr && same(*x_state, *next)) {
+  next->document = document_;
+  next->ever_latched = machine_.ever_latched;
+  next->host_answers = machine_.host_answers;
+  next->message = machine_.message;
+  next->host_time_offset_ms = client_.time().offset_ms();
+  next->generation = state_ == nullptr ? 1 : state_->generation + 1;
+  if (state_ != nullptr && same(*state_, *next)) {
     return;
   }
-  if (x_state == nullptr || x_state->message != next->message || x_state->phase != next->phase) {
+  if (state_ == nullptr || state_->message != next->message || state_->phase != next->phase) {
     const bool good = next->host_answers || next->phase == Phase::kUnknown;
     log::write(good && next->phase != Phase::kRefused ? log::Level::kInfo : log::Level::kWarn,
                fmt::format("channel {}: {}", to_string(next->phase), next->message));
   }
-  x_state = std::move(next);
-  x_published(x_state);
+  state_ = std::move(next);
+  published_(state_);
 }
 
 }  // namespace msp::channel

@@ -47,7 +47,7 @@ class Channel {
   bool notify();
 
   /// Never null after start().
-  const std::shared_ptr<const ChannelState>& state() const { return x_state; }
+  const std::shared_ptr<const ChannelState>& state() const { return state_; }
 
  private:
   Task<void> run();
@@ -61,23 +61,23 @@ class Channel {
   void settle();
   void publish();
 
-  Loop& x_loop;
-  const Clock& x_clock;
-  Settings x_settings;
-  Published x_published;
-  KeyStore x_store;
-  HostClient x_client;
-  Machine x_machine;
-  Signal x_notify;
-  bool x_notified = false;
-  bool x_marked = false;
-  std::uint64_t x_started_ms = 0;
-  std::minstd_rand x_random;
-  protocol::KeyDocument x_candidate;  ///< being loaded, saved or attested; no guid: none
-  std::shared_ptr<const Key> x_key;
-  std::shared_ptr<const protocol::StatusDocument> x_document;
-  std::shared_ptr<const ChannelState> x_state;
-  std::optional<Task<void>> x_task;  // last: dies before what it uses
+  Loop& loop_;
+  const Clock& clock_;
+  Settings settings_;
+  Published published_;
+  KeyStore store_;
+  HostClient client_;
+  Machine machine_;
+  Signal notify_;
+  bool notified_ = false;
+  bool marked_ = false;
+  std::uint64_t started_ms_ = 0;
+  std::minstd_rand random_;
+  protocol::KeyDocument candidate_;  ///< being loaded, saved or attested; no guid: none
+  std::shared_ptr<const Key> key_;
+  std::shared_ptr<const protocol::StatusDocument> document_;
+  std::shared_ptr<const ChannelState> state_;
+  std::optional<Task<void>> task_;  // last: dies before what it uses
 };
 
 }  // namespace msp::channel

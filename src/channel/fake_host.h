@@ -23,23 +23,23 @@ namespace msp::channel {
 
 class FakeHost final : private http::Handler {
  public:
-  FakeHost(Loop& loop, http::BufferPool& buffers) : x_loop(loop), x_server(loop, buffers, *this), x_release(loop) {
+  FakeHost(Loop& loop, http::BufferPool& buffers) : loop_(loop), server_(loop, buffers, *this), release_(loop) {
     auto socket = make_tcp_socket();
     const auto listening = bind_and_listen(*socket, {{127, 0, 0, 1}, 0}, 64);
-    x_endpoint = *local_endpoint(socket->get());
-    const auto served = x_server.listen(std::move(*socket));
-    x_good = listening.ok() && served.ok();
+    endpoint_ = *local_endpoint(socket->get());
+    const auto served = server_.listen(std::move(*socket));
+    good_ = listening.ok() && served.ok();
   }
   ~FakeHost() override {
-    x_release.announce();
+    release_.announce();
     for (int i = 0; i < 20; ++i) {
-      x_loop.run_once(1);
+      loop_.run_once(1);
     }
   }
 
-  Ipv4Endpoint endpoint() const { return x_endpoint; }
-  void enforce() { x_enabled = true; }
-  void disable() { x_enabled = false; }
+  Ipv4Endpoint endpoint() const { return endpoint_; }
+  void enforce() { enabled_ = true; }
+  void disable() { enabled_ = false; }
   /// The operator's reset: nothing latched any more, the incarnation raised.
   void reset() {
     latched.clear();
@@ -68,7 +68,7 @@ class FakeHost final : private http::Handler {
   Task<http::Response> handle(const http::Request& request) override {
     const std::string path(request.target.path);
     if (silent) {
-      const bool released = co_await x_release.wait(x_loop.after_ms(1'000));
+      const bool released = co_await release_.wait(loop_.after_ms(1'000));
       co_return http::Response(released ? 503 : 504).close();
     }
     if (path == protocol::kStatusPath) {
@@ -85,7 +85,7 @@ class FakeHost final : private http::Handler {
     const bool good = attest(request);
     if (good && drop_attestation_answers > 0) {
       --drop_attestation_answers;
-      const bool released = co_await x_release.wait(x_loop.after_ms(1'000));
+      const bool released = co_await release_.wait(loop_.after_ms(1'000));
       co_return http::Response(released ? 503 : 504).close();
     }
     co_return http::Response(good ? 200 : 401);
@@ -102,12 +102,12 @@ class FakeHost final : private http::Handler {
     document.authorization_scheme = protocol::kScheme;
     document.key_delivery_method = protocol::kKeyDelivery;
     document.version = "2.0";
-    document.secure_channel_enabled = x_enabled;
+    document.secure_channel_enabled = enabled_;
     if (!latched.empty()) {
       document.key_guid = latched;
     }
     document.key_incarnation_id = incarnation;
-    if (x_enabled) {
+    if (enabled_) {
       const RuleItem item{.default_access = "allow", .mode = "enforce", .id = "r1", .rules = {}};
       document.authorization_rules = protocol::AuthorizationRules{.imds = item, .wireserver = item, .hostga = {}};
     }
@@ -118,19 +118,19 @@ class FakeHost final : private http::Handler {
     ++keys_issued;
     const std::string guid = guid_to_issue.empty() ? *random_guid() : guid_to_issue;
     const Secret key = *random_secret(32);
-    x_pending[guid] = hex_encode(key.bytes());
+    pending_[guid] = hex_encode(key.bytes());
     return http::Response::json(
         200, fmt::format(R"({{"authorizationScheme":"Azure-HMAC-SHA256","guid":"{}","incarnationId":{},)"
                          R"("issued":"2025-04-23T12:00:00Z","key":"{}"}})",
-                         guid, incarnation, x_pending[guid]));
+                         guid, incarnation, pending_[guid]));
   }
 
   bool attest(const http::Request& request) {
     ++attestations;
     const auto guid = protocol::parse_attestation_path(request.target.path);
     const auto given = protocol::parse_authorization(request.head.headers.value(protocol::kAuthorizationHeader));
-    const auto found = x_pending.find(std::string(guid.value_or("")));
-    if (!given.has_value() || found == x_pending.end() || given->guid != *guid) {
+    const auto found = pending_.find(std::string(guid.value_or("")));
+    if (!given.has_value() || found == pending_.end() || given->guid != *guid) {
       ++bad_signatures;
       return false;
     }
@@ -149,13 +149,13 @@ class FakeHost final : private http::Handler {
     return true;
   }
 
-  Loop& x_loop;
-  http::Server x_server;
-  Signal x_release;
-  Ipv4Endpoint x_endpoint;
-  bool x_good = false;
-  bool x_enabled = false;
-  std::map<std::string, std::string> x_pending;
+  Loop& loop_;
+  http::Server server_;
+  Signal release_;
+  Ipv4Endpoint endpoint_;
+  bool good_ = false;
+  bool enabled_ = false;
+  std::map<std::string, std::string> pending_;
 };
 
 }  // namespace msp::channel

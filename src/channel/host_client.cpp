@@ -51,25 +51,25 @@ void HostTime::heard(std::string_view value, std::uint64_t boot_ms) {
     return;
   }
   const std::int64_t offset = *seconds * 1000 + kDateGrainMs / 2 - static_cast<std::int64_t>(boot_ms);
-  if (!x_offset_ms.has_value() || std::abs(offset - *x_offset_ms) >= kDateGrainMs) {
-    x_offset_ms = offset;
+  if (!offset_ms_.has_value() || std::abs(offset - *offset_ms_) >= kDateGrainMs) {
+    offset_ms_ = offset;
   }
 }
 
 std::int64_t HostTime::unix_seconds(const Clock& clock) const {
-  if (!x_offset_ms.has_value()) {
+  if (!offset_ms_.has_value()) {
     return clock.realtime_ns() / 1'000'000'000;
   }
-  return (static_cast<std::int64_t>(clock.boottime_ms()) + *x_offset_ms) / 1000;
+  return (static_cast<std::int64_t>(clock.boottime_ms()) + *offset_ms_) / 1000;
 }
 
 HostClient::HostClient(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings)
-    : x_loop(loop),
-      x_buffers(buffers),
-      x_clock(clock),
-      x_dialer(std::move(dialer)),
-      x_settings(settings),
-      x_host_name(address_text(settings.host)) {}
+    : loop_(loop),
+      buffers_(buffers),
+      clock_(clock),
+      dialer_(std::move(dialer)),
+      settings_(settings),
+      host_name_(address_text(settings.host)) {}
 
 Result<std::string> HostClient::authorization(const protocol::KeyDocument& key, const Outgoing& request) const {
   auto bytes = key.key();
@@ -98,15 +98,15 @@ Result<std::string> HostClient::authorization(const protocol::KeyDocument& key, 
 Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   const auto fail = [&](std::string why) {
     return Answer<http::ClientResponse>{.value = std::nullopt,
-                                        .why = fmt::format("{} {}: {}", given.what, to_string(x_settings.host), why)};
+                                        .why = fmt::format("{} {}: {}", given.what, to_string(settings_.host), why)};
   };
   Outgoing request = given;
-  const auto date = http::format_date(x_time.unix_seconds(x_clock));
+  const auto date = http::format_date(time_.unix_seconds(clock_));
   request.date.assign(date.data(), date.size());
   request.length = std::to_string(request.body.size());
   request.headers.reserve(kOwnHeaders);
   request.headers = {{protocol::kDateHeader, request.date},
-                     {"host", x_host_name},
+                     {"host", host_name_},
                      {protocol::kClaimsHeader, protocol::claims_text(true)},
                      {"content-length", request.length},
                      {protocol::kMetadataHeader, protocol::kOwnMetadataValue}};
@@ -123,24 +123,24 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
     request.headers.push_back({protocol::kAuthorizationHeader, signature});
   }
 
-  auto socket = x_dialer(x_settings.host);
+  auto socket = dialer_(settings_.host);
   if (!socket.ok()) {
     co_return fail(socket.error().text());
   }
-  const Deadline deadline = x_loop.after_ms(x_settings.timeout_ms);
-  Stream stream(x_loop, std::move(*socket));
+  const Deadline deadline = loop_.after_ms(settings_.timeout_ms);
+  Stream stream(loop_, std::move(*socket));
   if (!stream.registered()) {
     co_return fail("no descriptor can be watched any more");
   }
-  const IoResult connected = co_await stream.connect(x_settings.host, deadline);
+  const IoResult connected = co_await stream.connect(settings_.host, deadline);
   if (!connected.ok()) {
     co_return fail(connected.status == IoStatus::kTimeout
-                       ? fmt::format("no connection within {} ms", x_settings.timeout_ms)
+                       ? fmt::format("no connection within {} ms", settings_.timeout_ms)
                        : errno_error("no connection", connected.code).text());
   }
   const http::ClientRequest message{
       .method = request.method, .target = request.target, .headers = request.headers, .body = request.body};
-  auto answer = co_await http::exchange(stream, x_buffers, message, deadline, {.max_body = kMostStatusBytes});
+  auto answer = co_await http::exchange(stream, buffers_, message, deadline, {.max_body = kMostStatusBytes});
   if (!answer.ok()) {
     co_return fail(answer.error().text());
   }
@@ -170,14 +170,14 @@ Task<Answer<protocol::StatusDocument>> HostClient::status() {
   const std::string* date = answer.value->header(protocol::kDateHeader);
   date = date == nullptr ? answer.value->header("date") : date;
   if (date != nullptr) {
-    x_time.heard(*date, x_clock.boottime_ms());
+    time_.heard(*date, clock_.boottime_ms());
   }
   co_return Answer<protocol::StatusDocument>{.value = std::move(*document), .why = {}};
 }
 
 // The pool hands the block used last out first: the one that the key came through.
 void HostClient::wipe_buffer() {
-  http::Buffer buffer = x_buffers.take();
+  http::Buffer buffer = buffers_.take();
   ::explicit_bzero(buffer.writable().data(), buffer.writable().size());
 }
 

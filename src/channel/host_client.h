@@ -37,12 +37,12 @@ class HostTime {
  public:
   /// `value`: a date header (protocol.md D.5); what is no date changes nothing.
   void heard(std::string_view value, std::uint64_t boot_ms);
-  std::optional<std::int64_t> offset_ms() const { return x_offset_ms; }
+  std::optional<std::int64_t> offset_ms() const { return offset_ms_; }
   /// Seconds since 1970 by the host's clock, or the system's before it was heard.
   std::int64_t unix_seconds(const Clock& clock) const;
 
  private:
-  std::optional<std::int64_t> x_offset_ms;
+  std::optional<std::int64_t> offset_ms_;
 };
 
 class HostClient {
@@ -58,7 +58,7 @@ class HostClient {
   /// Signed with `key`; `value` is true.
   Task<Answer<bool>> attest(const protocol::KeyDocument& key);
 
-  const HostTime& time() const { return x_time; }
+  const HostTime& time() const { return time_; }
 
  private:
   struct Outgoing;
@@ -66,13 +66,13 @@ class HostClient {
   Result<std::string> authorization(const protocol::KeyDocument& key, const Outgoing& request) const;
   void wipe_buffer();
 
-  Loop& x_loop;
-  http::BufferPool& x_buffers;
-  const Clock& x_clock;
-  Dialer x_dialer;
-  Settings x_settings;
-  std::string x_host_name;  ///< never with a port (B.1)
-  HostTime x_time;
+  Loop& loop_;
+  http::BufferPool& buffers_;
+  const Clock& clock_;
+  Dialer dialer_;
+  Settings settings_;
+  std::string host_name_;  ///< never with a port (B.1)
+  HostTime time_;
 };
 
 }  // namespace msp::channel

@@ -30,19 +30,19 @@ bool is_key_name(std::string_view name) {
 }  // namespace
 
 KeyStore::KeyStore(std::string key_directory, std::string state_directory)
-    : x_key_directory(std::move(key_directory)), x_state_directory(std::move(state_directory)) {}
+    : key_directory_(std::move(key_directory)), state_directory_(std::move(state_directory)) {}
 
 std::string KeyStore::path_of(std::string_view guid) const {
-  return fmt::format("{}/{}{}", x_key_directory, guid, kSuffix);
+  return fmt::format("{}/{}{}", key_directory_, guid, kSuffix);
 }
 
-std::string KeyStore::mark_path() const { return fmt::format("{}/{}", x_state_directory, kMarkName); }
+std::string KeyStore::mark_path() const { return fmt::format("{}/{}", state_directory_, kMarkName); }
 
 Result<void> KeyStore::prepare() const {
-  if (auto made = file::ensure_directory(x_state_directory, 0755, ::geteuid()); !made.ok()) {
+  if (auto made = file::ensure_directory(state_directory_, 0755, ::geteuid()); !made.ok()) {
     return std::move(made).error().context("state directory");
   }
-  if (auto made = file::ensure_directory(x_key_directory, 0700, ::geteuid()); !made.ok()) {
+  if (auto made = file::ensure_directory(key_directory_, 0700, ::geteuid()); !made.ok()) {
     return std::move(made).error().context("key directory");
   }
   return {};
@@ -57,7 +57,7 @@ bool KeyStore::ever_latched(std::string& why) const {
     why = errno_error(mark_path()).text();
     return true;
   }
-  const auto names = file::list(x_key_directory);
+  const auto names = file::list(key_directory_);
   if (!names.ok()) {
     why = names.error().text();
     return names.error().code != ENOENT;
@@ -112,7 +112,7 @@ Result<void> KeyStore::save(const protocol::KeyDocument& key) const {
 }
 
 void KeyStore::prune(std::string_view keep) const {
-  const auto names = file::list(x_key_directory);
+  const auto names = file::list(key_directory_);
   if (!names.ok()) {
     return;
   }
@@ -120,7 +120,7 @@ void KeyStore::prune(std::string_view keep) const {
   const std::string kept = std::string(keep) + std::string(kSuffix);
   for (const std::string& name : *names) {
     struct stat info{};
-    const std::string path = fmt::format("{}/{}", x_key_directory, name);
+    const std::string path = fmt::format("{}/{}", key_directory_, name);
     if (name != kept && is_key_name(name) && ::lstat(path.c_str(), &info) == 0) {
       files.emplace_back(info.st_mtim, path);
     }

@@ -36,8 +36,8 @@ class KeyStore {
   std::string path_of(std::string_view guid) const;
   std::string mark_path() const;
 
-  std::string x_key_directory;
-  std::string x_state_directory;
+  std::string key_directory_;
+  std::string state_directory_;
 };
 
 }  // namespace msp::channel

@@ -39,14 +39,14 @@ class View {
  public:
   template <class... A>
   void line(fmt::format_string<A...> format, A&&... arguments) {
-    fmt::format_to(std::back_inserter(x_out), format, std::forward<A>(arguments)...);
-    x_out += '\n';
+    fmt::format_to(std::back_inserter(out_), format, std::forward<A>(arguments)...);
+    out_ += '\n';
   }
-  void gap() { x_out += '\n'; }
-  std::string take() && { return std::move(x_out); }
+  void gap() { out_ += '\n'; }
+  std::string take() && { return std::move(out_); }
 
  private:
-  std::string x_out;
+  std::string out_;
 };
 
 std::string duration(std::uint64_t seconds) {

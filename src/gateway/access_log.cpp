@@ -27,59 +27,59 @@ Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path, std:
 }
 
 AccessLog::AccessLog(Fd file, std::size_t capacity)
-    : x_file(std::move(file)), x_ring(capacity), x_writer([this] { write_until_closed(); }) {}
+    : file_(std::move(file)), ring_(capacity), writer_([this] { write_until_closed(); }) {}
 
 AccessLog::~AccessLog() {
-  x_closing.store(true, std::memory_order_release);
-  x_bell.fetch_add(1, std::memory_order_release);
-  x_bell.notify_one();
-  x_writer.join();
+  closing_.store(true, std::memory_order_release);
+  bell_.fetch_add(1, std::memory_order_release);
+  bell_.notify_one();
+  writer_.join();
 }
 
 void AccessLog::put(std::uint64_t at, std::string_view bytes) {
-  const std::size_t offset = at % x_ring.size();
-  const std::size_t first = std::min(bytes.size(), x_ring.size() - offset);
-  std::memcpy(x_ring.data() + offset, bytes.data(), first);
-  std::memcpy(x_ring.data(), bytes.data() + first, bytes.size() - first);
+  const std::size_t offset = at % ring_.size();
+  const std::size_t first = std::min(bytes.size(), ring_.size() - offset);
+  std::memcpy(ring_.data() + offset, bytes.data(), first);
+  std::memcpy(ring_.data(), bytes.data() + first, bytes.size() - first);
 }
 
 void AccessLog::append(std::string_view line, bool important) {
-  const std::uint64_t head = x_head.load(std::memory_order_relaxed);
-  const std::uint64_t used = head - x_tail.load(std::memory_order_acquire);
-  const std::uint64_t allowed = important ? x_ring.size() : x_ring.size() / 4 * 3;
+  const std::uint64_t head = head_.load(std::memory_order_relaxed);
+  const std::uint64_t used = head - tail_.load(std::memory_order_acquire);
+  const std::uint64_t allowed = important ? ring_.size() : ring_.size() / 4 * 3;
   if (used + line.size() + 1 > allowed) {
-    x_lost.fetch_add(1, std::memory_order_relaxed);
+    lost_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   put(head, line);
   put(head + line.size(), "\n");
-  x_head.store(head + line.size() + 1, std::memory_order_seq_cst);
+  head_.store(head + line.size() + 1, std::memory_order_seq_cst);
   // Only an empty ring can have put the writer to sleep; read after the store, or a sleep just begun would be missed.
-  if (x_tail.load(std::memory_order_seq_cst) == head) {
-    x_bell.fetch_add(1, std::memory_order_release);
-    x_bell.notify_one();
+  if (tail_.load(std::memory_order_seq_cst) == head) {
+    bell_.fetch_add(1, std::memory_order_release);
+    bell_.notify_one();
   }
 }
 
 void AccessLog::write_until_closed() {
   for (;;) {
-    const std::uint32_t bell = x_bell.load(std::memory_order_acquire);
-    const bool closing = x_closing.load(std::memory_order_acquire);
-    const std::uint64_t head = x_head.load(std::memory_order_seq_cst);
-    const std::uint64_t tail = x_tail.load(std::memory_order_relaxed);
+    const std::uint32_t bell = bell_.load(std::memory_order_acquire);
+    const bool closing = closing_.load(std::memory_order_acquire);
+    const std::uint64_t head = head_.load(std::memory_order_seq_cst);
+    const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
     if (head != tail) {
-      const std::size_t offset = tail % x_ring.size();
-      const std::size_t count = std::min<std::uint64_t>(head - tail, x_ring.size() - offset);
-      write_out({x_ring.data() + offset, count});
-      x_tail.store(tail + count, std::memory_order_seq_cst);
+      const std::size_t offset = tail % ring_.size();
+      const std::size_t count = std::min<std::uint64_t>(head - tail, ring_.size() - offset);
+      write_out({ring_.data() + offset, count});
+      tail_.store(tail + count, std::memory_order_seq_cst);
       continue;
     }
     if (closing) {
       return;
     }
-    x_bell.wait(bell, std::memory_order_acquire);
+    bell_.wait(bell, std::memory_order_acquire);
     // Under load one wake-up serves the requests of a moment, not one each.
-    if (!x_closing.load(std::memory_order_acquire)) {
+    if (!closing_.load(std::memory_order_acquire)) {
       std::this_thread::sleep_for(kGather);
     }
   }
@@ -87,13 +87,13 @@ void AccessLog::write_until_closed() {
 
 void AccessLog::write_out(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = ::write(x_file.get(), bytes.data(), bytes.size());
+    const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
     if (count < 0) {
       if (errno == EINTR) {
         continue;
       }
-      x_lost.fetch_add(static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n')),
-                       std::memory_order_relaxed);
+      lost_.fetch_add(static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n')),
+                      std::memory_order_relaxed);
       return;
     }
     bytes.remove_prefix(static_cast<std::size_t>(count));

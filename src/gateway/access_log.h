@@ -30,7 +30,7 @@ class AccessLog {
 
   /// One line without its line feed. `important` lines (refusals) may use the last quarter of the ring.
   void append(std::string_view line, bool important);
-  std::uint64_t lost() const { return x_lost.load(std::memory_order_relaxed); }
+  std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
   AccessLog(Fd file, std::size_t capacity);
@@ -38,14 +38,14 @@ class AccessLog {
   void write_until_closed();
   void write_out(std::string_view bytes);
 
-  Fd x_file;
-  std::vector<char> x_ring;
-  std::atomic<std::uint64_t> x_head = 0;  // bytes ever put in
-  std::atomic<std::uint64_t> x_tail = 0;  // bytes ever taken out
-  std::atomic<std::uint32_t> x_bell = 0;
-  std::atomic<bool> x_closing = false;
-  std::atomic<std::uint64_t> x_lost = 0;
-  std::thread x_writer;
+  Fd file_;
+  std::vector<char> ring_;
+  std::atomic<std::uint64_t> head_ = 0;  // bytes ever put in
+  std::atomic<std::uint64_t> tail_ = 0;  // bytes ever taken out
+  std::atomic<std::uint32_t> bell_ = 0;
+  std::atomic<bool> closing_ = false;
+  std::atomic<std::uint64_t> lost_ = 0;
+  std::thread writer_;
 };
 
 }  // namespace msp::gateway

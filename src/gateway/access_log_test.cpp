@@ -17,17 +17,17 @@ class AccessLogTest : public testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = testing::TempDir() + "access_log_XXXXXX";
-    x_directory = ::mkdtemp(pattern.data());
+    directory_ = ::mkdtemp(pattern.data());
   }
-  void TearDown() override { std::filesystem::remove_all(x_directory); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
   std::string content() const {
     std::ifstream in(path());
     std::stringstream text;
     text << in.rdbuf();
     return text.str();
   }
-  std::string path() const { return x_directory + "/access.jsonl"; }
-  std::string x_directory;
+  std::string path() const { return directory_ + "/access.jsonl"; }
+  std::string directory_;
 };
 
 TEST_F(AccessLogTest, WritesEveryLineInOrder) {
@@ -90,7 +90,7 @@ TEST_F(AccessLogTest, KeepsTheLastQuarterForRefusals) {
 }
 
 TEST_F(AccessLogTest, RefusesAPathThatCannotBeOpened) {
-  auto log = AccessLog::open(x_directory + "/missing/access.jsonl");
+  auto log = AccessLog::open(directory_ + "/missing/access.jsonl");
   ASSERT_FALSE(log);
   EXPECT_NE(log.error().text().find("missing/access.jsonl"), std::string::npos);
 }

@@ -15,7 +15,7 @@ constexpr int kBacklog = 4096;
 }  // namespace
 
 HostApp::HostApp(Config config, Loop& loop, const Clock& clock, VmRegistry registry)
-    : x_config(std::move(config)), x_loop(loop), x_clock(clock), x_registry(std::move(registry)) {}
+    : config_(std::move(config)), loop_(loop), clock_(clock), registry_(std::move(registry)) {}
 
 HostApp::~HostApp() = default;
 
@@ -35,12 +35,12 @@ Result<std::unique_ptr<HostApp>> HostApp::start(Config config, Loop& loop, const
 }
 
 Result<void> HostApp::open_state() {
-  if (auto made = file::ensure_directory(x_config.state_directory, 0700); !made) {
+  if (auto made = file::ensure_directory(config_.state_directory, 0700); !made) {
     return std::move(made).error().context("stateDirectory");
   }
-  const std::string database = x_config.state_directory + "/host.db";
+  const std::string database = config_.state_directory + "/host.db";
   const bool first_start = ::access(database.c_str(), F_OK) != 0;
-  auto master = load_master_key(x_config.master_key_file, first_start);
+  auto master = load_master_key(config_.master_key_file, first_start);
   if (!master) {
     return std::move(master).error();
   }
@@ -48,23 +48,23 @@ Result<void> HostApp::open_state() {
   if (!store) {
     return std::move(store).error();
   }
-  x_store = std::move(*store);
-  auto keys = KeyRing::open(*x_store, std::move(*master), x_registry, x_clock, x_config.limits.pending_keys);
+  store_ = std::move(*store);
+  auto keys = KeyRing::open(*store_, std::move(*master), registry_, clock_, config_.limits.pending_keys);
   if (!keys) {
     return std::move(keys).error();
   }
-  x_keys = std::move(*keys);
-  auto log = AccessLog::open(x_config.access_log);
+  keys_ = std::move(*keys);
+  auto log = AccessLog::open(config_.access_log);
   if (!log) {
     return std::move(log).error();
   }
-  x_log = std::move(*log);
-  x_gateway = std::make_unique<Gateway>(x_registry, *x_keys, *x_log, x_clock, x_config);
+  log_ = std::move(*log);
+  gateway_ = std::make_unique<Gateway>(registry_, *keys_, *log_, clock_, config_);
   return {};
 }
 
 Result<void> HostApp::listen() {
-  for (const ListenerConfig& listener : x_config.listeners) {
+  for (const ListenerConfig& listener : config_.listeners) {
     auto socket = make_tcp_socket();
     if (!socket) {
       return std::move(socket).error();
@@ -77,16 +77,16 @@ Result<void> HostApp::listen() {
       return std::move(at).error();
     }
     http::ServerLimits limits;
-    limits.max_connections = x_config.limits.connections;
-    auto handler = std::make_unique<ServiceHandler>(*x_gateway, listener.service);
-    auto server = std::make_unique<http::Server>(x_loop, x_buffers, *handler, limits);
+    limits.max_connections = config_.limits.connections;
+    auto handler = std::make_unique<ServiceHandler>(*gateway_, listener.service);
+    auto server = std::make_unique<http::Server>(loop_, buffers_, *handler, limits);
     if (auto started = server->listen(std::move(*socket)); !started) {
       return std::move(started).error();
     }
     log::info("listening on {} as {}", to_string(*at), to_string(listener.service));
-    x_endpoints.push_back(*at);
-    x_handlers.push_back(std::move(handler));
-    x_servers.push_back(std::move(server));
+    endpoints_.push_back(*at);
+    handlers_.push_back(std::move(handler));
+    servers_.push_back(std::move(server));
   }
   return {};
 }
@@ -94,8 +94,8 @@ Result<void> HostApp::listen() {
 Task<void> HostApp::drain(Deadline deadline) {
   // All stop accepting at once: a drain starts when it is called, not when it is awaited.
   std::vector<Task<void>> drains;
-  drains.reserve(x_servers.size());
-  for (const auto& server : x_servers) {
+  drains.reserve(servers_.size());
+  for (const auto& server : servers_) {
     drains.push_back(server->drain(deadline));
   }
   for (Task<void>& each : drains) {
@@ -104,7 +104,7 @@ Task<void> HostApp::drain(Deadline deadline) {
 }
 
 void HostApp::log_counters() const {
-  for (const auto& vm : x_registry.all()) {
+  for (const auto& vm : registry_.all()) {
     std::string refused;
     for (std::size_t i = 0; i < kReasonCount; ++i) {
       if (vm->counters.refused[i] != 0) {
@@ -115,11 +115,11 @@ void HostApp::log_counters() const {
               vm->counters.audited, refused);
   }
   std::uint64_t malformed = 0;
-  for (const auto& server : x_servers) {
+  for (const auto& server : servers_) {
     malformed += server->counters().bad_requests;
   }
-  log::info("unknown callers={} malformed requests={} access log lines lost={}", x_gateway->unknown_callers(),
-            malformed, x_log->lost());
+  log::info("unknown callers={} malformed requests={} access log lines lost={}", gateway_->unknown_callers(), malformed,
+            log_->lost());
 }
 
 }  // namespace msp::gateway

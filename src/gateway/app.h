@@ -30,8 +30,8 @@ class HostApp {
   HostApp& operator=(const HostApp&) = delete;
 
   /// Where it listens, in the order of the configuration (ports that were 0 are filled in).
-  const std::vector<Ipv4Endpoint>& endpoints() const { return x_endpoints; }
-  const VmRegistry& registry() const { return x_registry; }
+  const std::vector<Ipv4Endpoint>& endpoints() const { return endpoints_; }
+  const VmRegistry& registry() const { return registry_; }
   /// No new connections; requests in flight are answered until the deadline.
   Task<void> drain(Deadline deadline);
   void log_counters() const;
@@ -41,18 +41,18 @@ class HostApp {
   Result<void> open_state();
   Result<void> listen();
 
-  Config x_config;
-  Loop& x_loop;
-  const Clock& x_clock;
-  VmRegistry x_registry;
-  std::unique_ptr<KeyStore> x_store;
-  std::unique_ptr<KeyRing> x_keys;
-  std::unique_ptr<AccessLog> x_log;
-  std::unique_ptr<Gateway> x_gateway;
-  http::BufferPool x_buffers;
-  std::vector<std::unique_ptr<ServiceHandler>> x_handlers;
-  std::vector<std::unique_ptr<http::Server>> x_servers;
-  std::vector<Ipv4Endpoint> x_endpoints;
+  Config config_;
+  Loop& loop_;
+  const Clock& clock_;
+  VmRegistry registry_;
+  std::unique_ptr<KeyStore> store_;
+  std::unique_ptr<KeyRing> keys_;
+  std::unique_ptr<AccessLog> log_;
+  std::unique_ptr<Gateway> gateway_;
+  http::BufferPool buffers_;
+  std::vector<std::unique_ptr<ServiceHandler>> handlers_;
+  std::vector<std::unique_ptr<http::Server>> servers_;
+  std::vector<Ipv4Endpoint> endpoints_;
 };
 
 /// The whole program. Returns its exit status: 0 good, 1 failed while running, 2 bad usage or configuration.

@@ -40,43 +40,43 @@ struct Reply {
 class Running {
  public:
   explicit Running(const Config& config) {
-    auto app = HostApp::start(config, x_loop, x_clock);
+    auto app = HostApp::start(config, loop_, clock_);
     if (!app) {
-      x_error = app.error().text();
+      error_ = app.error().text();
       return;
     }
-    x_app = std::move(*app);
-    x_thread = std::thread([this] { x_loop.run(); });
+    app_ = std::move(*app);
+    thread_ = std::thread([this] { loop_.run(); });
   }
   ~Running() {
-    if (x_thread.joinable()) {
-      x_loop.post([this] { finish().detach(); });
-      x_thread.join();
+    if (thread_.joinable()) {
+      loop_.post([this] { finish().detach(); });
+      thread_.join();
     }
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
-  const std::string& error() const { return x_error; }
-  const HostApp& app() const { return *x_app; }
+  const std::string& error() const { return error_; }
+  const HostApp& app() const { return *app_; }
 
  private:
   Task<void> finish() {
-    co_await x_app->drain(x_loop.after_ms(2000));
-    x_loop.stop();
+    co_await app_->drain(loop_.after_ms(2000));
+    loop_.stop();
   }
-  SystemClock x_clock;
-  Loop x_loop;
-  std::unique_ptr<HostApp> x_app;
-  std::string x_error;
-  std::thread x_thread;
+  SystemClock clock_;
+  Loop loop_;
+  std::unique_ptr<HostApp> app_;
+  std::string error_;
+  std::thread thread_;
 };
 
 class HostTest : public testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = testing::TempDir() + "host_XXXXXX";
-    x_directory = ::mkdtemp(pattern.data());
+    directory_ = ::mkdtemp(pattern.data());
     write("enforced.json", model(1, R"({"enabled":true,"keyIncarnationId":1})"));
     write("audited.json", model(2, R"({"enabled":true,"mode":"Audit"})"));
     write("off.json", model(3, R"({"enabled":false})"));
@@ -89,27 +89,25 @@ class HostTest : public testing::Test {
     start();
   }
   void TearDown() override {
-    x_host.reset();
-    std::filesystem::remove_all(x_directory);
+    host_.reset();
+    std::filesystem::remove_all(directory_);
   }
   static std::string model(int number, const std::string& settings) {
     return R"({"name":"vm)" + std::to_string(number) +
            R"(","properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc9640)" + std::to_string(number) +
            R"(","securityProfile":{"proxyAgentSettings":)" + settings + "}}}";
   }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(x_directory + "/" + name) << text;
-  }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(directory_ + "/" + name) << text; }
   void start() {
-    x_host.reset();
-    auto config = load_config(x_directory + "/host.json");
+    host_.reset();
+    auto config = load_config(directory_ + "/host.json");
     ASSERT_TRUE(config) << config.error().text();
-    x_host = std::make_unique<Running>(*config);
-    ASSERT_EQ(x_host->error(), "");
+    host_ = std::make_unique<Running>(*config);
+    ASSERT_EQ(host_->error(), "");
   }
   std::string log_after_stop() {
-    x_host.reset();
-    std::ifstream file(x_directory + "/access.jsonl");
+    host_.reset();
+    std::ifstream file(directory_ + "/access.jsonl");
     std::stringstream text;
     text << file.rdbuf();
     return text.str();
@@ -123,7 +121,7 @@ class HostTest : public testing::Test {
     address.sin_family = AF_INET;
     ::inet_pton(AF_INET, std::string(from).c_str(), &address.sin_addr);
     EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    const Ipv4Endpoint to = x_host->app().endpoints()[static_cast<std::size_t>(service)];
+    const Ipv4Endpoint to = host_->app().endpoints()[static_cast<std::size_t>(service)];
     address.sin_port = htons(to.port);
     std::memcpy(&address.sin_addr, to.address.data(), 4);
     EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
@@ -210,8 +208,8 @@ class HostTest : public testing::Test {
     return document ? std::move(*document) : protocol::StatusDocument{};
   }
 
-  std::string x_directory;
-  std::unique_ptr<Running> x_host;
+  std::string directory_;
+  std::unique_ptr<Running> host_;
 };
 
 TEST_F(HostTest, EndorsedRequestsAreServedAndNothingElse) {
@@ -384,7 +382,7 @@ TEST_F(HostTest, NoKeyStandsInTheLog) {
 }
 
 TEST_F(HostTest, ASecondHostOnTheSameStateIsRefused) {
-  auto config = load_config(x_directory + "/host.json");
+  auto config = load_config(directory_ + "/host.json");
   ASSERT_TRUE(config);
   const Running second(*config);
   EXPECT_NE(second.error(), "");

@@ -84,13 +84,13 @@ Answer ChannelApi::handle(Vm& vm, const http::Request& request) {
 Answer ChannelApi::status(const Vm& vm) {
   http::Response response = json_answer(status_document(vm));
   // The agent takes its clock from here (protocol.md B.2).
-  const http::DateText date = http::format_date(x_clock.realtime_ns() / 1'000'000'000);
+  const http::DateText date = http::format_date(clock_.realtime_ns() / 1'000'000'000);
   response.header(protocol::kDateHeader, {date.data(), date.size()});
   return {.response = std::move(response)};
 }
 
 void ChannelApi::alarm(const Vm& vm, const http::Request& request) {
-  if (const auto dropped = x_alarms.admit(x_clock.boottime_ms())) {
+  if (const auto dropped = alarms_.admit(clock_.boottime_ms())) {
     log::warn("virtual machine {} ({}) asked for a key although one is latched: refused ({} such lines left out)",
               vm.model.name, to_string(request.connection.peer), *dropped);
     log::hint(
@@ -106,9 +106,9 @@ Answer ChannelApi::issue(Vm& vm, const http::Request& request) {
   if (!names_our_scheme(request.body)) {
     return refuse(request, Reason::kKeyRequestMalformed);
   }
-  auto issued = x_keys.issue(vm);
+  auto issued = keys_.issue(vm);
   if (!issued) {
-    if (x_failures.admit(x_clock.boottime_ms())) {
+    if (failures_.admit(clock_.boottime_ms())) {
       log::write(std::move(issued).error().context("issue a key for " + vm.model.name));
     }
     return refuse(request, Reason::kStoreFailed);
@@ -130,16 +130,16 @@ Answer ChannelApi::attest(Vm& vm, std::string_view guid, const http::Request& re
   if (!vm.model.proxy_agent.enabled) {
     return refuse(request, Reason::kChannelDisabled);
   }
-  const Verdict verdict = x_verifier.verify_attestation(vm, guid, request);
+  const Verdict verdict = verifier_.verify_attestation(vm, guid, request);
   if (verdict.reason != Reason::kNone) {
     return refuse(request, verdict.reason);
   }
   if (!verdict.elevated) {
     return refuse(request, Reason::kNotElevated);
   }
-  auto latched = x_keys.latch(vm, guid);
+  auto latched = keys_.latch(vm, guid);
   if (!latched) {
-    if (x_failures.admit(x_clock.boottime_ms())) {
+    if (failures_.admit(clock_.boottime_ms())) {
       log::write(std::move(latched).error().context("latch the key of " + vm.model.name));
     }
     return refuse(request, Reason::kStoreFailed);

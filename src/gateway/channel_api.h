@@ -15,8 +15,7 @@ namespace msp::gateway {
 
 class ChannelApi {
  public:
-  ChannelApi(KeyRing& keys, Verifier& verifier, const Clock& clock)
-      : x_keys(keys), x_verifier(verifier), x_clock(clock) {}
+  ChannelApi(KeyRing& keys, Verifier& verifier, const Clock& clock) : keys_(keys), verifier_(verifier), clock_(clock) {}
 
   /// True for every path that belongs to the channel, known or not.
   static bool owns(std::string_view path);
@@ -28,11 +27,11 @@ class ChannelApi {
   Answer attest(Vm& vm, std::string_view guid, const http::Request& request);
   void alarm(const Vm& vm, const http::Request& request);
 
-  KeyRing& x_keys;
-  Verifier& x_verifier;
-  const Clock& x_clock;
-  log::RateLimit x_alarms{10, 60'000};
-  log::RateLimit x_failures{10, 60'000};
+  KeyRing& keys_;
+  Verifier& verifier_;
+  const Clock& clock_;
+  log::RateLimit alarms_{10, 60'000};
+  log::RateLimit failures_{10, 60'000};
 };
 
 /// The status document of a machine, version 2.0 (protocol.md B.2, C.7.7).

@@ -14,22 +14,22 @@ struct Gateway::Course {
 };
 
 Gateway::Gateway(VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config)
-    : x_registry(registry),
-      x_log(log),
-      x_clock(clock),
-      x_limits(config.limits),
-      x_verifier(keys, clock, config.date_window_seconds),
-      x_channel(keys, x_verifier, clock) {}
+    : registry_(registry),
+      log_(log),
+      clock_(clock),
+      limits_(config.limits),
+      verifier_(keys, clock, config.date_window_seconds),
+      channel_(keys, verifier_, clock) {}
 
 std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
-  return is_exempt(service, request) ? x_limits.exempt_body_bytes : x_limits.signed_body_bytes;
+  return is_exempt(service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
 }
 
 http::Response Gateway::handle(Service service, const http::Request& request) {
   Course course;
-  Vm* vm = x_registry.find(request.connection.peer.address);
+  Vm* vm = registry_.find(request.connection.peer.address);
   if (vm == nullptr) {
-    ++x_unknown_callers;
+    ++unknown_callers_;
     Answer refusal = refuse(request, Reason::kUnknownCaller);
     course.reason = refusal.reason;
     record(service, request, nullptr, course, refusal.response.status());
@@ -56,7 +56,7 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
     return refuse(request, Reason::kBadTarget);
   }
   if (service == Service::kWireServer && ChannelApi::owns(request.target.path)) {
-    Answer result = x_channel.handle(vm, request);
+    Answer result = channel_.handle(vm, request);
     course.outcome = result.reason == Reason::kNone ? Outcome::kChannel : Outcome::kRefused;
     return result;
   }
@@ -69,7 +69,7 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
     course.outcome = Outcome::kExempt;
     return content(service, vm, request);
   }
-  Verdict verdict = x_verifier.verify(vm, request);
+  Verdict verdict = verifier_.verify(vm, request);
   if (verdict.reason == Reason::kNone) {
     course.elevated = verdict.elevated;
     if (!verdict.elevated && service != Service::kImds) {
@@ -118,33 +118,33 @@ void Gateway::on_refused(Service service, const http::ConnectionInfo& connection
          .status = refusal.status,
          .outcome = Outcome::kRefused,
          .reason = refusal.code},
-        x_registry.find(connection.peer.address));
+        registry_.find(connection.peer.address));
 }
 
 void Gateway::write(AccessRecord record, const Vm* vm) {
-  record.realtime_ns = x_clock.realtime_ns();
+  record.realtime_ns = clock_.realtime_ns();
   if (vm != nullptr) {
     record.vm_name = vm->model.name;
     record.vm_id = vm->model.vm_id;
   }
-  x_line.clear();
-  append_access_record(x_line, record);
-  x_log.append(x_line, record.outcome == Outcome::kRefused || record.outcome == Outcome::kAudited);
+  line_.clear();
+  append_access_record(line_, record);
+  log_.append(line_, record.outcome == Outcome::kRefused || record.outcome == Outcome::kAudited);
 }
 
 std::uint64_t ServiceHandler::body_limit(const http::Request& request) {
-  return x_gateway.body_limit(x_service, request);
+  return gateway_.body_limit(service_, request);
 }
 
-bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt(x_service, request); }
+bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt(service_, request); }
 
 void ServiceHandler::on_refused(const http::ConnectionInfo& connection, std::string_view request_id,
                                 const http::Refusal& refusal) {
-  x_gateway.on_refused(x_service, connection, request_id, refusal);
+  gateway_.on_refused(service_, connection, request_id, refusal);
 }
 
 Task<http::Response> ServiceHandler::handle(const http::Request& request) {
-  co_return x_gateway.handle(x_service, request);
+  co_return gateway_.handle(service_, request);
 }
 
 }  // namespace msp::gateway

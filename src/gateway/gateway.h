@@ -28,7 +28,7 @@ class Gateway {
   void on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
                   const http::Refusal& refusal);
 
-  std::uint64_t unknown_callers() const { return x_unknown_callers; }
+  std::uint64_t unknown_callers() const { return unknown_callers_; }
 
  private:
   struct Course;
@@ -38,20 +38,20 @@ class Gateway {
   void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
   void write(AccessRecord record, const Vm* vm);
 
-  VmRegistry& x_registry;
-  AccessLog& x_log;
-  const Clock& x_clock;
-  Limits x_limits;
-  Verifier x_verifier;
-  ChannelApi x_channel;
-  std::uint64_t x_unknown_callers = 0;
-  std::string x_line;  // kept between requests
+  VmRegistry& registry_;
+  AccessLog& log_;
+  const Clock& clock_;
+  Limits limits_;
+  Verifier verifier_;
+  ChannelApi channel_;
+  std::uint64_t unknown_callers_ = 0;
+  std::string line_;  // kept between requests
 };
 
 /// Binds the gateway to the service that a listener stands for.
 class ServiceHandler final : public http::Handler {
  public:
-  ServiceHandler(Gateway& gateway, Service service) : x_gateway(gateway), x_service(service) {}
+  ServiceHandler(Gateway& gateway, Service service) : gateway_(gateway), service_(service) {}
 
   std::uint64_t body_limit(const http::Request& request) override;
   bool drops_body(const http::Request& request) override;
@@ -60,8 +60,8 @@ class ServiceHandler final : public http::Handler {
   Task<http::Response> handle(const http::Request& request) override;
 
  private:
-  Gateway& x_gateway;
-  Service x_service;
+  Gateway& gateway_;
+  Service service_;
 };
 
 }  // namespace msp::gateway

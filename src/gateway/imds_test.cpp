@@ -22,7 +22,7 @@ class ImdsTest : public testing::Test {
     ASSERT_TRUE(config);
     auto registry = VmRegistry::load(*config);
     ASSERT_TRUE(registry) << registry.error().text();
-    x_registry = std::move(*registry);
+    registry_ = std::move(*registry);
   }
   Answer ask(std::string target, test::HeaderLines headers = {{"Metadata", "true"}}, std::string method = "GET") {
     RequestText text;
@@ -31,7 +31,7 @@ class ImdsTest : public testing::Test {
     text.headers = std::move(headers);
     text.header("host", "169.254.169.254");
     const ParsedRequest parsed(text);
-    return answer_imds(*x_registry.find({10, 0, 0, 4}), parsed.request());
+    return answer_imds(*registry_.find({10, 0, 0, 4}), parsed.request());
   }
   static json::Value body_of(const Answer& answer) {
     auto tree = json::parse(answer.response.body());
@@ -43,7 +43,7 @@ class ImdsTest : public testing::Test {
     EXPECT_TRUE(value != nullptr && value->is_string()) << pointer;
     return value != nullptr && value->is_string() ? *value->string() : "?";
   }
-  VmRegistry x_registry;
+  VmRegistry registry_;
 };
 
 TEST_F(ImdsTest, TellsAboutTheMachine) {

@@ -73,29 +73,29 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(KeyStore& store, Secret master, V
 }
 
 Result<void> KeyRing::check_master() {
-  auto check = x_store.note(kCheckName);
+  auto check = store_.note(kCheckName);
   if (!check) {
     return std::move(check).error();
   }
   if (check->has_value()) {
-    auto opened = unseal(x_master, as_bytes(**check), as_bytes(kCheckName));
+    auto opened = unseal(master_, as_bytes(**check), as_bytes(kCheckName));
     if (!opened) {
       return config_error("the master key is not the one that the database was made with",
                           "put the right masterKeyFile back, or reset every key by moving the database away");
     }
     return {};
   }
-  auto sealed = seal(x_master, as_bytes(kCheckText), as_bytes(kCheckName));
+  auto sealed = seal(master_, as_bytes(kCheckText), as_bytes(kCheckName));
   if (!sealed) {
     return std::move(sealed).error();
   }
-  return x_store.set_note(kCheckName, view(*sealed));
+  return store_.set_note(kCheckName, view(*sealed));
 }
 
 Result<void> KeyRing::enter_incarnations(VmRegistry& registry) {
   for (const auto& vm : registry.all()) {
     const std::uint32_t incarnation = vm->model.proxy_agent.key_incarnation_id;
-    auto outcome = x_store.enter_incarnation(vm->model.vm_id, incarnation);
+    auto outcome = store_.enter_incarnation(vm->model.vm_id, incarnation);
     if (!outcome) {
       return std::move(outcome).error();
     }
@@ -112,7 +112,7 @@ Result<void> KeyRing::enter_incarnations(VmRegistry& registry) {
 }
 
 Result<void> KeyRing::load(VmRegistry& registry) {
-  auto records = x_store.load();
+  auto records = store_.load();
   if (!records) {
     return std::move(records).error();
   }
@@ -121,7 +121,7 @@ Result<void> KeyRing::load(VmRegistry& registry) {
     if (vm == nullptr) {
       continue;  // a machine that is not configured now keeps its latch for when it is
     }
-    auto key = unseal(x_master, as_bytes(record.sealed), as_bytes(sealing_context(record.vm_id, record.guid)));
+    auto key = unseal(master_, as_bytes(record.sealed), as_bytes(sealing_context(record.vm_id, record.guid)));
     if (!key) {
       return Error{Source::kHost, fmt::format("the sealed key {} of {} does not open", record.guid, vm->model.name),
                    "the database was altered: put back a backup, or raise keyIncarnationId of this machine", 0};
@@ -142,13 +142,13 @@ Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const
   if (state == KeyState::kLatched) {
     vm.latched = live.get();
   }
-  x_keys[guid] = std::move(live);
+  keys_[guid] = std::move(live);
   return {};
 }
 
 LiveKey* KeyRing::find(std::string_view guid) {
-  const auto found = x_keys.find(guid);
-  return found == x_keys.end() ? nullptr : found->second.get();
+  const auto found = keys_.find(guid);
+  return found == keys_.end() ? nullptr : found->second.get();
 }
 
 IssueResult KeyRing::issue(Vm& vm) {
@@ -163,17 +163,17 @@ IssueResult KeyRing::issue(Vm& vm) {
   if (!guid) {
     return std::move(guid).error();
   }
-  auto sealed = seal(x_master, key->bytes(), as_bytes(sealing_context(vm.model.vm_id, *guid)));
+  auto sealed = seal(master_, key->bytes(), as_bytes(sealing_context(vm.model.vm_id, *guid)));
   if (!sealed) {
     return std::move(sealed).error();
   }
   KeyRecord record{.vm_id = vm.model.vm_id,
                    .guid = *guid,
-                   .issued = timestamp_us(x_clock.realtime_ns()),
+                   .issued = timestamp_us(clock_.realtime_ns()),
                    .incarnation = vm.model.proxy_agent.key_incarnation_id,
                    .state = KeyState::kPending,
                    .sealed = std::string(view(*sealed))};
-  auto outcome = x_store.issue(record, x_max_pending);
+  auto outcome = store_.issue(record, max_pending_);
   if (!outcome) {
     return std::move(outcome).error();
   }
@@ -181,7 +181,7 @@ IssueResult KeyRing::issue(Vm& vm) {
     return bug(fmt::format("the store has a latched key of {} that memory does not know", vm.model.name));
   }
   for (const std::string& dropped : outcome->dropped) {
-    x_keys.erase(dropped);
+    keys_.erase(dropped);
   }
   if (auto added = add(vm, *guid, KeyState::kPending, *key); !added) {
     return std::move(added).error();
@@ -193,7 +193,7 @@ IssueResult KeyRing::issue(Vm& vm) {
 }
 
 Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
-  auto outcome = x_store.latch(vm.model.vm_id, guid);
+  auto outcome = store_.latch(vm.model.vm_id, guid);
   if (!outcome || *outcome != LatchOutcome::kLatched) {
     return outcome;
   }
@@ -204,7 +204,7 @@ Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
   key->state = KeyState::kLatched;
   vm.latched = key;
   std::erase_if(
-      x_keys, [&](const auto& entry) { return entry.second->vm == &vm && entry.second->state == KeyState::kPending; });
+      keys_, [&](const auto& entry) { return entry.second->vm == &vm && entry.second->state == KeyState::kPending; });
   return outcome;
 }
 

@@ -59,18 +59,18 @@ class KeyRing {
   };
 
   KeyRing(KeyStore& store, Secret master, const Clock& clock, std::size_t max_pending)
-      : x_store(store), x_master(std::move(master)), x_clock(clock), x_max_pending(max_pending) {}
+      : store_(store), master_(std::move(master)), clock_(clock), max_pending_(max_pending) {}
 
   Result<void> check_master();
   Result<void> enter_incarnations(VmRegistry& registry);
   Result<void> load(VmRegistry& registry);
   Result<void> add(Vm& vm, const std::string& guid, KeyState state, const Secret& key);
 
-  KeyStore& x_store;
-  Secret x_master;
-  const Clock& x_clock;
-  std::size_t x_max_pending;
-  std::unordered_map<std::string, std::unique_ptr<LiveKey>, Hash, std::equal_to<>> x_keys;
+  KeyStore& store_;
+  Secret master_;
+  const Clock& clock_;
+  std::size_t max_pending_;
+  std::unordered_map<std::string, std::unique_ptr<LiveKey>, Hash, std::equal_to<>> keys_;
 };
 
 /// The key that seals all others: 64 hex digits in a file of this user alone. Made when there is none and `may_create`.

@@ -41,22 +41,22 @@ class KeyRingTest : public testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = testing::TempDir() + "key_ring_XXXXXX";
-    x_directory = ::mkdtemp(pattern.data());
+    directory_ = ::mkdtemp(pattern.data());
     open();
   }
   void TearDown() override {
     close();
-    std::filesystem::remove_all(x_directory);
+    std::filesystem::remove_all(directory_);
   }
-  std::string database() const { return x_directory + "/host.db"; }
-  std::string master_file() const { return x_directory + "/master.key"; }
+  std::string database() const { return directory_ + "/host.db"; }
+  std::string master_file() const { return directory_ + "/master.key"; }
   void close() {
-    x_ring.reset();
-    x_store.reset();
+    ring_.reset();
+    store_.reset();
   }
   Result<void> try_open(std::uint32_t incarnation = 1) {
     close();
-    x_registry = make_registry(incarnation);
+    registry_ = make_registry(incarnation);
     auto master = load_master_key(master_file(), ::access(database().c_str(), F_OK) != 0);
     if (!master) {
       return master.error();
@@ -65,12 +65,12 @@ class KeyRingTest : public testing::Test {
     if (!store) {
       return store.error();
     }
-    x_store = std::move(*store);
-    auto ring = KeyRing::open(*x_store, std::move(*master), x_registry, x_clock, 4);
+    store_ = std::move(*store);
+    auto ring = KeyRing::open(*store_, std::move(*master), registry_, clock_, 4);
     if (!ring) {
       return ring.error();
     }
-    x_ring = std::move(*ring);
+    ring_ = std::move(*ring);
     return {};
   }
   void open(std::uint32_t incarnation = 1) {
@@ -82,15 +82,15 @@ class KeyRingTest : public testing::Test {
     EXPECT_FALSE(opened);
     return opened ? "" : opened.error().text();
   }
-  Vm& vm(std::string_view id = kVm1) { return *x_registry.find_by_id(id); }
+  Vm& vm(std::string_view id = kVm1) { return *registry_.find_by_id(id); }
   IssuedKey issue(std::string_view id = kVm1) {
-    auto issued = x_ring->issue(vm(id));
+    auto issued = ring_->issue(vm(id));
     EXPECT_TRUE(issued) << issued.error().text();
     EXPECT_TRUE(issued->has_value());
     return std::move(**issued);
   }
   LatchOutcome latch(std::string_view guid, std::string_view id = kVm1) {
-    auto latched = x_ring->latch(vm(id), guid);
+    auto latched = ring_->latch(vm(id), guid);
     EXPECT_TRUE(latched) << latched.error().text();
     return *latched;
   }
@@ -102,11 +102,11 @@ class KeyRingTest : public testing::Test {
     ASSERT_TRUE(done) << done.error().text();
   }
 
-  std::string x_directory;
-  FakeClock x_clock{1'745'409'600'000'000'000};
-  VmRegistry x_registry;
-  std::unique_ptr<KeyStore> x_store;
-  std::unique_ptr<KeyRing> x_ring;
+  std::string directory_;
+  FakeClock clock_{1'745'409'600'000'000'000};
+  VmRegistry registry_;
+  std::unique_ptr<KeyStore> store_;
+  std::unique_ptr<KeyRing> ring_;
 };
 
 TEST_F(KeyRingTest, EveryIssueIsAnotherKey) {
@@ -126,7 +126,7 @@ TEST_F(KeyRingTest, EveryIssueIsAnotherKey) {
   EXPECT_EQ(keys.size(), 10U);
   std::size_t alive = 0;
   for (const std::string& guid : guids) {
-    alive += x_ring->find(guid) != nullptr ? 1 : 0;
+    alive += ring_->find(guid) != nullptr ? 1 : 0;
   }
   EXPECT_EQ(alive, 4U);
 }
@@ -139,11 +139,11 @@ TEST_F(KeyRingTest, OnlyTheAttestedKeyLives) {
   EXPECT_EQ(latch(agent.guid), LatchOutcome::kLatched);
   ASSERT_NE(vm().latched, nullptr);
   EXPECT_EQ(vm().latched->guid, agent.guid);
-  EXPECT_EQ(x_ring->find(thief.guid), nullptr);
-  EXPECT_NE(x_ring->find(other.guid), nullptr);
+  EXPECT_EQ(ring_->find(thief.guid), nullptr);
+  EXPECT_NE(ring_->find(other.guid), nullptr);
   EXPECT_EQ(latch(thief.guid), LatchOutcome::kOtherIsLatched);
   EXPECT_EQ(latch(agent.guid), LatchOutcome::kAlready);
-  auto again = x_ring->issue(vm());
+  auto again = ring_->issue(vm());
   ASSERT_TRUE(again);
   EXPECT_FALSE(again->has_value()) << "a latched key is never handed out again";
 }
@@ -156,9 +156,9 @@ TEST_F(KeyRingTest, AForeignKeyIsNotLatched) {
 
 TEST_F(KeyRingTest, ARestartBetweenIssueAndAttestationLosesNothing) {
   const IssuedKey key = issue();
-  auto before = x_ring->find(key.guid)->mac.sign("text");
+  auto before = ring_->find(key.guid)->mac.sign("text");
   open();
-  LiveKey* live = x_ring->find(key.guid);
+  LiveKey* live = ring_->find(key.guid);
   ASSERT_NE(live, nullptr);
   EXPECT_EQ(live->state, KeyState::kPending);
   auto after = live->mac.sign("text");
@@ -175,7 +175,7 @@ TEST_F(KeyRingTest, RaisingTheIncarnationResetsTheKeyAndFallingIsRefused) {
   EXPECT_EQ(latch(key.guid), LatchOutcome::kLatched);
   open(2);
   EXPECT_EQ(vm().latched, nullptr);
-  EXPECT_EQ(x_ring->find(key.guid), nullptr);
+  EXPECT_EQ(ring_->find(key.guid), nullptr);
   EXPECT_THAT(why_not(1), HasSubstr("keyIncarnationId 1 is lower"));
   open(2);
 }
@@ -184,11 +184,11 @@ TEST_F(KeyRingTest, AStoreThatFailsChangesNothing) {
   const IssuedKey key = issue();
   run_sql("CREATE TRIGGER broken BEFORE UPDATE ON vm_key BEGIN SELECT RAISE(ABORT, 'disk trouble'); END;");
   open();
-  auto latched = x_ring->latch(vm(), key.guid);
+  auto latched = ring_->latch(vm(), key.guid);
   ASSERT_FALSE(latched);
   EXPECT_THAT(latched.error().text(), HasSubstr("disk trouble"));
   EXPECT_EQ(vm().latched, nullptr);
-  EXPECT_EQ(x_ring->find(key.guid)->state, KeyState::kPending);
+  EXPECT_EQ(ring_->find(key.guid)->state, KeyState::kPending);
   run_sql("DROP TRIGGER broken");
   open();
   EXPECT_EQ(latch(key.guid), LatchOutcome::kLatched);
@@ -238,7 +238,7 @@ TEST_F(KeyRingTest, NoFileHoldsTheKey) {
   const std::string needles[] = {std::string(key.key.reveal()), std::string(hex.reveal()), ascii_upper(hex.reveal()),
                                  base64_encode(key.key.bytes()).substr(0, 40)};
   std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(x_directory)) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
     std::ifstream file(entry.path(), std::ios::binary);
     const std::string content{std::istreambuf_iterator<char>(file), {}};
     for (const std::string& needle : needles) {

@@ -28,38 +28,38 @@ class KeyStoreTest : public testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = testing::TempDir() + "key_store_XXXXXX";
-    x_directory = ::mkdtemp(pattern.data());
+    directory_ = ::mkdtemp(pattern.data());
     reopen();
     enter("vm1", 1);
     enter("vm2", 1);
   }
   void TearDown() override {
-    x_store.reset();
-    std::filesystem::remove_all(x_directory);
+    store_.reset();
+    std::filesystem::remove_all(directory_);
   }
-  std::string path() const { return x_directory + "/host.db"; }
+  std::string path() const { return directory_ + "/host.db"; }
   void reopen() {
-    x_store.reset();
+    store_.reset();
     auto opened = open_sqlite_key_store(path());
     ASSERT_TRUE(opened) << opened.error().text();
-    x_store = std::move(*opened);
+    store_ = std::move(*opened);
   }
   void enter(std::string_view vm, std::uint32_t incarnation) {
-    auto entered = x_store->enter_incarnation(vm, incarnation);
+    auto entered = store_->enter_incarnation(vm, incarnation);
     ASSERT_TRUE(entered) << entered.error().text();
   }
   void issue(const KeyRecord& record) {
-    auto issued = x_store->issue(record, 4);
+    auto issued = store_->issue(record, 4);
     ASSERT_TRUE(issued) << issued.error().text();
     ASSERT_FALSE(issued->latched_already);
   }
   LatchOutcome latch(std::string_view vm, std::string_view guid) {
-    auto latched = x_store->latch(vm, guid);
+    auto latched = store_->latch(vm, guid);
     EXPECT_TRUE(latched) << latched.error().text();
     return latched ? *latched : LatchOutcome::kUnknown;
   }
   std::vector<std::string> guids(KeyState state) {
-    auto loaded = x_store->load();
+    auto loaded = store_->load();
     EXPECT_TRUE(loaded) << loaded.error().text();
     std::vector<std::string> found;
     for (const KeyRecord& record : *loaded) {
@@ -71,14 +71,14 @@ class KeyStoreTest : public testing::Test {
   }
   using Guids = std::vector<std::string>;
 
-  std::string x_directory;
-  std::unique_ptr<KeyStore> x_store;
+  std::string directory_;
+  std::unique_ptr<KeyStore> store_;
 };
 
 TEST_F(KeyStoreTest, KeepsAKeyAsGiven) {
   issue(key("vm1", "a"));
   reopen();
-  auto loaded = x_store->load();
+  auto loaded = store_->load();
   ASSERT_TRUE(loaded);
   ASSERT_EQ(loaded->size(), 1U);
   const KeyRecord& record = loaded->front();
@@ -106,7 +106,7 @@ TEST_F(KeyStoreTest, ALatchSurvivesARestartAndForbidsAnotherKey) {
   issue(key("vm1", "a"));
   EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kLatched);
   reopen();
-  auto second = x_store->issue(key("vm1", "b"), 4);
+  auto second = store_->issue(key("vm1", "b"), 4);
   ASSERT_TRUE(second);
   EXPECT_TRUE(second->latched_already);
   EXPECT_TRUE(guids(KeyState::kPending).empty());
@@ -124,7 +124,7 @@ TEST_F(KeyStoreTest, PendingKeysAreBoundedAndTheOldestDies) {
   for (const char* guid : {"a", "b", "c", "d"}) {
     issue(key("vm1", guid));
   }
-  auto fifth = x_store->issue(key("vm1", "e"), 4);
+  auto fifth = store_->issue(key("vm1", "e"), 4);
   ASSERT_TRUE(fifth);
   EXPECT_EQ(fifth->dropped, Guids{"a"});
   EXPECT_EQ(guids(KeyState::kPending), (Guids{"b", "c", "d", "e"}));
@@ -133,10 +133,10 @@ TEST_F(KeyStoreTest, PendingKeysAreBoundedAndTheOldestDies) {
 
 TEST_F(KeyStoreTest, AGuidIsNeverTakenTwice) {
   issue(key("vm1", "a"));
-  EXPECT_FALSE(x_store->issue(key("vm1", "a"), 4));
-  EXPECT_FALSE(x_store->issue(key("vm2", "a"), 4));
+  EXPECT_FALSE(store_->issue(key("vm1", "a"), 4));
+  EXPECT_FALSE(store_->issue(key("vm2", "a"), 4));
   enter("vm1", 2);
-  EXPECT_FALSE(x_store->issue(key("vm2", "a"), 4));
+  EXPECT_FALSE(store_->issue(key("vm2", "a"), 4));
   // The failed calls left no transaction open.
   issue(key("vm1", "b"));
 }
@@ -144,7 +144,7 @@ TEST_F(KeyStoreTest, AGuidIsNeverTakenTwice) {
 TEST_F(KeyStoreTest, RaisingTheIncarnationFreesTheLatch) {
   issue(key("vm1", "a"));
   EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kLatched);
-  auto raised = x_store->enter_incarnation("vm1", 2);
+  auto raised = store_->enter_incarnation("vm1", 2);
   ASSERT_TRUE(raised);
   EXPECT_EQ(*raised, IncarnationOutcome::kRaised);
   EXPECT_TRUE(guids(KeyState::kLatched).empty());
@@ -156,28 +156,28 @@ TEST_F(KeyStoreTest, AFallingIncarnationIsRefused) {
   enter("vm1", 5);
   issue(key("vm1", "a"));
   reopen();
-  auto fell = x_store->enter_incarnation("vm1", 4);
+  auto fell = store_->enter_incarnation("vm1", 4);
   ASSERT_TRUE(fell);
   EXPECT_EQ(*fell, IncarnationOutcome::kFell);
-  auto same = x_store->enter_incarnation("vm1", 5);
+  auto same = store_->enter_incarnation("vm1", 5);
   ASSERT_TRUE(same);
   EXPECT_EQ(*same, IncarnationOutcome::kSame);
   EXPECT_EQ(guids(KeyState::kPending), Guids{"a"});
 }
 
 TEST_F(KeyStoreTest, NotesAreKept) {
-  auto none = x_store->note("check");
+  auto none = store_->note("check");
   ASSERT_TRUE(none);
   EXPECT_FALSE(none->has_value());
-  ASSERT_TRUE(x_store->set_note("check", std::string("a\0b", 3)));
+  ASSERT_TRUE(store_->set_note("check", std::string("a\0b", 3)));
   reopen();
-  auto kept = x_store->note("check");
+  auto kept = store_->note("check");
   ASSERT_TRUE(kept);
   EXPECT_EQ(*kept, std::string("a\0b", 3));
 }
 
 TEST_F(KeyStoreTest, AProcessThatDiesInTheMiddleLosesNothingThatWasAnswered) {
-  x_store.reset();
+  store_.reset();
   for (int round = 0; round < 8; ++round) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
@@ -202,7 +202,7 @@ TEST_F(KeyStoreTest, AProcessThatDiesInTheMiddleLosesNothingThatWasAnswered) {
 
 TEST_F(KeyStoreTest, FilesAreForTheOwnerOnly) {
   issue(key("vm1", "a"));
-  for (const auto& entry : std::filesystem::directory_iterator(x_directory)) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
     struct stat status{};
     ASSERT_EQ(::stat(entry.path().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 077, 0U) << entry.path();
@@ -222,7 +222,7 @@ TEST_F(KeyStoreTest, ASecondProcessIsRefused) {
 }
 
 TEST_F(KeyStoreTest, APublicFileIsRefused) {
-  x_store.reset();
+  store_.reset();
   ASSERT_EQ(::chmod(path().c_str(), 0640), 0);
   auto opened = open_sqlite_key_store(path());
   ASSERT_FALSE(opened);
@@ -231,10 +231,10 @@ TEST_F(KeyStoreTest, APublicFileIsRefused) {
 
 TEST_F(KeyStoreTest, ADamagedFileIsRefusedAndNamed) {
   for (int i = 0; i < 200; ++i) {
-    auto issued = x_store->issue(key("vm1", "guid-" + std::to_string(i)), 400);
+    auto issued = store_->issue(key("vm1", "guid-" + std::to_string(i)), 400);
     ASSERT_TRUE(issued);
   }
-  x_store.reset();
+  store_.reset();
   const auto size = std::filesystem::file_size(path());
   ASSERT_GT(size, 8192U);
   {
@@ -251,16 +251,16 @@ TEST_F(KeyStoreTest, ADamagedFileIsRefusedAndNamed) {
 
 TEST_F(KeyStoreTest, ATornFileIsRefused) {
   for (int i = 0; i < 200; ++i) {
-    auto issued = x_store->issue(key("vm1", "guid-" + std::to_string(i)), 400);
+    auto issued = store_->issue(key("vm1", "guid-" + std::to_string(i)), 400);
     ASSERT_TRUE(issued);
   }
-  x_store.reset();
+  store_.reset();
   std::filesystem::resize_file(path(), std::filesystem::file_size(path()) / 2);
   EXPECT_FALSE(open_sqlite_key_store(path()));
 }
 
 TEST_F(KeyStoreTest, ATextFileIsRefused) {
-  x_store.reset();
+  store_.reset();
   {
     std::ofstream file(path(), std::ios::trunc);
     file << std::string(5000, 'x');
@@ -271,7 +271,7 @@ TEST_F(KeyStoreTest, ATextFileIsRefused) {
 }
 
 TEST_F(KeyStoreTest, AnotherProgramsDatabaseIsRefused) {
-  const std::string other = x_directory + "/other.db";
+  const std::string other = directory_ + "/other.db";
   {
     auto database = Database::open(other, 77);
     ASSERT_TRUE(database);
@@ -283,7 +283,7 @@ TEST_F(KeyStoreTest, AnotherProgramsDatabaseIsRefused) {
 }
 
 TEST_F(KeyStoreTest, ANewerSchemaIsRefused) {
-  x_store.reset();
+  store_.reset();
   {
     auto database = Database::open(path(), 0x4d535048);
     ASSERT_TRUE(database);

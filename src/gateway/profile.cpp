@@ -123,8 +123,8 @@ void ProfileCatalog::add_resource(const json::Value& resource, const std::string
                          "is neither a profile (with applicableHostEndpoint WireServer or IMDS) nor a version of one");
     return;
   }
-  x_endpoints[lower] = *service;
-  for (auto& [version_id, version] : x_versions) {
+  endpoints_[lower] = *service;
+  for (auto& [version_id, version] : versions_) {
     if (profile_of(version_id) == lower) {
       version.endpoint = *service;
     }
@@ -155,17 +155,17 @@ void ProfileCatalog::add_version(const json::Value& resource, const std::string&
       reading.problems.add(properties.pointer_to("rules"), rules->begin, problem.text);
     }
   }
-  if (const auto endpoint = x_endpoints.find(profile_of(key)); endpoint != x_endpoints.end()) {
+  if (const auto endpoint = endpoints_.find(profile_of(key)); endpoint != endpoints_.end()) {
     version.endpoint = endpoint->second;
   }
-  if (!x_versions.emplace(key, std::move(version)).second) {
+  if (!versions_.emplace(key, std::move(version)).second) {
     reading.problems.add(pointer, resource.begin, "the same version occurs twice");
   }
 }
 
 const ProfileVersion* ProfileCatalog::find(std::string_view id) const {
-  const auto found = x_versions.find(ascii_lower(id));
-  return found == x_versions.end() ? nullptr : &found->second;
+  const auto found = versions_.find(ascii_lower(id));
+  return found == versions_.end() ? nullptr : &found->second;
 }
 
 }  // namespace msp::gateway

@@ -41,15 +41,15 @@ class ProfileCatalog {
 
   /// Without regard to case (public samples vary); null if there is none.
   const ProfileVersion* find(std::string_view id) const;
-  std::size_t size() const { return x_versions.size(); }
+  std::size_t size() const { return versions_.size(); }
 
  private:
   struct Reading;
   void add_resource(const json::Value& resource, const std::string& pointer, Reading& reading);
   void add_version(const json::Value& resource, const std::string& pointer, Reading& reading);
 
-  std::unordered_map<std::string, ProfileVersion> x_versions;  // by id, lower case
-  std::unordered_map<std::string, Service> x_endpoints;        // of profiles, by id, lower case
+  std::unordered_map<std::string, ProfileVersion> versions_;  // by id, lower case
+  std::unordered_map<std::string, Service> endpoints_;        // of profiles, by id, lower case
 };
 
 /// ASCII only, as resource ids are.

@@ -87,55 +87,55 @@ Result<void> check_sound(Database& database) {
 }  // namespace
 
 Statement::Statement(Statement&& other) noexcept
-    : x_database(other.x_database),
-      x_statement(std::exchange(other.x_statement, nullptr)),
-      x_bind_error(other.x_bind_error) {}
+    : database_(other.database_),
+      statement_(std::exchange(other.statement_, nullptr)),
+      bind_error_(other.bind_error_) {}
 
-Statement::~Statement() { sqlite3_finalize(x_statement); }
+Statement::~Statement() { sqlite3_finalize(statement_); }
 
 Statement& Statement::bind(int position, std::int64_t value) {
-  const int code = sqlite3_bind_int64(x_statement, position, value);
-  x_bind_error = x_bind_error != 0 ? x_bind_error : code;
+  const int code = sqlite3_bind_int64(statement_, position, value);
+  bind_error_ = bind_error_ != 0 ? bind_error_ : code;
   return *this;
 }
 
 Statement& Statement::bind_text(int position, std::string_view text) {
-  const int code = sqlite3_bind_text64(x_statement, position, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-  x_bind_error = x_bind_error != 0 ? x_bind_error : code;
+  const int code = sqlite3_bind_text64(statement_, position, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  bind_error_ = bind_error_ != 0 ? bind_error_ : code;
   return *this;
 }
 
 Statement& Statement::bind_blob(int position, std::string_view bytes) {
-  const int code = sqlite3_bind_blob64(x_statement, position, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
-  x_bind_error = x_bind_error != 0 ? x_bind_error : code;
+  const int code = sqlite3_bind_blob64(statement_, position, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+  bind_error_ = bind_error_ != 0 ? bind_error_ : code;
   return *this;
 }
 
 Result<bool> Statement::step() {
-  if (x_bind_error != 0) {
-    return database_error("bind a value", nullptr, x_bind_error);
+  if (bind_error_ != 0) {
+    return database_error("bind a value", nullptr, bind_error_);
   }
-  const int code = sqlite3_step(x_statement);
+  const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) {
     return true;
   }
   if (code == SQLITE_DONE) {
     return false;
   }
-  return database_error("run a statement", x_database, code);
+  return database_error("run a statement", database_, code);
 }
 
-std::int64_t Statement::number(int column) const { return sqlite3_column_int64(x_statement, column); }
+std::int64_t Statement::number(int column) const { return sqlite3_column_int64(statement_, column); }
 
 std::string_view Statement::text(int column) const {
-  const auto* data = sqlite3_column_text(x_statement, column);
-  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(x_statement, column));
+  const auto* data = sqlite3_column_text(statement_, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
   return data == nullptr ? std::string_view{} : std::string_view(reinterpret_cast<const char*>(data), size);
 }
 
 std::string_view Statement::blob(int column) const {
-  const void* data = sqlite3_column_blob(x_statement, column);
-  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(x_statement, column));
+  const void* data = sqlite3_column_blob(statement_, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
   return data == nullptr ? std::string_view{} : std::string_view(static_cast<const char*>(data), size);
 }
 
@@ -183,23 +183,23 @@ Result<Database> Database::open(const std::string& path, std::int32_t applicatio
 }
 
 Result<void> Database::execute(const char* sql) {
-  const int code = sqlite3_exec(x_database.get(), sql, nullptr, nullptr, nullptr);
+  const int code = sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) {
-    return database_error("run a statement", x_database.get(), code);
+    return database_error("run a statement", database_.get(), code);
   }
   return {};
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v2(x_database.get(), sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
+  const int code = sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
   if (code != SQLITE_OK) {
-    return database_error("prepare a statement", x_database.get(), code);
+    return database_error("prepare a statement", database_.get(), code);
   }
-  return Statement(x_database.get(), statement);
+  return Statement(database_.get(), statement);
 }
 
-std::int64_t Database::changes() const { return sqlite3_changes64(x_database.get()); }
+std::int64_t Database::changes() const { return sqlite3_changes64(database_.get()); }
 
 Result<Transaction> Transaction::begin(Database& database) {
   auto begun = database.execute("BEGIN IMMEDIATE");
@@ -210,18 +210,18 @@ Result<Transaction> Transaction::begin(Database& database) {
 }
 
 Transaction::~Transaction() {
-  if (x_database != nullptr) {
+  if (database_ != nullptr) {
     // Nothing to do about a failed rollback: SQLite has rolled back by itself then.
-    (void)x_database->execute("ROLLBACK").ok();
+    (void)database_->execute("ROLLBACK").ok();
   }
 }
 
 Result<void> Transaction::commit() {
-  auto done = x_database->execute("COMMIT");
+  auto done = database_->execute("COMMIT");
   if (!done) {
     return done;
   }
-  x_database = nullptr;
+  database_ = nullptr;
   return {};
 }
 

@@ -19,7 +19,7 @@ namespace msp::gateway {
 /// A prepared statement in use. Bind, step, read columns; reset by the destructor.
 class Statement {
  public:
-  Statement(sqlite3* database, sqlite3_stmt* statement) : x_database(database), x_statement(statement) {}
+  Statement(sqlite3* database, sqlite3_stmt* statement) : database_(database), statement_(statement) {}
   Statement(Statement&& other) noexcept;
   Statement& operator=(Statement&&) = delete;
   Statement(const Statement&) = delete;
@@ -40,9 +40,9 @@ class Statement {
   std::string_view blob(int column) const;
 
  private:
-  sqlite3* x_database;
-  sqlite3_stmt* x_statement;
-  int x_bind_error = 0;
+  sqlite3* database_;
+  sqlite3_stmt* statement_;
+  int bind_error_ = 0;
 };
 
 class Database {
@@ -64,15 +64,15 @@ class Database {
   struct Closer {
     void operator()(sqlite3* database) const;
   };
-  explicit Database(sqlite3* database) : x_database(database) {}
-  std::unique_ptr<sqlite3, Closer> x_database;
+  explicit Database(sqlite3* database) : database_(database) {}
+  std::unique_ptr<sqlite3, Closer> database_;
 };
 
 /// BEGIN IMMEDIATE … COMMIT; rolled back by the destructor unless committed.
 class Transaction {
  public:
   static Result<Transaction> begin(Database& database);
-  Transaction(Transaction&& other) noexcept : x_database(std::exchange(other.x_database, nullptr)) {}
+  Transaction(Transaction&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
   Transaction& operator=(Transaction&&) = delete;
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -80,8 +80,8 @@ class Transaction {
   Result<void> commit();
 
  private:
-  explicit Transaction(Database& database) : x_database(&database) {}
-  Database* x_database;
+  explicit Transaction(Database& database) : database_(&database) {}
+  Database* database_;
 };
 
 }  // namespace msp::gateway

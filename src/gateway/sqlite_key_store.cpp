@@ -31,7 +31,7 @@ Result<void> run(Statement& statement) {
 
 class SqliteKeyStore final : public KeyStore {
  public:
-  explicit SqliteKeyStore(Database database) : x_database(std::move(database)) {}
+  explicit SqliteKeyStore(Database database) : database_(std::move(database)) {}
 
   Result<void> prepare_schema();
 
@@ -49,13 +49,13 @@ class SqliteKeyStore final : public KeyStore {
   /// Runs `sql` with the given texts bound in order.
   Result<void> change(std::string_view sql, std::initializer_list<std::string_view> texts);
 
-  Database x_database;
+  Database database_;
 };
 
 Result<void> SqliteKeyStore::prepare_schema() {
   std::int64_t version = 0;
   {
-    auto statement = x_database.prepare("PRAGMA user_version");
+    auto statement = database_.prepare("PRAGMA user_version");
     if (!statement) {
       return statement.error();
     }
@@ -72,18 +72,18 @@ Result<void> SqliteKeyStore::prepare_schema() {
     return config_error(fmt::format("the database has schema {}, this program knows {}", version, kSchemaVersion),
                         "run the version of msp-host that wrote it, or a newer one");
   }
-  auto transaction = Transaction::begin(x_database);
+  auto transaction = Transaction::begin(database_);
   if (!transaction) {
     return transaction.error();
   }
-  if (auto made = x_database.execute(kSchema); !made) {
+  if (auto made = database_.execute(kSchema); !made) {
     return made;
   }
   return transaction->commit();
 }
 
 Result<void> SqliteKeyStore::change(std::string_view sql, std::initializer_list<std::string_view> texts) {
-  auto statement = x_database.prepare(sql);
+  auto statement = database_.prepare(sql);
   if (!statement) {
     return statement.error();
   }
@@ -95,7 +95,7 @@ Result<void> SqliteKeyStore::change(std::string_view sql, std::initializer_list<
 }
 
 Result<std::optional<std::string>> SqliteKeyStore::latched_guid(std::string_view vm_id) {
-  auto statement = x_database.prepare("SELECT guid FROM vm_key WHERE vm_id=? AND state=1");
+  auto statement = database_.prepare("SELECT guid FROM vm_key WHERE vm_id=? AND state=1");
   if (!statement) {
     return statement.error();
   }
@@ -108,7 +108,7 @@ Result<std::optional<std::string>> SqliteKeyStore::latched_guid(std::string_view
 }
 
 Result<std::vector<KeyRecord>> SqliteKeyStore::load() {
-  auto statement = x_database.prepare(
+  auto statement = database_.prepare(
       "SELECT vm_id, guid, issued, incarnation, state, sealed FROM vm_key WHERE state IN (0,1) ORDER BY sequence");
   if (!statement) {
     return statement.error();
@@ -132,13 +132,13 @@ Result<std::vector<KeyRecord>> SqliteKeyStore::load() {
 }
 
 Result<IncarnationOutcome> SqliteKeyStore::enter_incarnation(std::string_view vm_id, std::uint32_t incarnation) {
-  auto transaction = Transaction::begin(x_database);
+  auto transaction = Transaction::begin(database_);
   if (!transaction) {
     return transaction.error();
   }
   std::optional<std::int64_t> known;
   {
-    auto statement = x_database.prepare("SELECT incarnation FROM vm WHERE vm_id=?");
+    auto statement = database_.prepare("SELECT incarnation FROM vm WHERE vm_id=?");
     if (!statement) {
       return statement.error();
     }
@@ -157,7 +157,7 @@ Result<IncarnationOutcome> SqliteKeyStore::enter_incarnation(std::string_view vm
   if (known && *known > incarnation) {
     return IncarnationOutcome::kFell;
   }
-  auto statement = x_database.prepare(
+  auto statement = database_.prepare(
       "INSERT INTO vm(vm_id, incarnation) VALUES(?,?) ON CONFLICT(vm_id) DO UPDATE SET "
       "incarnation=excluded.incarnation");
   if (!statement) {
@@ -177,7 +177,7 @@ Result<IncarnationOutcome> SqliteKeyStore::enter_incarnation(std::string_view vm
 }
 
 Result<std::vector<std::string>> SqliteKeyStore::drop_oldest_pending(std::string_view vm_id, std::size_t keep) {
-  auto statement = x_database.prepare(
+  auto statement = database_.prepare(
       "UPDATE vm_key SET state=2, sealed=x'' WHERE sequence IN (SELECT sequence FROM vm_key WHERE vm_id=? AND state=0"
       " ORDER BY sequence DESC LIMIT -1 OFFSET ?) RETURNING guid");
   if (!statement) {
@@ -198,7 +198,7 @@ Result<std::vector<std::string>> SqliteKeyStore::drop_oldest_pending(std::string
 }
 
 Result<IssueOutcome> SqliteKeyStore::issue(const KeyRecord& key, std::size_t max_pending) {
-  auto transaction = Transaction::begin(x_database);
+  auto transaction = Transaction::begin(database_);
   if (!transaction) {
     return transaction.error();
   }
@@ -210,7 +210,7 @@ Result<IssueOutcome> SqliteKeyStore::issue(const KeyRecord& key, std::size_t max
     return IssueOutcome{.latched_already = true, .dropped = {}};
   }
   auto statement =
-      x_database.prepare("INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed) VALUES(?,?,0,?,?,?)");
+      database_.prepare("INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed) VALUES(?,?,0,?,?,?)");
   if (!statement) {
     return statement.error();
   }
@@ -230,7 +230,7 @@ Result<IssueOutcome> SqliteKeyStore::issue(const KeyRecord& key, std::size_t max
 }
 
 Result<LatchOutcome> SqliteKeyStore::latch(std::string_view vm_id, std::string_view guid) {
-  auto transaction = Transaction::begin(x_database);
+  auto transaction = Transaction::begin(database_);
   if (!transaction) {
     return transaction.error();
   }
@@ -244,7 +244,7 @@ Result<LatchOutcome> SqliteKeyStore::latch(std::string_view vm_id, std::string_v
   if (auto made = change("UPDATE vm_key SET state=1 WHERE vm_id=? AND guid=? AND state=0", {vm_id, guid}); !made) {
     return made.error();
   }
-  if (x_database.changes() != 1) {
+  if (database_.changes() != 1) {
     return LatchOutcome::kUnknown;
   }
   if (auto dead = change("UPDATE vm_key SET state=2, sealed=x'' WHERE vm_id=? AND state=0", {vm_id}); !dead) {
@@ -257,7 +257,7 @@ Result<LatchOutcome> SqliteKeyStore::latch(std::string_view vm_id, std::string_v
 }
 
 Result<std::optional<std::string>> SqliteKeyStore::note(std::string_view name) {
-  auto statement = x_database.prepare("SELECT value FROM note WHERE name=?");
+  auto statement = database_.prepare("SELECT value FROM note WHERE name=?");
   if (!statement) {
     return statement.error();
   }
@@ -270,7 +270,7 @@ Result<std::optional<std::string>> SqliteKeyStore::note(std::string_view name) {
 }
 
 Result<void> SqliteKeyStore::set_note(std::string_view name, std::string_view value) {
-  auto statement = x_database.prepare(
+  auto statement = database_.prepare(
       "INSERT INTO note(name, value) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value");
   if (!statement) {
     return statement.error();

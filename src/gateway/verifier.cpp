@@ -47,7 +47,7 @@ Reason Verifier::find_trusted(const http::HeaderList& headers, Trusted& trusted)
 }
 
 Reason Verifier::why_not_latched(const Vm& vm, std::string_view guid) {
-  const LiveKey* key = x_keys.find(guid);
+  const LiveKey* key = keys_.find(guid);
   if (key == nullptr) {
     return Reason::kUnknownKey;
   }
@@ -73,7 +73,7 @@ Verdict Verifier::verify_attestation(const Vm& vm, std::string_view guid, const 
   if (trusted.parsed.guid != guid) {
     return {.reason = Reason::kBadAuthorizationHeader};
   }
-  LiveKey* key = x_keys.find(guid);
+  LiveKey* key = keys_.find(guid);
   if (key == nullptr || key->vm != &vm) {
     return {.reason = key == nullptr ? Reason::kUnknownKey : Reason::kForeignKey};
   }
@@ -82,14 +82,14 @@ Verdict Verifier::verify_attestation(const Vm& vm, std::string_view guid, const 
 
 Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Request& request) {
   const auto& headers = request.head.headers;
-  const auto built = x_text.build({.method = request.head.method,
-                                   .path = request.target.path,
-                                   .query = request.target.query,
-                                   .headers = {headers.begin(), headers.size()}});
+  const auto built = text_.build({.method = request.head.method,
+                                  .path = request.target.path,
+                                  .query = request.target.query,
+                                  .headers = {headers.begin(), headers.size()}});
   if (!built) {
     return {.reason = Reason::kUnsignableHeader};
   }
-  const auto expected = protocol::sign(key.mac, x_text, request.body);
+  const auto expected = protocol::sign(key.mac, text_, request.body);
   // A failure of the crypto library is a refusal as well: nothing was proven.
   if (!expected || !constant_time_equal(*expected, trusted.parsed.signature)) {
     return {.reason = Reason::kBadSignature};
@@ -102,8 +102,8 @@ Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Reques
   if (!date) {
     return {.reason = Reason::kBadDate};
   }
-  const std::int64_t now = x_clock.realtime_ns() / 1'000'000'000;
-  if (*date < now - x_date_window || *date > now + x_date_window) {
+  const std::int64_t now = clock_.realtime_ns() / 1'000'000'000;
+  if (*date < now - date_window_ || *date > now + date_window_) {
     return {.reason = Reason::kStaleDate};
   }
   return {.reason = Reason::kNone, .elevated = *elevated};

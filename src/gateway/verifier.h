@@ -24,7 +24,7 @@ struct Verdict {
 class Verifier {
  public:
   Verifier(KeyRing& keys, const Clock& clock, std::uint32_t date_window_seconds)
-      : x_keys(keys), x_clock(clock), x_date_window(date_window_seconds) {}
+      : keys_(keys), clock_(clock), date_window_(date_window_seconds) {}
 
   /// Accepts the machine's latched key only. `request.body` is the whole body.
   Verdict verify(const Vm& vm, const http::Request& request);
@@ -37,10 +37,10 @@ class Verifier {
   Reason why_not_latched(const Vm& vm, std::string_view guid);
   Verdict check(LiveKey& key, const Trusted& trusted, const http::Request& request);
 
-  KeyRing& x_keys;
-  const Clock& x_clock;
-  std::int64_t x_date_window;
-  protocol::StringToSign x_text;
+  KeyRing& keys_;
+  const Clock& clock_;
+  std::int64_t date_window_;
+  protocol::StringToSign text_;
 };
 
 }  // namespace msp::gateway

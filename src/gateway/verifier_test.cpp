@@ -49,35 +49,35 @@ class VerifierTest : public testing::Test {
       model.private_addresses = {{10, 0, 0, static_cast<std::uint8_t>(last)}};
       auto vm = make_vm(std::move(model), {});
       ASSERT_TRUE(vm);
-      ASSERT_TRUE(x_registry.add(std::move(*vm)));
+      ASSERT_TRUE(registry_.add(std::move(*vm)));
     }
     add(0, kGuid, key_of('k'), KeyState::kLatched);
     add(0, kPendingGuid, key_of('p'), KeyState::kPending);
     add(1, kForeignGuid, key_of('f'), KeyState::kLatched);
-    auto ring = KeyRing::open(x_store, Secret::copy_of(std::string_view(x_master)), x_registry, x_clock, 4);
+    auto ring = KeyRing::open(store_, Secret::copy_of(std::string_view(master_)), registry_, clock_, 4);
     ASSERT_TRUE(ring) << ring.error().text();
-    x_ring = std::move(*ring);
-    x_verifier.emplace(*x_ring, x_clock, 300);
+    ring_ = std::move(*ring);
+    verifier_.emplace(*ring_, clock_, 300);
   }
   void add(std::size_t machine, std::string_view guid, const std::string& key, KeyState state) {
-    const std::string vm_id = x_registry.all()[machine]->model.vm_id;
+    const std::string vm_id = registry_.all()[machine]->model.vm_id;
     auto sealed =
-        seal(Secret::copy_of(std::string_view(x_master)), as_bytes(key), as_bytes(vm_id + " " + std::string(guid)));
+        seal(Secret::copy_of(std::string_view(master_)), as_bytes(key), as_bytes(vm_id + " " + std::string(guid)));
     ASSERT_TRUE(sealed);
-    x_store.keys.push_back({.vm_id = vm_id,
-                            .guid = std::string(guid),
-                            .issued = "",
-                            .incarnation = 0,
-                            .state = state,
-                            .sealed = std::string(sealed->begin(), sealed->end())});
+    store_.keys.push_back({.vm_id = vm_id,
+                           .guid = std::string(guid),
+                           .issued = "",
+                           .incarnation = 0,
+                           .state = state,
+                           .sealed = std::string(sealed->begin(), sealed->end())});
   }
   Verdict verify(const RequestText& text) {
     const ParsedRequest parsed(text);
-    return x_verifier->verify(*x_registry.all()[0], parsed.request());
+    return verifier_->verify(*registry_.all()[0], parsed.request());
   }
   Verdict attest(const RequestText& text, std::string_view guid) {
     const ParsedRequest parsed(text);
-    return x_verifier->verify_attestation(*x_registry.all()[0], guid, parsed.request());
+    return verifier_->verify_attestation(*registry_.all()[0], guid, parsed.request());
   }
   static RequestText plain() {
     RequestText text;
@@ -98,12 +98,12 @@ class VerifierTest : public testing::Test {
     return text.headers.front().second;
   }
 
-  std::string x_master = std::string(32, 'm');
-  FakeClock x_clock{kNow * 1'000'000'000};
-  VmRegistry x_registry;
-  FixedStore x_store;
-  std::unique_ptr<KeyRing> x_ring;
-  std::optional<Verifier> x_verifier;
+  std::string master_ = std::string(32, 'm');
+  FakeClock clock_{kNow * 1'000'000'000};
+  VmRegistry registry_;
+  FixedStore store_;
+  std::unique_ptr<KeyRing> ring_;
+  std::optional<Verifier> verifier_;
 };
 
 TEST_F(VerifierTest, AcceptsWhatTheAgentEndorsed) {
@@ -260,7 +260,7 @@ TEST_F(VerifierTest, KeepsTheDateWindow) {
   RequestText without = plain();
   std::erase_if(without.headers, [](auto& header) { return header.first == protocol::kDateHeader; });
   EXPECT_EQ(verify(signed_with(without, key_of('k'), kGuid)).reason, Reason::kBadDate);
-  x_clock.advance_ms(301'000);
+  clock_.advance_ms(301'000);
   EXPECT_EQ(verify(endorsed()).reason, Reason::kStaleDate) << "a captured request grows old";
 }
 
@@ -274,7 +274,7 @@ TEST_F(VerifierTest, AttestationTakesThePathsKeyOnly) {
 }
 
 TEST_F(VerifierTest, AMachineWithoutALatchedKeyAcceptsNothing) {
-  x_registry.all()[0]->latched = nullptr;
+  registry_.all()[0]->latched = nullptr;
   EXPECT_EQ(verify(signed_with(plain(), key_of('x'), kGuid)).reason, Reason::kKeyNotLatched);
 }
 

@@ -129,14 +129,14 @@ Result<void> VmRegistry::add(Vm vm) {
   }
   auto owned = std::make_unique<Vm>(std::move(vm));
   for (const Ipv4Address& address : owned->addresses) {
-    x_by_address.emplace(number(address), owned.get());
+    by_address_.emplace(number(address), owned.get());
   }
-  x_vms.push_back(std::move(owned));
+  vms_.push_back(std::move(owned));
   return {};
 }
 
 Vm* VmRegistry::find_by_id(std::string_view vm_id) {
-  for (const auto& vm : x_vms) {
+  for (const auto& vm : vms_) {
     if (vm->model.vm_id == vm_id) {
       return vm.get();
     }

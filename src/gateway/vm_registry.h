@@ -64,11 +64,11 @@ class VmRegistry {
 
   /// The machine behind a source address, or null: to be refused.
   Vm* find(const Ipv4Address& source) {
-    const auto found = x_by_address.find(number(source));
-    return found == x_by_address.end() ? nullptr : found->second;
+    const auto found = by_address_.find(number(source));
+    return found == by_address_.end() ? nullptr : found->second;
   }
   Vm* find_by_id(std::string_view vm_id);
-  const std::vector<std::unique_ptr<Vm>>& all() const { return x_vms; }
+  const std::vector<std::unique_ptr<Vm>>& all() const { return vms_; }
 
  private:
   static std::uint32_t number(const Ipv4Address& a) {
@@ -76,8 +76,8 @@ class VmRegistry {
            static_cast<std::uint32_t>(a[2]) << 8 | a[3];
   }
 
-  std::vector<std::unique_ptr<Vm>> x_vms;
-  std::unordered_map<std::uint32_t, Vm*> x_by_address;
+  std::vector<std::unique_ptr<Vm>> vms_;
+  std::unordered_map<std::uint32_t, Vm*> by_address_;
 };
 
 }  // namespace msp::gateway

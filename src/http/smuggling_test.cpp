@@ -142,8 +142,7 @@ std::vector<Case> lengths() {
 
 std::vector<Case> lines() {
   return {
-      {"blank before colon of TE", "bad_header", post("transfer-encoding : chunked\r\n", kEnd),
-       post(kChunked, kEnd)},
+      {"blank before colon of TE", "bad_header", post("transfer-encoding : chunked\r\n", kEnd), post(kChunked, kEnd)},
       {"tab before colon of length", "bad_header", post("content-length\t: 2\r\n", "ab"),
        post("content-length:\t2\r\n", "ab")},
       {"folded TE", "obs_fold", post("transfer-encoding:\r\n chunked\r\n", kEnd), post(kChunked, kEnd)},

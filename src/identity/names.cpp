@@ -70,16 +70,16 @@ Result<std::unique_ptr<NameResolver>> NameResolver::start(std::uint32_t time_to_
 }
 
 NameResolver::NameResolver(Fd read_end, Fd write_end, std::uint32_t time_to_live_ms, Publish publish)
-    : x_read_end(std::move(read_end)),
-      x_write_end(std::move(write_end)),
-      x_time_to_live_ms(time_to_live_ms),
-      x_publish(std::move(publish)) {
-  x_thread = std::thread([this] { run(); });
+    : read_end_(std::move(read_end)),
+      write_end_(std::move(write_end)),
+      time_to_live_ms_(time_to_live_ms),
+      publish_(std::move(publish)) {
+  thread_ = std::thread([this] { run(); });
 }
 
 NameResolver::~NameResolver() {
-  x_write_end.reset();
-  x_thread.join();
+  write_end_.reset();
+  thread_.join();
 }
 
 void NameResolver::want_user(std::uint32_t uid) { want(uid, false); }
@@ -88,7 +88,7 @@ void NameResolver::want_group(std::uint32_t gid) { want(gid, true); }
 void NameResolver::want(std::uint32_t id, bool group) {
   const Wanted wanted{.id = id, .group = group ? 1U : 0U};
   // A full pipe drops the wish: the next connection of that id asks again.
-  [[maybe_unused]] const ssize_t sent = ::write(x_write_end.get(), &wanted, sizeof(wanted));
+  [[maybe_unused]] const ssize_t sent = ::write(write_end_.get(), &wanted, sizeof(wanted));
 }
 
 void NameResolver::run() {
@@ -109,10 +109,10 @@ void NameResolver::run() {
           look_up(next, wanted, buffer);
         }
       }
-      refresh_at = Clock::now() + std::chrono::milliseconds(x_time_to_live_ms);
+      refresh_at = Clock::now() + std::chrono::milliseconds(time_to_live_ms_);
     }
     std::array<Wanted, 256> batch{};
-    const ssize_t got = ::read(x_read_end.get(), batch.data(), sizeof(batch));
+    const ssize_t got = ::read(read_end_.get(), batch.data(), sizeof(batch));
     if (got == 0) {
       return;
     }
@@ -125,9 +125,9 @@ void NameResolver::run() {
     if (first || !(next == table)) {
       first = false;
       table = next;
-      x_publish(std::make_shared<const NameTable>(std::move(next)));
+      publish_(std::make_shared<const NameTable>(std::move(next)));
     }
-    pollfd waiting{.fd = x_read_end.get(), .events = POLLIN, .revents = 0};
+    pollfd waiting{.fd = read_end_.get(), .events = POLLIN, .revents = 0};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(refresh_at - Clock::now()).count();
     ::poll(&waiting, 1, static_cast<int>(left > 0 ? left : 0));
   }

@@ -20,15 +20,15 @@ namespace msp::identity {
 class NameTable {
  public:
   /// Empty if the id has no name.
-  std::string_view user(std::uint32_t uid) const { return find(x_users, uid); }
-  std::string_view group(std::uint32_t gid) const { return find(x_groups, gid); }
+  std::string_view user(std::uint32_t uid) const { return find(users_, uid); }
+  std::string_view group(std::uint32_t gid) const { return find(groups_, gid); }
   /// True also for an id that is known to have no name.
-  bool has_user(std::uint32_t uid) const { return x_users.contains(uid); }
-  bool has_group(std::uint32_t gid) const { return x_groups.contains(gid); }
+  bool has_user(std::uint32_t uid) const { return users_.contains(uid); }
+  bool has_group(std::uint32_t gid) const { return groups_.contains(gid); }
 
   /// The first name of an id wins, as in getpwuid.
-  void add_user(std::uint32_t uid, std::string_view name) { x_users.try_emplace(uid, name); }
-  void add_group(std::uint32_t gid, std::string_view name) { x_groups.try_emplace(gid, name); }
+  void add_user(std::uint32_t uid, std::string_view name) { users_.try_emplace(uid, name); }
+  void add_group(std::uint32_t gid, std::string_view name) { groups_.try_emplace(gid, name); }
   bool operator==(const NameTable&) const = default;
 
  private:
@@ -37,8 +37,8 @@ class NameTable {
     const auto it = names.find(id);
     return it == names.end() ? std::string_view() : std::string_view(it->second);
   }
-  Names x_users;
-  Names x_groups;
+  Names users_;
+  Names groups_;
 };
 
 /// All users and groups that the system's name services enumerate (getpwent, getgrent). Blocks; not re-entrant.
@@ -65,11 +65,11 @@ class NameResolver {
   void run();
   void want(std::uint32_t id, bool group);
 
-  Fd x_read_end;
-  Fd x_write_end;
-  std::uint32_t x_time_to_live_ms;
-  Publish x_publish;
-  std::thread x_thread;
+  Fd read_end_;
+  Fd write_end_;
+  std::uint32_t time_to_live_ms_;
+  Publish publish_;
+  std::thread thread_;
 };
 
 }  // namespace msp::identity

@@ -16,22 +16,22 @@ namespace {
 class Inbox {
  public:
   void put(std::shared_ptr<const NameTable> table) {
-    const std::scoped_lock lock(x_mutex);
-    x_table = std::move(table);
-    ++x_count;
-    x_changed.notify_all();
+    const std::scoped_lock lock(mutex_);
+    table_ = std::move(table);
+    ++count_;
+    changed_.notify_all();
   }
   template <class Predicate>
   bool wait(Predicate good) {
-    std::unique_lock lock(x_mutex);
-    return x_changed.wait_for(lock, std::chrono::seconds(10), [&] { return x_table != nullptr && good(*x_table); });
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return table_ != nullptr && good(*table_); });
   }
 
  private:
-  std::mutex x_mutex;
-  std::condition_variable x_changed;
-  std::shared_ptr<const NameTable> x_table;
-  int x_count = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<const NameTable> table_;
+  int count_ = 0;
 };
 
 TEST(Names, FirstNameOfAnIdWins) {

@@ -23,14 +23,14 @@ Result<ConnectionIdentity> SocketIdentitySource::identify(int accepted_fd) {
   if (size != sizeof(record)) {
     return unknown_identity(Unknown::kContract);
   }
-  ConnectionIdentity out = make_identity(record, x_names.get());
-  if (x_names != nullptr && x_on_miss.user && !x_names->has_user(out.uid)) {
-    x_on_miss.user(out.uid);
+  ConnectionIdentity out = make_identity(record, names_.get());
+  if (names_ != nullptr && on_miss_.user && !names_->has_user(out.uid)) {
+    on_miss_.user(out.uid);
   }
-  if (x_names != nullptr && x_on_miss.group) {
+  if (names_ != nullptr && on_miss_.group) {
     for (const std::uint32_t gid : out.groups) {
-      if (!x_names->has_group(gid)) {
-        x_on_miss.group(gid);
+      if (!names_->has_group(gid)) {
+        on_miss_.group(gid);
       }
     }
   }

@@ -29,15 +29,15 @@ class SocketIdentitySource final : public IdentitySource {
   };
 
   SocketIdentitySource() = default;
-  explicit SocketIdentitySource(OnMiss on_miss) : x_on_miss(std::move(on_miss)) {}
+  explicit SocketIdentitySource(OnMiss on_miss) : on_miss_(std::move(on_miss)) {}
 
   /// The loop's thread; holds from the next connection on.
-  void set_names(std::shared_ptr<const NameTable> names) { x_names = std::move(names); }
+  void set_names(std::shared_ptr<const NameTable> names) { names_ = std::move(names); }
   Result<ConnectionIdentity> identify(int accepted_fd) override;
 
  private:
-  std::shared_ptr<const NameTable> x_names;
-  OnMiss x_on_miss;
+  std::shared_ptr<const NameTable> names_;
+  OnMiss on_miss_;
 };
 
 }  // namespace msp::identity

@@ -56,7 +56,7 @@ struct Interceptor::Impl {
   bool adopted = false;
 };
 
-Interceptor::Interceptor(std::unique_ptr<Impl> impl) : x_impl(std::move(impl)) {}
+Interceptor::Interceptor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Interceptor::~Interceptor() = default;
 
 Result<std::unique_ptr<Interceptor>> Interceptor::open(const Config& config) {
@@ -85,9 +85,9 @@ Result<std::unique_ptr<Interceptor>> Interceptor::open(const Config& config) {
   return std::unique_ptr<Interceptor>(new Interceptor(std::move(impl)));  // NOLINT: private constructor
 }
 
-bool Interceptor::adopted() const { return x_impl->adopted; }
-const std::string& Interceptor::cgroup_path() const { return x_impl->cgroup_path; }
-const std::string& Interceptor::agent_cgroup_path() const { return x_impl->agent_cgroup_path; }
+bool Interceptor::adopted() const { return impl_->adopted; }
+const std::string& Interceptor::cgroup_path() const { return impl_->cgroup_path; }
+const std::string& Interceptor::agent_cgroup_path() const { return impl_->agent_cgroup_path; }
 
 Result<void> Interceptor::set_settings(const Settings& settings) {
   auto value = to_contract(settings);
@@ -95,7 +95,7 @@ Result<void> Interceptor::set_settings(const Settings& settings) {
     return std::move(value).error();
   }
   const std::uint32_t key = 0;
-  if (::bpf_map_update_elem(x_impl->hooks.settings.get(), &key, &*value, BPF_ANY) != 0) {
+  if (::bpf_map_update_elem(impl_->hooks.settings.get(), &key, &*value, BPF_ANY) != 0) {
     return errno_error("cannot tell the hooks what to guard");
   }
   return {};
@@ -103,7 +103,7 @@ Result<void> Interceptor::set_settings(const Settings& settings) {
 
 Result<void> Interceptor::mark_own(int fd) {
   const std::uint32_t mark = 1;
-  if (::bpf_map_update_elem(x_impl->hooks.own_sockets.get(), &fd, &mark, BPF_ANY) != 0) {
+  if (::bpf_map_update_elem(impl_->hooks.own_sockets.get(), &fd, &mark, BPF_ANY) != 0) {
     return errno_error("cannot mark a socket as the agent's own");
   }
   return {};
@@ -117,7 +117,7 @@ Result<Counters> Interceptor::counters() const {
   std::vector<std::uint64_t> values(static_cast<std::size_t>(cpus));
   std::array<std::uint64_t, MSP_COUNT_MAX> sums{};
   for (std::uint32_t index = 0; index < MSP_COUNT_MAX; ++index) {
-    if (::bpf_map_lookup_elem(x_impl->hooks.counters.get(), &index, values.data()) != 0) {
+    if (::bpf_map_lookup_elem(impl_->hooks.counters.get(), &index, values.data()) != 0) {
       return errno_error("cannot read the hooks' counters");
     }
     sums[index] = std::accumulate(values.begin(), values.end(), std::uint64_t{0});
@@ -134,7 +134,7 @@ Result<Counters> Interceptor::counters() const {
 
 Result<std::vector<Attached>> Interceptor::attached() const {
   std::vector<Attached> out;
-  for (const Link& link : x_impl->hooks.links) {
+  for (const Link& link : impl_->hooks.links) {
     bpf_link_info info{};
     __u32 size = sizeof(info);
     if (::bpf_obj_get_info_by_fd(link.fd.get(), &info, &size) != 0) {

@@ -83,7 +83,7 @@ class Interceptor final : public SocketMarker {
  private:
   struct Impl;
   explicit Interceptor(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> x_impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 /// Detaches and unpins everything below `pin_directory`: the gate is open afterwards. Nothing there is no error.

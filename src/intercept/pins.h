@@ -21,14 +21,14 @@ class Pins {
   /// whoever may write to it could put in links and maps of his own.
   static Result<Pins> open(const std::string& directory);
 
-  std::string link(const std::string& name) const { return x_directory + "/links/" + name; }
-  std::string map(const std::string& name) const { return x_directory + "/maps/" + name; }
+  std::string link(const std::string& name) const { return directory_ + "/links/" + name; }
+  std::string map(const std::string& name) const { return directory_ + "/maps/" + name; }
   /// True if maps of this contract version are pinned, false if none are. Those of another version are an error.
   Result<bool> has_maps() const;
 
  private:
-  explicit Pins(std::string directory) : x_directory(std::move(directory)) {}
-  std::string x_directory;
+  explicit Pins(std::string directory) : directory_(std::move(directory)) {}
+  std::string directory_;
 };
 
 /// True if `path` (or, if it does not exist, its parent) lies on a bpf file system.

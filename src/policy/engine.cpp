@@ -83,16 +83,16 @@ Decision Engine::decide(const identity::ConnectionIdentity& caller, const Reques
   const RuleNames names = names_of(*rules, deciding);
   if (deciding.verdict == Verdict::kAllow) {
     Permit permit = permitted(deciding.by_default ? Ground::kDefaultAccess : Ground::kRule, request, rules);
-    permit.x_names = names;
-    permit.x_verdicts = verdicts;
+    permit.names_ = names;
+    permit.verdicts_ = verdicts;
     return permit;
   }
   const Reason reason = deciding.by_default ? Reason::kNoRule : Reason::kIdentityMismatch;
   if (rules->mode() == Mode::kAudit) {
     Permit permit = permitted(Ground::kAudit, request, rules);
-    permit.x_names = names;
-    permit.x_verdicts = verdicts;
-    permit.x_audit_reason = reason;
+    permit.names_ = names;
+    permit.verdicts_ = verdicts;
+    permit.audit_reason_ = reason;
     return permit;
   }
   Denial denial = denied(reason, request, rules);
@@ -104,12 +104,12 @@ Decision Engine::decide(const identity::ConnectionIdentity& caller, const Reques
 
 Permit Engine::permitted(Ground ground, const RequestView& request, const std::shared_ptr<const RuleSet>& rules) {
   Permit permit;
-  permit.x_rules = rules;
-  permit.x_service = request.service;
-  permit.x_ground = ground;
-  permit.x_exempt = request.exempt;
+  permit.rules_ = rules;
+  permit.service_ = request.service;
+  permit.ground_ = ground;
+  permit.exempt_ = request.exempt;
   if (rules) {
-    permit.x_names.rule_set_id = rules->id();
+    permit.names_.rule_set_id = rules->id();
   }
   return permit;
 }

@@ -21,47 +21,47 @@ constexpr std::size_t kUsualPath = 256;
 /// Folded texts of one request; from the stack as long as they fit.
 class Scratch {
  public:
-  std::pmr::memory_resource* memory() { return &x_memory; }
+  std::pmr::memory_resource* memory() { return &memory_; }
 
  private:
-  std::array<std::byte, 8192> x_buffer;
-  std::pmr::monotonic_buffer_resource x_memory{x_buffer.data(), x_buffer.size()};
+  std::array<std::byte, 8192> buffer_;
+  std::pmr::monotonic_buffer_resource memory_{buffer_.data(), buffer_.size()};
 };
 
 /// Collects matching privileges until one of their identities is the caller; keeps the nearest miss.
 class Search {
  public:
   Search(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RuleOutcome* other)
-      : x_rules(rules), x_caller(caller) {
+      : rules_(rules), caller_(caller) {
     if (other != nullptr && other->verdict == Verdict::kAllow && !other->by_default) {
-      x_known_role = other->role;
-      x_known_identity = other->identity;
+      known_role_ = other->role;
+      known_identity_ = other->identity;
     }
   }
 
   /// A privilege whose path and query match. True: allowed, nothing more to look at.
   bool privilege_matches(std::uint32_t index) {
-    x_matched = true;
-    if (x_nearest < 0) {
-      x_outcome.privilege = index;  // of several without identities, the one with the longest path
+    matched_ = true;
+    if (nearest_ < 0) {
+      outcome_.privilege = index;  // of several without identities, the one with the longest path
     }
-    const std::vector<std::uint32_t>& roles = x_rules.privileges()[index].roles;
-    if (std::ranges::find(roles, x_known_role) != roles.end()) {
-      x_outcome = {.verdict = Verdict::kAllow, .privilege = index, .role = x_known_role, .identity = x_known_identity};
+    const std::vector<std::uint32_t>& roles = rules_.privileges()[index].roles;
+    if (std::ranges::find(roles, known_role_) != roles.end()) {
+      outcome_ = {.verdict = Verdict::kAllow, .privilege = index, .role = known_role_, .identity = known_identity_};
       return true;
     }
     for (const std::uint32_t role : roles) {
-      for (const std::uint32_t identity : x_rules.roles()[role].identities) {
-        const IdentityMatch match = match_identity(x_rules.identities()[identity], x_caller);
-        if (match.matched || match.fields_met >= x_nearest) {
-          x_nearest = match.fields_met;
-          x_outcome.privilege = index;
-          x_outcome.role = role;
-          x_outcome.identity = identity;
-          x_outcome.missed_field = match.missed_field;
+      for (const std::uint32_t identity : rules_.roles()[role].identities) {
+        const IdentityMatch match = match_identity(rules_.identities()[identity], caller_);
+        if (match.matched || match.fields_met >= nearest_) {
+          nearest_ = match.fields_met;
+          outcome_.privilege = index;
+          outcome_.role = role;
+          outcome_.identity = identity;
+          outcome_.missed_field = match.missed_field;
         }
         if (match.matched) {
-          x_outcome.verdict = Verdict::kAllow;
+          outcome_.verdict = Verdict::kAllow;
           return true;
         }
       }
@@ -70,21 +70,21 @@ class Search {
   }
 
   RuleOutcome outcome() && {
-    if (!x_matched) {
-      x_outcome.by_default = true;
-      x_outcome.verdict = x_rules.default_allow() ? Verdict::kAllow : Verdict::kDeny;
+    if (!matched_) {
+      outcome_.by_default = true;
+      outcome_.verdict = rules_.default_allow() ? Verdict::kAllow : Verdict::kDeny;
     }
-    return x_outcome;
+    return outcome_;
   }
 
  private:
-  const RuleSet& x_rules;
-  const identity::ConnectionIdentity& x_caller;
-  RuleOutcome x_outcome;
-  std::uint32_t x_known_role = RuleOutcome::kNone;  ///< one of its identities is known to be the caller
-  std::uint32_t x_known_identity = RuleOutcome::kNone;
-  int x_nearest = -1;
-  bool x_matched = false;
+  const RuleSet& rules_;
+  const identity::ConnectionIdentity& caller_;
+  RuleOutcome outcome_;
+  std::uint32_t known_role_ = RuleOutcome::kNone;  ///< one of its identities is known to be the caller
+  std::uint32_t known_identity_ = RuleOutcome::kNone;
+  int nearest_ = -1;
+  bool matched_ = false;
 };
 
 /// The pairs of a request as the legacy matcher reads them: of the raw query, then of what `%3F` hid in the path. Only
@@ -92,7 +92,7 @@ class Search {
 class LegacyQuery {
  public:
   LegacyQuery(std::string_view raw, std::string_view embedded, std::pmr::memory_resource* memory)
-      : x_raw(raw), x_embedded(embedded), x_text(memory), x_pairs(memory) {}
+      : raw_(raw), embedded_(embedded), text_(memory), pairs_(memory) {}
 
   bool meets(const std::vector<std::pair<std::string, std::string>>& required) {
     return std::ranges::all_of(required, [this](const auto& pair) {
@@ -102,7 +102,7 @@ class LegacyQuery {
   }
 
  private:
-  struct Pair {  // offsets into x_text
+  struct Pair {  // offsets into text_
     std::uint32_t key = 0;
     std::uint32_t value = 0;
     std::uint32_t end = 0;
@@ -111,31 +111,31 @@ class LegacyQuery {
   static constexpr std::size_t kFew = 16;
 
   std::string_view key_of(const Pair& pair) const {
-    return std::string_view(x_text).substr(pair.key, pair.value - pair.key);
+    return std::string_view(text_).substr(pair.key, pair.value - pair.key);
   }
 
   std::optional<std::string_view> first_value(std::string_view key) {
-    if (!x_split) {
+    if (!split_) {
       split();
     }
     const auto found =
-        x_pairs.size() <= kFew
-            ? std::ranges::find(x_pairs, key, [this](const Pair& pair) { return key_of(pair); })
-            : std::ranges::lower_bound(x_pairs, key, {}, [this](const Pair& pair) { return key_of(pair); });
-    if (found == x_pairs.end() || key_of(*found) != key) {
+        pairs_.size() <= kFew
+            ? std::ranges::find(pairs_, key, [this](const Pair& pair) { return key_of(pair); })
+            : std::ranges::lower_bound(pairs_, key, {}, [this](const Pair& pair) { return key_of(pair); });
+    if (found == pairs_.end() || key_of(*found) != key) {
       return std::nullopt;
     }
-    return std::string_view(x_text).substr(found->value, found->end - found->value);
+    return std::string_view(text_).substr(found->value, found->end - found->value);
   }
 
   void split() {
-    x_split = true;
-    x_text.reserve(x_raw.size() + x_embedded.size());
-    x_pairs.reserve(kFew);
-    split(x_raw);
-    split(x_embedded);
-    if (x_pairs.size() > kFew) {
-      std::ranges::sort(x_pairs, [this](const Pair& a, const Pair& b) {
+    split_ = true;
+    text_.reserve(raw_.size() + embedded_.size());
+    pairs_.reserve(kFew);
+    split(raw_);
+    split(embedded_);
+    if (pairs_.size() > kFew) {
+      std::ranges::sort(pairs_, [this](const Pair& a, const Pair& b) {
         const int order = key_of(a).compare(key_of(b));
         return order != 0 ? order < 0 : a.key < b.key;  // equal keys: in order of appearance
       });
@@ -150,20 +150,20 @@ class LegacyQuery {
       if (key.empty()) {
         continue;
       }
-      Pair& pair = x_pairs.emplace_back();
-      pair.key = static_cast<std::uint32_t>(x_text.size());
-      append_decoded_lower(key, x_text);
-      pair.value = static_cast<std::uint32_t>(x_text.size());
-      append_decoded_lower(part.substr(std::min(part.size(), key.size() + 1)), x_text);
-      pair.end = static_cast<std::uint32_t>(x_text.size());
+      Pair& pair = pairs_.emplace_back();
+      pair.key = static_cast<std::uint32_t>(text_.size());
+      append_decoded_lower(key, text_);
+      pair.value = static_cast<std::uint32_t>(text_.size());
+      append_decoded_lower(part.substr(std::min(part.size(), key.size() + 1)), text_);
+      pair.end = static_cast<std::uint32_t>(text_.size());
     }
   }
 
-  std::string_view x_raw;
-  std::string_view x_embedded;
-  std::pmr::string x_text;
-  std::pmr::vector<Pair> x_pairs;
-  bool x_split = false;
+  std::string_view raw_;
+  std::string_view embedded_;
+  std::pmr::string text_;
+  std::pmr::vector<Pair> pairs_;
+  bool split_ = false;
 };
 
 bool meets(std::span<const request::QueryPair> pairs, const std::vector<RequiredQuery>& required) {

@@ -75,28 +75,28 @@ class Permit {
   Permit& operator=(const Permit&) = delete;
   ~Permit() = default;
 
-  Service service() const { return x_service; }
-  Ground ground() const { return x_ground; }
+  Service service() const { return service_; }
+  Ground ground() const { return ground_; }
   /// Exempt requests go out with claims and date but unsigned (protocol.md D.8). Not only with Ground::kExempt: a
   /// caller that is not elevated may be let through by rules.
-  bool exempt() const { return x_exempt; }
+  bool exempt() const { return exempt_; }
   /// Would have been denied for audit_reason(); counted as a failed authentication.
-  bool audit_only() const { return x_ground == Ground::kAudit; }
-  Reason audit_reason() const { return x_audit_reason; }
-  const RuleNames& names() const { return x_names; }
-  const Verdicts& verdicts() const { return x_verdicts; }
+  bool audit_only() const { return ground_ == Ground::kAudit; }
+  Reason audit_reason() const { return audit_reason_; }
+  const RuleNames& names() const { return names_; }
+  const Verdicts& verdicts() const { return verdicts_; }
 
  private:
   friend class Engine;
   Permit() = default;
 
-  std::shared_ptr<const RuleSet> x_rules;  ///< keeps the views of x_names alive
-  RuleNames x_names;
-  Verdicts x_verdicts;
-  Service x_service = Service::kImds;
-  Ground x_ground = Ground::kNoRules;
-  Reason x_audit_reason = Reason::kNone;
-  bool x_exempt = false;
+  std::shared_ptr<const RuleSet> rules_;  ///< keeps the views of names_ alive
+  RuleNames names_;
+  Verdicts verdicts_;
+  Service service_ = Service::kImds;
+  Ground ground_ = Ground::kNoRules;
+  Reason audit_reason_ = Reason::kNone;
+  bool exempt_ = false;
 };
 
 struct Denial {

@@ -27,20 +27,20 @@ PrefixIndex::PrefixIndex(const Paths& paths) {
   for (const auto& path : paths) {
     sorted.push_back(&path);
   }
-  x_nodes.emplace_back();
-  x_first_bytes.push_back('\0');
+  nodes_.emplace_back();
+  first_bytes_.push_back('\0');
   // Breadth first, so that children of one node stand side by side.
   std::vector<Pending> queue = {{.node = 0, .begin = 0, .end = sorted.size(), .depth = 0}};
   for (std::size_t next = 0; next < queue.size(); ++next) {
     auto [node, begin, end, depth] = queue[next];
     if (begin < end && sorted[begin]->first.size() == depth) {
       const std::vector<std::uint32_t>& values = sorted[begin]->second;
-      x_nodes[node].first_value = static_cast<std::uint32_t>(x_values.size());
-      x_nodes[node].value_count = static_cast<std::uint32_t>(values.size());
-      x_values.insert(x_values.end(), values.begin(), values.end());
+      nodes_[node].first_value = static_cast<std::uint32_t>(values_.size());
+      nodes_[node].value_count = static_cast<std::uint32_t>(values.size());
+      values_.insert(values_.end(), values.begin(), values.end());
       ++begin;
     }
-    x_nodes[node].first_child = static_cast<std::uint32_t>(x_nodes.size());
+    nodes_[node].first_child = static_cast<std::uint32_t>(nodes_.size());
     while (begin < end) {
       const std::string& first = sorted[begin]->first;
       std::size_t group = begin + 1;
@@ -49,13 +49,13 @@ PrefixIndex::PrefixIndex(const Paths& paths) {
       }
       // In byte order, what the ends of a group share, all of it shares.
       const std::size_t shared = common_prefix(first, sorted[group - 1]->first);
-      queue.push_back({.node = x_nodes.size(), .begin = begin, .end = group, .depth = shared});
-      Node& child = x_nodes.emplace_back();
-      child.label = static_cast<std::uint32_t>(x_labels.size());
+      queue.push_back({.node = nodes_.size(), .begin = begin, .end = group, .depth = shared});
+      Node& child = nodes_.emplace_back();
+      child.label = static_cast<std::uint32_t>(labels_.size());
       child.label_size = static_cast<std::uint32_t>(shared - depth);
-      x_labels.append(first, depth, shared - depth);
-      x_first_bytes.push_back(first[depth]);
-      ++x_nodes[node].child_count;
+      labels_.append(first, depth, shared - depth);
+      first_bytes_.push_back(first[depth]);
+      ++nodes_[node].child_count;
       begin = group;
     }
   }
@@ -65,13 +65,13 @@ const PrefixIndex::Node* PrefixIndex::step(const Node& node, std::string_view& t
   if (text.empty()) {
     return nullptr;
   }
-  const std::string_view firsts = std::string_view(x_first_bytes).substr(node.first_child, node.child_count);
+  const std::string_view firsts = std::string_view(first_bytes_).substr(node.first_child, node.child_count);
   const std::size_t at = firsts.find(text.front());
   if (at == std::string_view::npos) {
     return nullptr;
   }
-  const Node& child = x_nodes[node.first_child + at];
-  const std::string_view label = std::string_view(x_labels).substr(child.label, child.label_size);
+  const Node& child = nodes_[node.first_child + at];
+  const std::string_view label = std::string_view(labels_).substr(child.label, child.label_size);
   if (!text.starts_with(label)) {
     return nullptr;
   }

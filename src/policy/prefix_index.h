@@ -28,8 +28,8 @@ class PrefixIndex {
   /// Returns whether it did.
   template <class Visit>
   bool any_prefix(std::string_view text, Visit visit) const {
-    for (const Node* node = x_nodes.data(); node != nullptr && !x_nodes.empty(); node = step(*node, text)) {
-      if (node->value_count != 0 && visit(std::span(x_values).subspan(node->first_value, node->value_count))) {
+    for (const Node* node = nodes_.data(); node != nullptr && !nodes_.empty(); node = step(*node, text)) {
+      if (node->value_count != 0 && visit(std::span(values_).subspan(node->first_value, node->value_count))) {
         return true;
       }
     }
@@ -38,7 +38,7 @@ class PrefixIndex {
 
  private:
   struct Node {
-    std::uint32_t label = 0;  ///< offset into x_labels
+    std::uint32_t label = 0;  ///< offset into labels_
     std::uint32_t label_size = 0;
     std::uint32_t first_child = 0;  ///< children stand side by side, by their first byte
     std::uint32_t child_count = 0;
@@ -49,10 +49,10 @@ class PrefixIndex {
   /// The child whose label begins `text`, taken off its front; null if there is none.
   const Node* step(const Node& node, std::string_view& text) const;
 
-  std::vector<Node> x_nodes;  ///< the root first
-  std::string x_first_bytes;  ///< of each node's label, by index of the node
-  std::string x_labels;
-  std::vector<std::uint32_t> x_values;
+  std::vector<Node> nodes_;  ///< the root first
+  std::string first_bytes_;  ///< of each node's label, by index of the node
+  std::string labels_;
+  std::vector<std::uint32_t> values_;
 };
 
 }  // namespace msp::policy

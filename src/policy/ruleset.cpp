@@ -58,23 +58,23 @@ std::string as_query(const std::vector<std::pair<std::string, std::string>>& pai
 
 class Compiler {
  public:
-  explicit Compiler(RuleSet& out) : x_out(out) {}
+  explicit Compiler(RuleSet& out) : out_(out) {}
 
   void note(std::string text) {
-    if (x_out.x_notes.size() < kMaxNotes) {
-      x_out.x_notes.push_back(std::move(text));
+    if (out_.notes_.size() < kMaxNotes) {
+      out_.notes_.push_back(std::move(text));
     }
   }
 
   void head(const RuleItem& item, Matching matching) {
-    x_out.x_id = item.id;
-    x_out.x_default_allow = lower(item.default_access) == "allow";
+    out_.id_ = item.id;
+    out_.default_allow_ = lower(item.default_access) == "allow";
     const std::string mode = lower(item.mode);
     if (mode == "disabled" || mode == "audit") {
-      x_out.x_mode = mode == "audit" ? Mode::kAudit : Mode::kDisabled;
+      out_.mode_ = mode == "audit" ? Mode::kAudit : Mode::kDisabled;
     } else if (mode != "enforce") {
-      x_out.x_mode = matching == Matching::kOff ? Mode::kDisabled : Mode::kEnforce;
-      note("mode \"" + item.mode + "\" is unknown and counts as " + std::string(to_string(x_out.x_mode)));
+      out_.mode_ = matching == Matching::kOff ? Mode::kDisabled : Mode::kEnforce;
+      note("mode \"" + item.mode + "\" is unknown and counts as " + std::string(to_string(out_.mode_)));
     }
   }
 
@@ -90,13 +90,13 @@ class Compiler {
 
  private:
   void add_identities(const std::vector<RuleIdentity>& identities) {
-    x_identities = last_by_name(identities);
+    identities_ = last_by_name(identities);
     for (const RuleIdentity& from : identities) {
-      x_out.x_identities.push_back({.name = from.name,
-                                    .user = from.user_name,
-                                    .group = from.group_name,
-                                    .process = from.process_name,
-                                    .exe = from.exe_path});
+      out_.identities_.push_back({.name = from.name,
+                                  .user = from.user_name,
+                                  .group = from.group_name,
+                                  .process = from.process_name,
+                                  .exe = from.exe_path});
     }
   }
 
@@ -109,17 +109,17 @@ class Compiler {
         note("an assignment names the role \"" + assignment.role + "\", which does not exist, and is ignored");
         continue;
       }
-      const auto [grant, is_new] = x_grant_of_role.try_emplace(role->second, x_out.x_roles.size());
+      const auto [grant, is_new] = grant_of_role_.try_emplace(role->second, out_.roles_.size());
       if (is_new) {
-        x_out.x_roles.push_back({.name = assignment.role, .identities = {}});
+        out_.roles_.push_back({.name = assignment.role, .identities = {}});
       }
       for (const std::string& name : assignment.identities) {
-        if (const auto identity = x_identities.find(name); identity != x_identities.end()) {
-          x_out.x_roles[grant->second].identities.push_back(identity->second);
+        if (const auto identity = identities_.find(name); identity != identities_.end()) {
+          out_.roles_[grant->second].identities.push_back(identity->second);
         }
       }
     }
-    for (RoleGrant& grant : x_out.x_roles) {
+    for (RoleGrant& grant : out_.roles_) {
       sort_unique(grant.identities);
     }
   }
@@ -127,7 +127,7 @@ class Compiler {
   void add_privileges(const std::vector<RulePrivilege>& privileges, const std::vector<RuleRole>& roles) {
     const NameTable by_name = last_by_name(privileges);
     std::vector<std::vector<std::uint32_t>> grants(privileges.size());
-    for (const auto& [role, grant] : x_grant_of_role) {
+    for (const auto& [role, grant] : grant_of_role_) {
       for (const std::string& name : roles[role].privileges) {
         if (const auto privilege = by_name.find(name); privilege != by_name.end()) {
           grants[privilege->second].push_back(static_cast<std::uint32_t>(grant));
@@ -141,7 +141,7 @@ class Compiler {
         note("the privilege \"" + privileges[i].name + "\" is repeated, the last one counts");
         continue;
       }
-      const auto index = static_cast<std::uint32_t>(x_out.x_privileges.size());
+      const auto index = static_cast<std::uint32_t>(out_.privileges_.size());
       Privilege privilege{
           .name = privileges[i].name, .legacy_query = folded_query(privileges[i]), .canonical_query = {}, .roles = {}};
       privilege.roles = std::move(grants[i]);
@@ -151,10 +151,10 @@ class Compiler {
       if (std::optional<std::string> key = canonical_form(path, privilege)) {
         canonical_paths[*std::move(key)].push_back(index);
       }
-      x_out.x_privileges.push_back(std::move(privilege));
+      out_.privileges_.push_back(std::move(privilege));
     }
-    x_out.x_legacy_paths = PrefixIndex(legacy_paths);
-    x_out.x_canonical_paths = PrefixIndex(canonical_paths);
+    out_.legacy_paths_ = PrefixIndex(legacy_paths);
+    out_.canonical_paths_ = PrefixIndex(canonical_paths);
   }
 
   /// The key for canonical_paths, and privilege.canonical_query; nothing if there is no canonical form (E.2.7).
@@ -186,9 +186,9 @@ class Compiler {
     return key;
   }
 
-  RuleSet& x_out;
-  NameTable x_identities;
-  std::unordered_map<std::uint32_t, std::size_t> x_grant_of_role;  ///< index of the role → index of its grant
+  RuleSet& out_;
+  NameTable identities_;
+  std::unordered_map<std::uint32_t, std::size_t> grant_of_role_;  ///< index of the role → index of its grant
 };
 
 std::shared_ptr<const RuleSet> RuleSet::compile(const RuleItem& item, Matching matching) {
@@ -203,14 +203,14 @@ std::shared_ptr<const RuleSet> RuleSet::compile(const RuleItem& item, Matching m
 
 std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why) {
   const auto set = std::make_shared<RuleSet>(Passkey());
-  set->x_id = std::move(id);
-  set->x_unusable = why.empty() ? "no reason was given" : std::move(why);
+  set->id_ = std::move(id);
+  set->unusable_ = why.empty() ? "no reason was given" : std::move(why);
   return set;
 }
 
 std::vector<std::string> RuleSet::exe_paths() const {
   std::vector<std::string> out;
-  for (const IdentityRule& identity : x_identities) {
+  for (const IdentityRule& identity : identities_) {
     if (identity.exe) {
       out.push_back(*identity.exe);
     }

@@ -62,23 +62,23 @@ class RuleSet {
   /// Denies every request that rules decide about, whatever its caller; `why` is for status and log.
   static std::shared_ptr<const RuleSet> deny_all(std::string id, std::string why);
 
-  const std::string& id() const { return x_id; }
-  Mode mode() const { return x_mode; }
-  bool default_allow() const { return x_default_allow; }
+  const std::string& id() const { return id_; }
+  Mode mode() const { return mode_; }
+  bool default_allow() const { return default_allow_; }
   /// Why this is a deny-all set; empty for a compiled one.
-  const std::string& unusable() const { return x_unusable; }
+  const std::string& unusable() const { return unusable_; }
   /// What compiling ignored or read in its own way, one sentence each, bounded in number.
-  const std::vector<std::string>& notes() const { return x_notes; }
+  const std::vector<std::string>& notes() const { return notes_; }
 
-  const std::vector<Privilege>& privileges() const { return x_privileges; }
-  const std::vector<RoleGrant>& roles() const { return x_roles; }
-  const std::vector<IdentityRule>& identities() const { return x_identities; }
+  const std::vector<Privilege>& privileges() const { return privileges_; }
+  const std::vector<RoleGrant>& roles() const { return roles_; }
+  const std::vector<IdentityRule>& identities() const { return identities_; }
   /// Every `exePath` that an identity asks for, as written, sorted, each once: what identity must hold pins for.
   std::vector<std::string> exe_paths() const;
   /// Values are indexes into privileges(); keys are folded paths.
-  const PrefixIndex& legacy_paths() const { return x_legacy_paths; }
+  const PrefixIndex& legacy_paths() const { return legacy_paths_; }
   /// As above; keys are canonical segments with "/" behind each. Privileges without canonical form are missing here.
-  const PrefixIndex& canonical_paths() const { return x_canonical_paths; }
+  const PrefixIndex& canonical_paths() const { return canonical_paths_; }
 
  private:
   friend class Compiler;
@@ -90,16 +90,16 @@ class RuleSet {
   explicit RuleSet(Passkey) {}
 
  private:
-  std::string x_id;
-  Mode x_mode = Mode::kEnforce;
-  bool x_default_allow = false;
-  std::string x_unusable;
-  std::vector<std::string> x_notes;
-  std::vector<Privilege> x_privileges;
-  std::vector<RoleGrant> x_roles;
-  std::vector<IdentityRule> x_identities;
-  PrefixIndex x_legacy_paths;
-  PrefixIndex x_canonical_paths;
+  std::string id_;
+  Mode mode_ = Mode::kEnforce;
+  bool default_allow_ = false;
+  std::string unusable_;
+  std::vector<std::string> notes_;
+  std::vector<Privilege> privileges_;
+  std::vector<RoleGrant> roles_;
+  std::vector<IdentityRule> identities_;
+  PrefixIndex legacy_paths_;
+  PrefixIndex canonical_paths_;
 };
 
 }  // namespace msp::policy

@@ -21,8 +21,8 @@ const std::vector<T>& items_of(const std::optional<std::vector<T>>& section) {
 class Check {
  public:
   void demand(bool holds, std::string broken) {
-    if (!holds && x_broken.empty()) {
-      x_broken = std::move(broken);
+    if (!holds && broken_.empty()) {
+      broken_ = std::move(broken);
     }
   }
 
@@ -49,14 +49,14 @@ class Check {
   }
 
   Result<void> result() const {
-    if (x_broken.empty()) {
+    if (broken_.empty()) {
       return {};
     }
-    return config_error("the local rule file is invalid: " + x_broken, "correct it; it is read again at every poll");
+    return config_error("the local rule file is invalid: " + broken_, "correct it; it is read again at every poll");
   }
 
  private:
-  std::string x_broken;
+  std::string broken_;
 };
 
 bool has_field(const std::optional<std::string>& field) { return field && !is_blank(*field); }

@@ -23,7 +23,7 @@ LocalRules failed(Error error, const std::string& path) {
 }  // namespace
 
 LocalRules LocalDirectory::load(Service service) {
-  const std::string path = x_directory + (service == Service::kImds ? "/IMDS_Rules.json" : "/WireServer_Rules.json");
+  const std::string path = directory_ + (service == Service::kImds ? "/IMDS_Rules.json" : "/WireServer_Rules.json");
   const file::Trust trust{.owner = ::geteuid(), .forbidden = 0022, .check_directory = true};
   for (int attempt = 1;; ++attempt) {
     auto text = file::read(path, trust);

@@ -26,11 +26,11 @@ class LocalSource {
 /// directory must belong to root or this user, be writable by nobody else, and hold no symbolic link (attacks D08).
 class LocalDirectory final : public LocalSource {
  public:
-  explicit LocalDirectory(std::string directory) : x_directory(std::move(directory)) {}
+  explicit LocalDirectory(std::string directory) : directory_(std::move(directory)) {}
   LocalRules load(Service service) override;
 
  private:
-  std::string x_directory;
+  std::string directory_;
 };
 
 }  // namespace msp::rules

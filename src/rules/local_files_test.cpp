@@ -14,38 +14,38 @@ class LocalDirectoryTest : public testing::Test {
  protected:
   LocalDirectoryTest() {
     std::string name = (std::filesystem::temp_directory_path() / "msp_local_XXXXXX").string();
-    x_root = std::filesystem::canonical(::mkdtemp(name.data())).string();
-    x_directory = x_root + "/rules";
-    std::filesystem::create_directory(x_directory);
-    ::chmod(x_directory.c_str(), 0755);
+    root_ = std::filesystem::canonical(::mkdtemp(name.data())).string();
+    directory_ = root_ + "/rules";
+    std::filesystem::create_directory(directory_);
+    ::chmod(directory_.c_str(), 0755);
   }
-  ~LocalDirectoryTest() override { std::filesystem::remove_all(x_root); }
+  ~LocalDirectoryTest() override { std::filesystem::remove_all(root_); }
 
   std::string put(const std::string& name, const std::string& text) const {
-    const std::string path = x_directory + "/" + name;
+    const std::string path = directory_ + "/" + name;
     std::ofstream(path) << text;
     ::chmod(path.c_str(), 0644);
     return path;
   }
 
-  std::string x_root;
-  std::string x_directory;
+  std::string root_;
+  std::string directory_;
 };
 
 TEST_F(LocalDirectoryTest, MissingFilesAndDirectoriesAreMissing) {
-  EXPECT_EQ(LocalDirectory(x_directory).load(Service::kImds).state, LocalRules::State::kMissing);
-  EXPECT_EQ(LocalDirectory(x_directory + "/none").load(Service::kImds).state, LocalRules::State::kMissing);
+  EXPECT_EQ(LocalDirectory(directory_).load(Service::kImds).state, LocalRules::State::kMissing);
+  EXPECT_EQ(LocalDirectory(directory_ + "/none").load(Service::kImds).state, LocalRules::State::kMissing);
 }
 
 TEST_F(LocalDirectoryTest, EachServiceHasItsFile) {
   put("IMDS_Rules.json", R"({"id":"i"})");
   put("WireServer_Rules.json", R"({"id":"w"})");
-  EXPECT_EQ(LocalDirectory(x_directory).load(Service::kImds).file.id, "i");
-  EXPECT_EQ(LocalDirectory(x_directory).load(Service::kWireServer).file.id, "w");
+  EXPECT_EQ(LocalDirectory(directory_).load(Service::kImds).file.id, "i");
+  EXPECT_EQ(LocalDirectory(directory_).load(Service::kWireServer).file.id, "w");
 }
 
 TEST_F(LocalDirectoryTest, ARewriteIsSeenAtTheNextLoad) {
-  LocalDirectory directory(x_directory);
+  LocalDirectory directory(directory_);
   put("IMDS_Rules.json", R"({"id":"a"})");
   EXPECT_EQ(directory.load(Service::kImds).file.id, "a");
   put("IMDS_Rules.json", R"({"id":"b"})");
@@ -55,7 +55,7 @@ TEST_F(LocalDirectoryTest, ARewriteIsSeenAtTheNextLoad) {
 TEST_F(LocalDirectoryTest, BadTextAndBrokenRulesFail) {
   for (const char* text : {"{", R"({"id":" "})"}) {
     const std::string path = put("IMDS_Rules.json", text);
-    const LocalRules got = LocalDirectory(x_directory).load(Service::kImds);
+    const LocalRules got = LocalDirectory(directory_).load(Service::kImds);
     EXPECT_EQ(got.state, LocalRules::State::kFailed);
     EXPECT_NE(got.failure.find(path), std::string::npos) << got.failure;
   }
@@ -63,15 +63,15 @@ TEST_F(LocalDirectoryTest, BadTextAndBrokenRulesFail) {
 
 TEST_F(LocalDirectoryTest, WhatOthersCanWriteOrALinkIsNotBelieved) {
   const std::string path = put("IMDS_Rules.json", "{}");
-  LocalDirectory directory(x_directory);
+  LocalDirectory directory(directory_);
   EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kValid);
   ::chmod(path.c_str(), 0664);
   EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kFailed);
   ::chmod(path.c_str(), 0644);
-  ::chmod(x_directory.c_str(), 0775);
+  ::chmod(directory_.c_str(), 0775);
   EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kFailed);
-  ::chmod(x_directory.c_str(), 0755);
-  std::filesystem::rename(path, x_directory + "/real.json");
+  ::chmod(directory_.c_str(), 0755);
+  std::filesystem::rename(path, directory_ + "/real.json");
   std::filesystem::create_symlink("real.json", path);
   EXPECT_EQ(directory.load(Service::kImds).state, LocalRules::State::kFailed);
 }

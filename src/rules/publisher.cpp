@@ -29,18 +29,18 @@ void log_rules(Service service, const std::shared_ptr<const policy::RuleSet>& ru
 }  // namespace
 
 Publisher::Publisher(policy::Matching matching, LocalSource& local, Publish publish)
-    : x_matching(matching), x_local(local), x_publish(std::move(publish)) {
+    : matching_(matching), local_(local), publish_(std::move(publish)) {
   policy::Snapshot none;
   none.matching = matching;
-  x_current = std::make_shared<const policy::Snapshot>(std::move(none));
+  current_ = std::make_shared<const policy::Snapshot>(std::move(none));
 }
 
 void Publisher::apply(const protocol::StatusDocument& document) {
-  policy::Snapshot next = *x_current;
+  policy::Snapshot next = *current_;
   bool changed = false;
   for (const Service service : kServices) {
     Held held = effective(document, service);
-    Held& known = x_held[index_of(service)];
+    Held& known = held_[index_of(service)];
     if (held == known) {
       continue;
     }
@@ -50,7 +50,7 @@ void Publisher::apply(const protocol::StatusDocument& document) {
                  log::escape(held.local_failure));
     }
     auto& rules = next.rules[index_of(service)];
-    rules = held.item ? policy::RuleSet::compile(*held.item, x_matching) : nullptr;
+    rules = held.item ? policy::RuleSet::compile(*held.item, matching_) : nullptr;
     log_rules(service, rules);
     known = std::move(held);
   }
@@ -60,9 +60,9 @@ void Publisher::apply(const protocol::StatusDocument& document) {
 }
 
 void Publisher::deny_all(const std::string& why) {
-  policy::Snapshot next = *x_current;
+  policy::Snapshot next = *current_;
   for (const Service service : kServices) {
-    Held& held = x_held[index_of(service)];
+    Held& held = held_[index_of(service)];
     auto& rules = next.rules[index_of(service)];
     rules = policy::RuleSet::deny_all(held.item ? held.item->id : std::string(), why);
     held = {.item = std::nullopt, .local_failure = {}, .denied = true};
@@ -73,8 +73,8 @@ void Publisher::deny_all(const std::string& why) {
 
 ServiceReport Publisher::report(Service service) const {
   ServiceReport out;
-  out.local_failure = x_held[index_of(service)].local_failure;
-  if (const auto& rules = x_current->of(service)) {
+  out.local_failure = held_[index_of(service)].local_failure;
+  if (const auto& rules = current_->of(service)) {
     out.has_rules = true;
     out.id = rules->id();
     out.mode = rules->mode();
@@ -96,16 +96,16 @@ Publisher::Held Publisher::effective(const protocol::StatusDocument& document, S
   const IdDescriptor id = describe_id(item->id);
   LocalRules local;
   if (id.use_local_file_rules) {
-    local = x_local.load(service);
+    local = local_.load(service);
   }
   return {.item = merge(*item, id, local), .local_failure = std::move(local.failure)};
 }
 
 void Publisher::publish(policy::Snapshot next) {
-  next.generation = x_current->generation + 1;
-  x_current = std::make_shared<const policy::Snapshot>(std::move(next));
-  if (x_publish) {
-    x_publish(x_current);
+  next.generation = current_->generation + 1;
+  current_ = std::make_shared<const policy::Snapshot>(std::move(next));
+  if (publish_) {
+    publish_(current_);
   }
 }
 

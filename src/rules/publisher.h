@@ -44,7 +44,7 @@ class Publisher {
   /// Denies everything that rules decide about, until the next apply().
   void deny_all(const std::string& why);
 
-  const std::shared_ptr<const policy::Snapshot>& current() const { return x_current; }
+  const std::shared_ptr<const policy::Snapshot>& current() const { return current_; }
   ServiceReport report(Service service) const;
 
  private:
@@ -59,11 +59,11 @@ class Publisher {
   Held effective(const protocol::StatusDocument& document, Service service) const;
   void publish(policy::Snapshot next);
 
-  policy::Matching x_matching;
-  LocalSource& x_local;
-  Publish x_publish;
-  std::array<Held, kServiceCount> x_held;
-  std::shared_ptr<const policy::Snapshot> x_current;
+  policy::Matching matching_;
+  LocalSource& local_;
+  Publish publish_;
+  std::array<Held, kServiceCount> held_;
+  std::shared_ptr<const policy::Snapshot> current_;
 };
 
 }  // namespace msp::rules

@@ -75,8 +75,8 @@ Result<Fd> connect_control(const std::string& path) {
 }
 
 ControlServer::ControlServer(Loop& loop, http::BufferPool& buffers, Source source)
-    : x_source(std::move(source)),
-      x_server(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
+    : source_(std::move(source)),
+      server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
 
 Result<void> ControlServer::listen(const std::string& path) {
   const auto folder = std::filesystem::path(path).parent_path();
@@ -105,13 +105,13 @@ Result<void> ControlServer::listen(const std::string& path) {
       ::listen(socket->get(), kBacklog) != 0) {
     return errno_error(path).context("control socket");
   }
-  x_path = path;
-  return x_server.listen(std::move(*socket));
+  path_ = path;
+  return server_.listen(std::move(*socket));
 }
 
 void ControlServer::unlink() {
-  if (!x_path.empty()) {
-    ::unlink(std::exchange(x_path, {}).c_str());
+  if (!path_.empty()) {
+    ::unlink(std::exchange(path_, {}).c_str());
   }
 }
 
@@ -127,7 +127,7 @@ Task<http::Response> ControlServer::handle(const http::Request& request) {
   if (request.head.method != "GET") {
     co_return http::Response::error(request, 405, "method_not_allowed", "Use GET.").header("allow", "GET");
   }
-  co_return http::Response::json(200, status_json(x_source()));
+  co_return http::Response::json(200, status_json(source_()));
 }
 
 }  // namespace msp::status

@@ -34,9 +34,9 @@ class ControlServer final : private http::Handler {
   std::uint64_t body_limit(const http::Request& request) override;
   Task<http::Response> handle(const http::Request& request) override;
 
-  Source x_source;
-  http::Server x_server;
-  std::string x_path;
+  Source source_;
+  http::Server server_;
+  std::string path_;
 };
 
 /// A connected stream socket, or ECONNREFUSED/ENOENT (nobody there), EACCES (not root).

@@ -271,14 +271,14 @@ class InFlight : public Guard {
     Guard::SetUp();
     // Half-open requests then wait at the client's end, not as cookies.
     ASSERT_TRUE(set_sysctl("net/ipv4/tcp_syncookies", "0"));
-    x_map = Fd(::bpf_obj_get(lab->pin("maps/in_flight").c_str()));
-    ASSERT_TRUE(x_map);
+    map_ = Fd(::bpf_obj_get(lab->pin("maps/in_flight").c_str()));
+    ASSERT_TRUE(map_);
   }
   int in_flight() const {
     int count = 0;
     std::array<std::uint8_t, 24> key{};
     std::array<std::uint8_t, 24> next{};
-    for (const void* at = nullptr; ::bpf_map_get_next_key(x_map.get(), at, next.data()) == 0; at = key.data()) {
+    for (const void* at = nullptr; ::bpf_map_get_next_key(map_.get(), at, next.data()) == 0; at = key.data()) {
       key = next;
       ++count;
     }
@@ -296,7 +296,7 @@ class InFlight : public Guard {
   }
 
  private:
-  Fd x_map;
+  Fd map_;
 };
 
 int bound_connect(int fd, std::uint16_t port, const Ipv4Endpoint& to) {

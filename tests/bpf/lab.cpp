@@ -116,13 +116,13 @@ Result<std::unique_ptr<Lab>> Lab::make() {
     return std::move(root).error();
   }
   remove_stale_cgroups(*root);
-  lab->x_cgroup = fmt::format("{}/{}{}", *root, kCgroupPrefix, ::getpid());
-  for (const std::string& path : {lab->x_cgroup, lab->x_cgroup + "/agent", lab->clients_cgroup()}) {
+  lab->cgroup_ = fmt::format("{}/{}{}", *root, kCgroupPrefix, ::getpid());
+  for (const std::string& path : {lab->cgroup_, lab->cgroup_ + "/agent", lab->clients_cgroup()}) {
     if (::mkdir(path.c_str(), 0755) != 0) {
       return errno_error(fmt::format("cannot make the cgroup {}", path));
     }
   }
-  auto joined = join_cgroup(lab->x_cgroup + "/agent");
+  auto joined = join_cgroup(lab->cgroup_ + "/agent");
   if (!joined) {
     return std::move(joined).error();
   }
@@ -133,12 +133,12 @@ Result<std::unique_ptr<Lab>> Lab::make() {
   if (::mkdtemp(name.data()) == nullptr || ::chmod(name.c_str(), 0755) != 0) {
     return errno_error("cannot make a directory");
   }
-  lab->x_directory = name;
+  lab->directory_ = name;
   const std::string bpf = name + "/bpf";
   if (::mkdir(bpf.c_str(), 0755) != 0 || ::mount("bpf", bpf.c_str(), "bpf", 0, nullptr) != 0) {
     return errno_error("cannot mount a bpf file system");
   }
-  lab->x_mounted = true;
+  lab->mounted_ = true;
   auto loopback = prepare_loopback();
   if (!loopback) {
     return std::move(loopback).error();
@@ -147,22 +147,22 @@ Result<std::unique_ptr<Lab>> Lab::make() {
 }
 
 Lab::~Lab() {
-  if (x_mounted) {
-    ::umount2((x_directory + "/bpf").c_str(), MNT_DETACH);
+  if (mounted_) {
+    ::umount2((directory_ + "/bpf").c_str(), MNT_DETACH);
   }
-  if (!x_directory.empty()) {
-    ::rmdir((x_directory + "/bpf").c_str());
-    ::rmdir(x_directory.c_str());
+  if (!directory_.empty()) {
+    ::rmdir((directory_ + "/bpf").c_str());
+    ::rmdir(directory_.c_str());
   }
   auto root = intercept::cgroup2_root();
   if (root) {
     static_cast<void>(join_cgroup(*root).ok());
   }
-  remove_cgroups(x_cgroup, 100);
+  remove_cgroups(cgroup_, 100);
 }
 
 intercept::Config Lab::config() const {
-  return {.cgroup_path = x_cgroup, .agent_cgroup_path = x_cgroup + "/agent", .pin_directory = x_directory + "/bpf/msp"};
+  return {.cgroup_path = cgroup_, .agent_cgroup_path = cgroup_ + "/agent", .pin_directory = directory_ + "/bpf/msp"};
 }
 
 intercept::Settings Lab::settings(bool redirect) {

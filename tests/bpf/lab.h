@@ -38,9 +38,9 @@ class Lab {
   ~Lab();
 
   intercept::Config config() const;
-  std::string clients_cgroup() const { return x_cgroup + "/clients"; }
-  std::string pin(const std::string& name) const { return x_directory + "/bpf/msp/" + name; }
-  const std::string& directory() const { return x_directory; }
+  std::string clients_cgroup() const { return cgroup_ + "/clients"; }
+  std::string pin(const std::string& name) const { return directory_ + "/bpf/msp/" + name; }
+  const std::string& directory() const { return directory_; }
   /// All three services go to kListener; `redirect` says whether they do.
   static intercept::Settings settings(bool redirect = true);
 
@@ -49,9 +49,9 @@ class Lab {
 
  private:
   Lab() = default;
-  std::string x_cgroup;
-  std::string x_directory;
-  bool x_mounted = false;
+  std::string cgroup_;
+  std::string directory_;
+  bool mounted_ = false;
 };
 
 /// Exit status, or 256 + signal.

@@ -171,48 +171,48 @@ Who user(unsigned number) {
 class Campaign {
  public:
   Campaign(const Lab& lab, Fd seen, pid_t acceptor, unsigned seed)
-      : x_lab(lab), x_seen(std::move(seen)), x_acceptor(acceptor), x_random(seed) {
+      : lab_(lab), seen_(std::move(seen)), acceptor_(acceptor), random_(seed) {
     struct stat status{};
     ::stat("/proc/self/ns/pid_for_children", &status);
     // A second later than any of ours would be a better guess than none: only pids that are free are taken.
-    x_next_outer = std::max(1000, ::getpid() + 20000 < pid_max() ? ::getpid() + 20000 : pid_max() / 2);
-    for (pid_t& outer : x_outer) {
-      outer = x_next_outer++;
+    next_outer_ = std::max(1000, ::getpid() + 20000 < pid_max() ? ::getpid() + 20000 : pid_max() / 2);
+    for (pid_t& outer : outer_) {
+      outer = next_outer_++;
     }
   }
 
   Result<void> install_programs() {
     for (unsigned i = 0; i < kUsers; ++i) {
-      x_programs.push_back(fmt::format("{}/user{}/client", x_lab.directory(), i));
-      std::filesystem::create_directories(std::filesystem::path(x_programs.back()).parent_path());
-      std::filesystem::copy_file(MSP_IDENTITY_CLIENT, x_programs.back());
+      programs_.push_back(fmt::format("{}/user{}/client", lab_.directory(), i));
+      std::filesystem::create_directories(std::filesystem::path(programs_.back()).parent_path());
+      std::filesystem::copy_file(MSP_IDENTITY_CLIENT, programs_.back());
     }
-    x_other = x_lab.directory() + "/other";
-    std::filesystem::copy_file(MSP_IDENTITY_CLIENT, x_other);
-    return join_cgroup(x_lab.clients_cgroup());  // the clients inherit it
+    other_ = lab_.directory() + "/other";
+    std::filesystem::copy_file(MSP_IDENTITY_CLIENT, other_);
+    return join_cgroup(lab_.clients_cgroup());  // the clients inherit it
   }
 
   void run(unsigned connections) {
     for (unsigned done = 0, round = 0; done < connections; done += kRound, ++round) {
       const bool delayed = round % 2 == 1;
       if (delayed) {
-        ::kill(x_acceptor, SIGSTOP);
+        ::kill(acceptor_, SIGSTOP);
       }
       const unsigned batch = std::min(kRound, connections - done);
       start_batch(done, batch);
       if (delayed) {
-        x_tally.delayed += batch;
-        ::kill(x_acceptor, SIGCONT);
+        tally_.delayed += batch;
+        ::kill(acceptor_, SIGCONT);
       }
       collect(batch);
     }
-    for (const auto& [port, started] : x_table) {
-      if (!started.judged && x_tally.unattributed++ < 5) {
+    for (const auto& [port, started] : table_) {
+      if (!started.judged && tally_.unattributed++ < 5) {
         fmt::print("unattributed: port {} uid {} way {}\n", port, started.who.uid, started.way);
       }
     }
   }
-  const Tally& tally() const { return x_tally; }
+  const Tally& tally() const { return tally_; }
 
  private:
   static pid_t pid_max() {
@@ -237,28 +237,28 @@ class Campaign {
   }
 
   Started* start(unsigned slot, std::uint16_t port, pid_t& handle) {
-    const unsigned number = x_random() % kUsers;
+    const unsigned number = random_() % kUsers;
     Started entry;
     entry.who = user(number);
-    entry.exe_path = x_programs[number];
-    entry.way = kWays[x_random() % kWays.size()];
+    entry.exe_path = programs_[number];
+    entry.way = kWays[random_() % kWays.size()];
     const std::array<Ipv4Endpoint, 3> all{kImdsEndpoint, kWireServerEndpoint, kHostGaPluginEndpoint};
-    entry.destination = all[x_random() % all.size()];
+    entry.destination = all[random_() % all.size()];
     handle = clone_with_pid(slot, entry, port);
-    ++x_tally.connections;
-    ++x_tally.ways[entry.way];
+    ++tally_.connections;
+    ++tally_.ways[entry.way];
     if (handle < 0) {
-      ++x_tally.failed;
+      ++tally_.failed;
       return nullptr;
     }
-    entry.pid = x_outer[slot];
-    return &(x_table[port] = entry);
+    entry.pid = outer_[slot];
+    return &(table_[port] = entry);
   }
 
   /// The child gets the slot's pid in both namespaces; if a stranger has the outer one, the slot moves on.
   pid_t clone_with_pid(unsigned slot, const Started& entry, std::uint16_t port) {
     for (int tries = 0; tries < 100; ++tries) {
-      std::array<pid_t, 2> pids{kFirstInnerPid + static_cast<pid_t>(slot), x_outer[slot]};
+      std::array<pid_t, 2> pids{kFirstInnerPid + static_cast<pid_t>(slot), outer_[slot]};
       clone_args arguments{};
       arguments.exit_signal = SIGCHLD;
       arguments.set_tid = reinterpret_cast<std::uint64_t>(pids.data());
@@ -268,15 +268,15 @@ class Campaign {
         become_client(entry, port);
       }
       if (pid > 0) {
-        x_tally.pid_reused += x_used[slot] == x_outer[slot] ? 1 : 0;
-        x_used[slot] = x_outer[slot];
+        tally_.pid_reused += used_[slot] == outer_[slot] ? 1 : 0;
+        used_[slot] = outer_[slot];
         return pid;
       }
       if (errno != EEXIST) {
         fmt::print("clone3: {}\n", std::strerror(errno));
         return -1;
       }
-      x_outer[slot] = x_next_outer++;
+      outer_[slot] = next_outer_++;
     }
     return -1;
   }
@@ -284,7 +284,7 @@ class Campaign {
   [[noreturn]] void become_client(const Started& entry, std::uint16_t port) const {
     if (::setgroups(entry.who.groups.size(), entry.who.groups.data()) == 0 && ::setgid(entry.who.gid) == 0 &&
         ::setuid(entry.who.uid) == 0) {
-      const std::string other = "MSP_OTHER=" + x_other;
+      const std::string other = "MSP_OTHER=" + other_;
       const std::string from = std::to_string(port);
       const std::string to = address_text(entry.destination);
       const std::string at = std::to_string(entry.destination.port);
@@ -303,7 +303,7 @@ class Campaign {
     ::waitid(P_PID, static_cast<id_t>(handle), &info, WEXITED | WNOWAIT);
     entry->start_ticks = start_ticks(entry->pid);  // a zombie still says when it was born
     if (const int status = wait_for(handle); status != 0) {
-      ++x_tally.failed;
+      ++tally_.failed;
       fmt::print("client failed: way {} status {}\n", entry->way, status);
     }
     entry = nullptr;
@@ -311,9 +311,9 @@ class Campaign {
 
   void collect(unsigned count) {
     for (unsigned i = 0; i < count; ++i) {
-      pollfd waiting{.fd = x_seen.get(), .events = POLLIN, .revents = 0};
+      pollfd waiting{.fd = seen_.get(), .events = POLLIN, .revents = 0};
       Seen seen{};
-      if (::poll(&waiting, 1, 5000) != 1 || ::read(x_seen.get(), &seen, sizeof(seen)) != sizeof(seen)) {
+      if (::poll(&waiting, 1, 5000) != 1 || ::read(seen_.get(), &seen, sizeof(seen)) != sizeof(seen)) {
         return;
       }
       judge(seen);
@@ -321,9 +321,9 @@ class Campaign {
   }
 
   void judge(const Seen& seen) {
-    const auto found = x_table.find(seen.port);
-    if (found == x_table.end()) {
-      ++x_tally.misattributed;
+    const auto found = table_.find(seen.port);
+    if (found == table_.end()) {
+      ++tally_.misattributed;
       fmt::print("nobody was started with port {}\n", seen.port);
       return;
     }
@@ -340,24 +340,24 @@ class Campaign {
                       seen.tgid == static_cast<std::uint32_t>(started.pid) &&
                       seen.start_time_ns / tick == started.start_ticks && seen.destination == started.destination &&
                       started.exe_path == seen.exe_path.data();
-    if (!good && x_tally.misattributed++ < 5) {
+    if (!good && tally_.misattributed++ < 5) {
       fmt::print("misattributed: port {} way {}: uid {}/{} gid {}/{} pid {}/{} start {}/{} exe {}/{}\n", seen.port,
                  started.way, seen.uid, started.who.uid, seen.gid, started.who.gid, seen.tgid, started.pid,
                  seen.start_time_ns / tick, started.start_ticks, seen.exe_path.data(), started.exe_path);
     }
   }
 
-  const Lab& x_lab;
-  Fd x_seen;
-  pid_t x_acceptor;
-  std::mt19937 x_random;
-  std::array<pid_t, kSlots> x_outer{};
-  std::array<pid_t, kSlots> x_used{};
-  pid_t x_next_outer = 0;
-  std::vector<std::string> x_programs;
-  std::string x_other;
-  std::map<std::uint16_t, Started> x_table;
-  Tally x_tally;
+  const Lab& lab_;
+  Fd seen_;
+  pid_t acceptor_;
+  std::mt19937 random_;
+  std::array<pid_t, kSlots> outer_{};
+  std::array<pid_t, kSlots> used_{};
+  pid_t next_outer_ = 0;
+  std::vector<std::string> programs_;
+  std::string other_;
+  std::map<std::uint16_t, Started> table_;
+  Tally tally_;
 };
 
 /// Runs as the first process of a pid namespace: clone3 may then choose pids in both.

@@ -52,27 +52,27 @@ inline std::string date_text(std::int64_t seconds) {
 class ParsedRequest {
  public:
   explicit ParsedRequest(const RequestText& text, Ipv4Endpoint peer = {{10, 0, 0, 4}, 40000})
-      : x_head_text(text.head()), x_body(text.body) {
-    const auto result = http::parse_request_head(x_head_text, x_head);
-    EXPECT_TRUE(result.complete()) << result.refusal.what << "\n" << x_head_text;
-    const auto target = http::parse_target(x_head.target);
+      : head_text_(text.head()), body_(text.body) {
+    const auto result = http::parse_request_head(head_text_, head_);
+    EXPECT_TRUE(result.complete()) << result.refusal.what << "\n" << head_text_;
+    const auto target = http::parse_target(head_.target);
     EXPECT_TRUE(target.has_value());
-    x_target = target.value_or(http::Target{});
-    x_connection.peer = peer;
-    x_request.emplace(x_head, x_target, x_body, x_connection, "0123456789abcdef", x_body.size());
+    target_ = target.value_or(http::Target{});
+    connection_.peer = peer;
+    request_.emplace(head_, target_, body_, connection_, "0123456789abcdef", body_.size());
   }
   ParsedRequest(const ParsedRequest&) = delete;
   ParsedRequest& operator=(const ParsedRequest&) = delete;
 
-  const http::Request& request() const { return *x_request; }
+  const http::Request& request() const { return *request_; }
 
  private:
-  std::string x_head_text;
-  std::string x_body;
-  http::RequestHead x_head;
-  http::Target x_target;
-  http::ConnectionInfo x_connection;
-  std::optional<http::Request> x_request;
+  std::string head_text_;
+  std::string body_;
+  http::RequestHead head_;
+  http::Target target_;
+  http::ConnectionInfo connection_;
+  std::optional<http::Request> request_;
 };
 
 /// Adds the authorization header over everything that is there.

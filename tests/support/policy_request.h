@@ -17,33 +17,33 @@ namespace msp::test {
 class PolicyRequest {
  public:
   PolicyRequest(Service service, std::string_view method, std::string_view target, bool exempt = false)
-      : x_text(target) {
-    auto parsed = http::parse_target(x_text);
-    x_ok = static_cast<bool>(parsed);
-    if (!x_ok) {
+      : text_(target) {
+    auto parsed = http::parse_target(text_);
+    ok_ = static_cast<bool>(parsed);
+    if (!ok_) {
       return;
     }
-    x_target = *parsed;
-    x_view.service = service;
-    x_view.exempt = exempt;
-    x_view.path = x_target.path;
-    x_view.query = x_target.query;
-    x_view.fault = request::canonicalize(method, x_target, x_arena, x_canonical);
-    x_view.canonical = x_view.fault == request::Fault::kNone ? &x_canonical : nullptr;
+    target_ = *parsed;
+    view_.service = service;
+    view_.exempt = exempt;
+    view_.path = target_.path;
+    view_.query = target_.query;
+    view_.fault = request::canonicalize(method, target_, arena_, canonical_);
+    view_.canonical = view_.fault == request::Fault::kNone ? &canonical_ : nullptr;
   }
   PolicyRequest(const PolicyRequest&) = delete;
   PolicyRequest& operator=(const PolicyRequest&) = delete;
 
-  bool ok() const { return x_ok; }
-  const policy::RequestView& view() const { return x_view; }
+  bool ok() const { return ok_; }
+  const policy::RequestView& view() const { return view_; }
 
  private:
-  std::string x_text;
-  http::Target x_target;
-  request::Arena x_arena;
-  request::CanonicalRequest x_canonical;
-  policy::RequestView x_view;
-  bool x_ok = false;
+  std::string text_;
+  http::Target target_;
+  request::Arena arena_;
+  request::CanonicalRequest canonical_;
+  policy::RequestView view_;
+  bool ok_ = false;
 };
 
 }  // namespace msp::test
