@@ -63,7 +63,7 @@ class Session : public ListHook<DataPlane> {
   void record(Exchange& x);
   Deadline client_deadline() const { return plane_.loop_.after_ms(plane_.settings_.body_timeout_ms); }
 
-  // forward.cpp
+  // forward.cpp, relay.cpp
   Task<bool> forward(Exchange& x, policy::Permit permit);
   Endorsement endorsement() const;
   /// None: the whole body is in x.body_view, and `spare` holds what came behind it, if it was needed.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last part of a session: the metadata service's answer on its way to the client.
+#include "http/head_writer.h"
+#include "protocol/headers.h"
+#include "proxy/chunk.h"
+#include "proxy/session.h"
+
+namespace msp::proxy {
+
+bool Session::write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep) {
+  x.out.clear();
+  http::HeadWriter writer(x.out);
+  writer.status_line(x.response.status, x.head.minor_version, x.response.reason);
+  bool dated = false;
+  for (const http::Header& header : x.response.headers) {
+    if (http::is_connection_header(header.name) || http::iequals(header.name, "transfer-encoding") ||
+        http::iequals(header.name, "trailer") || http::iequals(header.name, protocol::kAuthorizationHeader)) {
+      continue;
+    }
+    dated = dated || http::iequals(header.name, "date");
+    writer.header(header.name, header.value);
+  }
+  if (!dated) {
+    writer.header("date", plane_.date());
+  }
+  writer.header(protocol::kAuthorizationHeader,
+                protocol::kResponseMark);  // tells clients that an agent was involved (protocol.md D.10)
+  if (chunk) {
+    writer.header("transfer-encoding", "chunked");
+  } else if (framing.kind == http::BodyKind::kNone && x.response.headers.find("content-length") == nullptr &&
+             x.response.status >= 200 && x.response.status != 204 && x.response.status != 304 &&
+             x.head.method != "HEAD") {
+    writer.header("content-length", "0");
+  }
+  if (!keep) {
+    writer.header("connection", "close");
+  } else if (x.head.minor_version == 0) {
+    writer.header("connection", "keep-alive");
+  }
+  return writer.finish().ok();
+}
+
+Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
+  const auto framing = http::response_framing(x.response, x.head.method);
+  const bool delimited =
+      framing && framing->kind != http::BodyKind::kChunked && framing->kind != http::BodyKind::kUntilClose;
+  const bool chunk = !delimited && x.head.minor_version >= 1;
+  const bool keep = x.persistent && !x.body_pending && !winding_down_ && (delimited || chunk);
+  if (!framing || !write_answer_head(x, *framing, chunk, keep)) {
+    plane_.note_failure(upstream_failed(x.service));
+    auto done = co_await refuse_with(x, upstream_failed(x.service), "upstream_failed");
+    co_return done;
+  }
+  unread_input_ = x.body_pending;
+  x.record.status = static_cast<std::uint16_t>(x.response.status);
+  const bool reusable = http::connection_options(x.response.headers).persistent(x.response.minor_version) &&
+                        framing->kind != http::BodyKind::kUntilClose && !x.body_pending;
+  http::BodyReader reader(answer.connection->stream(), answer.buffer, *framing);
+  const RelayEnd end = co_await relay_body(x, reader, chunk);
+  if (end == RelayEnd::kNothingSent) {
+    plane_.note_failure(upstream_failed(x.service));
+    auto done = co_await refuse_with(x, upstream_failed(x.service), "upstream_failed");
+    co_return done;
+  }
+  x.record.bytes_out = reader.received();
+  if (end == RelayEnd::kComplete && reusable && answer.buffer.empty()) {
+    plane_.upstreams_.give_back(std::move(answer.connection));
+  }
+  if (end != RelayEnd::kComplete) {
+    x.record.reason = end == RelayEnd::kClientGone ? "client_gone" : "upstream_broken";
+  }
+  plane_.note_served();
+  record(x);
+  co_return keep&& end == RelayEnd::kComplete;
+}
+
+Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool chunk) {
+  std::string_view head = x.out;
+  for (unsigned pieces = 1;; ++pieces) {
+    const std::optional<http::BodyPiece> at_hand = reader.try_next();
+    http::BodyPiece piece = at_hand.value_or(http::BodyPiece());
+    if (!at_hand && !head.empty()) {
+      // The body is not here yet: the client gets the head now.
+      const IoResult sent = co_await stream_.write_all({head}, client_deadline());
+      if (!sent.ok()) {
+        co_return RelayEnd::kClientGone;
+      }
+      head = {};
+    }
+    if (!at_hand) {
+      piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms));
+    }
+    IoResult sent;
+    if (piece.status == http::BodyStatus::kPiece && chunk) {
+      const ChunkHead size(piece.data.size());
+      sent = co_await stream_.write_all({head, size.view(), piece.data, "\r\n"}, client_deadline());
+    } else if (piece.status == http::BodyStatus::kPiece) {
+      sent = co_await stream_.write_all({head, piece.data}, client_deadline());
+    } else if (piece.status == http::BodyStatus::kEnd) {
+      if (chunk || !head.empty()) {
+        sent = co_await stream_.write_all({head, chunk ? kLastChunk : std::string_view()}, client_deadline());
+      }
+      co_return sent.ok() ? RelayEnd::kComplete : RelayEnd::kClientGone;
+    } else {
+      co_return head.empty() ? RelayEnd::kUpstreamBroken : RelayEnd::kNothingSent;
+    }
+    if (!sent.ok()) {
+      co_return RelayEnd::kClientGone;
+    }
+    head = {};
+    if (pieces % kPiecesPerTurn == 0) {
+      co_await plane_.loop_.next_turn();
+    }
+  }
+}
+
+}  // namespace msp::proxy
