@@ -2,7 +2,7 @@
 // Answers cases of compare_authorizer.py: one JSON object a line in ({"rules": item or null, "cases": [...]}), one
 // array out.
 #include <cstdio>
-#include <iostream>
+#include <fstream>
 #include <string>
 
 #include "tests/policy/evaluate.h"
@@ -27,7 +27,8 @@ void write(msp::json::Writer& out, const msp::test::CaseResult& result) {
 }  // namespace
 
 int main() {
-  for (std::string line; std::getline(std::cin, line);) {
+  std::ifstream in("/dev/stdin");
+  for (std::string line; std::getline(in, line);) {
     auto document = msp::json::parse(line);
     if (!document) {
       return fail(document.error());
@@ -57,7 +58,7 @@ int main() {
       write(out, *result);
     }
     out.end_array();
-    std::cout << std::move(out).take() << '\n';
+    std::puts(std::move(out).take().c_str());
   }
-  return std::cout.flush() ? 0 : 1;
+  return std::fflush(stdout) == 0 ? 0 : 1;
 }
