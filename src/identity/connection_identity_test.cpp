@@ -17,7 +17,7 @@ msp_record record_with_path(std::string_view components) {
   record.version = MSP_CONTRACT_VERSION;
   record.uid = 1000;
   record.gid = 100;
-  std::memcpy(record.path, components.data(), components.size());
+  components.copy(record.path, sizeof(record.path));
   record.path_len = static_cast<std::uint16_t>(components.size());
   return record;
 }

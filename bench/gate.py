@@ -1,0 +1,52 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""gate.py REPLAY: user instructions and system calls of one keep-alive request through the whole data path.
+
+Both are differences of two counts of the same replay, so that start and end fall out; neither depends on the mood of
+the machine. Fails when a bound is exceeded: whoever makes the path dearer must say so here.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FEW, MANY = 500, 1500
+# The replay's own client and origin are in the figures: a read and a write each, and their share of the loop.
+MOST_INSTRUCTIONS = 40_000
+MOST_SYSTEM_CALLS = 12.5
+# Every machine is to run the same code: no vector extensions chosen at run time.
+SAME_CODE = {"OPENSSL_ia32cap": "~0x200000200000000", "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2_Usable,-AVX512F_Usable"}
+
+
+def instructions(replay: str, count: int, folder: str) -> int:
+    done = subprocess.run(
+        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", replay, str(count), f"{folder}/audit.jsonl"],
+        capture_output=True, text=True, check=False, env={**os.environ, **SAME_CODE})
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode != 0 or found is None:
+        raise SystemExit(f"callgrind failed:\n{done.stdout}{done.stderr}")
+    return int(found.group(1))
+
+
+def system_calls(replay: str, count: int, folder: str) -> int:
+    report = Path(folder) / "calls"
+    subprocess.run(["strace", "-f", "-c", "-U", "calls,name", "-o", report, replay, str(count), f"{folder}/audit.jsonl"],
+                   check=True, stdout=subprocess.DEVNULL)
+    return sum(int(n) for n, name in re.findall(r"^\s*(\d+)\s+(\w+)$", report.read_text(), re.M) if name != "total")
+
+
+def main() -> int:
+    replay, = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        counted = [(name, (count(replay, MANY, folder) - count(replay, FEW, folder)) / (MANY - FEW), most)
+                   for name, count, most in (("user instructions", instructions, MOST_INSTRUCTIONS),
+                                             ("system calls", system_calls, MOST_SYSTEM_CALLS))]
+    for name, value, most in counted:
+        print(f"{name} a request: {value:.1f}, at most {most} {'ok' if value <= most else 'EXCEEDED'}")
+    return 0 if all(value <= most for _, value, most in counted) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
