@@ -252,7 +252,7 @@ TEST_F(ChannelTest, DisabledHostLeavesTrafficAloneAlsoAfterALatch) {
 TEST_F(ChannelTest, LostAttestationAnswerHealsWithoutAnotherKey) {
   host.enforce();
   host.drop_attestation_answers = 1;
-  start(100);
+  start(500);
   ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
   EXPECT_EQ(host.keys_issued, 1U);
 }
