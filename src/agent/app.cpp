@@ -40,7 +40,7 @@ Result<Fd> stop_signals() {
 
 }  // namespace
 
-App::App(Config config) : config_(std::move(config)), started_ms_(clock_.boottime_ms()) {}
+App::App(Config config) : config_(std::move(config)), started_ms_(clock_.boottime_ms()), provisioning_(started_ms_) {}
 
 Result<std::unique_ptr<App>> App::start(Config config) {
   std::unique_ptr<App> app(new App(std::move(config)));
@@ -105,7 +105,6 @@ Result<void> App::open_hooks() {
     return std::move(opened).error();
   }
   hooks_ = std::move(*opened);
-  provisioning_.emplace(started_ms_);
   log::info("hooks {} at {}", hooks_->adopted() ? "taken over" : "attached", hooks_->cgroup_path());
   return {};
 }
@@ -153,8 +152,9 @@ Result<void> App::open_data_path() {
 }
 
 Result<void> App::open_channel() {
-  local_rules_.emplace(std::filesystem::path(config_.latch_key_folder).parent_path() / "rules");
-  rules_.emplace(config_.matching, *local_rules_, [](const auto&) {});
+  local_rules_ =
+      std::make_unique<rules::LocalDirectory>(std::filesystem::path(config_.latch_key_folder).parent_path() / "rules");
+  rules_ = std::make_unique<rules::Publisher>(config_.matching, *local_rules_, [](const auto&) {});
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
@@ -171,7 +171,7 @@ Result<void> App::open_channel() {
 }
 
 Result<void> App::open_control_socket() {
-  control_.emplace(loop_, buffers_, [this] { return snapshot(); });
+  control_ = std::make_unique<status::ControlServer>(loop_, buffers_, [this] { return snapshot(); });
   if (auto done = control_->listen(config_.control_socket); !done) {
     return done;
   }
@@ -210,7 +210,7 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
 
 void App::on_notify() {
   if (channel_->notify()) {
-    provisioning_->restart(clock_.boottime_ms());
+    provisioning_.restart(clock_.boottime_ms());
   }
 }
 
@@ -218,19 +218,19 @@ void App::report_provisioning() {
   using status::Provisioning;
   const std::int64_t now = clock_.realtime_ns();
   if (hook_settings_) {
-    provisioning_->report(Provisioning::kRedirector, now);
+    provisioning_.report(Provisioning::kRedirector, now);
   }
-  provisioning_->report(Provisioning::kListener, now);
+  provisioning_.report(Provisioning::kListener, now);
   if (state_->key || state_->phase == channel::Phase::kDisabled) {
-    provisioning_->report(Provisioning::kKeyLatch, now);
+    provisioning_.report(Provisioning::kKeyLatch, now);
   } else {
-    provisioning_->withdraw(Provisioning::kKeyLatch);
+    provisioning_.withdraw(Provisioning::kKeyLatch);
   }
-  provisioning_->check_timeout(clock_.boottime_ms(), now);
+  provisioning_.check_timeout(clock_.boottime_ms(), now);
   status::ProvisionView view;
-  view.finished_tick_ns = provisioning_->finished_tick_ns();
+  view.finished_tick_ns = provisioning_.finished_tick_ns();
   view.channel_wanted = state_->phase != channel::Phase::kDisabled && state_->phase != channel::Phase::kUnknown;
-  view.error_message = provisioning_->error_text({hooks_message_, state_->message, "listening"});
+  view.error_message = provisioning_.error_text({hooks_message_, state_->message, "listening"});
   data_->update_status(std::move(view), status::aggregate_json(snapshot(), json::Style::kCompact, config_.status_file));
 }
 

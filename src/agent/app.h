@@ -62,13 +62,13 @@ class App {
   std::unique_ptr<intercept::Interceptor> hooks_;
   std::unique_ptr<identity::NameResolver> names_;
   std::unique_ptr<DataThread> data_;
-  std::optional<rules::LocalDirectory> local_rules_;
-  std::optional<rules::Publisher> rules_;
-  std::optional<status::Provisioning> provisioning_;
+  std::unique_ptr<rules::LocalDirectory> local_rules_;
+  std::unique_ptr<rules::Publisher> rules_;
+  status::Provisioning provisioning_;
   std::string hooks_message_;
   std::optional<intercept::Settings> hook_settings_;
   std::unique_ptr<channel::Channel> channel_;
-  std::optional<status::ControlServer> control_;
+  std::unique_ptr<status::ControlServer> control_;
   std::shared_ptr<const channel::ChannelState> state_;
   std::optional<Task<>> status_writer_;
   bool status_file_failed_ = false;

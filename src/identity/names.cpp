@@ -65,8 +65,7 @@ Result<std::unique_ptr<NameResolver>> NameResolver::start(std::uint32_t time_to_
   if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     return errno_error("cannot make the name resolver's pipe");
   }
-  return std::unique_ptr<NameResolver>(
-      new NameResolver(Fd(ends[0]), Fd(ends[1]), time_to_live_ms, std::move(publish)));  // NOLINT: private constructor
+  return std::make_unique<NameResolver>(Fd(ends[0]), Fd(ends[1]), time_to_live_ms, std::move(publish));
 }
 
 NameResolver::NameResolver(Fd read_end, Fd write_end, std::uint32_t time_to_live_ms, Publish publish)

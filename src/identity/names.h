@@ -51,6 +51,8 @@ class NameResolver {
   /// `time_to_live_ms`: how long a name (or its absence) is believed. `publish` is called on the resolver's thread,
   /// first soon after the start and then whenever the table has changed.
   static Result<std::unique_ptr<NameResolver>> start(std::uint32_t time_to_live_ms, Publish publish);
+  /// For start(), which makes the pipe.
+  NameResolver(Fd read_end, Fd write_end, std::uint32_t time_to_live_ms, Publish publish);
   NameResolver(const NameResolver&) = delete;
   NameResolver& operator=(const NameResolver&) = delete;
   /// Waits for a look-up in progress.
@@ -61,7 +63,6 @@ class NameResolver {
   void want_group(std::uint32_t gid);
 
  private:
-  NameResolver(Fd read_end, Fd write_end, std::uint32_t time_to_live_ms, Publish publish);
   void run();
   void want(std::uint32_t id, bool group);
 

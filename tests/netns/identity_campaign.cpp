@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
@@ -435,12 +436,19 @@ int run(unsigned connections, unsigned seed) {
   return result;
 }
 
+/// 0 for anything but a plain decimal number.
+unsigned number(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc{} && end == text.data() + text.size() ? value : 0;
+}
+
 }  // namespace
 }  // namespace msp::lab
 
 int main(int count, char** arguments) {
-  const auto connections = static_cast<unsigned>(count > 1 ? std::atoi(arguments[1]) : 1000);
-  const auto seed = static_cast<unsigned>(count > 2 ? std::atoi(arguments[2]) : 1);
+  const unsigned connections = count > 1 ? msp::lab::number(arguments[1]) : 1000;
+  const unsigned seed = count > 2 ? msp::lab::number(arguments[2]) : 1;
   if (connections == 0 || connections > msp::lab::kMostConnections) {
     fmt::print("usage: identity_campaign [connections, at most {}] [seed]\n", msp::lab::kMostConnections);
     return 2;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <charconv>
 
 #include <cstddef>
 #include <cstdio>
@@ -85,11 +86,19 @@ int run(const char* way, int port, const sockaddr_in& to) {
   return is(way, "hand") ? hand_on(fd) : become_another(fd);
 }
 
+/// 0 for anything but a plain decimal number.
+int number(const char* text) {
+  int value = 0;
+  const char* const end = text + std::strlen(text);
+  const auto [stop, failure] = std::from_chars(text, end, value);
+  return failure == std::errc{} && stop == end ? value : 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   if (count == 3 && is(arguments[1], "late")) {
-    return send_byte(std::atoi(arguments[2]));
+    return send_byte(number(arguments[2]));
   }
   sockaddr_in to{};
   to.sin_family = AF_INET;
@@ -101,6 +110,6 @@ int main(int count, char** arguments) {
   if (count != 5 || ::inet_pton(AF_INET, arguments[3], &to.sin_addr) != 1) {
     return 2;
   }
-  to.sin_port = htons(static_cast<in_port_t>(std::atoi(arguments[4])));
-  return run(arguments[1], std::atoi(arguments[2]), to);
+  to.sin_port = htons(static_cast<in_port_t>(number(arguments[4])));
+  return run(arguments[1], number(arguments[2]), to);
 }
