@@ -20,13 +20,14 @@ namespace {
 constexpr std::uint64_t kTimeoutMs = 5'000;
 constexpr std::uint64_t kMostBody = 8 << 20;
 
-Task<void> fetch(Stream& stream, http::BufferPool& buffers, std::string_view target,
-                 std::optional<Result<http::ClientResponse>>& out) {
+Task<void> fetch(Stream& stream, http::BufferPool& buffers, std::string_view target, Result<http::ClientResponse>& out,
+                 bool& done) {
   const std::array<http::Header, 2> headers{{{"host", "localhost"}, {"accept", "application/json"}}};
   const http::ClientRequest request{.method = "GET", .target = target, .headers = headers, .body = {}};
   auto answer =
       co_await http::exchange(stream, buffers, request, stream.loop().after_ms(kTimeoutMs), {.max_body = kMostBody});
-  out.emplace(std::move(answer));
+  out = std::move(answer);
+  done = true;
   stream.loop().stop();
 }
 
@@ -52,21 +53,22 @@ Result<std::string> ask_agent(const std::string& socket_path, std::string_view t
   if (!stream.registered()) {
     return bug("the control socket cannot be watched");
   }
-  std::optional<Result<http::ClientResponse>> answer;
-  const auto task = fetch(stream, buffers, target, answer);
-  if (!answer.has_value()) {
+  Result<http::ClientResponse> answer = bug("the control socket was not asked");
+  bool done = false;
+  const auto task = fetch(stream, buffers, target, answer, done);
+  if (!done) {
     loop.run();
   }
-  if (!answer->ok()) {
-    return std::move(answer->error()).context("the agent");
+  if (!answer.ok()) {
+    return std::move(answer).error().context("the agent");
   }
-  if ((*answer)->status != 200) {
+  if (answer->status != 200) {
     return Error{.source = Source::kClient,
-                 .message = fmt::format("the agent answered {}: {}", (*answer)->status, own_words(**answer)),
+                 .message = fmt::format("the agent answered {}: {}", answer->status, own_words(*answer)),
                  .hint = {},
-                 .code = (*answer)->status == 403 ? EACCES : 0};
+                 .code = answer->status == 403 ? EACCES : 0};
   }
-  return std::move((*answer)->body);
+  return std::move(answer->body);
 }
 
 }  // namespace msp::cli
