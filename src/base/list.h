@@ -9,8 +9,9 @@ namespace msp {
 template <class Tag>
 class ListHook {
  public:
-  ListHook() = default;
-  ListHook(const ListHook&) = delete;
+  // Tag names the list that a node is in; it is not the derived class.
+  ListHook() = default;                // NOLINT(bugprone-crtp-constructor-accessibility)
+  ListHook(const ListHook&) = delete;  // NOLINT(bugprone-crtp-constructor-accessibility)
   ListHook& operator=(const ListHook&) = delete;
   ~ListHook() { unlink(); }
 
@@ -41,7 +42,8 @@ class List {
     head_.prev_->next_ = &hook;
     head_.prev_ = &hook;
   }
-  T& front() { return static_cast<T&>(*head_.next_); }
+  // The analyzer does not see that a node which dies has unlinked itself.
+  T& front() { return static_cast<T&>(*head_.next_); }  // NOLINT(clang-analyzer-cplusplus.NewDelete)
   T& back() { return static_cast<T&>(*head_.prev_); }
   T* pop_front() {
     if (empty()) {

@@ -121,11 +121,11 @@ ParseResult parse_header(std::string_view line, bool obs_text, HeaderList& heade
     return bad("bad_header",
                "a header line has no colon, or its name is empty or holds a byte that is not allowed there");
   }
-  const std::string_view value = trim({line.data() + colon + 1, line.size() - colon - 1});
+  const std::string_view value = trim(line.substr(colon + 1));
   if (!all_field_bytes(value, obs_text)) {
     return bad("header_not_signable", "a header value holds a control or non-ASCII byte; encode it");
   }
-  if (!headers.push({{line.data(), colon}, value})) {
+  if (!headers.push({line.substr(0, colon), value})) {
     return refuse(431, "too_many_headers", "there are more than 100 headers; send fewer");
   }
   return {ParseStatus::kComplete, 0, {}};
