@@ -71,7 +71,7 @@ class LogImpl final : public Log {
 
 }  // namespace
 
-Result<std::unique_ptr<Log>> Log::open(Config config, const Clock& clock) {
+Result<std::unique_ptr<Log>> Log::open(const Config& config, const Clock& clock) {
   auto log = std::make_unique<LogImpl>(config, clock);
   if (auto started = log->start(); !started) {
     return std::move(started).error();

@@ -60,7 +60,7 @@ class Log {
  public:
   /// Opens the file and starts the writer. Fails if the place is unsafe or missing; a full or read-only disk is no
   /// failure: the log starts with losses and recovers by itself.
-  static Result<std::unique_ptr<Log>> open(Config config, const Clock& clock);
+  static Result<std::unique_ptr<Log>> open(const Config& config, const Clock& clock);
   /// As flush_and_stop().
   virtual ~Log() = default;
   Log(const Log&) = delete;

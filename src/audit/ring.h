@@ -12,6 +12,7 @@
 
 namespace msp::audit {
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): what two threads write must not share a cache line
 class Ring {
  public:
   /// Rounded up to a power of two, at least 64 KiB. Untouched memory costs nothing.

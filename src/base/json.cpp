@@ -345,11 +345,11 @@ Writer& Writer::value(const Value& tree) {
     case Kind::kBool:
       return put_bool(*tree.boolean());
     case Kind::kInteger:
-      return put_integer(*tree.int64());
+      return put_integer(tree.int64().value_or(0));
     case Kind::kUnsigned:
-      return put_unsigned(*tree.uint64());
+      return put_unsigned(tree.uint64().value_or(0));
     case Kind::kDouble:
-      return put_double(*tree.number());
+      return put_double(tree.number().value_or(0));
     case Kind::kString:
       return put_string(*tree.string());
     case Kind::kArray:
