@@ -37,10 +37,11 @@ TEST_F(AccessLogTest, WritesEveryLineInOrder) {
     ASSERT_TRUE(log) << log.error().text();
     for (int i = 0; i < 2000; ++i) {
       const std::string line = "line " + std::to_string(i) + std::string(static_cast<std::size_t>(i % 50), 'x');
-      const std::uint64_t lost = (*log)->lost();
+      std::uint64_t lost = (*log)->lost();
       (*log)->append(line, true);
-      if ((*log)->lost() != lost) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      while ((*log)->lost() != lost) {  // full: the writer needs a moment
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        lost = (*log)->lost();
         (*log)->append(line, true);
       }
       expected += line + "\n";
