@@ -51,14 +51,14 @@ def micro(text: str) -> float:
 def parse_wrk(text: str) -> dict:
     """Figures of one run; `failed` says what makes it invalid."""
     def find(pattern: str) -> str:
-        found = re.search(pattern, text)
+        found = re.search(pattern, text, re.M)
         if found is None:
             raise RuntimeError(f"wrk said:\n{text}")
         return found.group(1)
 
     failed = re.search(r"(Socket errors: .*|Non-2xx or 3xx responses: \d+)", text)
     return {"requests": int(find(r"(\d+) requests in")), "rps": float(find(r"Requests/sec:\s+([\d.]+)")),
-            "p50_us": micro(find(r"50%\s+(\S+)")), "p99_us": micro(find(r"99%\s+(\S+)")),
+            "p50_us": micro(find(r"^\s+50%\s+(\S+)")), "p99_us": micro(find(r"^\s+99%\s+(\S+)")),
             "failed": failed.group(1) if failed else ""}
 
 
