@@ -12,7 +12,8 @@ MSP_PACKAGES_RUN=(iproute2 procps curl)
 MSP_PACKAGES_PRESUBMIT=(clang-format-19 clang-tidy-19 shellcheck)
 # The test of kills loads with wrk; the gate counts instructions and system calls.
 MSP_PACKAGES_TEST=(wrk strace valgrind)
-MSP_PACKAGES_BENCH=(wrk linux-perf strace valgrind libbenchmark-dev)
+# wrk is the load, strace counts; nginx, peer and origin, is unpacked (see scripts/bench).
+MSP_PACKAGES_BENCH=(wrk strace libbenchmark-dev)
 MSP_PACKAGES_FRESH=(debootstrap)
 
 # packages GROUP…: the names, one a line.
