@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // validate() of local_rules.h: protocol.md I.4.
+#include <initializer_list>
 #include <unordered_set>
 
 #include "policy/fold.h"
@@ -28,23 +29,24 @@ class Check {
 
   /// Not blank, unique.
   template <class T>
-  Names names(const std::string& kind, const std::vector<T>& items) {
+  Names names(std::string_view kind, const std::vector<T>& items) {
     Names out;
     for (const T& item : items) {
-      demand(!is_blank(item.name), "a name in " + kind + " is blank");
-      demand(out.insert(item.name).second, "\"" + item.name + "\" occurs twice in " + kind);
+      demand(!is_blank(item.name), {"a name in ", kind, " is blank"});
+      demand(out.insert(item.name).second, {"\"", item.name, "\" occurs twice in ", kind});
     }
     return out;
   }
 
   /// At least one; not blank, unique, known.
-  void references(const std::string& owner, const std::vector<std::string>& list, const Names& known) {
-    demand(!list.empty(), owner + " names nothing");
+  void references(std::string_view kind, std::string_view name, const std::vector<std::string>& list,
+                  const Names& known) {
+    demand(!list.empty(), {kind, " \"", name, "\" names nothing"});
     Names seen;
-    for (const std::string& name : list) {
-      demand(!is_blank(name), owner + " has a blank reference");
-      demand(seen.insert(name).second, owner + " names \"" + name + "\" twice");
-      demand(known.contains(name), owner + " names \"" + name + "\", which does not exist");
+    for (const std::string& reference : list) {
+      demand(!is_blank(reference), {kind, " \"", name, "\" has a blank reference"});
+      demand(seen.insert(reference).second, {kind, " \"", name, "\" names \"", reference, "\" twice"});
+      demand(known.contains(reference), {kind, " \"", name, "\" names \"", reference, "\", which does not exist"});
     }
   }
 
@@ -66,24 +68,24 @@ void check_sections(const RuleSections& rules, Check& check) {
   const Names roles = check.names("roles", items_of(rules.roles));
   const Names identities = check.names("identities", items_of(rules.identities));
   for (const RulePrivilege& privilege : items_of(rules.privileges)) {
-    check.demand(!is_blank(privilege.path), "the privilege \"" + privilege.name + "\" has a blank path");
+    check.demand(!is_blank(privilege.path), {"the privilege \"", privilege.name, "\" has a blank path"});
     for (const auto& [key, value] : privilege.query_parameters) {
       check.demand(!is_blank(key) && !is_blank(value),
-                   "the privilege \"" + privilege.name + "\" has a blank query key or value");
+                   {"the privilege \"", privilege.name, "\" has a blank query key or value"});
     }
   }
   for (const RuleRole& role : items_of(rules.roles)) {
-    check.references("the role \"" + role.name + "\"", role.privileges, privileges);
+    check.references("the role", role.name, role.privileges, privileges);
   }
   for (const RuleIdentity& identity : items_of(rules.identities)) {
     check.demand(has_field(identity.user_name) || has_field(identity.group_name) || has_field(identity.exe_path) ||
                      has_field(identity.process_name),
-                 "the identity \"" + identity.name + "\" has no field that says something, and would be everybody");
+                 {"the identity \"", identity.name, "\" has no field that says something, and would be everybody"});
   }
   for (const RuleAssignment& assignment : items_of(rules.role_assignments)) {
     check.demand(roles.contains(assignment.role),
-                 "an assignment names the role \"" + assignment.role + "\", which does not exist");
-    check.references("the assignment of \"" + assignment.role + "\"", assignment.identities, identities);
+                 {"an assignment names the role \"", assignment.role, "\", which does not exist"});
+    check.references("the assignment of", assignment.role, assignment.identities, identities);
   }
 }
 
@@ -93,9 +95,9 @@ Result<void> validate(const LocalRuleFile& file) {
   Check check;
   if (file.default_access) {
     const std::string access = policy::lower(trim(*file.default_access));
-    check.demand(access == "allow" || access == "deny", "defaultAccess is neither allow nor deny");
+    check.demand(access == "allow" || access == "deny", {"defaultAccess is neither allow nor deny"});
   }
-  check.demand(!file.id || !is_blank(*file.id), "the id is blank");
+  check.demand(!file.id || !is_blank(*file.id), {"the id is blank"});
   if (file.rules) {
     check_sections(*file.rules, check);
   }
