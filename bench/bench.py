@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The bench: bench.py --programs DIR --nginx PROGRAM [--quick] [--json FILE]. Started by scripts/bench.
+"""The bench: bench.py --programs DIR --nginx PROGRAM [--quick] [--json FILE] [--page FILE]. Started by scripts/bench.
 
 Every round runs each subject once, in an order drawn by chance; ratios are taken within a round, so that the mood of the
 machine cancels out. The load comes from wrk, the bodies from nginx: neither is ours.
@@ -163,6 +163,24 @@ def table(document: dict) -> str:
     return "\n".join(lines)
 
 
+def page(document: dict) -> str:
+    return f"""# Performance, as measured
+
+`scripts/bench --json FILE` measures msp-agent with everything on (record, parse, canonical form, decision, signature,
+audit) beside no proxy at all, a relay that copies bytes blindly (the floor) and nginx as a reverse proxy at its best, all in
+one pair of namespaces and in the same rounds. The client is wrk, the origin nginx. Pinned: client, proxy and origin share
+one core, the cleanest comparison of what software costs; unpinned, wake-ups of idle cores hide much. Ratios are taken
+within a round. nginx and the relay sign nothing and know nobody.
+
+Measured at commit {document['commit'][:12]}, {document['date']}, {document['cpus']} cores ({document['machine']}), kernel
+{document['kernel']}, {document['rounds']} rounds of {document['seconds']} s.
+
+```
+{table(document).strip()}
+```
+"""
+
+
 def measure(stage: Stage, arguments) -> dict:
     rounds, seconds = (3, 1) if arguments.quick else (arguments.rounds, arguments.seconds)
     between = [s for s in stage.subjects if s.cgroup is not None]
@@ -195,6 +213,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path, help="write the tables as a page of docs")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     stage = Stage(arguments.programs, arguments.nginx)
@@ -205,6 +224,8 @@ def main() -> int:
     print(table(document))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    if arguments.page:
+        arguments.page.write_text(page(document))
     if document["invalid"]:
         print("INVALID, requests failed:\n  " + "\n  ".join(document["invalid"]))
     return 1 if document["invalid"] else 0
