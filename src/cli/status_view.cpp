@@ -98,8 +98,9 @@ void show_channel(View& view, const json::Value& s) {
     view.line("  key            {}", guid);
   }
   view.line("  host           {}", yes(s, "/channel/hostAnswers") ? "answers" : "DOES NOT ANSWER");
-  if (const auto offset = s.at("/channel/hostClockOffsetMilliseconds"); offset && offset->int64().has_value()) {
-    view.line("  host's clock   {:+.1f} s", static_cast<double>(*offset->int64()) / 1000.0);
+  const auto offset = s.at("/channel/hostClockOffsetMilliseconds");
+  if (const auto ms = offset ? offset->int64() : std::nullopt; ms) {
+    view.line("  host's clock   {:+.1f} s", static_cast<double>(*ms) / 1000.0);
   }
   view.line("  message        {}", text(s, "/channel/message"));
 }
