@@ -126,7 +126,7 @@ void ProfileCatalog::add_resource(const json::Value& resource, const std::string
   endpoints_[lower] = *service;
   for (auto& [version_id, version] : versions_) {
     if (profile_of(version_id) == lower) {
-      version.endpoint = *service;
+      version.endpoint = service;
     }
   }
 }

@@ -28,7 +28,7 @@ std::int64_t unix_seconds() {
 
 ServerConnection::ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info)
     : shared_(shared), info_(info) {
-  stream_.emplace(shared.loop, std::move(socket));
+  stream_ = std::make_unique<Stream>(shared.loop, std::move(socket));
   info_.fd = stream_->fd();
 }
 

@@ -66,7 +66,7 @@ class ServerConnection : public ListHook<ServerConnection> {
 
   ServerShared& shared_;
   ConnectionInfo info_;
-  std::optional<Stream> stream_;
+  std::unique_ptr<Stream> stream_;
   Buffer buffer_;
   std::unique_ptr<ServerScratch> scratch_;
   std::array<char, 16> request_id_{};
