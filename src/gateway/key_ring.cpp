@@ -138,7 +138,7 @@ Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const
   if (!mac) {
     return std::move(mac).error();
   }
-  auto live = std::unique_ptr<LiveKey>(new LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac)});
+  auto live = std::make_unique<LiveKey>(LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac)});
   if (state == KeyState::kLatched) {
     vm.latched = live.get();
   }

@@ -21,9 +21,11 @@ const std::vector<T>& items_of(const std::optional<std::vector<T>>& section) {
 /// Keeps the first demand that was not met.
 class Check {
  public:
-  void demand(bool holds, std::string broken) {
+  void demand(bool holds, std::initializer_list<std::string_view> broken) {
     if (!holds && broken_.empty()) {
-      broken_ = std::move(broken);
+      for (const std::string_view part : broken) {
+        broken_ += part;
+      }
     }
   }
 
