@@ -78,7 +78,7 @@ TEST(DataPlane, RefusesWhatNobodyMade) {
   test::RawOrigin origin(always(kOk));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
-  plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord);
+  plane.on_loop([&] { plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord); });
   test::RawClient client(plane.at);
   client.send(get("/a"));
   const std::string answer = client.read_all();
@@ -92,7 +92,7 @@ TEST(DataPlane, RefusesWhatNobodyMade) {
 TEST(DataPlane, AnswersLocalEndpointsWithoutIdentity) {
   test::RawOrigin origin(always(kOk));
   TestPlane plane(origin.endpoint());
-  plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord);
+  plane.on_loop([&] { plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord); });
   test::RawClient client(plane.at);
   client.send(get("/provision", "Metadata: true\r\n"));
   EXPECT_THAT(client.read_until("\"\"}"), HasSubstr("\"finished\":true"));
@@ -305,7 +305,7 @@ TEST(DataPlane, BoundsTheConnectionsOfOneUserAndOfAll) {
   EXPECT_EQ(connect(), "HTTP/1.1 200");
   EXPECT_EQ(connect(), "HTTP/1.1 429");
   clients.back()->close();
-  plane.identities.answer = identity::fake_identity(0, origin.endpoint());
+  plane.on_loop([&] { plane.identities.answer = identity::fake_identity(0, origin.endpoint()); });
   ::usleep(50'000);
   EXPECT_EQ(connect(), "HTTP/1.1 200");
   EXPECT_EQ(connect(), "HTTP/1.1 503");
