@@ -202,7 +202,7 @@ TEST_F(AuditLogTest, AFullDiskCostsRecordsNotRequests) {
   const std::string disk = root_ + "/disk";
   ASSERT_TRUE(file::ensure_directory(disk, 0700));
   if (::geteuid() != 0 || ::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=64k,mode=0700") != 0) {
-    GTEST_SKIP() << "needs root and tmpfs";
+    FAIL() << "needs root and tmpfs: run it as root";
   }
   std::string ballast(40'000, 'x');
   EXPECT_TRUE(file::replace(disk + "/ballast", ballast, {.mode = 0600, .durable = false}));
@@ -244,7 +244,7 @@ TEST_F(AuditLogTest, StartsOnAFullDiskAndRecovers) {
   const std::string disk = root_ + "/disk";
   ASSERT_TRUE(file::ensure_directory(disk, 0700));
   if (::geteuid() != 0 || ::mount("tmpfs", disk.c_str(), "tmpfs", MS_RDONLY, "size=64k,mode=0700") != 0) {
-    GTEST_SKIP() << "needs root and tmpfs";
+    FAIL() << "needs root and tmpfs: run it as root";
   }
   auto log = open(config("disk/audit.jsonl"));
   log->sink().write(record(1, Decision::kDeny));

@@ -102,7 +102,7 @@ TEST_F(FileTest, ReadChecksModes) {
 
 TEST_F(FileTest, ReadChecksOwners) {
   if (::geteuid() != 0) {
-    GTEST_SKIP() << "needs root";
+    FAIL() << "run it as root";
   }
   ASSERT_TRUE(replace(path("f"), "x", {.mode = 0600, .durable = false, .owner = 12345}));
   const auto foreign = read(path("f"), private_state());
@@ -155,7 +155,7 @@ TEST_F(FileTest, AFullDiskKeepsTheOldContent) {
   const std::string disk = path("disk");
   ASSERT_TRUE(ensure_directory(disk, 0700));
   if (::geteuid() != 0 || ::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=64k,mode=0700") != 0) {
-    GTEST_SKIP() << "needs root and tmpfs";
+    FAIL() << "needs root and tmpfs: run it as root";
   }
   const auto first = replace(disk + "/state", "old");
   const auto full = replace(disk + "/state", std::string(1 << 20, 'x'));

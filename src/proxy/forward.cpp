@@ -12,6 +12,20 @@ namespace {
 constexpr unsigned kMaxInterim = 8;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Why a client's body came to no end.
+Answer body_failure(const http::BodyPiece& piece) {
+  switch (piece.status) {
+    case http::BodyStatus::kTooLarge:
+      return body_too_large();
+    case http::BodyStatus::kTimeout:
+      return body_timeout();
+    case http::BodyStatus::kBad:
+      return refuse(piece.refusal);
+    default:
+      return body_broken();
+  }
+}
+
 bool is_repeatable(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
 }  // namespace
@@ -122,15 +136,8 @@ Task<std::optional<Answer>> Session::collect_body(Exchange& x, http::Buffer& spa
         x.body_view = x.body;
         x.body_pending = false;
         co_return std::nullopt;
-      case http::BodyStatus::kTooLarge:
-        co_return body_too_large();
-      case http::BodyStatus::kTimeout:
-        co_return body_timeout();
-      case http::BodyStatus::kBad:
-        co_return refuse(piece.refusal);
-      case http::BodyStatus::kEof:
-      case http::BodyStatus::kError:
-        co_return body_broken();
+      default:
+        co_return body_failure(piece);
     }
   }
 }
@@ -266,15 +273,8 @@ Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyRe
           sent = co_await to.write_all({kLastChunk}, deadline);
         }
         co_return std::nullopt;
-      case http::BodyStatus::kTooLarge:
-        co_return body_too_large();
-      case http::BodyStatus::kTimeout:
-        co_return body_timeout();
-      case http::BodyStatus::kBad:
-        co_return refuse(piece.refusal);
-      case http::BodyStatus::kEof:
-      case http::BodyStatus::kError:
-        co_return body_broken();
+      default:
+        co_return body_failure(piece);
     }
     if (!sent.ok()) {
       co_return std::nullopt;  // the answer, if any, says why
