@@ -7,6 +7,7 @@ that the modules name make a run longer or repeat one.
 """
 import argparse
 import os
+import signal
 import sys
 import time
 import unittest
@@ -81,6 +82,7 @@ def main() -> int:
     if arguments.list:
         print("\n".join(case.id() for case in chosen))
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(unittest.TestSuite(chosen))
     if arguments.junit:
         result.write(arguments.junit)

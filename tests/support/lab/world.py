@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Namespaces, cgroups and processes: where something runs, and that all of it goes away again."""
+import atexit
 import ctypes
 import os
 import pickle
@@ -8,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from contextlib import ExitStack
@@ -158,9 +158,12 @@ class World:
     def __init__(self, name: str):
         self.name = f"{name}-{os.getpid()}"
         self._undo = ExitStack()
-        self._lock = threading.Lock()
+        # Also when a test runner is interrupted, which skips its own clean-up.
+        atexit.register(self.close)
 
     def close(self) -> None:
+        """Can be called again."""
+        atexit.unregister(self.close)
         self._undo.close()
 
     def on_close(self, function, *args) -> None:
