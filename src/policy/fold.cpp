@@ -218,6 +218,27 @@ std::string lower(std::string_view text) {
   return std::string(out);
 }
 
+bool equals_decoded_lower(std::string_view raw, std::string_view text) {
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < raw.size(); ++i, ++at) {
+    char c = raw[i];
+    if (c == '%' && raw.size() - i > 2 && hex_value(raw[i + 1]) >= 0 && hex_value(raw[i + 2]) >= 0) {
+      c = static_cast<char>(hex_value(raw[i + 1]) * 16 + hex_value(raw[i + 2]));
+      i += 2;
+    }
+    if (static_cast<unsigned char>(c) >= 0x80) {
+      std::pmr::string folded;
+      append_decoded_lower(raw, folded);
+      return std::string_view(folded) == text;
+    }
+    // ASCII before a character outside it is final: no rule of Unicode looks back to change it.
+    if (at >= text.size() || lower_ascii(c) != text[at]) {
+      return false;
+    }
+  }
+  return at == text.size();
+}
+
 void append_decoded_lower(std::string_view raw, std::pmr::string& out) {
   const std::size_t start = out.size();
   bool high = false;

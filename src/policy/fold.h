@@ -19,4 +19,7 @@ std::string lower(std::string_view text);
 /// Appends to `out`; needs no memory beyond it for ASCII without escapes.
 void append_decoded_lower(std::string_view raw, std::pmr::string& out);
 
+/// Whether append_decoded_lower(raw) would give `text`; takes no memory unless a character outside ASCII is met.
+bool equals_decoded_lower(std::string_view raw, std::string_view text);
+
 }  // namespace msp::policy

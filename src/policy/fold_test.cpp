@@ -72,5 +72,17 @@ TEST(Fold, AppendsBehindWhatIsThere) {
   EXPECT_EQ(out, "xyz");
 }
 
+TEST(Fold, ComparingIsTheSameAsFolding) {
+  const char* const raws[] = {"",       "a",       "A%41",      "%4",         "%",        "x%zzY",
+                              "%C3%89", "a%C3%89", "a%FF",      "%2541",      "a%ceb",    "A%CE%A3",
+                              "+ a",    "abcdef",  "%61%62%63", "%41%C4%B0b", "%E2%84%AA"};
+  for (const char* raw : raws) {
+    for (const char* other : raws) {
+      EXPECT_EQ(equals_decoded_lower(raw, decoded(other)), decoded(raw) == decoded(other)) << raw << " " << other;
+    }
+    EXPECT_FALSE(equals_decoded_lower(raw, decoded(raw) + "x"));
+  }
+}
+
 }  // namespace
 }  // namespace msp::policy

@@ -5,13 +5,13 @@
 #include <array>
 #include <cstddef>
 #include <memory_resource>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "policy/fold.h"
 #include "policy/identity_match.h"
+#include "policy/legacy_query.h"
 
 namespace msp::policy {
 namespace {
@@ -85,85 +85,6 @@ class Search {
   std::uint32_t known_identity_ = RuleOutcome::kNone;
   int nearest_ = -1;
   bool matched_ = false;
-};
-
-/// The pairs of a request as the legacy matcher reads them: of the raw query, then of what `%3F` hid in the path. Only
-/// the first occurrence of a key counts. Split and folded once, when the first rule asks.
-class LegacyQuery {
- public:
-  LegacyQuery(std::string_view raw, std::string_view embedded, std::pmr::memory_resource* memory)
-      : raw_(raw), embedded_(embedded), text_(memory), pairs_(memory) {}
-
-  bool meets(const std::vector<std::pair<std::string, std::string>>& required) {
-    return std::ranges::all_of(required, [this](const auto& pair) {
-      const std::optional<std::string_view> value = first_value(pair.first);
-      return value && *value == pair.second;
-    });
-  }
-
- private:
-  struct Pair {  // offsets into text_
-    std::uint32_t key = 0;
-    std::uint32_t value = 0;
-    std::uint32_t end = 0;
-  };
-  /// Up to here looking at each is cheaper than sorting.
-  static constexpr std::size_t kFew = 16;
-
-  std::string_view key_of(const Pair& pair) const {
-    return std::string_view(text_).substr(pair.key, pair.value - pair.key);
-  }
-
-  std::optional<std::string_view> first_value(std::string_view key) {
-    if (!split_) {
-      split();
-    }
-    const auto found =
-        pairs_.size() <= kFew
-            ? std::ranges::find(pairs_, key, [this](const Pair& pair) { return key_of(pair); })
-            : std::ranges::lower_bound(pairs_, key, {}, [this](const Pair& pair) { return key_of(pair); });
-    if (found == pairs_.end() || key_of(*found) != key) {
-      return std::nullopt;
-    }
-    return std::string_view(text_).substr(found->value, found->end - found->value);
-  }
-
-  void split() {
-    split_ = true;
-    text_.reserve(raw_.size() + embedded_.size());
-    pairs_.reserve(kFew);
-    split(raw_);
-    split(embedded_);
-    if (pairs_.size() > kFew) {
-      std::ranges::sort(pairs_, [this](const Pair& a, const Pair& b) {
-        const int order = key_of(a).compare(key_of(b));
-        return order != 0 ? order < 0 : a.key < b.key;  // equal keys: in order of appearance
-      });
-    }
-  }
-
-  void split(std::string_view query) {
-    while (!query.empty()) {
-      const std::string_view part = query.substr(0, query.find('&'));
-      query.remove_prefix(std::min(query.size(), part.size() + 1));
-      const std::string_view key = part.substr(0, part.find('='));
-      if (key.empty()) {
-        continue;
-      }
-      Pair& pair = pairs_.emplace_back();
-      pair.key = static_cast<std::uint32_t>(text_.size());
-      append_decoded_lower(key, text_);
-      pair.value = static_cast<std::uint32_t>(text_.size());
-      append_decoded_lower(part.substr(std::min(part.size(), key.size() + 1)), text_);
-      pair.end = static_cast<std::uint32_t>(text_.size());
-    }
-  }
-
-  std::string_view raw_;
-  std::string_view embedded_;
-  std::pmr::string text_;
-  std::pmr::vector<Pair> pairs_;
-  bool split_ = false;
 };
 
 bool meets(std::span<const request::QueryPair> pairs, const std::vector<RequiredQuery>& required) {
