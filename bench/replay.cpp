@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "audit/codec.h"
+#include "audit/json_line.h"
 #include "audit/sink.h"
 #include "identity/fake_source.h"
 #include "proxy/data_plane.h"
@@ -28,14 +30,21 @@ struct NoLocal final : proxy::LocalEndpoints {
 };
 
 /// The writer thread's work on a record, without its file: valgrind does not know the call that opens it.
-struct Records final : audit::Sink {
+class Records final : public audit::Sink {
+ public:
   void write(const audit::Record& record) noexcept override {
-    sink.write(record);
-    sink.lines.clear();
+    bytes_.resize(audit::encoded_size(record));
+    audit::encode(record, bytes_.data());
+    text_.clear();
+    lines_.append(text_, audit::decode(bytes_));
     ++count;
   }
-  audit::CollectingSink sink;
   unsigned count = 0;
+
+ private:
+  std::string bytes_;
+  std::string text_;
+  audit::LineWriter lines_;
 };
 
 /// The guarded address of the record leads to an origin on loopback.

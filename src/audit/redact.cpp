@@ -23,17 +23,41 @@ constexpr std::uint32_t kFirstLetters = [] {
   return letters;
 }();
 
-/// Lower case, percent-decoded once (as servers do).
-std::string plain(std::string_view key) {
+char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+/// Percent-decoded once, as servers do.
+std::string decoded(std::string_view key) {
   std::string out;
   for (std::size_t i = 0; i < key.size(); ++i) {
     std::uint8_t byte = static_cast<std::uint8_t>(key[i]);
     if (key[i] == '%' && hex_decode_to(key.substr(i + 1, 2), {&byte, 1})) {
       i += 2;
     }
-    out += static_cast<char>(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+    out += static_cast<char>(byte);
   }
   return out;
+}
+
+/// `word` in lower case.
+bool begins_with(std::string_view text, std::string_view word) {
+  return text.size() >= word.size() &&
+         std::ranges::equal(text.substr(0, word.size()), word, {}, [](char c) { return fold(c); });
+}
+
+bool says_secret(std::string_view key) {
+  for (const std::string_view word : kAtEnd) {
+    if (key.size() >= word.size() && begins_with(key.substr(key.size() - word.size()), word)) {
+      return true;
+    }
+  }
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    const auto letter = static_cast<unsigned>(fold(key[i]) - 'a');
+    const auto here = [&](std::string_view word) { return begins_with(key.substr(i), word); };
+    if (letter < 26 && (kFirstLetters >> letter & 1U) != 0 && std::ranges::any_of(kInside, here)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /// Where the "@" behind user information stands, or npos.
@@ -68,19 +92,10 @@ std::size_t secret_prefix(std::string_view parameter) {
 }  // namespace
 
 bool looks_secret(std::string_view key) {
-  const std::string name = plain(key);
-  const std::string_view text = name;
-  if (std::ranges::any_of(kAtEnd, [&](std::string_view word) { return text.ends_with(word); })) {
-    return true;
+  if (key.contains('%')) {
+    return says_secret(decoded(key));
   }
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto letter = static_cast<unsigned>(text[i] - 'a');
-    const auto here = [&](std::string_view word) { return text.substr(i).starts_with(word); };
-    if (letter < 26 && (kFirstLetters >> letter & 1U) != 0 && std::ranges::any_of(kInside, here)) {
-      return true;
-    }
-  }
-  return false;
+  return says_secret(key);
 }
 
 std::string_view redact_target(std::string_view target, std::string& scratch) {

@@ -52,6 +52,24 @@ bool all_plain(std::uint64_t word) {
           each(0x80)) == 0;
 }
 
+bool all_plain(std::string_view text) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  std::uint64_t word = each('x');
+  if (text.size() < kWord) {
+    std::memcpy(&word, text.data(), text.size());
+    return all_plain(word);
+  }
+  const auto plain_at = [&](std::size_t at) {
+    std::memcpy(&word, text.data() + at, kWord);
+    return all_plain(word);
+  };
+  bool plain = plain_at(text.size() - kWord);
+  for (std::size_t i = 0; plain && i + kWord < text.size(); i += kWord) {
+    plain = plain_at(i);
+  }
+  return plain;
+}
+
 /// One character below 0x80, escaped where it must be.
 char* write_ascii(char* out, char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -195,17 +213,12 @@ void wipe(Value& value) {
 
 char* write_json_string(char* out, std::string_view text) {
   *out++ = '"';
+  if (!text.empty() && all_plain(text)) {
+    std::memcpy(out, text.data(), text.size());
+    out += text.size();
+    text = {};
+  }
   for (std::size_t i = 0; i < text.size();) {
-    std::uint64_t word = 0;
-    if (i + sizeof word <= text.size()) {
-      std::memcpy(&word, text.data() + i, sizeof word);
-      if (all_plain(word)) {
-        std::memcpy(out, &word, sizeof word);
-        out += sizeof word;
-        i += sizeof word;
-        continue;
-      }
-    }
     if (static_cast<unsigned char>(text[i]) < 0x80) {
       out = write_ascii(out, text[i++]);
       continue;

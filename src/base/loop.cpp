@@ -50,6 +50,10 @@ Result<void> Loop::add(int fd, std::uint32_t events, EventTarget& target) {
 
 void Loop::remove(int fd, EventTarget& target) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  forget(target);
+}
+
+void Loop::forget(EventTarget& target) {
   for (int i = 0; i < batch_size_; ++i) {
     epoll_event& event = batch_[static_cast<std::size_t>(i)];
     if (event.data.ptr == &target) {

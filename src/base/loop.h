@@ -93,6 +93,8 @@ class Loop {
   Result<void> add(int fd, std::uint32_t events, EventTarget& target);
   /// Must be called before the target dies and before its descriptor is closed.
   void remove(int fd, EventTarget& target);
+  /// The same for a descriptor that is closed right after (and was never duplicated): without a system call.
+  void forget(EventTarget& target);
 
   void arm(Waiter& waiter, Deadline deadline);
   static void disarm(Waiter& waiter) { static_cast<ListHook<TimerTag>&>(waiter).unlink(); }

@@ -18,7 +18,7 @@ Stream::Stream(Loop& loop, Fd socket) : loop_(loop), socket_(std::move(socket)) 
 Stream::~Stream() {
   assert(reader_ == nullptr && writer_ == nullptr);
   if (registered_) {
-    loop_.remove(socket_.get(), *this);
+    loop_.forget(*this);  // closing the socket, next, takes it out of epoll
   }
 }
 
@@ -136,15 +136,23 @@ Stream::Write::Write(Stream& stream, std::initializer_list<std::string_view> pie
   }
 }
 
+ssize_t Stream::Write::send_some() const {
+  const iovec& next = pieces_[first_];
+  if (count_ - first_ == 1) {
+    return ::send(stream_.socket_.get(), next.iov_base, next.iov_len, MSG_NOSIGNAL);
+  }
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(&next);
+  message.msg_iovlen = count_ - first_;
+  return ::sendmsg(stream_.socket_.get(), &message, MSG_NOSIGNAL);
+}
+
 bool Stream::Write::attempt() {
   while (first_ < count_) {
     if (!stream_.writable_) {
       return false;
     }
-    msghdr message{};
-    message.msg_iov = &pieces_[first_];
-    message.msg_iovlen = count_ - first_;
-    const ssize_t n = ::sendmsg(stream_.socket_.get(), &message, MSG_NOSIGNAL);
+    const ssize_t n = send_some();
     if (n < 0) {
       if (errno == EINTR) {
         continue;

@@ -127,6 +127,7 @@ class Stream::Write final : public Stream::Operation {
 
  private:
   bool attempt() override;
+  ssize_t send_some() const;
   std::array<iovec, kMaxPieces> pieces_{};
   std::size_t first_ = 0;
   std::size_t count_ = 0;

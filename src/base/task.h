@@ -4,7 +4,10 @@
 // No exception leaves a task: an uncaught one ends the program, it is a bug.
 #pragma once
 
+#include <array>
 #include <coroutine>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -12,9 +15,43 @@
 namespace msp {
 namespace detail {
 
+/// Frames come and go with every call of a coroutine: freed ones wait, by size, for the next call of this thread.
+class FramePool {
+ public:
+  FramePool() = default;
+  FramePool(const FramePool&) = delete;
+  FramePool& operator=(const FramePool&) = delete;
+  ~FramePool();
+
+  void* take(std::size_t size);
+  void give_back(void* frame, std::size_t size) noexcept;
+
+  static FramePool& of_this_thread();
+
+ private:
+  struct Free {
+    Free* next;
+  };
+  static constexpr std::size_t kStep = 64;
+  static constexpr std::size_t kClasses = 32;  // up to 2 KiB
+  static constexpr std::uint32_t kMostKept = 256;
+  struct Class {
+    Free* first = nullptr;
+    std::uint32_t kept = 0;
+  };
+  static std::size_t class_of(std::size_t size) { return (size + kStep - 1) / kStep; }
+
+  std::array<Class, kClasses + 1> classes_;
+};
+
 struct PromiseBase {
   std::coroutine_handle<> continuation;
   bool detached = false;
+
+  static void* operator new(std::size_t size) { return FramePool::of_this_thread().take(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept {
+    FramePool::of_this_thread().give_back(frame, size);
+  }
 
   static std::suspend_never initial_suspend() noexcept { return {}; }
 

@@ -65,11 +65,19 @@ void Buffer::release() {
 Buffer BufferPool::take() {
   ++in_use_;
   if (cache_.empty()) {
+    least_cached_ = 0;
     return {*this, std::make_unique_for_overwrite<char[]>(Buffer::kCapacity)};
   }
   std::unique_ptr<char[]> block = std::move(cache_.back());
   cache_.pop_back();
+  least_cached_ = std::min(least_cached_, cache_.size());
   return {*this, std::move(block)};
+}
+
+void BufferPool::free_unneeded() {
+  const std::size_t keep = std::max(cache_.size() - least_cached_, kAlwaysKept);
+  cache_.resize(std::min(cache_.size(), keep));
+  least_cached_ = cache_.size();
 }
 
 void BufferPool::give_back(std::unique_ptr<char[]> block) {

@@ -62,20 +62,24 @@ class Buffer {
 
 class BufferPool {
  public:
-  /// Keeps up to `max_cached` unused blocks.
-  explicit BufferPool(std::size_t max_cached = 64) : max_cached_(max_cached) { cache_.reserve(max_cached); }
+  /// Keeps up to `max_cached` unused blocks: enough for bursts, as the heap gives large blocks back to the kernel.
+  explicit BufferPool(std::size_t max_cached = 256) : max_cached_(max_cached) { cache_.reserve(max_cached); }
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
   Buffer take();
+  /// Frees blocks that nobody has needed since the last call, all but a few. To be called now and then.
+  void free_unneeded();
   std::size_t in_use() const { return in_use_; }
   std::size_t cached() const { return cache_.size(); }
 
  private:
   friend class Buffer;
+  static constexpr std::size_t kAlwaysKept = 8;
   void give_back(std::unique_ptr<char[]> block);
 
   std::size_t max_cached_;
+  std::size_t least_cached_ = 0;  // since free_unneeded()
   std::size_t in_use_ = 0;
   std::vector<std::unique_ptr<char[]>> cache_;
 };

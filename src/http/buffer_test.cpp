@@ -5,6 +5,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace msp::http {
 namespace {
@@ -57,6 +58,33 @@ TEST(BufferPool, ReusesTheLastOneGivenBack) {
   third.append("left over");
   third.release();
   EXPECT_TRUE(pool.take().empty());
+}
+
+TEST(BufferPool, FreesWhatNobodyNeededForAWhile) {
+  constexpr std::size_t kBurst = 40;
+  BufferPool pool;
+  {
+    std::vector<Buffer> burst;
+    for (std::size_t i = 0; i < kBurst; ++i) {
+      burst.push_back(pool.take());
+    }
+  }
+  pool.free_unneeded();
+  EXPECT_EQ(pool.cached(), kBurst) << "all of them were needed a moment ago";
+  {
+    std::vector<Buffer> fewer;
+    for (std::size_t i = 0; i < kBurst / 2; ++i) {
+      fewer.push_back(pool.take());
+    }
+  }
+  pool.free_unneeded();
+  EXPECT_EQ(pool.cached(), kBurst / 2);
+  pool.free_unneeded();
+  const std::size_t kept = pool.cached();
+  EXPECT_GT(kept, 0U);
+  EXPECT_LT(kept, kBurst / 2);
+  pool.free_unneeded();
+  EXPECT_EQ(pool.cached(), kept) << "a few stay";
 }
 
 TEST(Buffer, MovesLeaveNothingBehind) {

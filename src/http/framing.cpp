@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/framing.h"
 
-#include <array>
 #include <limits>
 
 namespace msp::http {
@@ -124,14 +123,22 @@ ConnectionOptions connection_options(const HeaderList& headers) {
 }
 
 bool is_connection_header(std::string_view name) {
-  static constexpr std::array<std::string_view, 7> kNames = {"connection", "keep-alive", "proxy-connection", "te",
-                                                             "upgrade",    "expect",     "http2-settings"};
-  for (const std::string_view known : kNames) {
-    if (iequals(name, known)) {
-      return true;
-    }
+  switch (name.size()) {
+    case 2:
+      return iequals(name, "te");
+    case 6:
+      return iequals(name, "expect");
+    case 7:
+      return iequals(name, "upgrade");
+    case 10:
+      return iequals(name, "connection") || iequals(name, "keep-alive");
+    case 14:
+      return iequals(name, "http2-settings");
+    case 16:
+      return iequals(name, "proxy-connection");
+    default:
+      return false;
   }
-  return false;
 }
 
 Expectation expectation(const RequestHead& head) {

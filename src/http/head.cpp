@@ -6,48 +6,17 @@
 #include <cstdint>
 #include <cstring>
 
+#include "http/token.h"
+
 namespace msp::http {
 namespace {
 
-constexpr std::array<bool, 256> make_token_table() {
-  std::array<bool, 256> table{};
-  for (int c = 0; c < 256; ++c) {
-    table[static_cast<std::size_t>(c)] = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-  }
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
-  return table;
-}
-constexpr std::array<bool, 256> kToken = make_token_table();
-
-/// Printable ASCII without control bytes; a tab, which is rare, is left to the caller.
-constexpr bool all_visible(std::uint64_t word) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101U;
-  constexpr std::uint64_t kHigh = kOnes * 0x80U;
-  // Per byte: the high bit is set in the byte itself (above 0x7F), after minus 0x20 (control), or after plus one (DEL).
-  return ((word | (word - kOnes * 0x20U) | (word + kOnes)) & kHigh) == 0;
-}
-
 bool visible(char c) { return static_cast<unsigned char>(static_cast<unsigned char>(c) - 0x20U) <= 0x5EU; }
-
-std::uint64_t load(const char* at) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, sizeof(word));
-  return word;
-}
 
 /// True if every byte is printable ASCII or a tab, or, with `obs_text`, above 0x7F.
 bool all_field_bytes(std::string_view text, bool obs_text) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  if (text.size() >= kWord) {
-    bool good = all_visible(load(text.data() + text.size() - kWord));
-    for (std::size_t i = 0; i + kWord < text.size(); i += kWord) {
-      good &= all_visible(load(text.data() + i));
-    }
-    if (good) {
-      return true;
-    }
+  if (text.size() >= sizeof(std::uint64_t) && detail::every_word(text, all_visible)) {
+    return true;
   }
   return std::all_of(text.begin(), text.end(), [obs_text](char c) {
     return visible(c) || c == '\t' || (obs_text && static_cast<unsigned char>(c) >= 0x80U);
@@ -114,7 +83,7 @@ ParseResult parse_header(std::string_view line, bool obs_text, HeaderList& heade
     return bad("obs_fold", "a header is continued on a second line; write each header on one line");
   }
   std::size_t colon = 0;
-  while (colon < line.size() && kToken[static_cast<unsigned char>(line[colon])]) {
+  while (colon < line.size() && is_token_byte(line[colon])) {
     ++colon;
   }
   if (colon == 0 || colon == line.size() || line[colon] != ':') {
@@ -202,11 +171,8 @@ ParseResult parse_status_line(std::string_view line, ResponseHead& head) {
 
 }  // namespace
 
-bool iequals(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) {
-    return false;
-  }
-  for (std::size_t i = 0; i < a.size(); ++i) {
+bool detail::same_but_case(const char* a, const char* b, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
     if (a[i] == b[i]) {
       continue;
     }
@@ -247,8 +213,7 @@ std::string_view HeaderList::value(std::string_view name) const {
 }
 
 bool is_token(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return kToken[static_cast<unsigned char>(c)]; });
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte);
 }
 
 bool is_signable_value(std::string_view value) { return all_field_bytes(value, false); }

@@ -21,8 +21,14 @@ struct Header {
   std::string_view value;  ///< without blanks and tabs around it
 };
 
-/// ASCII case-insensitive equality of header names and similar tokens.
-bool iequals(std::string_view a, std::string_view b);
+namespace detail {
+bool same_but_case(const char* a, const char* b, std::size_t size);
+}
+
+/// ASCII case-insensitive equality of header names and similar tokens. Most pairs differ in size.
+inline bool iequals(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && detail::same_but_case(a.data(), b.data(), a.size());
+}
 
 /// Headers in wire order.
 class HeaderList {

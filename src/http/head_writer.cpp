@@ -6,17 +6,18 @@
 #include <cstring>
 
 #include "http/status.h"
+#include "http/token.h"
 
 namespace msp::http {
 namespace {
 
-/// No CR, LF or NUL. No early exit, so that it vectorises.
-bool is_one_line(std::string_view text) {
-  unsigned bad = 0;
-  for (const char c : text) {
-    bad |= static_cast<unsigned>((c == '\r') | (c == '\n') | (c == '\0'));
+constexpr std::string_view kVersionAndEnd = " HTTP/1.1\r\n";
+
+char* copy(char* to, std::string_view bytes) {
+  if (!bytes.empty()) {
+    std::memcpy(to, bytes.data(), bytes.size());
   }
-  return bad == 0;
+  return to + bytes.size();
 }
 
 /// A part of the first line: one blank more and it would be another line.
@@ -33,7 +34,9 @@ bool is_one_word(std::string_view text) {
 char* HeadWriter::grow(std::size_t bytes) {
   if (string_ != nullptr) {
     const std::size_t at = string_->size();
-    string_->resize(at + bytes);
+    const std::size_t size = at + bytes;
+    // The caller writes all of it.
+    string_->resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
     return string_->data() + at;
   }
   if (fixed_.size() - used_ < bytes) {
@@ -45,20 +48,17 @@ char* HeadWriter::grow(std::size_t bytes) {
   return at;
 }
 
-void HeadWriter::put(std::string_view bytes) {
+void HeadWriter::take_back(std::size_t bytes) {
   if (string_ != nullptr) {
-    string_->append(bytes);
-  } else if (char* const at = grow(bytes.size()); at != nullptr && !bytes.empty()) {
-    std::memcpy(at, bytes.data(), bytes.size());
+    string_->resize(string_->size() - bytes);
+  } else {
+    used_ -= bytes;
   }
 }
 
-void HeadWriter::put_lower(std::string_view name) {
-  char* at = grow(name.size());
-  if (at != nullptr) {
-    for (const char c : name) {
-      *at++ = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-    }
+void HeadWriter::put(std::string_view bytes) {
+  if (char* const at = grow(bytes.size()); at != nullptr) {
+    copy(at, bytes);
   }
 }
 
@@ -67,10 +67,11 @@ HeadWriter& HeadWriter::request_line(std::string_view method, std::string_view t
     problem_ = "a request line holds a blank, a control byte or nothing";
     return *this;
   }
-  put(method);
-  put(" ");
-  put(target);
-  put(" HTTP/1.1\r\n");
+  if (char* at = grow(method.size() + 1 + target.size() + kVersionAndEnd.size()); at != nullptr) {
+    at = copy(at, method);
+    *at++ = ' ';
+    copy(copy(at, target), kVersionAndEnd);
+  }
   return *this;
 }
 
@@ -79,14 +80,17 @@ HeadWriter& HeadWriter::request_line(std::string_view method, const Target& targ
     problem_ = "a request line holds a blank, a control byte or nothing";
     return *this;
   }
-  put(method);
-  put(" ");
-  put(target.path);
-  if (target.has_query) {
-    put("?");
-    put(target.query);
+  const std::size_t query_size = target.has_query ? target.query.size() + 1 : 0;
+  if (char* at = grow(method.size() + 1 + target.path.size() + query_size + kVersionAndEnd.size()); at != nullptr) {
+    at = copy(at, method);
+    *at++ = ' ';
+    at = copy(at, target.path);
+    if (target.has_query) {
+      *at++ = '?';
+      at = copy(at, target.query);
+    }
+    copy(at, kVersionAndEnd);
   }
-  put(" HTTP/1.1\r\n");
   return *this;
 }
 
@@ -107,14 +111,21 @@ HeadWriter& HeadWriter::status_line(int status, int minor_version, std::string_v
 }
 
 HeadWriter& HeadWriter::header(std::string_view name, std::string_view value) {
-  if (!is_token(name) || !is_one_line(value)) {
-    problem_ = "a header has a bad name, or a line break in its value";
+  char* at = grow(name.size() + value.size() + 4);
+  if (at == nullptr) {
     return *this;
   }
-  put_lower(name);
-  put(": ");
-  put(value);
-  put("\r\n");
+  if (!write_lower_token(at, name) || !is_one_line(value)) {
+    problem_ = "a header has a bad name, or a line break in its value";
+    take_back(name.size() + value.size() + 4);
+    return *this;
+  }
+  at += name.size();
+  *at++ = ':';
+  *at++ = ' ';
+  at = copy(at, value);
+  *at++ = '\r';
+  *at = '\n';
   return *this;
 }
 

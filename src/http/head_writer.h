@@ -43,8 +43,8 @@ class HeadWriter {
 
  private:
   void put(std::string_view bytes);
-  void put_lower(std::string_view name);
   char* grow(std::size_t bytes);
+  void take_back(std::size_t bytes);
 
   std::span<char> fixed_;
   std::size_t used_ = 0;  // of fixed_

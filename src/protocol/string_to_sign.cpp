@@ -7,25 +7,22 @@
 #include <functional>
 #include <utility>
 
+#include "http/token.h"
 #include "protocol/headers.h"
 
 namespace msp::protocol {
 namespace {
 
-enum : std::uint8_t { kPathByte = 1, kQueryByte = 2, kValueByte = 4, kTokenByte = 8 };
+enum : std::uint8_t { kPathByte = 1, kQueryByte = 2 };
 
-/// What a byte may be part of (F step 0, D.2).
+/// What a byte may be part of (F step 0).
 constexpr std::array<std::uint8_t, 256> make_classes() {
   std::array<std::uint8_t, 256> out{};
   for (unsigned c = 0; c < 256; ++c) {
     const bool path = c == 0x21 || c == 0x22 || (c >= 0x24 && c <= 0x3B) || c == 0x3D || (c >= 0x40 && c <= 0x5F) ||
                       (c >= 0x61 && c <= 0x7E);
     const bool query = c == 0x21 || (c >= 0x24 && c <= 0x3B) || c == 0x3D || (c >= 0x3F && c <= 0x7E);
-    const bool value = c == 0x09 || (c >= 0x20 && c <= 0x7E);
-    const bool token = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       std::string_view("!#$%&'*+-.^_`|~").contains(static_cast<char>(c));
-    out[c] = static_cast<std::uint8_t>((path ? kPathByte : 0) | (query ? kQueryByte : 0) | (value ? kValueByte : 0) |
-                                       (token && c != 0 ? kTokenByte : 0));
+    out[c] = static_cast<std::uint8_t>((path ? kPathByte : 0) | (query ? kQueryByte : 0));
   }
   return out;
 }
@@ -75,7 +72,7 @@ bool StringToSign::QueryPart::operator<(const QueryPart& other) const {
 Result<void> StringToSign::build(const SignableRequest& request) {
   text_.clear();
   body_at_ = 0;
-  if (request.method.empty() || !all(request.method, kTokenByte)) {
+  if (!http::is_token(request.method)) {
     return unsignable("the method is not a token");
   }
   if (!all(request.path, kPathByte)) {
@@ -101,36 +98,47 @@ Result<void> StringToSign::append_headers(std::span<const http::Header> headers)
   if (headers.size() > kMaxSignedHeaders) {
     return unsignable("it has too many headers");
   }
-  std::size_t size = 0;
+  std::size_t names_size = 0;
+  std::size_t lines_size = 0;
   for (const http::Header& header : headers) {
-    size += header.name.size();
+    names_size += header.name.size();
+    lines_size += header.name.size() + header.value.size() + 2;
   }
-  names_.resize(size);
+  names_.resize(names_size);
   char* to = names_.data();
   order_.clear();
   for (std::size_t i = 0; i < headers.size(); ++i) {
-    const http::Header& header = headers[i];
-    if (header.name.empty() || !all(header.name, kTokenByte)) {
+    const auto& [name, value] = headers[i];
+    if (!http::write_lower_token(to, name)) {
       return unsignable("a header name is not a token");
     }
-    if (!all(header.value, kValueByte)) {
+    if (!http::is_signable_value(value)) {
       return unsignable("the value of a header contains a byte outside printable ASCII");
     }
-    order_.push_back({.name = {to, header.name.size()}, .index = i});
-    to = std::ranges::transform(header.name, to, fold).out;
+    order_.push_back({.name = {to, name.size()}, .index = i});
+    to += name.size();
   }
   std::ranges::sort(order_, std::less<>{});
+  const std::size_t before = text_.size();
+  text_.resize_and_overwrite(before + lines_size, [&](char* text, std::size_t) {
+    return static_cast<std::size_t>(write_header_lines(text + before, headers) - text);
+  });
+  return {};
+}
+
+char* StringToSign::write_header_lines(char* to, std::span<const http::Header> headers) const {
   for (std::size_t i = 0; i < order_.size(); ++i) {
-    const bool shadowed = i + 1 < order_.size() && order_[i].name == order_[i + 1].name;
-    if (shadowed || order_[i].name == kAuthorizationHeader) {
+    const std::string_view name = order_[i].name;
+    const bool shadowed = i + 1 < order_.size() && name == order_[i + 1].name;
+    if (shadowed || name == kAuthorizationHeader) {
       continue;
     }
-    text_ += order_[i].name;
-    text_ += ':';
-    text_ += trim(headers[order_[i].index].value);
-    text_ += '\n';
+    to = std::ranges::copy(name, to).out;
+    *to++ = ':';
+    to = std::ranges::copy(trim(headers[order_[i].index].value), to).out;
+    *to++ = '\n';
   }
-  return {};
+  return to;
 }
 
 void StringToSign::append_query(std::string_view query) {

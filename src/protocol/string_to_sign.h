@@ -54,6 +54,7 @@ class StringToSign {
   };
 
   Result<void> append_headers(std::span<const http::Header> headers);
+  char* write_header_lines(char* to, std::span<const http::Header> headers) const;
   void append_query(std::string_view query);
   void append_sorted_parts();
 

@@ -14,6 +14,8 @@ namespace {
 
 // Accepted in one turn, so that a flood of connects leaves the others their turn.
 constexpr int kAcceptsPerTurn = 32;
+// After a burst its buffers are kept for up to twice this long.
+constexpr std::uint64_t kTidyMs = 10'000;
 
 void bump(std::atomic<std::uint64_t>& counter) {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -40,7 +42,8 @@ DataPlane::DataPlane(Loop& loop, Settings settings, identity::IdentitySource& id
       upstreams_(loop, dialer,
                  {settings_.services[0].endpoint, settings_.services[1].endpoint, settings_.services[2].endpoint}),
       gate_changed_(loop),
-      gate_(std::make_shared<const Gate>()) {}
+      gate_(std::make_shared<const Gate>()),
+      tidying_(tidy_up()) {}
 
 DataPlane::~DataPlane() = default;
 
@@ -110,6 +113,13 @@ void DataPlane::ended(Session& session) {
   }
   counters_.connections_open.store(open_, std::memory_order_relaxed);
   const std::unique_ptr<Session> owned(&session);
+}
+
+Task<> DataPlane::tidy_up() {
+  for (;;) {
+    co_await loop_.sleep_until(loop_.after_ms(kTidyMs));
+    buffers_.free_unneeded();
+  }
 }
 
 void DataPlane::note_failure(const Answer& /*answer*/) { bump(counters_.upstream_failed); }

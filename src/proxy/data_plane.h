@@ -79,6 +79,8 @@ class DataPlane {
   std::int64_t host_time_s() const;
   std::string_view date() { return date_.text(host_time_s()); }
 
+  Task<> tidy_up();
+
   void note_failure(const Answer& answer);
   void note_served();
   void log_upstream(const Error& error);
@@ -106,6 +108,7 @@ class DataPlane {
   std::size_t open_ = 0;
   std::uint64_t next_connection_ = 0;
   bool draining_ = false;
+  Task<> tidying_;
 };
 
 }  // namespace msp::proxy

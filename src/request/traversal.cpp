@@ -55,6 +55,9 @@ class SegmentWatch {
 
 // A decode never removes a slash or a dot that was there before, so the decoded text shows both kinds.
 bool has_traversal(std::string_view raw_path) {
+  if (!raw_path.contains('%') && !raw_path.contains('.')) {
+    return raw_path.contains("//");
+  }
   bool after_slash = false;
   std::size_t size = 0;
   bool dots = true;
@@ -86,6 +89,9 @@ bool has_traversal_in_the_field(std::string_view raw_path) {
 }
 
 bool reaches_secure_channel(std::string_view raw_path) {
+  if (!raw_path.contains('%') && !raw_path.contains('-')) {
+    return false;  // the channel's name has a dash
+  }
   bool here = true;  // at the root, or anywhere once something climbed
   bool climbed = false;
   SegmentWatch segment;
