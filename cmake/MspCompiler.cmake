@@ -30,7 +30,7 @@ if(MSP_SANITIZE)
 endif()
 
 if(MSP_HARDEN)
-  add_compile_options(-O2 -g1 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
+  add_compile_options(-Os -g1 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
                       -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
     add_compile_options(-fcf-protection=full)

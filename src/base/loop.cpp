@@ -155,6 +155,11 @@ void Loop::dispatch(int wait_ms) {
 
 void Loop::run_once(int max_wait_ms) {
   update_now();
+  turn(max_wait_ms);
+}
+
+/// The time is read once a turn, behind the wait.
+void Loop::turn(int max_wait_ms) {
   run_ready();
   const int timer_wait = wait_ms();
   dispatch(timer_wait < 0 ? max_wait_ms : max_wait_ms < 0 ? timer_wait : std::min(timer_wait, max_wait_ms));
@@ -166,8 +171,9 @@ void Loop::run_once(int max_wait_ms) {
 }
 
 void Loop::run() {
+  update_now();
   while (!stop_.load(std::memory_order_relaxed)) {
-    run_once(-1);
+    turn(-1);
   }
   stop_.store(false, std::memory_order_relaxed);
 }

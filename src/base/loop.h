@@ -113,6 +113,7 @@ class Loop {
   static constexpr std::size_t kBatch = 64;
 
   void update_now();
+  void turn(int max_wait_ms);
   void dispatch(int wait_ms);
   void run_ready();
   void run_timers();

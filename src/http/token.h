@@ -10,6 +10,38 @@
 
 namespace msp::http {
 
+namespace detail {
+inline constexpr std::uint64_t kOnes = 0x0101010101010101U;
+inline constexpr std::uint64_t kHigh = kOnes * 0x80U;
+
+inline std::uint64_t load_word(const char* at) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+/// Every byte is a to z or '-'.
+inline bool all_lower_or_dash(std::uint64_t word) {
+  // Dashes count as 'a'; then a byte is a letter if it is neither below 'a' nor above 'z'. No sum leaves its byte.
+  const std::uint64_t other = word ^ (kOnes * '-');
+  const std::uint64_t dash = ~(((other & ~kHigh) + ~kHigh) | other) & kHigh;
+  const std::uint64_t low = word & ~kHigh;
+  const std::uint64_t letter = (low + kOnes * (0x80U - 'a')) & ~(low + kOnes * (0x80U - 'z' - 1)) & ~word & kHigh;
+  return (dash | letter) == kHigh;
+}
+
+/// True if `test` holds for every eight bytes of a text of at least eight; the last ones may overlap.
+template <class Test>
+bool every_word(std::string_view text, Test test) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  bool good = test(load_word(text.data() + text.size() - kWord));
+  for (std::size_t i = 0; i + kWord < text.size(); i += kWord) {
+    good &= test(load_word(text.data() + i));
+  }
+  return good;
+}
+}  // namespace detail
+
 /// The byte in lower case if it may stand in a token, otherwise 0.
 inline constexpr std::array<char, 256> kLowerToken = [] {
   std::array<char, 256> table{};
@@ -27,6 +59,16 @@ inline bool is_token_byte(char c) { return kLowerToken[static_cast<unsigned char
 /// Writes `name` in lower case to `out`, which has room for it. False if it is empty or no token.
 inline bool write_lower_token(char* out, std::string_view name) {
   bool good = !name.empty();
+  // Most names are in lower case already, letters and dashes.
+  while (name.size() >= sizeof(std::uint64_t)) {
+    const std::uint64_t word = detail::load_word(name.data());
+    if (!detail::all_lower_or_dash(word)) {
+      break;
+    }
+    std::memcpy(out, &word, sizeof(word));
+    out += sizeof(word);
+    name.remove_prefix(sizeof(word));
+  }
   for (const char c : name) {
     const char lower = kLowerToken[static_cast<unsigned char>(c)];
     good &= lower != 0;
@@ -34,28 +76,6 @@ inline bool write_lower_token(char* out, std::string_view name) {
   }
   return good;
 }
-
-namespace detail {
-inline constexpr std::uint64_t kOnes = 0x0101010101010101U;
-inline constexpr std::uint64_t kHigh = kOnes * 0x80U;
-
-inline std::uint64_t load_word(const char* at) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, sizeof(word));
-  return word;
-}
-
-/// True if `test` holds for every eight bytes of a text of at least eight; the last ones may overlap.
-template <class Test>
-bool every_word(std::string_view text, Test test) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  bool good = test(load_word(text.data() + text.size() - kWord));
-  for (std::size_t i = 0; i + kWord < text.size(); i += kWord) {
-    good &= test(load_word(text.data() + i));
-  }
-  return good;
-}
-}  // namespace detail
 
 /// Printable ASCII only; false also for a tab, which is rare.
 inline bool all_visible(std::uint64_t word) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <utility>
 
@@ -47,6 +48,13 @@ std::string_view trim(std::string_view value) {
     value.remove_suffix(1);
   }
   return value;
+}
+
+char* put(char* to, std::string_view text) {
+  if (!text.empty()) {
+    std::memcpy(to, text.data(), text.size());
+  }
+  return to + text.size();
 }
 
 Error unsignable(std::string_view what) {
@@ -133,9 +141,9 @@ char* StringToSign::write_header_lines(char* to, std::span<const http::Header> h
     if (shadowed || name == kAuthorizationHeader) {
       continue;
     }
-    to = std::ranges::copy(name, to).out;
+    to = put(to, name);
     *to++ = ':';
-    to = std::ranges::copy(trim(headers[order_[i].index].value), to).out;
+    to = put(to, trim(headers[order_[i].index].value));
     *to++ = '\n';
   }
   return to;

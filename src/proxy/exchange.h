@@ -39,7 +39,6 @@ struct Exchange {
   std::string authorization;
   audit::Record record;
   std::shared_ptr<const Gate> gate;  ///< that decided and signed: names in the record point into it
-  audit::RequestId::Text request_text{};
   std::uint64_t started_ns = 0;
   Service service = Service::kImds;
   bool have_head = false;

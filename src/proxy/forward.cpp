@@ -45,7 +45,9 @@ Endorsement Session::endorsement() const {
 Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
   http::Buffer spare;
   const bool streamed = permit.exempt() && x.framing.has_body();
-  if (!streamed) {
+  if (!x.framing.has_body()) {
+    consume_head(x);
+  } else if (!streamed) {
     auto refused = co_await collect_body(x, spare);
     if (refused) {
       auto done = co_await refuse_with(x, *refused, refused->code);
@@ -104,10 +106,6 @@ Task<std::optional<Answer>> Session::send_continue(Exchange& x) {
 }
 
 Task<std::optional<Answer>> Session::collect_body(Exchange& x, http::Buffer& spare) {
-  if (!x.framing.has_body()) {
-    consume_head(x);
-    co_return std::nullopt;
-  }
   const std::string_view behind = buffer_.readable().substr(x.head_size);
   if (x.framing.kind == http::BodyKind::kLength && behind.size() >= x.framing.length) {
     x.body_view = behind.substr(0, static_cast<std::size_t>(x.framing.length));
@@ -148,21 +146,22 @@ UpstreamAnswer Session::upstream_failure(const Exchange& x) {
   return answer;
 }
 
-Task<UpstreamAnswer> Session::open_upstream(Exchange& x, bool may_reuse) {
+bool Session::reuse_upstream(const Exchange& x, UpstreamAnswer& answer) {
+  answer.connection = plane_.upstreams_.take_idle(x.service);
+  upstream_ = answer.connection ? &answer.connection->stream() : nullptr;
+  return upstream_ != nullptr;
+}
+
+Task<UpstreamAnswer> Session::open_upstream(Exchange& x) {
   upstream_ = nullptr;
   UpstreamAnswer answer;
-  if (may_reuse) {
-    answer.connection = plane_.upstreams_.take_idle(x.service);
+  auto made =
+      co_await plane_.upstreams_.connect(x.service, plane_.loop_.after_ms(plane_.settings_.connect_timeout_ms));
+  if (!made) {
+    plane_.log_upstream(made.error());
+    co_return upstream_failure(x);
   }
-  if (!answer.connection) {
-    auto made =
-        co_await plane_.upstreams_.connect(x.service, plane_.loop_.after_ms(plane_.settings_.connect_timeout_ms));
-    if (!made) {
-      plane_.log_upstream(made.error());
-      co_return upstream_failure(x);
-    }
-    answer.connection = std::move(*made);
-  }
+  answer.connection = std::move(*made);
   upstream_ = &answer.connection->stream();
   co_return answer;
 }
@@ -170,9 +169,13 @@ Task<UpstreamAnswer> Session::open_upstream(Exchange& x, bool may_reuse) {
 Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
   x.record.bytes_in = x.body_view.size();
   for (bool first = true;; first = false) {
-    auto answer = co_await open_upstream(x, first);
-    if (answer.failure) {
-      co_return answer;
+    UpstreamAnswer answer;
+    if (!first || !reuse_upstream(x, answer)) {
+      auto opened = co_await open_upstream(x);
+      answer = std::move(opened);
+      if (answer.failure) {
+        co_return answer;
+      }
     }
     Stream& stream = answer.connection->stream();
     const IoResult sent =
@@ -222,9 +225,13 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
 }
 
 Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare) {
-  auto answer = co_await open_upstream(x, true);
-  if (answer.failure) {
-    co_return answer;
+  UpstreamAnswer answer;
+  if (!reuse_upstream(x, answer)) {
+    auto opened = co_await open_upstream(x);
+    answer = std::move(opened);
+    if (answer.failure) {
+      co_return answer;
+    }
   }
   auto refused = co_await send_continue(x);
   Stream& to = answer.connection->stream();

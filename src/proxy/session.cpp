@@ -137,7 +137,6 @@ void Session::begin(Exchange& x) {
   x.started_ns = boottime_ns();
   x.record.time_ns = realtime_ns();
   x.record.request = plane_.ids_.next();
-  x.request_text = x.record.request.text();
   x.record.connection = number_;
 }
 
@@ -168,7 +167,11 @@ Task<bool> Session::handle(Exchange& x) {
     x.record.stripped = true;
     bump(plane_.counters_.stripped);
   }
-  auto open = co_await wait_ready();
+  bool open = ready();
+  if (!open) {
+    auto opened = co_await wait_ready();
+    open = opened;
+  }
   if (!open) {
     bump(plane_.counters_.not_ready);
     auto done = co_await refuse_with(x, not_ready(x.service), "not_ready");
@@ -189,8 +192,9 @@ Task<bool> Session::handle(Exchange& x) {
   co_return done;
 }
 
+bool Session::ready() const { return plane_.gate_->readiness != Readiness::kNotReady && plane_.gate_->rules; }
+
 Task<bool> Session::wait_ready() {
-  const auto ready = [this] { return plane_.gate_->readiness != Readiness::kNotReady && plane_.gate_->rules; };
   const Deadline until = plane_.loop_.after_ms(plane_.settings_.not_ready_hold_ms);
   while (!ready()) {
     const bool announced = co_await plane_.gate_changed_.wait(until);
@@ -205,7 +209,8 @@ Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view rea
   answer.close = answer.close || x.body_pending || !x.persistent;
   unread_input_ = unread_input_ || x.body_pending;
   x.out.clear();
-  write_answer(x.out, answer, audit::view(x.request_text), x.have_head ? x.head.minor_version : 1,
+  const audit::RequestId::Text request = x.record.request.text();
+  write_answer(x.out, answer, audit::view(request), x.have_head ? x.head.minor_version : 1,
                x.have_head && x.head.method == "HEAD", plane_.date());
   const IoResult sent = co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
   x.record.status = sent.ok() ? static_cast<std::uint16_t>(answer.status) : std::uint16_t{0};

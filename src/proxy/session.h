@@ -55,6 +55,7 @@ class Session : public ListHook<DataPlane> {
   Task<> turn_away(Answer answer);
   void begin(Exchange& x);
   Task<bool> handle(Exchange& x);
+  bool ready() const;
   /// Waits for a gate that is ready, as long as protocol.md J.2 allows.
   Task<bool> wait_ready();
   Task<bool> refuse_with(Exchange& x, Answer answer, std::string_view reason);
@@ -69,7 +70,9 @@ class Session : public ListHook<DataPlane> {
   /// None: the whole body is in x.body_view, and `spare` holds what came behind it, if it was needed.
   Task<std::optional<Answer>> collect_body(Exchange& x, http::Buffer& spare);
   Task<std::optional<Answer>> send_continue(Exchange& x);
-  Task<UpstreamAnswer> open_upstream(Exchange& x, bool may_reuse);
+  /// False: there is no idle connection to use again.
+  bool reuse_upstream(const Exchange& x, UpstreamAnswer& answer);
+  Task<UpstreamAnswer> open_upstream(Exchange& x);
   Task<UpstreamAnswer> ask_upstream(Exchange& x, OutboundHead head);
   Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
   Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/token.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+namespace msp::http {
+namespace {
+
+constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
+
+bool expected_token(unsigned char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c != 0 && kTokenMarks.contains(static_cast<char>(c)));
+}
+
+// Every byte at every place of names around the size of a word: the quick way and the table must agree.
+TEST(Token, LowerNameForEveryByteAtEveryPlace) {
+  for (const std::size_t size : {1U, 7U, 8U, 9U, 16U, 19U}) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (unsigned byte = 0; byte < 256; ++byte) {
+        std::string name(size, 'm');
+        name[at] = static_cast<char>(byte);
+        std::array<char, 32> out{};
+        const bool good = write_lower_token(out.data(), name);
+        ASSERT_EQ(good, expected_token(static_cast<unsigned char>(byte))) << byte << " at " << at << " of " << size;
+        if (good) {
+          std::string lower = name;
+          if (byte >= 'A' && byte <= 'Z') {
+            lower[at] = static_cast<char>(byte + 32);
+          }
+          ASSERT_EQ(std::string_view(out.data(), size), lower);
+        }
+        ASSERT_EQ(out[size], 0) << "nothing behind the name is touched";
+      }
+    }
+  }
+}
+
+TEST(Token, AnEmptyNameIsNone) {
+  char out = 0;
+  EXPECT_FALSE(write_lower_token(&out, ""));
+}
+
+TEST(Token, OneLineForEveryByteAtEveryPlace) {
+  for (const std::size_t size : {1U, 7U, 8U, 9U, 16U, 19U}) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (unsigned byte = 0; byte < 256; ++byte) {
+        std::string text(size, 'x');
+        text[at] = static_cast<char>(byte);
+        ASSERT_EQ(is_one_line(text), byte != '\r' && byte != '\n' && byte != 0) << byte << " at " << at << " of " << size;
+      }
+    }
+  }
+  EXPECT_TRUE(is_one_line(""));
+}
+
+}  // namespace
+}  // namespace msp::http
