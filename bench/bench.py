@@ -22,6 +22,7 @@ from statistics import median
 TOP = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "tests" / "support"), str(TOP / "bench")]
 
+import gate  # noqa: E402
 from counts import count_system_calls, idle_connection_kb  # noqa: E402
 from lab.lab import ORDINARY_USER  # noqa: E402
 from subjects import UP, Stage, Subject  # noqa: E402
@@ -155,6 +156,8 @@ def table(document: dict) -> str:
                   for name, v in document["ratios"]["pinned"][peer].items()]
     lines.append("\nsystem calls per request (keep-alive / new connection): " + ", ".join(
         f"{name} {c['keepalive']:.1f} / {c['new_connection']:.1f}" for name, c in document["system_calls"].items()))
+    lines.append(f"user instructions per request: {document['replay_per_request']['user instructions']:.0f} (callgrind, "
+                 "in-process replay with its own client and origin, SHA-256 without vector extensions)")
     lines.append("memory in KB (RSS / private): " + ", ".join(
         f"{name} idle {m['idle']['rss']} / {m['idle']['private']}, loaded {m['loaded']['rss']} / {m['loaded']['private']}"
         for name, m in document["memory_kb"].items()))
@@ -187,6 +190,7 @@ def measure(stage: Stage, arguments) -> dict:
     memory = {s.name: {"idle": s.memory_kb()} for s in between}
     idle = {s.name: idle_connection_kb(s) for s in between}
     calls = {s.name: count_system_calls(s) for s in between}
+    replay = gate.per_request(str(arguments.programs / "bench" / "replay"))
     bench = Bench(stage, rounds, seconds, arguments.seed)
     bench.run()
     for subject in between:
@@ -198,7 +202,7 @@ def measure(stage: Stage, arguments) -> dict:
         "machine": platform.machine(), "cpus": os.cpu_count(), "rounds": rounds, "seconds": seconds, "seed": arguments.seed,
         "invalid": bench.invalid,
         "ratios_to_nginx": medians(ratios["pinned"]["nginx"]), "ratios_to_floor": medians(ratios["pinned"]["relay"]),
-        "ratios": ratios, "system_calls": calls, "memory_kb": memory, "idle_connection_kb": idle,
+        "ratios": ratios, "system_calls": calls, "replay_per_request": replay, "memory_kb": memory, "idle_connection_kb": idle,
         "stripped_bytes": {name: stripped_size(arguments.programs / name) for name in ("msp-agent", "msp-host", "mspctl")},
         "summary": bench.summary(), "cells": bench.cells,
     }
