@@ -32,7 +32,7 @@ Secret::Secret(std::size_t size) : data_(size == 0 ? nullptr : allocate(size)), 
 
 Secret Secret::copy_of(std::span<const std::uint8_t> bytes) {
   Secret copy(bytes.size());
-  if (!bytes.empty()) {
+  if (copy.data_ != nullptr) {
     std::memcpy(copy.data_, bytes.data(), bytes.size());
   }
   return copy;

@@ -171,8 +171,8 @@ ParseResult parse_status_line(std::string_view line, ResponseHead& head) {
 
 }  // namespace
 
-bool detail::same_but_case(const char* a, const char* b, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) {
+bool detail::same_but_case(std::string_view a, std::string_view b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
     if (a[i] == b[i]) {
       continue;
     }
@@ -212,9 +212,7 @@ std::string_view HeaderList::value(std::string_view name) const {
   return header != nullptr ? header->value : std::string_view{};
 }
 
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte);
-}
+bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte); }
 
 bool is_signable_value(std::string_view value) { return all_field_bytes(value, false); }
 

@@ -22,12 +22,13 @@ struct Header {
 };
 
 namespace detail {
-bool same_but_case(const char* a, const char* b, std::size_t size);
-}
+/// Both of the same size.
+bool same_but_case(std::string_view a, std::string_view b);
+}  // namespace detail
 
 /// ASCII case-insensitive equality of header names and similar tokens. Most pairs differ in size.
 inline bool iequals(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && detail::same_but_case(a.data(), b.data(), a.size());
+  return a.size() == b.size() && detail::same_but_case(a, b);
 }
 
 /// Headers in wire order.

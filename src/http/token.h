@@ -14,9 +14,10 @@ namespace detail {
 inline constexpr std::uint64_t kOnes = 0x0101010101010101U;
 inline constexpr std::uint64_t kHigh = kOnes * 0x80U;
 
-inline std::uint64_t load_word(const char* at) {
+/// Eight bytes of a text that has them from `at` on.
+inline std::uint64_t load_word(std::string_view text, std::size_t at) {
   std::uint64_t word = 0;
-  std::memcpy(&word, at, sizeof(word));
+  std::memcpy(&word, text.data() + at, sizeof(word));
   return word;
 }
 
@@ -34,9 +35,9 @@ inline bool all_lower_or_dash(std::uint64_t word) {
 template <class Test>
 bool every_word(std::string_view text, Test test) {
   constexpr std::size_t kWord = sizeof(std::uint64_t);
-  bool good = test(load_word(text.data() + text.size() - kWord));
+  bool good = test(load_word(text, text.size() - kWord));
   for (std::size_t i = 0; i + kWord < text.size(); i += kWord) {
-    good &= test(load_word(text.data() + i));
+    good &= test(load_word(text, i));
   }
   return good;
 }
@@ -61,7 +62,7 @@ inline bool write_lower_token(char* out, std::string_view name) {
   bool good = !name.empty();
   // Most names are in lower case already, letters and dashes.
   while (name.size() >= sizeof(std::uint64_t)) {
-    const std::uint64_t word = detail::load_word(name.data());
+    const std::uint64_t word = detail::load_word(name, 0);
     if (!detail::all_lower_or_dash(word)) {
       break;
     }
@@ -84,9 +85,7 @@ inline bool all_visible(std::uint64_t word) {
 }
 
 /// No byte below 0x20.
-inline bool no_control(std::uint64_t word) {
-  return ((word - detail::kOnes * 0x20U) & ~word & detail::kHigh) == 0;
-}
+inline bool no_control(std::uint64_t word) { return ((word - detail::kOnes * 0x20U) & ~word & detail::kHigh) == 0; }
 
 /// No CR, LF or NUL.
 inline bool is_one_line(std::string_view text) {

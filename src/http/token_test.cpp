@@ -50,7 +50,8 @@ TEST(Token, OneLineForEveryByteAtEveryPlace) {
       for (unsigned byte = 0; byte < 256; ++byte) {
         std::string text(size, 'x');
         text[at] = static_cast<char>(byte);
-        ASSERT_EQ(is_one_line(text), byte != '\r' && byte != '\n' && byte != 0) << byte << " at " << at << " of " << size;
+        ASSERT_EQ(is_one_line(text), byte != '\r' && byte != '\n' && byte != 0)
+            << byte << " at " << at << " of " << size;
       }
     }
   }

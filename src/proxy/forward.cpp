@@ -155,8 +155,7 @@ bool Session::reuse_upstream(const Exchange& x, UpstreamAnswer& answer) {
 Task<UpstreamAnswer> Session::open_upstream(Exchange& x) {
   upstream_ = nullptr;
   UpstreamAnswer answer;
-  auto made =
-      co_await plane_.upstreams_.connect(x.service, plane_.loop_.after_ms(plane_.settings_.connect_timeout_ms));
+  auto made = co_await plane_.upstreams_.connect(x.service, plane_.loop_.after_ms(plane_.settings_.connect_timeout_ms));
   if (!made) {
     plane_.log_upstream(made.error());
     co_return upstream_failure(x);
