@@ -55,6 +55,18 @@ enum msp_record_flags {
 	MSP_RECORD_DETACHED = 1u << 8,       /* path does not end at a root (memfd, unmounted tree) */
 };
 
+/*
+ * Asked of msp_read_file (BPF_PROG_RUN): what the kernel calls the file behind one of the caller's descriptors, in the
+ * words of a record. inode 0: there is no such descriptor.
+ */
+struct msp_file_view {
+	MSP_U32 fd;
+	MSP_U32 dev;
+	MSP_U64 inode; /* as msp_record.exe_inode */
+	MSP_U64 ino;
+	MSP_U64 time_ns; /* when it was read */
+};
+
 /* Who connected: taken on the connecting task at connect time. */
 struct msp_record {
 	MSP_U32 version; /* MSP_CONTRACT_VERSION */
@@ -128,6 +140,7 @@ enum msp_counter {
 MSP_ASSERT(sizeof(struct msp_record) == 904, "msp_record size");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, exe_dev) == 64, "msp_record.exe_dev");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, groups) == 116, "msp_record.groups");
+MSP_ASSERT(sizeof(struct msp_file_view) == 32, "msp_file_view size");
 MSP_ASSERT(sizeof(struct msp_guarded) == 8, "msp_guarded size");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, comm) == 244, "msp_record.comm");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, path) == 260, "msp_record.path");

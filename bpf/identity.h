@@ -45,6 +45,12 @@ static __always_inline __u32 pid_namespace_of(struct task_struct *task)
 	return BPF_CORE_READ(own, ns, ns.inum);
 }
 
+/* The same for a record and for a pin: the kernel's view is compared with the kernel's view. */
+static __always_inline struct inode *inode_of(struct file *file)
+{
+	return BPF_CORE_READ(file, f_inode);
+}
+
 static __always_inline void read_executable(struct msp_record *rec, struct task_struct *task)
 {
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
@@ -55,7 +61,7 @@ static __always_inline void read_executable(struct msp_record *rec, struct task_
 		rec->flags |= MSP_RECORD_NO_EXE;
 		return;
 	}
-	inode = BPF_CORE_READ(exe, f_inode);
+	inode = inode_of(exe);
 	dentry = BPF_CORE_READ(exe, f_path.dentry);
 	rec->exe_inode = (__u64)inode;
 	rec->exe_ino = BPF_CORE_READ(inode, i_ino);

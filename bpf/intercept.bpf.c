@@ -83,6 +83,31 @@ int msp_sockops(struct bpf_sock_ops *ops)
 	return 1;
 }
 
+/*
+ * Run by the agent itself on a descriptor that it holds: the inode can then not be freed, and its address is nobody
+ * else's as long as the descriptor is open.
+ */
+SEC("syscall")
+int msp_read_file(struct msp_file_view *view)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **slots = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+	struct inode *inode;
+	__u32 fd = view->fd;
+
+	view->inode = 0;
+	if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), slots + fd) || !file)
+		return 0;
+	inode = inode_of(file);
+	view->ino = BPF_CORE_READ(inode, i_ino);
+	view->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	view->time_ns = bpf_ktime_get_boot_ns();
+	view->inode = (__u64)inode;
+	return 0;
+}
+
 /* The data plane's only way to a record. Options of others keep the kernel's own answer (optlen 0). */
 SEC("cgroup/getsockopt")
 int msp_getsockopt(struct bpf_sockopt *ctx)

@@ -121,6 +121,15 @@ struct file {
 	struct inode *f_inode;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct mm_struct {
 	struct file *exe_file;
 };
@@ -133,6 +142,7 @@ struct task_struct {
 	__u64 start_boottime;
 	const struct cred *cred;
 	struct nsproxy *nsproxy;
+	struct files_struct *files;
 };
 
 #pragma clang attribute pop

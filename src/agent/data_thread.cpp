@@ -78,6 +78,13 @@ void DataThread::set_names(std::shared_ptr<const identity::NameTable> names) {
   loop_.post([this, table = std::move(names)]() mutable { identities_.set_names(std::move(table)); });
 }
 
+void DataThread::set_pins(std::shared_ptr<const identity::PinTable> pins) {
+  loop_.post([this, table = std::move(pins)]() mutable {
+    identities_.set_pins(std::move(table));
+    plane_->identities_changed();
+  });
+}
+
 void DataThread::drain(std::uint64_t max_ms) {
   run_there([this] { plane_->drain(); });
   bool over = false;

@@ -49,6 +49,7 @@ class DataThread {
   void install(std::shared_ptr<const proxy::Gate> gate);
   void update_status(status::ProvisionView provision, std::string aggregate_json);
   void set_names(std::shared_ptr<const identity::NameTable> names);
+  void set_pins(std::shared_ptr<const identity::PinTable> pins);
   const proxy::Counters& counters() const { return plane_->counters(); }
   /// Stops accepting, waits until what is in flight is answered, at most `max_ms`.
   void drain(std::uint64_t max_ms);

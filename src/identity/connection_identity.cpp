@@ -35,6 +35,7 @@ void set_executable(ConnectionIdentity& out, const msp_record& record) {
     path.erase(0, 1);
   }
   out.exe_path = std::move(path);
+  out.exe_inode = record.exe_inode;
   out.executable_deleted = (record.flags & MSP_RECORD_EXE_DELETED) != 0;
 }
 

@@ -53,6 +53,12 @@ struct ConnectionIdentity {
   std::string comm;                      ///< task name; chosen by the task itself
   /// The rule paths that the executable was found to be, by held pins. Empty matches no exePath.
   std::vector<std::string> exe_rule_paths;
+  std::uint64_t exe_inode = 0;   ///< the kernel's; compared with pins only, never shown
+  /// Not 0: rules name executables and this one is not known to be any of them, until the pins have caught up with this
+  /// ticket (IdentitySource::settle).
+  std::uint64_t exe_ticket = 0;
+  /// The executable seems to be one that a rule names, but was not held before the record was taken: not ready.
+  bool exe_not_yet = false;
 };
 
 /// From a record as the kernel hook wrote it. `names` may be null: then nothing has a name.

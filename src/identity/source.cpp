@@ -24,6 +24,10 @@ Result<ConnectionIdentity> SocketIdentitySource::identify(int accepted_fd) {
     return unknown_identity(Unknown::kContract);
   }
   ConnectionIdentity out = make_identity(record, names_.get());
+  if (pins_ != nullptr && !pins_->idle() && out.known && out.exe_inode != 0 &&
+      find_executable(out) == PinTable::Found::kNone && on_miss_.executable) {
+    out.exe_ticket = on_miss_.executable();
+  }
   if (names_ != nullptr && on_miss_.user && !names_->has_user(out.uid)) {
     on_miss_.user(out.uid);
   }
@@ -35,6 +39,23 @@ Result<ConnectionIdentity> SocketIdentitySource::identify(int accepted_fd) {
     }
   }
   return out;
+}
+
+PinTable::Found SocketIdentitySource::find_executable(ConnectionIdentity& out) const {
+  const PinTable::Found found = pins_->find(out.exe_inode, out.time_ns, out.exe_rule_paths);
+  out.exe_not_yet = found == PinTable::Found::kYoung;
+  return found;
+}
+
+bool SocketIdentitySource::settle(ConnectionIdentity& identity) const {
+  if (pins_ != nullptr && pins_->ticket() < identity.exe_ticket) {
+    return false;
+  }
+  identity.exe_ticket = 0;
+  if (pins_ != nullptr) {
+    (void)find_executable(identity);
+  }
+  return true;
 }
 
 }  // namespace msp::identity

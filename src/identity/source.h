@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "identity/connection_identity.h"
+#include "identity/exe_pins.h"
 
 namespace msp::identity {
 
@@ -17,6 +18,9 @@ class IdentitySource {
   virtual ~IdentitySource() = default;
   /// `accepted_fd`: a socket just accepted from one of our listeners; it stays the caller's.
   virtual Result<ConnectionIdentity> identify(int accepted_fd) = 0;
+  /// Looks again at the executable of an identity with an exe_ticket. False: the pins have not caught up with it yet; it is
+  /// then worth another look when they change.
+  virtual bool settle(ConnectionIdentity& /*identity*/) const { return true; }
 };
 
 /// Asks the kernel by getsockopt(MSP_SOL, MSP_SO_RECORD): no map, no capability, no bpf().
@@ -26,6 +30,8 @@ class SocketIdentitySource final : public IdentitySource {
   struct OnMiss {
     std::function<void(std::uint32_t uid)> user;
     std::function<void(std::uint32_t gid)> group;
+    /// For an executable that no pin knows: has the pins looked at again, returns the ticket for that.
+    std::function<std::uint64_t()> executable;
   };
 
   SocketIdentitySource() = default;
@@ -33,10 +39,15 @@ class SocketIdentitySource final : public IdentitySource {
 
   /// The loop's thread; holds from the next connection on.
   void set_names(std::shared_ptr<const NameTable> names) { names_ = std::move(names); }
+  void set_pins(std::shared_ptr<const PinTable> pins) { pins_ = std::move(pins); }
   Result<ConnectionIdentity> identify(int accepted_fd) override;
+  bool settle(ConnectionIdentity& identity) const override;
 
  private:
+  PinTable::Found find_executable(ConnectionIdentity& out) const;
+
   std::shared_ptr<const NameTable> names_;
+  std::shared_ptr<const PinTable> pins_;
   OnMiss on_miss_;
 };
 

@@ -80,6 +80,9 @@ Result<Skeleton> load(const Pins& pins) {
       return libbpf_error("cannot choose a pin", -failed);
     }
   }
+  if (::libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SYSCALL, nullptr) != 1) {
+    bpf_program__set_autoload(skeleton->progs.msp_read_file, false);
+  }
   if (const int failed = intercept_bpf__load(skeleton.get()); failed != 0) {
     return libbpf_error("cannot load the kernel programs", -failed);
   }
@@ -153,6 +156,10 @@ Result<Fd> open_cgroup(const std::string& path) {
   return fd;
 }
 
+Fd keep(const bpf_program* program) {
+  const int fd = bpf_program__fd(program);
+  return fd < 0 ? Fd() : Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
 Fd keep(const bpf_map* map) { return Fd(::fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3)); }
 
 }  // namespace
@@ -177,6 +184,7 @@ Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const
   Hooks out{.settings = keep(maps.settings),
             .counters = keep(maps.counters),
             .own_sockets = keep(maps.own_sockets),
+            .read_file = keep(programs.msp_read_file),
             .links = {}};
   if (!out.settings || !out.counters || !out.own_sockets) {
     return errno_error("cannot keep the maps");

@@ -22,6 +22,7 @@ struct Hooks {
   Fd settings;
   Fd counters;
   Fd own_sockets;
+  Fd read_file;  ///< none: the kernel has no programs that user space runs (before 5.14)
   std::vector<Link> links;
 };
 

@@ -109,6 +109,29 @@ Result<void> Interceptor::mark_own(int fd) {
   return {};
 }
 
+Result<identity::KernelFile> Interceptor::look_at(int fd) {
+  if (!impl_->hooks.read_file) {
+    return Error{.source = Source::kKernel,
+                 .message = "this kernel cannot tell which file an executable is",
+                 .hint = "rules with exePath match nothing before Linux 5.14; name users, groups or units instead",
+                 .code = EOPNOTSUPP};
+  }
+  msp_file_view view{};
+  view.fd = static_cast<std::uint32_t>(fd);
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.ctx_in = &view;
+  options.ctx_out = &view;
+  options.ctx_size_in = options.ctx_size_out = sizeof(view);
+  if (::bpf_prog_test_run_opts(impl_->hooks.read_file.get(), &options) != 0) {
+    return errno_error("cannot ask the kernel which file an executable is");
+  }
+  if (view.inode == 0) {
+    return errno_error("cannot ask the kernel which file an executable is", EBADF);
+  }
+  return identity::KernelFile{.inode = view.inode, .seen_ns = view.time_ns};
+}
+
 Result<Counters> Interceptor::counters() const {
   const int cpus = ::libbpf_num_possible_cpus();
   if (cpus <= 0) {

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/net.h"
 #include "base/result.h"
+#include "identity/kernel_file.h"
 #include "intercept/socket_marker.h"
 
 namespace msp::intercept {
@@ -59,7 +60,7 @@ struct Attached {
   std::uint64_t cgroup_id = 0;
 };
 
-class Interceptor final : public SocketMarker {
+class Interceptor final : public SocketMarker, public identity::KernelFiles {
  public:
   /// Loads the programs and attaches them, or takes over the pinned ones of an earlier run: maps are reused, programs
   /// are replaced atomically. Redirection goes on as the pinned settings say until set_settings() is called.
@@ -70,6 +71,7 @@ class Interceptor final : public SocketMarker {
   bool adopted() const;
   Result<void> set_settings(const Settings& settings);
   Result<void> mark_own(int fd) override;
+  Result<identity::KernelFile> look_at(int fd) override;
   Result<Counters> counters() const;
   Result<std::vector<Attached>> attached() const;
   /// The cgroup directories in use (after the defaults were found).

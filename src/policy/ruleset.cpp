@@ -92,6 +92,7 @@ class Compiler {
   void add_identities(const std::vector<RuleIdentity>& identities) {
     identities_ = last_by_name(identities);
     for (const RuleIdentity& from : identities) {
+      out_.names_executables_ = out_.names_executables_ || from.exe_path.has_value();
       out_.identities_.push_back({.name = from.name,
                                   .user = from.user_name,
                                   .group = from.group_name,

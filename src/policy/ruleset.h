@@ -73,6 +73,7 @@ class RuleSet {
   const std::vector<Privilege>& privileges() const { return privileges_; }
   const std::vector<RoleGrant>& roles() const { return roles_; }
   const std::vector<IdentityRule>& identities() const { return identities_; }
+  bool names_executables() const { return names_executables_; }
   /// Every `exePath` that an identity asks for, as written, sorted, each once: what identity must hold pins for.
   std::vector<std::string> exe_paths() const;
   /// Values are indexes into privileges(); keys are folded paths.
@@ -93,6 +94,7 @@ class RuleSet {
   std::string id_;
   Mode mode_ = Mode::kEnforce;
   bool default_allow_ = false;
+  bool names_executables_ = false;
   std::string unusable_;
   std::vector<std::string> notes_;
   std::vector<Privilege> privileges_;

@@ -33,6 +33,8 @@ Answer head_timeout();
 Answer upstream_failed(Service service);
 Answer upstream_timeout();
 Answer not_ready(Service service);
+/// The same for a caller whose executable was not yet held when it connected; a new connection will do.
+Answer executable_not_ready(Service service);
 Answer too_many_of_caller();
 Answer too_many_in_all();
 Answer cannot_sign();

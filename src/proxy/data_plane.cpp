@@ -42,6 +42,7 @@ DataPlane::DataPlane(Loop& loop, Settings settings, identity::IdentitySource& id
       upstreams_(loop, dialer,
                  {settings_.services[0].endpoint, settings_.services[1].endpoint, settings_.services[2].endpoint}),
       gate_changed_(loop),
+      identities_changed_(loop),
       gate_(std::make_shared<const Gate>()),
       tidying_(tidy_up()) {}
 

@@ -61,6 +61,8 @@ class DataPlane {
   void adopt(Fd connection) { start_session(std::move(connection)); }
   /// From the next request on, also on living connections (design P7).
   void install(std::shared_ptr<const Gate> gate);
+  /// The identity source knows more than before: connections that wait for that look again.
+  void identities_changed() { identities_changed_.announce(); }
   /// Stops accepting, ends idle connections; requests in flight are answered. `drained()` tells when all is over.
   void drain();
   /// Ends every connection now, whatever it is doing.
@@ -96,6 +98,7 @@ class DataPlane {
   ExchangePool exchanges_;
   UpstreamPool upstreams_;
   Signal gate_changed_;
+  Signal identities_changed_;
   std::shared_ptr<const Gate> gate_;
   std::optional<HmacSha256> hmac_;
   http::DateCache date_;

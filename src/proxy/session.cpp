@@ -17,6 +17,9 @@ namespace {
 constexpr std::uint64_t kLingerMs = 1000;
 constexpr std::size_t kLingerBytes = 256 * 1024;
 
+// For the rules' paths to be opened again and looked at: some microseconds each.
+constexpr std::uint64_t kSettleMs = 1000;
+
 std::uint64_t boottime_ns() {
   timespec ts{};
   ::clock_gettime(CLOCK_BOOTTIME, &ts);
@@ -177,6 +180,14 @@ Task<bool> Session::handle(Exchange& x) {
     auto done = co_await refuse_with(x, not_ready(x.service), "not_ready");
     co_return done;
   }
+  if (caller_.exe_ticket != 0 || caller_.exe_not_yet) {
+    auto settled = co_await settle_executable(x.service);
+    if (!settled) {
+      bump(plane_.counters_.not_ready);
+      auto done = co_await refuse_with(x, executable_not_ready(x.service), "not_ready");
+      co_return done;
+    }
+  }
   x.gate = plane_.gate_;
   auto decision = decide(x, caller_, *x.gate->rules);
   if (auto* denial = std::get_if<policy::Denial>(&decision)) {
@@ -203,6 +214,21 @@ Task<bool> Session::wait_ready() {
     }
   }
   co_return ready();
+}
+
+Task<bool> Session::settle_executable(Service service) {
+  const auto asked = [this, service] {
+    const auto& rules = plane_.gate_->rules->of(service);
+    return rules && rules->names_executables();
+  };
+  const Deadline until = plane_.loop_.after_ms(kSettleMs);
+  while (asked() && !plane_.identities_.settle(caller_)) {
+    const bool announced = co_await plane_.identities_changed_.wait(until);
+    if (!announced) {
+      co_return false;
+    }
+  }
+  co_return !(asked() && caller_.exe_not_yet);
 }
 
 Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view reason) {

@@ -58,6 +58,8 @@ class Session : public ListHook<DataPlane> {
   bool ready() const;
   /// Waits for a gate that is ready, as long as protocol.md J.2 allows.
   Task<bool> wait_ready();
+  /// True: what rules may ask of the executable is known (design.md section 3).
+  Task<bool> settle_executable(Service service);
   Task<bool> refuse_with(Exchange& x, Answer answer, std::string_view reason);
   Task<bool> answer_locally(Exchange& x, LocalAnswer answer);
   void consume_head(Exchange& x);
