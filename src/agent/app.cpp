@@ -172,11 +172,11 @@ Result<void> App::open_channel() {
   local_rules_ =
       std::make_unique<rules::LocalDirectory>(std::filesystem::path(config_.latch_key_folder).parent_path() / "rules");
   pins_.emplace(*hooks_, config_.reference_root);
-  rules_ = std::make_unique<rules::Publisher>(
-      config_.matching, *local_rules_, [this](const std::shared_ptr<const policy::Snapshot>& rules) {
-        pins_->want(executables_of(*rules));
-        refresh_pins();
-      });
+  rules_ = std::make_unique<rules::Publisher>(config_.matching, *local_rules_,
+                                              [this](const std::shared_ptr<const policy::Snapshot>& rules) {
+                                                pins_->want(executables_of(*rules));
+                                                refresh_pins();
+                                              });
   executables_watch_.emplace(watch_executables());
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;

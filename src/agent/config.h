@@ -57,7 +57,7 @@ struct Config {
   std::optional<std::string> agent_cgroup;  ///< absolute path; absent: the process's own
   std::string bpf_pin_directory = "/sys/fs/bpf/openmsp";
   std::string reference_root = "/proc/1/root";  ///< what the paths of executables in rules are relative to
-  std::string state_directory;  ///< default: parent of latch_key_folder
+  std::string state_directory;                  ///< default: parent of latch_key_folder
   std::string control_socket;
   std::string audit_file = "/var/log/openmsp/audit.jsonl";  ///< empty: none
   std::uint64_t audit_max_bytes = 64ULL << 20;

@@ -53,7 +53,7 @@ struct ConnectionIdentity {
   std::string comm;                      ///< task name; chosen by the task itself
   /// The rule paths that the executable was found to be, by held pins. Empty matches no exePath.
   std::vector<std::string> exe_rule_paths;
-  std::uint64_t exe_inode = 0;   ///< the kernel's; compared with pins only, never shown
+  std::uint64_t exe_inode = 0;  ///< the kernel's; compared with pins only, never shown
   /// Not 0: rules name executables and this one is not known to be any of them, until the pins have caught up with this
   /// ticket (IdentitySource::settle).
   std::uint64_t exe_ticket = 0;

@@ -65,7 +65,12 @@ void ExePins::want(const std::vector<std::string>& paths) {
 Result<Fd> ExePins::open_root() const {
   Fd root(::open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root) {
-    return errno_error("cannot open the reference root " + root_);
+    Error error = errno_error("no rule with an exePath matches: cannot open the reference root " + root_);
+    error.source = Source::kConfig;
+    error.hint =
+        "let the agent look at process 1 (CAP_SYS_PTRACE, and no fewer capabilities than it has), or name another "
+        "directory in openmsp.referenceRoot";
+    return error;
   }
   return root;
 }

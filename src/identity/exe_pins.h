@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the paths that rules name is a caller's executable? Held files answer (design.md section 3): each path is opened
-// in the reference root and kept open, so that the kernel's inode behind it can become nobody else's.
-// PinTable: an immutable snapshot, any thread. ExePins: one owner on the control thread; refresh() blocks on files.
-// What cannot be opened or looked at is not pinned and matches nothing.
+// Which of the paths that rules name is a caller's executable? Held files answer (design.md section 3): each path is
+// opened in the reference root and kept open, so that the kernel's inode behind it can become nobody else's. PinTable:
+// an immutable snapshot, any thread. ExePins: one owner on the control thread; refresh() blocks on files. What cannot
+// be opened or looked at is not pinned and matches nothing.
 #pragma once
 
 #include <cstdint>

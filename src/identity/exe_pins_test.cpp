@@ -114,7 +114,8 @@ TEST_F(ExePinsTest, ALinkCannotLeadOutOfTheRoot) {
 TEST_F(ExePinsTest, WhatCanBeNoExecutablesPathIsNotPinned) {
   fs::create_directory(root_ / "usr/lib");
   ASSERT_EQ(::mkfifo((root_ / "usr/bin/fifo").c_str(), 0600), 0);
-  pins_->want({"usr/bin/tool", "/usr/lib/../bin/tool", "/usr/bin", "/usr/bin/fifo", "/usr/bin/missing", "/usr/bin/..", ""});
+  pins_->want(
+      {"usr/bin/tool", "/usr/lib/../bin/tool", "/usr/bin", "/usr/bin/fifo", "/usr/bin/missing", "/usr/bin/..", ""});
   EXPECT_FALSE(pins_->refresh());
   EXPECT_EQ(pins_->table(0)->size(), 0U);
 }

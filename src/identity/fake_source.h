@@ -4,6 +4,7 @@
 // Fails only where the test has set an error.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "identity/source.h"
@@ -12,8 +13,9 @@ namespace msp::identity {
 
 class FakeIdentitySource final : public IdentitySource {
  public:
-  ConnectionIdentity answer;   ///< what identify() returns; unknown unless set
-  std::optional<Error> error;  ///< returned instead when set
+  ConnectionIdentity answer;                           ///< what identify() returns; unknown unless set
+  std::optional<Error> error;                          ///< returned instead when set
+  std::function<bool(ConnectionIdentity&)> on_settle;  ///< what settle() does; without it everything is settled
   unsigned asked = 0;
 
   Result<ConnectionIdentity> identify(int /*accepted_fd*/) override {
@@ -23,6 +25,7 @@ class FakeIdentitySource final : public IdentitySource {
     }
     return ConnectionIdentity(answer);
   }
+  bool settle(ConnectionIdentity& identity) const override { return !on_settle || on_settle(identity); }
 };
 
 /// A known identity of an ordinary process, to be altered by the test.

@@ -12,7 +12,7 @@
 namespace msp::identity {
 
 struct KernelFile {
-  std::uint64_t inode = 0;    ///< address of the inode; nobody else's while a descriptor of the file is open; never shown
+  std::uint64_t inode = 0;  ///< address of the inode; nobody else's while a descriptor of the file is open; never shown
   std::uint64_t seen_ns = 0;  ///< CLOCK_BOOTTIME
 };
 

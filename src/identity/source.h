@@ -18,8 +18,8 @@ class IdentitySource {
   virtual ~IdentitySource() = default;
   /// `accepted_fd`: a socket just accepted from one of our listeners; it stays the caller's.
   virtual Result<ConnectionIdentity> identify(int accepted_fd) = 0;
-  /// Looks again at the executable of an identity with an exe_ticket. False: the pins have not caught up with it yet; it is
-  /// then worth another look when they change.
+  /// Looks again at the executable of an identity with an exe_ticket. False: the pins have not caught up with it yet;
+  /// it is then worth another look when they change.
   virtual bool settle(ConnectionIdentity& /*identity*/) const { return true; }
 };
 

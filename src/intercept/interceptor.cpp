@@ -120,9 +120,8 @@ Result<identity::KernelFile> Interceptor::look_at(int fd) {
   view.fd = static_cast<std::uint32_t>(fd);
   bpf_test_run_opts options{};
   options.sz = sizeof(options);
-  options.ctx_in = &view;
-  options.ctx_out = &view;
-  options.ctx_size_in = options.ctx_size_out = sizeof(view);
+  options.ctx_in = &view;  // and what the program leaves there
+  options.ctx_size_in = sizeof(view);
   if (::bpf_prog_test_run_opts(impl_->hooks.read_file.get(), &options) != 0) {
     return errno_error("cannot ask the kernel which file an executable is");
   }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from base import LabCase
 from lab.lab import IMDS, ORDINARY_USER
+from lab.world import poll
 
 INSTANCE = "/metadata/instance?api-version=2021-02-01"
 PROFILE = ("/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/lab/providers/Microsoft.Compute/galleries/"
@@ -145,9 +146,9 @@ class Executables(LabCase):
         script = f'mount --bind {other} {self.tool} && exec setpriv --reuid {ORDINARY_USER} --clear-groups "$@"'
         seen = self.once("unshare", "--mount", "sh", "-c", script, "sh", self.tool, user=None)
         self.assertEqual(seen, "403 identity_mismatch")
-        records = [r for r in self.lab.audit_records() if r.get("exe") == str(self.tool) and r.get("status") == 403
-                   and r.get("user") == ORDINARY_USER]
-        self.assertTrue(records, "the path that it claims is in the audit record all the same")
+        poll("the audit record with the path that it claims", lambda: [
+            record for record in self.lab.audit_records() if record.get("exe") == str(self.tool)
+            and record.get("status") == 403 and record.get("user") == ORDINARY_USER], 3)
         # The same with nothing mounted: served.
         script = f'exec setpriv --reuid {ORDINARY_USER} --clear-groups "$@"'
         self.assertEqual(self.once("unshare", "--mount", "sh", "-c", script, "sh", self.tool, user=None), "200")

@@ -119,6 +119,8 @@ class Lab:
                 "cgroup": str(self.guest_cgroup),
                 "agentCgroup": str(agent_cgroup),
                 "bpfPinDirectory": str(self.bpffs / "openmsp"),
+                # Process 1 may be out of reach here; the lab shares its root with this process anyway.
+                "referenceRoot": "/",
                 "stateDirectory": str(home),
                 "controlSocket": str(self.control_socket),
                 "auditFile": str(self.agent_audit),
