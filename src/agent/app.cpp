@@ -171,7 +171,7 @@ Result<void> App::open_data_path() {
 Result<void> App::open_channel() {
   local_rules_ =
       std::make_unique<rules::LocalDirectory>(std::filesystem::path(config_.latch_key_folder).parent_path() / "rules");
-  pins_.emplace(*hooks_, config_.reference_root);
+  pins_ = std::make_unique<identity::ExePins>(*hooks_, config_.reference_root);
   rules_ = std::make_unique<rules::Publisher>(config_.matching, *local_rules_,
                                               [this](const std::shared_ptr<const policy::Snapshot>& rules) {
                                                 pins_->want(executables_of(*rules));

@@ -67,7 +67,7 @@ class App {
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<intercept::Interceptor> hooks_;
   std::unique_ptr<identity::NameResolver> names_;
-  std::optional<identity::ExePins> pins_;
+  std::unique_ptr<identity::ExePins> pins_;
   std::atomic<std::uint64_t> pin_tickets_ = 0;
   std::atomic<bool> pins_wanted_ = false;  ///< a refresh is posted and has not begun
   std::unique_ptr<DataThread> data_;
