@@ -67,6 +67,7 @@ Result<std::unique_ptr<App>> App::start(Config config) {
   if (auto done = harden_process(); !done) {
     return std::move(done).error();
   }
+  never_interrupt_others();
   for (const std::string& warning : app->config_.warnings) {
     log::warn("{}", warning);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/process.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -15,6 +16,12 @@ Result<void> harden_process() {
     return errno_error("setrlimit(RLIMIT_CORE)");
   }
   return {};
+}
+
+void never_interrupt_others() {
+  const sched_param none{};
+  // A sandbox may forbid it; then requests cost more, nothing else.
+  (void)::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 }  // namespace msp

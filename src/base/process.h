@@ -11,4 +11,8 @@ namespace msp {
 /// No core files, no ptrace by the same user, /proc/self owned by root.
 Result<void> harden_process();
 
+/// SCHED_BATCH for this thread and those it starts: waking up, it waits for whoever runs to pause (docs/decisions/
+/// batch-scheduling.md). Best effort.
+void never_interrupt_others();
+
 }  // namespace msp

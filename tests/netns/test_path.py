@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The endorsed path as the issue's table has it: who may what, what each refusal says, and that its mended twin is served."""
 import json
+import os
 import socket
 import struct
 import time
@@ -56,6 +57,11 @@ def bind_listener() -> str:
 
 
 class EndorsedPath(LabCase):
+    def test_the_agent_interrupts_nobody(self):
+        threads = [int(name) for name in os.listdir(f"/proc/{self.lab.agent.pid}/task")]
+        self.assertGreater(len(threads), 2)
+        self.assertEqual({os.sched_getscheduler(thread) for thread in threads}, {os.SCHED_BATCH})
+
     def ask(self, to: str, target: str, user=ORDINARY_USER, **options) -> http.Answer:
         return self.lab.guest.as_user(user).call(lambda: http.get(to, target, **options))
 
