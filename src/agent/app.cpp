@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "intercept/pins.h"
 #include "intercept/self_check.h"
 #include "status/report.h"
 
@@ -72,8 +73,8 @@ Result<std::unique_ptr<App>> App::start(Config config) {
     log::warn("{}", warning);
   }
   using Step = Result<void> (App::*)();
-  for (const Step step :
-       {&App::open_audit, &App::open_hooks, &App::open_data_path, &App::open_channel, &App::open_control_socket}) {
+  for (const Step step : {&App::be_the_only_one, &App::open_audit, &App::open_hooks, &App::open_data_path,
+                          &App::open_channel, &App::open_control_socket}) {
     if (auto done = (app.get()->*step)(); !done) {
       return std::move(done).error();
     }
@@ -96,9 +97,25 @@ App::~App() {
   }
 }
 
+// Before anything of an agent that runs is touched: its audit log, its hooks.
+Result<void> App::be_the_only_one() {
+  auto lock = intercept::lock_pins(config_.bpf_pin_directory);
+  if (!lock) {
+    return std::move(lock).error();
+  }
+  lock_ = std::move(*lock);
+  return {};
+}
+
 Result<void> App::open_audit() {
   if (config_.audit_file.empty()) {
     return {};
+  }
+  const std::filesystem::path folder = std::filesystem::path(config_.audit_file).parent_path();
+  if (std::error_code none; !std::filesystem::exists(folder, none)) {
+    if (auto made = file::ensure_directory(folder.string(), 0750); !made) {
+      return std::move(made).error().context("audit log");
+    }
   }
   audit::Config settings;
   settings.path = config_.audit_file;

@@ -42,6 +42,7 @@ class App {
 
  private:
   explicit App(Config config);
+  Result<void> be_the_only_one();
   Result<void> open_audit();
   Result<void> open_hooks();
   Result<void> open_data_path();
@@ -63,6 +64,7 @@ class App {
   Loop loop_;
   http::BufferPool buffers_;
   Fd signals_;
+  Fd lock_;  ///< of the pins
   NoAudit no_audit_;
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<intercept::Interceptor> hooks_;

@@ -2,6 +2,7 @@
 #include "audit/log_file.h"
 
 #include <fmt/core.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,6 +89,13 @@ Result<void> LogFile::reopen() {
   auto tail = tail_of(*fd, size_);
   if (!tail) {
     return std::move(tail).error();
+  }
+  // Two writers would end each other's runs and tear each other's lines.
+  if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+    return Error{.source = Source::kConfig,
+                 .message = fmt::format("another process writes {}", settings_.path),
+                 .hint = "stop it, or give each agent an auditFile of its own",
+                 .code = EBUSY};
   }
   torn_ = !tail->empty() && tail->back() != '\n';
   fd_ = std::move(*fd);

@@ -18,6 +18,7 @@ Action use_candidate(Machine& m, std::string message) {
   m.key_guid = std::exchange(m.candidate, {});
   m.phase = Phase::kLatched;
   m.ever_latched = true;
+  m.not_stored.clear();
   m.refusals = 0;
   m.skip_acquire = 0;
   m.message = std::move(message);
@@ -29,7 +30,7 @@ Action acquire(Machine& m, std::string why) {
   m.candidate.clear();
   if (m.skip_acquire > 0) {
     --m.skip_acquire;
-    m.phase = Phase::kRefused;
+    m.phase = m.refused_by_host ? Phase::kRefused : Phase::kAcquiring;
     m.message = m.refusal;
     return Action::kWait;
   }
@@ -43,7 +44,11 @@ Action give_up(Machine& m, const std::string& why, bool refused) {
   m.message = why;
   if (refused) {
     m.phase = Phase::kRefused;
-    m.refusal = why;
+    m.refused_by_host = true;
+    if (!m.not_stored.empty()) {
+      m.message = fmt::format("{}; {}", m.not_stored, why);
+    }
+    m.refusal = m.message;
     m.refusals = std::min(m.refusals + 1, 6U);
     m.skip_acquire = std::min((1U << (m.refusals - 1)) - 1, kMostSkipped);
   }
@@ -88,6 +93,7 @@ struct Transition {
       m.candidate = *m.host_guid;
       return Action::kLoadKey;
     }
+    m.not_stored.clear();
     return acquire(m, "the host names no key; asking it for one");
   }
 
@@ -110,6 +116,7 @@ struct Transition {
     if (!expected(Action::kLoadKey)) {
       return outstanding;
     }
+    m.not_stored = e.why;
     return acquire(m, e.why + "; asking the host for another");
   }
 
@@ -141,6 +148,7 @@ struct Transition {
     }
     const Action next = give_up(m, e.why, true);
     m.phase = Phase::kAcquiring;
+    m.refused_by_host = false;
     return next;
   }
 

@@ -90,6 +90,8 @@ struct Machine {
   std::uint32_t refusals = 0;      ///< in a row, while the host's view stays the same
   std::uint32_t skip_acquire = 0;  ///< polls to let pass before the host is asked for a key again
   std::string refusal;             ///< why, shown while skipping
+  bool refused_by_host = false;    ///< it was the host that said no, not our own disk
+  std::string not_stored;          ///< why the key that the host names cannot be used; empty: no such trouble
   std::optional<std::string> host_guid;
   std::optional<std::uint32_t> host_incarnation;
 

@@ -215,7 +215,7 @@ TEST(Machine, RefusalsAreRepeatedEverMoreRarelyUntilTheHostsViewChanges) {
       run(AcquireFailed{"403", true});
     } else {
       EXPECT_EQ(run.m.phase, Phase::kRefused);
-      EXPECT_EQ(run.m.message, "403");
+      EXPECT_EQ(run.m.message, "no such file; 403");
     }
     run.poll_again(needs_key(kA));
     ++polls;

@@ -47,9 +47,20 @@ Result<msp_settings> to_contract(const Settings& settings) {
   return out;
 }
 
+/// 0: no link is pinned there.
+std::uint32_t pinned_id(const std::string& path) {
+  const Fd link(::bpf_obj_get(path.c_str()));
+  bpf_link_info info{};
+  __u32 size = sizeof(info);
+  return link && ::bpf_obj_get_info_by_fd(link.get(), &info, &size) == 0 ? info.id : 0;
+}
+
 }  // namespace
 
 struct Interceptor::Impl {
+  explicit Impl(Pins where) : pins(std::move(where)) {}
+
+  Pins pins;
   Hooks hooks;
   std::string cgroup_path;
   std::string agent_cgroup_path;
@@ -60,18 +71,18 @@ Interceptor::Interceptor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Interceptor::~Interceptor() = default;
 
 Result<std::unique_ptr<Interceptor>> Interceptor::open(const Config& config) {
-  auto impl = std::make_unique<Impl>();
   auto cgroup = config.cgroup_path.empty() ? cgroup2_root() : Result<std::string>(config.cgroup_path);
   auto agent = config.agent_cgroup_path.empty() ? own_cgroup() : Result<std::string>(config.agent_cgroup_path);
   if (!cgroup || !agent) {
     return std::move(cgroup ? agent : cgroup).error();
   }
-  impl->cgroup_path = *cgroup;
-  impl->agent_cgroup_path = *agent;
   auto pins = Pins::open(config.pin_directory);
   if (!pins) {
     return std::move(pins).error();
   }
+  auto impl = std::make_unique<Impl>(*pins);
+  impl->cgroup_path = *cgroup;
+  impl->agent_cgroup_path = *agent;
   auto adopted = pins->has_maps();
   if (!adopted) {
     return std::move(adopted).error();
@@ -162,8 +173,11 @@ Result<std::vector<Attached>> Interceptor::attached() const {
     if (::bpf_obj_get_info_by_fd(link.fd.get(), &info, &size) != 0) {
       return errno_error(fmt::format("cannot look at the link of {}", link.name));
     }
-    out.push_back(
-        {.name = link.name, .link_id = info.id, .program_id = info.prog_id, .cgroup_id = info.cgroup.cgroup_id});
+    out.push_back({.name = link.name,
+                   .link_id = info.id,
+                   .program_id = info.prog_id,
+                   .cgroup_id = info.cgroup.cgroup_id,
+                   .pinned = pinned_id(impl_->pins.link(link.name)) == info.id});
   }
   return out;
 }

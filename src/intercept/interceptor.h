@@ -58,6 +58,7 @@ struct Attached {
   std::uint32_t link_id = 0;
   std::uint32_t program_id = 0;
   std::uint64_t cgroup_id = 0;
+  bool pinned = false;  ///< the pin of that name is this very link
 };
 
 class Interceptor final : public SocketMarker, public identity::KernelFiles {

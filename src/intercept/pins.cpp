@@ -2,8 +2,10 @@
 #include "intercept/pins.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -69,6 +71,28 @@ Result<void> remove_all_in(const std::string& directory, bool links) {
 }
 
 }  // namespace
+
+Result<Fd> lock_pins(const std::string& directory) {
+  if (auto pins = Pins::open(directory); !pins) {
+    return std::move(pins).error();
+  }
+  Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) {
+    return errno_error(fmt::format("cannot open the pin directory {}", directory));
+  }
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
+    return fd;
+  }
+  if (errno != EWOULDBLOCK) {
+    return errno_error(fmt::format("cannot lock the pin directory {}", directory));
+  }
+  return Error{.source = Source::kConfig,
+               .message = fmt::format("another agent holds the hooks of {}", directory),
+               .hint =
+                   "stop it first; agents that are to run side by side need their own bpfPinDirectory, listen, cgroup, "
+                   "controlSocket, auditFile, statusFile, latchKeyFolder and stateDirectory",
+               .code = EBUSY};
+}
 
 bool on_bpf_file_system(const std::string& path) {
   struct statfs status{};

@@ -31,6 +31,10 @@ class Pins {
   std::string directory_;
 };
 
+/// Held by a running agent for as long as the descriptor is open: two agents with the same pins would take each other's
+/// hooks away. Makes the directory like Pins::open(). EBUSY: another agent runs.
+Result<Fd> lock_pins(const std::string& directory);
+
 /// True if `path` (or, if it does not exist, its parent) lies on a bpf file system.
 bool on_bpf_file_system(const std::string& path);
 

@@ -34,6 +34,13 @@ Answer upstream_failed(Service service) {
   return {gone_or(service, 502), "upstream_failed",
           "The metadata service did not answer. It may be restarting: try again in a moment.", false, 1};
 }
+Answer upstream_malformed(Service service) {
+  return {gone_or(service, 502), "upstream_failed",
+          "The metadata service sent an answer that is not well-formed, and it was not passed on. The agent's log says "
+          "what is "
+          "wrong with it.",
+          false, 1};
+}
 Answer upstream_timeout() {
   return {504, "upstream_timeout", "The metadata service took too long to answer. Try again later.", true, 0};
 }

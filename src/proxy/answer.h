@@ -31,6 +31,8 @@ Answer body_timeout();
 Answer body_broken();
 Answer head_timeout();
 Answer upstream_failed(Service service);
+/// It answered, but not in HTTP/1.1 that everybody reads alike.
+Answer upstream_malformed(Service service);
 Answer upstream_timeout();
 Answer not_ready(Service service);
 /// The same for a caller whose executable was not yet held when it connected; a new connection will do.

@@ -327,5 +327,59 @@ TEST(DataPlane, AnswersOldClientsInTheirVersion) {
   EXPECT_THAT(origin.log(), StartsWith("GET /1 HTTP/1.1\r\nhost: 127.0.0.2\r\n"));
 }
 
+// The gate closes while a body arrives: what came behind it is still the next request, from its first byte.
+TEST(DataPlane, AGateThatClosesDuringABodyKeepsTheNextRequestWhole) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.not_ready_hold_ms = 50;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("POST /slow HTTP/1.1\r\nHost: metadata.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
+  EXPECT_EQ(client.read_until("never", 100), "");
+  plane.open_gate(Readiness::kNotReady);
+  client.send("lo\r\n0\r\n\r\n" + get("/second") + "GET /third HT");
+  EXPECT_THAT(client.read_until("}"), HasSubstr("\"not_ready\""));
+  EXPECT_THAT(client.read_until("}"), HasSubstr("\"not_ready\"")) << "the second request is answered";
+  plane.open_gate();
+  client.send("TP/1.1\r\nHost: metadata.test\r\n\r\n");
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 ")) << "and the third one was not torn";
+  EXPECT_THAT(origin.log(), Not(HasSubstr("/second")));
+  EXPECT_EQ(plane.lines().size(), 3U);
+}
+
+TEST(DataPlane, WhatIsRefusedAfterThePermitIsAuditedAsRefused) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  const std::string head = "POST /p HTTP/1.1\r\nHost: metadata.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const auto& [body, reason] :
+       {std::pair("5;a=b\r\nhello\r\n0\r\n\r\n", "bad_chunk"),
+        std::pair("5\r\nhello\r\n0\r\nx-ms-azure-host-claims: a\r\n\r\n", "bad_trailer")}) {
+    test::RawClient client(plane.at);
+    client.send(head + body);
+    EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 400 "));
+    const std::string line = plane.lines().back();
+    EXPECT_THAT(line, HasSubstr("\"decision\":\"deny\""));
+    EXPECT_THAT(line, HasSubstr(std::string("\"reason\":\"") + reason));
+    EXPECT_THAT(line, Not(HasSubstr("key_guid"))) << "nothing was sent with a key";
+  }
+  test::RawClient client(plane.at);
+  client.send(head + "5\r\nhello\r\n0\r\n\r\n");
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(plane.lines().back(), HasSubstr("\"decision\":\"permit\""));
+  EXPECT_THAT(plane.lines().back(), HasSubstr("key_guid"));
+}
+
+TEST(DataPlane, AMalformedAnswerIsNotCalledSilence) {
+  test::RawOrigin origin(always("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/a"));
+  EXPECT_THAT(client.read_until("}"), HasSubstr("not well-formed"));
+  EXPECT_THAT(plane.lines().at(0), HasSubstr("\"decision\":\"deny\""));
+}
+
 }  // namespace
 }  // namespace msp::proxy

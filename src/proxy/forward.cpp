@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The second half of a session: from the Permit to the head of the metadata service's answer.
+#include <fmt/core.h>
+
 #include "base/log.h"
 #include "http/head_reader.h"
 #include "proxy/chunk.h"
@@ -54,6 +56,25 @@ Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
       co_return done;
     }
   }
+  auto keep = co_await forward_collected(x, std::move(permit), spare);
+  // What came behind the body is the next request. Until here the head's views pointed into the old block.
+  if (spare) {
+    buffer_ = std::move(spare);
+  }
+  co_return keep;
+}
+
+Answer Session::malformed_answer(Service service, std::string_view what) {
+  plane_.log_upstream(
+      Error{.source = Source::kUpstream,
+            .message = fmt::format("the answer of {} is malformed and was not passed on: {}", to_string(service), what),
+            .hint = "the host's metadata service must send strict HTTP/1.1; tell its operator",
+            .code = 0});
+  return upstream_malformed(service);
+}
+
+Task<bool> Session::forward_collected(Exchange& x, policy::Permit permit, http::Buffer& spare) {
+  const bool streamed = permit.exempt() && x.framing.has_body();
   // The gate may have closed while the body arrived.
   const Gate& gate = *plane_.gate_;
   if (gate.readiness == Readiness::kNotReady || (gate.readiness == Readiness::kSign && !plane_.hmac_)) {
@@ -67,7 +88,6 @@ Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
     auto done = co_await refuse_with(x, cannot_sign(), "cannot_sign");
     co_return done;
   }
-  x.record.key_guid = head->endorsed() ? std::string_view(x.gate->key->guid) : std::string_view();
   UpstreamAnswer answer;
   if (streamed) {
     auto asked = co_await stream_upstream(x, *head, spare);
@@ -88,10 +108,12 @@ Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
     keep = done;
   }
   upstream_ = nullptr;
-  if (spare) {
-    buffer_ = std::move(spare);
-  }
   co_return keep;
+}
+
+/// The audit record names the key of what has left, not of what was only signed.
+void Session::note_sent(Exchange& x, const OutboundHead& head) {
+  x.record.key_guid = head.endorsed() ? std::string_view(x.gate->key->guid) : std::string_view();
 }
 
 Task<std::optional<Answer>> Session::send_continue(Exchange& x) {
@@ -181,6 +203,7 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
         co_await stream.write_all({head.bytes(), x.body_view}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
     bool stale = answer.connection->reused();
     if (sent.ok()) {
+      note_sent(x, head);
       const http::HeadStatus got = co_await read_answer_head(x, answer);
       if (!answer.failure) {
         co_return answer;
@@ -204,6 +227,10 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
         co_await http::read_response_head(answer.connection->stream(), answer.buffer, x.response, deadline);
     if (got.status == http::HeadStatus::kTimeout) {
       answer.failure = upstream_timeout();
+      co_return got.status;
+    }
+    if (got.status == http::HeadStatus::kBad) {
+      answer.failure = malformed_answer(x.service, got.refusal.what);
       co_return got.status;
     }
     if (got.status != http::HeadStatus::kComplete) {
@@ -238,6 +265,7 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   if (!sent.ok() || refused) {
     co_return upstream_failure(x);
   }
+  note_sent(x, head);
   // The head's views point into buffer_, so the body goes through a second block.
   spare = plane_.buffers_.take();
   spare.append(buffer_.readable().substr(x.head_size));
@@ -257,6 +285,7 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
 Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to) {
   const bool chunked = x.framing.kind == http::BodyKind::kChunked;
   for (unsigned pieces = 1;; ++pieces) {
+    x.record.bytes_in = reader.received();
     if (to.maybe_readable()) {
       co_return std::nullopt;  // an answer before the end of the body: relayed, then both sides close
     }

@@ -47,8 +47,10 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   const bool chunk = !delimited && x.head.minor_version >= 1;
   const bool keep = x.persistent && !x.body_pending && !winding_down_ && (delimited || chunk);
   if (!framing || !write_answer_head(x, *framing, chunk, keep)) {
-    plane_.note_failure(upstream_failed(x.service));
-    auto done = co_await refuse_with(x, upstream_failed(x.service), "upstream_failed");
+    const Answer failure = malformed_answer(
+        x.service, framing ? std::string_view("a header cannot be written again") : framing.error().what);
+    plane_.note_failure(failure);
+    auto done = co_await refuse_with(x, failure, failure.code);
     co_return done;
   }
   unread_input_ = x.body_pending;
@@ -58,8 +60,9 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   http::BodyReader reader(answer.connection->stream(), answer.buffer, *framing);
   const RelayEnd end = co_await relay_body(x, reader, chunk);
   if (end == RelayEnd::kNothingSent) {
-    plane_.note_failure(upstream_failed(x.service));
-    auto done = co_await refuse_with(x, upstream_failed(x.service), "upstream_failed");
+    const Answer failure = malformed_answer(x.service, "its body ends early or is not framed as announced");
+    plane_.note_failure(failure);
+    auto done = co_await refuse_with(x, failure, failure.code);
     co_return done;
   }
   x.record.bytes_out = reader.received();

@@ -241,6 +241,8 @@ Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view rea
   const IoResult sent = co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
   x.record.status = sent.ok() ? static_cast<std::uint16_t>(answer.status) : std::uint16_t{0};
   x.record.reason = reason;
+  // Whatever the rules said: it was not served.
+  x.record.decision = audit::Decision::kDeny;
   record(x);
   consume_head(x);
   co_return sent.ok() && !answer.close;

@@ -68,6 +68,10 @@ class Session : public ListHook<DataPlane> {
 
   // forward.cpp, relay.cpp
   Task<bool> forward(Exchange& x, policy::Permit permit);
+  Task<bool> forward_collected(Exchange& x, policy::Permit permit, http::Buffer& spare);
+  /// Says why in the log, and what the client is told.
+  Answer malformed_answer(Service service, std::string_view what);
+  static void note_sent(Exchange& x, const OutboundHead& head);
   Endorsement endorsement() const;
   /// None: the whole body is in x.body_view, and `spare` holds what came behind it, if it was needed.
   Task<std::optional<Answer>> collect_body(Exchange& x, http::Buffer& spare);

@@ -19,7 +19,7 @@ void check_interception(const Snapshot& s, std::vector<Problem>& out) {
                      s.interception.message.empty() ? "restart the agent" : s.interception.message});
     } else if (!hook.pinned) {
       out.push_back({fmt::format("the kernel hook {} is not pinned: the gate opens if the agent dies", hook.name),
-                     fmt::format("make {} a directory in a bpf file system and restart the agent",
+                     fmt::format("see that {} lies in a bpf file system and is nobody else's, and restart the agent",
                                  s.interception.pin_directory)});
     }
   }
@@ -31,7 +31,14 @@ void check_interception(const Snapshot& s, std::vector<Problem>& out) {
 
 std::string_view remedy_of(const Channel& channel) {
   if (channel.phase == "refused") {
-    return "the host refuses a key for this machine: have its operator raise the key incarnation (keyIncarnationId)";
+    return "the host refuses another key for this machine. If the stored key is damaged or has wrong rights, mend that "
+           "(the "
+           "message and the log name the file) and restart the agent; if it is lost, have the host's operator raise "
+           "the key "
+           "incarnation (keyIncarnationId)";
+  }
+  if (channel.phase == "acquiring" && channel.host_answers && channel.closed) {
+    return "if the message names a file or a disk of this machine, mend that; otherwise wait for the next poll";
   }
   if (!channel.host_answers) {
     return "check that the host's secure channel (WireServer) can be reached from this machine";

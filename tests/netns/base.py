@@ -64,6 +64,7 @@ class LabCase(unittest.TestCase):
             record for record in self.lab.audit_records() if record.get("request_id") == request_id], 3)
         self.assertEqual(len(found), 1, "exactly one audit record a request")
         self.assertEqual(found[0]["status"], status)
+        self.assertEqual(found[0]["decision"], "deny")
         # The client learns that the host failed; the log also knows how.
         self.assertRegex(found[0]["reason"], "^upstream_" if reason == "upstream_failed" else f"^{reason}$")
         return found[0]

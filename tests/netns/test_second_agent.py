@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A second agent beside the first: it must end at once, and leave what the first one holds as it was."""
+import json
+import subprocess
+
+from base import LabCase
+from lab import http
+from lab.lab import IMDS, ORDINARY_USER
+from lab.world import poll
+
+VERSIONS = "/metadata/versions"
+
+
+class SecondAgent(LabCase):
+    def second(self, **changes) -> subprocess.CompletedProcess:
+        config = json.loads(self.lab.agent_config_file.read_text())
+        config["openmsp"].update(changes)
+        file = self.lab.folder / "second.json"
+        file.write_text(json.dumps(config))
+        file.chmod(0o600)
+        return self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", file], cwd="/")
+
+    def test_it_ends_and_nothing_has_changed(self):
+        other = str(self.lab.guest_cgroup / "apps")
+        for name, changes in (("the same", {}), ("another cgroup", {"cgroup": other}),
+                              ("another listener", {"listen": "127.0.0.1:3999"}),
+                              ("another socket and audit file", {"controlSocket": str(self.lab.folder / "second.sock"),
+                                                                 "auditFile": str(self.lab.folder / "second.jsonl")})):
+            with self.subTest(name):
+                done = self.second(**changes)
+                said = (done.stdout + done.stderr).decode()
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("another agent holds the hooks", said)
+                self.assertIn("stop it first", said)
+                self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
+                self.assertTrue(self.lab.status()["protected"])
+        starts = [record for record in self.lab.audit_records() if record.get("event") == "start"]
+        self.assertEqual(len(starts), 1, "the others have not touched the audit log")
+        # The gate that the first one keeps is still its own: killed, it is shut.
+        self.lab.kill_agent()
+        self.assertIn("Connection refused", str(self.lab.guest.as_user(ORDINARY_USER).call(http.get, IMDS, VERSIONS)))
+        self.lab.start_agent()
+        self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
+        ends = poll("the start after the kill", lambda: [
+            record["previous_end"] for record in self.lab.audit_records() if record.get("event") == "start"][1:], 3)
+        self.assertEqual(ends, ["unclean"])
+
+    def test_one_audit_file_has_one_writer(self):
+        """Everything of its own but the audit file."""
+        done = self.second(bpfPinDirectory=str(self.lab.bpffs / "second"), controlSocket=str(self.lab.folder / "second.sock"))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("another process writes", (done.stdout + done.stderr).decode())
+        self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
