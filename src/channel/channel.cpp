@@ -148,8 +148,6 @@ Event Channel::load_key() {
         fmt::format("the host names key {}, which cannot be used: {}", machine_.candidate, key.error().text())};
   }
   candidate_ = std::move(*key);
-  // The host has latched this one: keys that it never confirmed are dead (protocol.md L.12).
-  store_.prune(candidate_.guid);
   return Loaded{};
 }
 
