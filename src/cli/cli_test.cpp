@@ -98,7 +98,7 @@ TEST_F(Cli, NotFullyProtectedMachineSaysWhatToDo) {
   const Outcome outcome = call({"status", "--socket", socket});
   EXPECT_EQ(outcome.code, kExitNotFully);
   EXPECT_THAT(outcome.out, HasSubstr("NOT FULLY PROTECTED"));
-  EXPECT_THAT(outcome.out, HasSubstr("-> the host refuses a key"));
+  EXPECT_THAT(outcome.out, HasSubstr("-> the host refuses another key"));
   EXPECT_THAT(outcome.out, HasSubstr("CLOSED"));
 }
 
