@@ -2,6 +2,7 @@
 #include "agent/cli.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <optional>
@@ -17,6 +18,10 @@ namespace {
 
 int fail(const Error& error) {
   log::write(error);
+  const bool of_its_content = error.source == Source::kConfig && error.code == 0;
+  if (::geteuid() != 0 && !of_its_content) {
+    log::hint("only root can guard a machine: run as root");
+  }
   return error.source == Source::kConfig ? 2 : 1;
 }
 

@@ -66,7 +66,9 @@ class Section {
   void path(std::string_view name, std::string& value, bool may_be_empty, std::string_view shown = {}) {
     note(name, "path", shown.empty() ? std::string_view(value) : shown);
     value = reader_.string(name, value);
-    if (value.empty() ? !may_be_empty : value.front() != '/') {
+    // A default is not judged: it is good, or comes from another field whose own fault has been told.
+    const json::Value* given = reader_.raw(name);
+    if (given != nullptr && given->is_string() && (value.empty() ? !may_be_empty : value.front() != '/')) {
       reader_.fail(name, value.empty() ? "must not be empty" : "must be an absolute path");
     }
   }

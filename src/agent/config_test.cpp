@@ -13,6 +13,7 @@ namespace msp::agent {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::string_view kFieldLevel =
     R"("logFolder":"/l","eventFolder":"/e","latchKeyFolder":"/var/lib/x/keys","monitorIntervalInSeconds":60,)"
@@ -107,6 +108,19 @@ TEST(Config, AllFaultsComeAtOnceWithTheirPlaces) {
   EXPECT_THAT(fault, HasSubstr("/openmsp/lisen at line 3"));
   EXPECT_THAT(fault, HasSubstr("/openmsp/limits/maxConnections at line 3"));
   EXPECT_THAT(fault, HasSubstr("/openmsp/limits/what at line 3"));
+}
+
+TEST(Config, AFaultIsToldOnce) {
+  // stateDirectory has its default from latchKeyFolder: it is not at fault where that one is.
+  for (const std::string_view latch : {"", R"("latchKeyFolder":7,)", R"("latchKeyFolder":"keys",)"}) {
+    const std::string fault = fault_of("{" + std::string(latch) + R"("logFolder":"/l","eventFolder":"/e",
+        "monitorIntervalInSeconds":60,"pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":""})");
+    EXPECT_THAT(fault, HasSubstr("/latchKeyFolder")) << latch;
+    EXPECT_THAT(fault, Not(HasSubstr("stateDirectory"))) << latch;
+  }
+  EXPECT_THAT(fault_of("[]"), Not(HasSubstr("stateDirectory")));
+  EXPECT_THAT(fault_of(with(R"("openmsp":{"stateDirectory":""})")), HasSubstr("/openmsp/stateDirectory"));
+  EXPECT_THAT(fault_of(with(R"("openmsp":{"stateDirectory":"state"})")), HasSubstr("absolute path"));
 }
 
 TEST(Config, UnknownFieldsAreFaultsInOurObjectOnly) {

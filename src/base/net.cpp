@@ -32,6 +32,12 @@ Result<Ipv4Endpoint> from_sockaddr(const sockaddr_storage& storage) {
   return out;
 }
 
+Error bind_error(std::string_view what, const Ipv4Endpoint& at) {
+  Error error = errno_error(fmt::format("{} {}", what, to_string(at)));
+  error.hint = bind_hint(error.code);
+  return error;
+}
+
 }  // namespace
 
 std::string address_text(const Ipv4Endpoint& endpoint) {
@@ -96,16 +102,33 @@ Result<Fd> make_tcp_socket() {
   return socket;
 }
 
+std::string_view bind_hint(int code) {
+  switch (code) {
+    case EADDRINUSE:
+      return "another program or another agent listens there: `ss -ltnp` names it; stop it or choose another address "
+             "(msp-agent: openmsp.listen)";
+    case EPERM:
+      return "the guard of another agent keeps this port: stop that agent or choose another address (msp-agent: "
+             "openmsp.listen)";
+    case EACCES:
+      return "only root may listen there: run as root";
+    case EADDRNOTAVAIL:
+      return "this machine does not have the address: `ip address` shows those it has";
+    default:
+      return {};
+  }
+}
+
 Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backlog) {
   sockaddr_in in{};
   in.sin_family = AF_INET;
   in.sin_port = htons(at.port);
   std::memcpy(&in.sin_addr, at.address.data(), at.address.size());
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)) != 0) {
-    return errno_error(fmt::format("cannot bind {}", to_string(at)));
+    return bind_error("cannot bind", at);
   }
   if (::listen(socket.get(), backlog) != 0) {
-    return errno_error(fmt::format("cannot listen on {}", to_string(at)));
+    return bind_error("cannot listen on", at);
   }
   return {};
 }

@@ -42,6 +42,8 @@ inline constexpr Ipv4Endpoint kHostGaPluginEndpoint{{168, 63, 129, 16}, 32526};
 
 /// Non-blocking, close-on-exec IPv4 TCP socket with SO_REUSEADDR and TCP_NODELAY (inherited by accepted sockets).
 Result<Fd> make_tcp_socket();
+/// What to do about an errno of bind or listen; empty if nothing is known.
+std::string_view bind_hint(int code);
 Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backlog);
 /// The peer's and the local address of a connected IPv4 (or v4-mapped) socket.
 Result<Ipv4Endpoint> peer_endpoint(int fd);

@@ -39,8 +39,13 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   }
   // Where the agent is may also be said before the verb, as for the other programs.
   std::size_t at = 0;
-  while (at + 2 < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
+  while (at < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
     at += 2;
+  }
+  if (at >= arguments.size()) {
+    err << "mspctl: the verb is missing\n\n";
+    print_help(err);
+    return kExitCannotTell;
   }
   const std::string& first = arguments[at];
   if (first == "--help" || first == "-h" || first == "help") {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -119,7 +121,47 @@ TEST_F(Cli, SocketFromTheConfiguration) {
   EXPECT_EQ(call({"--config", config, "status"}).code, kExitProtected) << "also before the verb";
   EXPECT_EQ(call({"--config", config, "status", "--json"}).code, kExitProtected);
   EXPECT_EQ(call({"--config", config}).code, kExitCannotTell);
+  EXPECT_THAT(call({"--config", config}).err, HasSubstr("the verb is missing"));
+  EXPECT_THAT(call({"--config"}).err, HasSubstr("the verb is missing"));
+  EXPECT_THAT(call({"--config", config, "stats"}).err, HasSubstr("no verb 'stats'"));
   EXPECT_EQ(call({"status", "--config", directory + "/none"}).code, kExitCannotTell);
+}
+
+TEST_F(Cli, ProgramsGetAnObjectWhateverFails) {
+  std::ofstream(directory + "/bad.json") << "{";
+  std::filesystem::permissions(directory + "/bad.json", std::filesystem::perms::owner_read);
+  const std::vector<std::vector<std::string>> failures{{"status", "--json", "--config", directory + "/none"},
+                                                       {"status", "--json", "--config", directory + "/bad.json"},
+                                                       {"status", "--json", "--no-such-option"},
+                                                       {"status", "--json", "--socket"}};
+  for (const auto& arguments : failures) {
+    const Outcome outcome = call(arguments);
+    EXPECT_EQ(outcome.code, kExitCannotTell);
+    const auto shown = json::parse(outcome.out);
+    ASSERT_TRUE(shown.ok()) << arguments.back() << ": " << outcome.out;
+    EXPECT_TRUE(shown->find("protected")->is_null());
+    EXPECT_FALSE(shown->find("error")->string()->empty());
+    EXPECT_FALSE(shown->find("remedy")->string()->empty());
+    EXPECT_THAT(outcome.err, HasSubstr("->"));
+  }
+}
+
+using CliDeathTest = Cli;
+
+TEST_F(CliDeathTest, WhoIsNotRootIsToldToBe) {
+  ASSERT_EQ(::geteuid(), 0U) << "needs root";
+  const std::string config = directory + "/agent.json";
+  std::ofstream(config) << "{}";  // in a folder of mode 0700
+  for (const std::string option : {"--config", "--socket"}) {
+    EXPECT_EXIT(
+        {
+          const Outcome outcome = ::setresuid(65534, 65534, 65534) == 0 ? call({"status", option, config}) : Outcome{};
+          std::fputs(outcome.err.c_str(), stderr);
+          std::exit(outcome.code);
+        },
+        testing::ExitedWithCode(kExitCannotTell), "run it as root")
+        << option;
+  }
 }
 
 TEST_F(Cli, AgentThatDoesNotRunIsSaidSo) {

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ostream>
+#include <utility>
 
 #include "base/json.h"
 #include "cli/cli.h"
@@ -38,8 +39,34 @@ Result<std::string> socket_of(const Options& options) {
   return std::string(status::kDefaultControlSocket);
 }
 
-int cannot_tell(const Error& error, const std::string& socket, const Options& options, std::ostream& out,
+constexpr std::string_view kAsRoot = "run it as root: sudo mspctl status";
+
+bool may_not(const Error& error) { return error.code == EACCES || error.code == EPERM; }
+
+// Programs get their object on every way out.
+int cannot_tell(std::string_view what, std::string_view remedy, const Options& options, std::ostream& out,
                 std::ostream& err) {
+  if (options.json) {
+    json::Writer writer;
+    writer.begin_object().key("protected").null().field("error", what).field("remedy", remedy).end_object();
+    out << std::move(writer).take() << '\n';
+  }
+  err << "mspctl: " << what << "\n  -> " << remedy << '\n';
+  return kExitCannotTell;
+}
+
+int no_socket(Error error, const Options& options, std::ostream& out, std::ostream& err) {
+  const std::string hint = std::exchange(error.hint, {});
+  std::string remedy =
+      hint.empty() ? "name the agent's configuration with --config, or its socket with --socket" : hint;
+  if (may_not(error)) {
+    remedy = kAsRoot;
+  }
+  return cannot_tell(error.text(), remedy, options, out, err);
+}
+
+int no_answer(const Error& error, const std::string& socket, const Options& options, std::ostream& out,
+              std::ostream& err) {
   std::string what = "cannot ask the agent: " + error.text();
   std::string next = "look into the agent's log";
   if (error.code == ENOENT || error.code == ECONNREFUSED) {
@@ -47,34 +74,27 @@ int cannot_tell(const Error& error, const std::string& socket, const Options& op
     next =
         "start msp-agent, or name its socket with --socket or its configuration with --config; if it ran before, "
         "connects to the metadata addresses are refused until it runs again";
-  } else if (error.code == EACCES || error.code == EPERM) {
+  } else if (may_not(error)) {
     what = fmt::format("only root may ask the agent ({})", socket);
-    next = "run it as root: sudo mspctl status";
+    next = kAsRoot;
   }
-  if (options.json) {
-    json::Writer writer;
-    writer.begin_object().key("protected").null().field("error", what).field("remedy", next).end_object();
-    out << std::move(writer).take() << '\n';
-  }
-  err << "mspctl: " << what << "\n  -> " << next << '\n';
-  return kExitCannotTell;
+  return cannot_tell(what, next, options, out, err);
 }
 
 int show(const Options& options, std::ostream& out, std::ostream& err) {
   const auto socket = socket_of(options);
   if (!socket.ok()) {
-    err << "mspctl: " << socket.error().text() << '\n';
-    return kExitCannotTell;
+    return no_socket(socket.error(), options, out, err);
   }
   const auto text = ask_agent(*socket, "/v1/status");
   if (!text.ok()) {
-    return cannot_tell(text.error(), *socket, options, out, err);
+    return no_answer(text.error(), *socket, options, out, err);
   }
   const auto status = json::parse(*text);
   const json::Value* verdict = status.ok() ? status->find("protected") : nullptr;
   if (verdict == nullptr || verdict->boolean() == nullptr) {
-    err << "mspctl: the agent's answer cannot be read\n  -> use the mspctl of the agent's own version\n";
-    return kExitCannotTell;
+    return cannot_tell("the agent's answer cannot be read", "use the mspctl of the agent's own version", options, out,
+                       err);
   }
   out << (options.json ? json::to_text(*status, json::Style::kPretty) + "\n" : status_view(*status));
   return *verdict->boolean() ? kExitProtected : kExitNotFully;
@@ -95,7 +115,11 @@ int status_command(const std::vector<std::string>& arguments, std::ostream& out,
     // CLI11 takes them last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, out, err) == 0 ? 0 : kExitCannotTell;
+    if (error.get_exit_code() == 0) {
+      return app.exit(error, out, err);
+    }
+    options.json = std::ranges::find(arguments, "--json") != arguments.end();
+    return cannot_tell(error.what(), "see mspctl status --help", options, out, err);
   }
   return show(options, out, err);
 }

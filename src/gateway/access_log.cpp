@@ -2,6 +2,7 @@
 #include "gateway/access_log.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,8 +12,16 @@
 
 namespace msp::gateway {
 namespace {
+
 constexpr std::chrono::milliseconds kGather{10};
+
+std::uint64_t now_ms() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
+
+}  // namespace
 
 Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path, std::size_t capacity) {
   Fd file(path.empty() ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
@@ -23,11 +32,11 @@ Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path, std:
     error.hint = "accessLog names the file; its directory must exist and be writable";
     return error;
   }
-  return std::unique_ptr<AccessLog>(new AccessLog(std::move(file), capacity));
+  return std::unique_ptr<AccessLog>(new AccessLog(std::move(file), !path.empty(), capacity));
 }
 
-AccessLog::AccessLog(Fd file, std::size_t capacity)
-    : file_(std::move(file)), ring_(capacity), writer_([this] { write_until_closed(); }) {}
+AccessLog::AccessLog(Fd file, bool ours, std::size_t capacity)
+    : file_(std::move(file)), ours_(ours), ring_(capacity), writer_([this] { write_until_closed(); }) {}
 
 AccessLog::~AccessLog() {
   closing_.store(true, std::memory_order_release);
@@ -68,13 +77,17 @@ void AccessLog::write_until_closed() {
     const std::uint64_t head = head_.load(std::memory_order_seq_cst);
     const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
     if (head != tail) {
+      // Whole lines in one piece: where the ring wraps, a line must not be written by halves.
       const std::size_t offset = tail % ring_.size();
-      const std::size_t count = std::min<std::uint64_t>(head - tail, ring_.size() - offset);
-      write_out({ring_.data() + offset, count});
-      tail_.store(tail + count, std::memory_order_seq_cst);
+      const std::size_t first = std::min<std::uint64_t>(head - tail, ring_.size() - offset);
+      lines_.assign(ring_.data() + offset, first);
+      lines_.append(ring_.data(), head - tail - first);
+      write_out(lines_);
+      tail_.store(head, std::memory_order_seq_cst);
       continue;
     }
     if (closing) {
+      say_losses(true);
       return;
     }
     bell_.wait(bell, std::memory_order_acquire);
@@ -85,18 +98,55 @@ void AccessLog::write_until_closed() {
   }
 }
 
-void AccessLog::write_out(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
+void AccessLog::write_out(std::string_view lines) {
+  std::string_view rest = lines;
+  while (!rest.empty()) {
+    const std::string_view next = torn_ ? std::string_view("\n") : rest;
+    const ssize_t count = ::write(file_.get(), next.data(), next.size());
     if (count < 0) {
       if (errno == EINTR) {
         continue;
       }
-      lost_.fetch_add(static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n')),
-                      std::memory_order_relaxed);
+      const int code = errno;
+      const std::string_view written = lines.substr(0, lines.size() - rest.size());
+      note_failure(rest, written.size() - (written.rfind('\n') + 1), code);
       return;
     }
-    bytes.remove_prefix(static_cast<std::size_t>(count));
+    if (torn_) {
+      torn_ = count == 0;
+    } else {
+      rest.remove_prefix(static_cast<std::size_t>(count));
+    }
+  }
+  say_losses(false);
+}
+
+void AccessLog::note_failure(std::string_view unwritten, std::size_t of_last_line, int code) {
+  lost_.fetch_add(static_cast<std::uint64_t>(std::count(unwritten.begin(), unwritten.end(), '\n')),
+                  std::memory_order_relaxed);
+  if (of_last_line != 0) {
+    torn_ = !cut(of_last_line);
+  }
+  if (failure_lines_.admit(now_ms())) {
+    Error error = errno_error("the access log cannot be written", code);
+    error.hint = "requests go on, their lines are lost until it can be written again: look at its disk";
+    log::write(error);
+  }
+}
+
+// A line by halves would stop readers of the file. Only where nobody has written behind it.
+bool AccessLog::cut(std::size_t bytes) {
+  struct stat status{};
+  const off_t end = ::lseek(file_.get(), 0, SEEK_CUR);
+  return ours_ && end >= static_cast<off_t>(bytes) && ::fstat(file_.get(), &status) == 0 && status.st_size == end &&
+         ::ftruncate(file_.get(), end - static_cast<off_t>(bytes)) == 0;
+}
+
+void AccessLog::say_losses(bool at_once) {
+  const std::uint64_t lost = lost_.load(std::memory_order_relaxed);
+  if (lost != said_ && (at_once || loss_lines_.admit(now_ms()))) {
+    log::warn("{} lines of the access log were lost ({} since the start)", lost - said_, lost);
+    said_ = lost;
   }
 }
 
