@@ -39,9 +39,21 @@
 #define MSP_MAX_GUARDED 16u
 #define MSP_MAX_LISTENERS 4u
 
-/* Connects that have not reached the accepting side yet: in all, and of one uid. Full means refused. */
+/*
+ * Connects that have not reached the accepting side yet: in all, and of one uid. Full means refused, at connect().
+ * Real uid 0 has its own part of them, as many as one uid may have: nobody else can take those.
+ */
 #define MSP_MAX_IN_FLIGHT 8192u
 #define MSP_MAX_IN_FLIGHT_PER_UID 1024u
+#define MSP_MAX_IN_FLIGHT_OF_OTHERS (MSP_MAX_IN_FLIGHT - MSP_MAX_IN_FLIGHT_PER_UID)
+
+/*
+ * A connect is let through before its SYN takes a place. The margin is for those that stand in between; a SYN beyond it
+ * (of a socket that put its SYN off) goes without a record, and is answered as a caller without identity. Twice the
+ * margin, for uid 0 and for the others, and as much again for SYNs that look at the same moment: the map never fills.
+ */
+#define MSP_IN_FLIGHT_MARGIN 512u
+#define MSP_IN_FLIGHT_PLACES (MSP_MAX_IN_FLIGHT + 4 * MSP_IN_FLIGHT_MARGIN)
 
 enum msp_record_flags {
 	MSP_RECORD_MORE_GROUPS = 1u << 0,    /* the task has more supplementary groups than fit */
@@ -130,10 +142,11 @@ enum msp_counter {
 	MSP_COUNT_DIRECT,          /* connects to the listener itself */
 	MSP_COUNT_REFUSED_STORAGE, /* refused: no socket storage to be had */
 	MSP_COUNT_REFUSED_SQUATTER, /* refused: somebody else's listener on our port */
-	MSP_COUNT_REFUSED_FLOOD,   /* refused: too many connects of this uid in flight */
+	MSP_COUNT_REFUSED_FLOOD,   /* refused: too many connects in flight, of this uid or in all */
 	MSP_COUNT_REFUSED_DEVICE,  /* refused: the socket could not be freed from its network device */
 	MSP_COUNT_BIND_REFUSED,    /* bind to the listener's port by a stranger */
 	MSP_COUNT_RECORD_LOST,     /* established, but the record could not be stored */
+	MSP_COUNT_REFUSED_DATAGRAM, /* refused: not TCP, to a guarded destination */
 	MSP_COUNT_MAX,
 };
 

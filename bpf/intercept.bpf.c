@@ -9,14 +9,25 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define V4_MAPPED_PREFIX bpf_htonl(0xffff)
 
+static __always_inline bool is_v4_mapped(struct bpf_sock_addr *ctx)
+{
+	return !ctx->user_ip6[0] && !ctx->user_ip6[1] && ctx->user_ip6[2] == V4_MAPPED_PREFIX;
+}
+
+/*
+ * What both ways of connect() look at is read once, before they part: the compiler would join two reads into one, through
+ * a pointer that the verifier refuses.
+ */
 SEC("cgroup/connect4")
 int msp_connect4(struct bpf_sock_addr *ctx)
 {
 	const struct msp_listener *to = NULL;
+	__u32 addr = ctx->user_ip4;
+	__u16 port = bpf_ntohs((__u16)ctx->user_port);
 
 	if (!is_tcp(ctx))
-		return 1;
-	if (!on_connect(ctx, ctx->user_ip4, bpf_ntohs((__u16)ctx->user_port), 0, &to))
+		return on_datagram(addr, port);
+	if (!on_connect(ctx, addr, port, 0, &to))
 		return 0;
 	if (to) {
 		ctx->user_ip4 = to->addr;
@@ -29,20 +40,39 @@ SEC("cgroup/connect6")
 int msp_connect6(struct bpf_sock_addr *ctx)
 {
 	const struct msp_listener *to = NULL;
+	bool mapped = is_v4_mapped(ctx);
+	__u32 addr = ctx->user_ip6[3];
+	__u16 port = bpf_ntohs((__u16)ctx->user_port);
 
 	if (!is_tcp(ctx))
-		return 1;
-	if (ctx->user_ip6[0] || ctx->user_ip6[1] || ctx->user_ip6[2] != V4_MAPPED_PREFIX) {
+		return mapped ? on_datagram(addr, port) : 1;
+	if (!mapped) {
 		bpf_sk_storage_delete(&connecting, ctx->sk);
 		return 1;
 	}
-	if (!on_connect(ctx, ctx->user_ip6[3], bpf_ntohs((__u16)ctx->user_port), MSP_RECORD_INET6, &to))
+	if (!on_connect(ctx, addr, port, MSP_RECORD_INET6, &to))
 		return 0;
 	if (to) {
 		ctx->user_ip6[3] = to->addr;
 		ctx->user_port = bpf_htons(to->port);
 	}
 	return 1;
+}
+
+/* Datagrams that name their destination themselves: no connect() was asked. */
+SEC("cgroup/sendmsg4")
+int msp_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return on_datagram(ctx->user_ip4, bpf_ntohs((__u16)ctx->user_port));
+}
+
+/* Kernels so far bring the mapped ones of an AF_INET6 socket to sendmsg4; that is theirs to change. */
+SEC("cgroup/sendmsg6")
+int msp_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	if (!is_v4_mapped(ctx))
+		return 1;
+	return on_datagram(ctx->user_ip6[3], bpf_ntohs((__u16)ctx->user_port));
 }
 
 SEC("cgroup/bind4")

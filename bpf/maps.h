@@ -54,7 +54,7 @@ struct msp_tuple {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MSP_MAX_IN_FLIGHT);
+	__uint(max_entries, MSP_IN_FLIGHT_PLACES);
 	__type(key, struct msp_tuple);
 	__type(value, struct msp_record);
 } in_flight SEC(".maps");
@@ -63,10 +63,21 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MSP_MAX_IN_FLIGHT);
+	__uint(max_entries, MSP_IN_FLIGHT_PLACES);
 	__type(key, __u32);
 	__type(value, __s64);
 } in_flight_of_uid SEC(".maps");
+
+/*
+ * How many of all uids but 0: one uid's bound says nothing about many. An array, whose element never goes: it is changed
+ * by atomic additions only, and so cannot drift from what stands in in_flight.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __s64);
+} in_flight_of_others SEC(".maps");
 
 /* Last station: the accepted socket, for as long as it lives. */
 struct {
@@ -81,6 +92,21 @@ static __always_inline const struct msp_settings *current_settings(void)
 	__u32 key = 0;
 
 	return bpf_map_lookup_elem(&settings, &key);
+}
+
+/* `margin`: how far beyond the bounds it may go; none where a connect can still be refused. */
+static __always_inline bool too_many_in_flight(__u32 uid, __s64 margin)
+{
+	__s64 *of_uid = bpf_map_lookup_elem(&in_flight_of_uid, &uid);
+	__s64 *of_others;
+	__u32 key = 0;
+
+	if (of_uid && *of_uid >= (__s64)MSP_MAX_IN_FLIGHT_PER_UID + margin)
+		return true;
+	if (uid == 0)
+		return false;
+	of_others = bpf_map_lookup_elem(&in_flight_of_others, &key);
+	return of_others && *of_others >= (__s64)MSP_MAX_IN_FLIGHT_OF_OTHERS + margin;
 }
 
 static __always_inline void count(__u32 index)

@@ -10,7 +10,14 @@
 static __always_inline void count_in_flight(__u32 uid, __s64 by)
 {
 	__s64 *have = bpf_map_lookup_elem(&in_flight_of_uid, &uid);
+	__u32 key = 0;
 
+	if (uid != 0) {
+		__s64 *others = bpf_map_lookup_elem(&in_flight_of_others, &key);
+
+		if (others)
+			__sync_fetch_and_add(others, by);
+	}
 	if (!have) {
 		if (by > 0)
 			bpf_map_update_elem(&in_flight_of_uid, &uid, &by, BPF_NOEXIST);
@@ -49,7 +56,9 @@ static __always_inline void on_syn(struct bpf_sock_ops *ops)
 	stale = bpf_map_lookup_elem(&in_flight, &key);
 	if (stale)
 		forget(&key, stale->uid);
-	if (bpf_map_update_elem(&in_flight, &key, rec, BPF_NOEXIST) == 0) {
+	/* Again: connect() may have been long ago, many SYNs that were put off come at once. */
+	if (!too_many_in_flight(rec->uid, MSP_IN_FLIGHT_MARGIN) &&
+	    bpf_map_update_elem(&in_flight, &key, rec, BPF_NOEXIST) == 0) {
 		count_in_flight(rec->uid, 1);
 		bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	} else {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * What happens at connect() and bind(). Returns 1 to let the call go on, 0 to refuse it (EPERM).
+ * What happens at connect(), sendto() and bind(). Returns 1 to let the call go on, 0 to refuse it (EPERM).
  */
 #ifndef MSP_REDIRECT_H
 #define MSP_REDIRECT_H
@@ -69,13 +69,6 @@ static __always_inline bool listener_is_foreign(struct bpf_sock_addr *ctx, const
 	return !own;
 }
 
-static __always_inline bool too_many_in_flight(__u32 uid)
-{
-	__s64 *have = bpf_map_lookup_elem(&in_flight_of_uid, &uid);
-
-	return have && *have >= (__s64)MSP_MAX_IN_FLIGHT_PER_UID;
-}
-
 /* Writes the caller's record to the connecting socket. False: the connect must be refused. */
 static __always_inline bool leave_record(struct bpf_sock_addr *ctx, __u32 addr, __u16 port, __u32 flags)
 {
@@ -92,7 +85,7 @@ static __always_inline bool leave_record(struct bpf_sock_addr *ctx, __u32 addr, 
 	rec->dst_port = port;
 	if (read_task(rec))
 		return false;
-	if (too_many_in_flight(rec->uid)) {
+	if (too_many_in_flight(rec->uid, 0)) {
 		bpf_sk_storage_delete(&connecting, ctx->sk);
 		count(MSP_COUNT_REFUSED_FLOOD);
 		return false;
@@ -144,6 +137,20 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, __u32 addr, __u
 	if (!to.direct)
 		*listener = to.listener;
 	return 1;
+}
+
+/* What is not TCP cannot be led to the listener, and must not get past it: refused where TCP is redirected. */
+static __always_inline int on_datagram(__u32 addr, __u16 port)
+{
+	const struct msp_settings *set = current_settings();
+	struct target to = {};
+
+	if (set)
+		to = find_target(set, addr, port);
+	if (!to.listener || to.direct)
+		return 1;
+	count(MSP_COUNT_REFUSED_DATAGRAM);
+	return 0;
 }
 
 /* `any`: the wildcard address was asked for. */

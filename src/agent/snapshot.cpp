@@ -29,9 +29,14 @@ void add_interception(status::Snapshot& out, const SnapshotParts& parts) {
     out.interception.hooks.push_back({hook.name, hook.link_id != 0, hook.pinned, hook.program_id, hook.link_id});
   }
   if (auto counters = parts.hooks->counters()) {
-    out.kernel = {{"redirected", counters->redirected},           {"direct", counters->direct},
-                  {"refused_storage", counters->refused_storage}, {"refused_squatter", counters->refused_squatter},
-                  {"refused_flood", counters->refused_flood},     {"bind_refused", counters->bind_refused},
+    out.kernel = {{"redirected", counters->redirected},
+                  {"direct", counters->direct},
+                  {"refused_storage", counters->refused_storage},
+                  {"refused_squatter", counters->refused_squatter},
+                  {"refused_flood", counters->refused_flood},
+                  {"refused_device", counters->refused_device},
+                  {"refused_datagram", counters->refused_datagram},
+                  {"bind_refused", counters->bind_refused},
                   {"record_lost", counters->record_lost}};
   }
 }

@@ -195,12 +195,14 @@ Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const
     bpf_program* program;
     bool own;
   };
-  const std::array<Step, 6> steps{{{.name = "getsockopt", .program = programs.msp_getsockopt, .own = true},
+  const std::array<Step, 8> steps{{{.name = "getsockopt", .program = programs.msp_getsockopt, .own = true},
                                    {.name = "sockops", .program = programs.msp_sockops, .own = false},
                                    {.name = "bind4", .program = programs.msp_bind4, .own = false},
                                    {.name = "bind6", .program = programs.msp_bind6, .own = false},
                                    {.name = "connect4", .program = programs.msp_connect4, .own = false},
-                                   {.name = "connect6", .program = programs.msp_connect6, .own = false}}};
+                                   {.name = "connect6", .program = programs.msp_connect6, .own = false},
+                                   {.name = "sendmsg4", .program = programs.msp_sendmsg4, .own = false},
+                                   {.name = "sendmsg6", .program = programs.msp_sendmsg6, .own = false}}};
   for (const Step& step : steps) {
     auto link = attach(pins, step.name, step.program, step.own ? *own : *all, step.own ? *own_id : *all_id);
     if (!link) {

@@ -161,6 +161,7 @@ Result<Counters> Interceptor::counters() const {
                   .refused_squatter = sums[MSP_COUNT_REFUSED_SQUATTER],
                   .refused_flood = sums[MSP_COUNT_REFUSED_FLOOD],
                   .refused_device = sums[MSP_COUNT_REFUSED_DEVICE],
+                  .refused_datagram = sums[MSP_COUNT_REFUSED_DATAGRAM],
                   .bind_refused = sums[MSP_COUNT_BIND_REFUSED],
                   .record_lost = sums[MSP_COUNT_RECORD_LOST]};
 }

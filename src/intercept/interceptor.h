@@ -48,6 +48,7 @@ struct Counters {
   std::uint64_t refused_squatter = 0;
   std::uint64_t refused_flood = 0;
   std::uint64_t refused_device = 0;
+  std::uint64_t refused_datagram = 0;
   std::uint64_t bind_refused = 0;
   std::uint64_t record_lost = 0;
 };

@@ -7,7 +7,6 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,8 +23,6 @@
 namespace msp::lab {
 namespace {
 
-const Who kMallory{.uid = 12666, .gid = 12666, .groups = {}};
-
 class Guard : public BpfTest {
  protected:
   /// A marked listener on a guarded address: what is reached when nothing is redirected.
@@ -33,13 +30,6 @@ class Guard : public BpfTest {
     auto origin = interceptor->open_listener(at, 64);
     EXPECT_TRUE(origin) << origin.error().text();
     return origin ? std::move(*origin) : Fd();
-  }
-  /// errno of a client's connect.
-  int connect_as(const Who& who, const Ipv4Endpoint& to) {
-    return wait_for(lab->spawn(who, [&to] {
-      Fd fd;
-      return connect_to(to, fd);
-    }));
   }
 };
 
@@ -286,148 +276,66 @@ TEST_F(Guard, UsedUpOptionMemoryRefusesTheConnect) {
   EXPECT_EQ(counters()->refused_storage, 1U);
 }
 
-/// Connections that a listener with a full queue leaves half way.
-class InFlight : public Guard {
- protected:
-  void SetUp() override {
-    Guard::SetUp();
-    // Half-open requests then wait at the client's end, not as cookies.
-    ASSERT_TRUE(set_sysctl("net/ipv4/tcp_syncookies", "0"));
-    map_ = Fd(::bpf_obj_get(lab->pin("maps/in_flight").c_str()));
-    ASSERT_TRUE(map_);
+/// errno of a datagram to `to`: of connect(), or of sending without.
+int send_datagram(const Ipv4Endpoint& to, bool connected, bool mapped) {
+  const Fd fd(::socket(mapped ? AF_INET6 : AF_INET, SOCK_DGRAM, 0));
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(to.port);
+  std::memcpy(&in.sin_addr, to.address.data(), to.address.size());
+  sockaddr_in6 in6{};
+  in6.sin6_family = AF_INET6;
+  in6.sin6_port = in.sin_port;
+  in6.sin6_addr.s6_addr[10] = in6.sin6_addr.s6_addr[11] = 0xff;
+  std::memcpy(in6.sin6_addr.s6_addr + 12, &in.sin_addr, sizeof(in.sin_addr));
+  const auto* address = mapped ? reinterpret_cast<const sockaddr*>(&in6) : reinterpret_cast<const sockaddr*>(&in);
+  const socklen_t size = mapped ? sizeof(in6) : sizeof(in);
+  if (connected && ::connect(fd.get(), address, size) != 0) {
+    return errno;
   }
-  int in_flight() const {
+  return ::sendto(fd.get(), "x", 1, 0, connected ? nullptr : address, connected ? 0 : size) == 1 ? 0 : errno;
+}
+
+TEST_F(Guard, DatagramsToAGuardedDestinationAreRefused) {
+  const auto receiver = [](const Ipv4Endpoint& at) {
+    Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(at.port);
+    std::memcpy(&in.sin_addr, at.address.data(), at.address.size());
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&in), sizeof(in)), 0);
+    return fd;
+  };
+  const auto arrived = [](const Fd& fd) {
     int count = 0;
-    std::array<std::uint8_t, 24> key{};
-    std::array<std::uint8_t, 24> next{};
-    for (const void* at = nullptr; ::bpf_map_get_next_key(map_.get(), at, next.data()) == 0; at = key.data()) {
-      key = next;
+    for (char byte = 0; ::recv(fd.get(), &byte, 1, 0) == 1;) {
       ++count;
     }
     return count;
-  }
-  Fd full_listener(const Ipv4Endpoint& at, std::vector<Fd>& fillers) {
-    auto out = interceptor->open_listener(at, 0);
-    EXPECT_TRUE(out) << out.error().text();
-    for (int i = 0; i < 2; ++i) {
-      Fd& filler = fillers.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-      connect_socket(filler.get(), at);
-      ::usleep(20000);
-    }
-    return std::move(*out);
-  }
-
- private:
-  Fd map_;
-};
-
-int bound_connect(int fd, std::uint16_t port, const Ipv4Endpoint& to) {
-  const int one = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-  sockaddr_in in{};
-  in.sin_family = AF_INET;
-  in.sin_port = htons(port);
-  in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&in), sizeof(in)) != 0) {
-    return errno;
-  }
-  return connect_socket(fd, to);
-}
-
-TEST_F(InFlight, TwoListenersAndClientsOnTheSamePort) {
-  listener.reset();
-  std::vector<Fd> fillers;
-  auto settings = Lab::settings();
-  settings.listeners.push_back(kListener2);
-  settings.guarded[1].listener = 1;
-  ASSERT_TRUE(interceptor->set_settings(settings));
-  const Fd first = full_listener(kListener, fillers);
-  const Fd second = full_listener(kListener2, fillers);
-  // Both are on their way at once, from the same address and port.
-  const auto client = [&](uid_t uid, const Ipv4Endpoint& to) {
-    return lab->spawn({.uid = uid, .gid = uid, .groups = {}}, [to] {
-      const Fd fd(::socket(AF_INET, SOCK_STREAM, 0));
-      const int failed = bound_connect(fd.get(), 40000, to);
-      return failed;
-    });
   };
-  const int before = in_flight();
-  const pid_t alice = client(12001, kImdsEndpoint);
-  const pid_t bob = client(12002, kWireServerEndpoint);
-  ::usleep(200000);
-  EXPECT_EQ(in_flight() - before, 2);
-  const auto find = [&](const Fd& from, uid_t uid, pid_t pid, const Ipv4Endpoint& to) {
-    for (int i = 0; i < 4; ++i) {
-      auto accepted = accept_one(from);
-      ASSERT_TRUE(accepted) << accepted.error().text();
-      auto peer = peer_endpoint(accepted->get());
-      auto identity = source.identify(accepted->get());
-      ASSERT_TRUE(peer && identity);
-      ASSERT_TRUE(identity->known);
-      if (peer->port == 40000) {
-        EXPECT_EQ(identity->uid, uid);
-        EXPECT_EQ(identity->tgid, static_cast<std::uint32_t>(pid));
-        EXPECT_EQ(identity->destination, to);
-        return;
+  // All four ways, by an ordinary user and by root.
+  const auto send_all = [&](const Ipv4Endpoint& to, int expected) {
+    for (const Who& who : {Who{}, kMallory}) {
+      for (const int way : {0, 1, 2, 3}) {
+        const auto send = [&] { return send_datagram(to, (way & 1) != 0, (way & 2) != 0); };
+        EXPECT_EQ(wait_for(lab->spawn(who, send)), expected) << to_string(to) << " way " << way;
       }
     }
-    ADD_FAILURE() << "the client did not arrive";
   };
-  find(first, 12001, alice, kImdsEndpoint);
-  find(second, 12002, bob, kWireServerEndpoint);
-  EXPECT_EQ(wait_for(alice), 0);
-  EXPECT_EQ(wait_for(bob), 0);
-  fillers.clear();
-}
-
-TEST_F(InFlight, WhatNeverGotThroughIsTidied) {
-  listener.reset();
-  std::vector<Fd> fillers;
-  const Fd full = full_listener(kListener, fillers);
-  const int before = in_flight();
-  {
-    const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    EXPECT_EQ(connect_socket(client.get(), kImdsEndpoint), EINPROGRESS);
-    EXPECT_EQ(in_flight(), before + 1);
+  const Fd guarded = receiver(kImdsEndpoint);
+  send_all(kImdsEndpoint, EPERM);
+  EXPECT_EQ(arrived(guarded), 0);
+  EXPECT_EQ(counters()->refused_datagram, 8U);
+  // Address and port decide: DNS goes on, and the listener's port is no service of datagrams.
+  for (const Ipv4Endpoint& other : {Ipv4Endpoint{kWireServerEndpoint.address, 53}, kListener}) {
+    const Fd open = receiver(other);
+    send_all(other, 0);
+    EXPECT_EQ(arrived(open), 8);
   }
-  EXPECT_EQ(in_flight(), before);
-  EXPECT_EQ(counters()->record_lost, 0U);
-}
-
-TEST_F(InFlight, FloodOfOneUserIsRefusedAndStarvesNobody) {
-  listener.reset();
-  std::vector<Fd> fillers;
-  const Fd full = full_listener(kListener, fillers);
-  const pid_t flood = lab->spawn(kMallory, [] {
-    const rlimit enough{.rlim_cur = 4096, .rlim_max = 4096};
-    ::setrlimit(RLIMIT_NOFILE, &enough);
-    std::vector<Fd> sockets;
-    for (unsigned i = 0; i <= MSP_MAX_IN_FLIGHT_PER_UID; ++i) {
-      Fd& fd = sockets.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-      const int failed = connect_socket(fd.get(), kImdsEndpoint);
-      if (failed != EINPROGRESS) {
-        ::sleep(2);
-        return failed == EPERM && i == MSP_MAX_IN_FLIGHT_PER_UID ? 0 : 204;
-      }
-    }
-    return 205;
-  });
-  for (int i = 0; i < 200 && counters()->refused_flood == 0; ++i) {
-    ::usleep(10000);
-  }
-  EXPECT_EQ(counters()->refused_flood, 1U);
-  const int before = in_flight();
-  const Fd other(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-  EXPECT_EQ(connect_socket(other.get(), kImdsEndpoint), EINPROGRESS);
-  EXPECT_EQ(in_flight(), before + 1);
-  EXPECT_EQ(wait_for(flood), 0);
-  // All of it is given back: the same user may come again.
-  ::usleep(100000);
-  EXPECT_EQ(in_flight(), before - static_cast<int>(MSP_MAX_IN_FLIGHT_PER_UID) + 1);
-  const Fd counts(::bpf_obj_get(lab->pin("maps/in_flight_of_uid").c_str()));
-  std::int64_t left = 0;
-  EXPECT_NE(::bpf_map_lookup_elem(counts.get(), &kMallory.uid, &left), 0) << left;
-  EXPECT_EQ(counters()->record_lost, 0U);
+  ASSERT_TRUE(interceptor->set_settings(Lab::settings(false)));
+  send_all(kImdsEndpoint, 0);
+  EXPECT_EQ(arrived(guarded), 8);
+  EXPECT_EQ(counters()->refused_datagram, 8U);
 }
 
 }  // namespace

@@ -237,6 +237,13 @@ void BpfTest::SetUp() {
   listener = std::move(*listening);
 }
 
+int BpfTest::connect_as(const Who& who, const Ipv4Endpoint& to) const {
+  return wait_for(lab->spawn(who, [&to] {
+    Fd fd;
+    return connect_to(to, fd);
+  }));
+}
+
 Result<identity::ConnectionIdentity> BpfTest::next_identity(const Fd& from) {
   auto accepted = accept_one(from);
   if (!accepted) {

@@ -30,6 +30,8 @@ struct Who {
   std::vector<gid_t> groups;
 };
 
+inline const Who kMallory{.uid = 12666, .gid = 12666, .groups = {}};
+
 class Lab {
  public:
   static Result<std::unique_ptr<Lab>> make();
@@ -75,6 +77,8 @@ class BpfTest : public testing::Test {
   void SetUp() override;
   Result<identity::ConnectionIdentity> next_identity() { return next_identity(listener); }
   Result<identity::ConnectionIdentity> next_identity(const Fd& from);
+  /// errno of a client's connect.
+  int connect_as(const Who& who, const Ipv4Endpoint& to) const;
   Result<intercept::Counters> counters() const { return interceptor->counters(); }
 
   std::unique_ptr<Lab> lab;

@@ -87,7 +87,7 @@ TEST_F(Lifecycle, AdoptionKeepsTheLinks) {
   ASSERT_TRUE(first) << first.error().text();
   EXPECT_FALSE(first.value()->adopted());
   const auto ids = link_ids(*first.value());
-  EXPECT_EQ(ids.size(), 6U);
+  EXPECT_EQ(ids.size(), 8U);
   const auto programs = first.value()->attached();
   first.value().reset();
   auto second = Interceptor::open(lab->config());

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The endorsed path as the issue's table has it: who may what, what each refusal says, and that its mended twin is served."""
+import errno
 import json
 import os
+import select
 import socket
 import struct
 import time
@@ -34,16 +36,42 @@ def fast_open(address: str, target: str) -> http.Answer:
         return http.Reader(connection).answer()
 
 
-def refused_udp(address: str) -> bytes:
+def ask_udp(address: str, way: str, data: bytes = b"datagram") -> bytes | str:
+    """The answer, or the name of the error; b"" if none comes."""
     host, port = http.split_address(address)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+    family = socket.AF_INET6 if "mapped" in way else socket.AF_INET
+    to = (f"::ffff:{host}" if "mapped" in way else host, port)
+    with socket.socket(family, socket.SOCK_DGRAM) as connection:
         connection.settimeout(0.5)
         try:
-            connection.connect((host, port))
-            connection.send(b"GET / HTTP/1.1\r\n\r\n")
+            if "connect" in way:
+                connection.connect(to)
+                connection.send(data)
+            else:
+                connection.sendto(data, to)
             return connection.recv(100)
-        except OSError:
+        except TimeoutError:
             return b""
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+def echo_udp(addresses: tuple) -> list[bytes]:
+    """Answers each datagram with itself until one says "end"; what came."""
+    sockets = []
+    for address in addresses:
+        sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sockets[-1].bind(http.split_address(address))
+    came: list[bytes] = []
+    while came[-1:] != [b"end"]:
+        ready = select.select(sockets, [], [], 30)[0]
+        if not ready:
+            raise TimeoutError(f"nobody said that this is the end; came: {came}")
+        for one in ready:
+            data, sender = one.recvfrom(100)
+            came.append(data)
+            one.sendto(data, sender)
+    return came
 
 
 def bind_listener() -> str:
@@ -112,7 +140,27 @@ class EndorsedPath(LabCase):
                 done = ordinary.run(["curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Metadata: true",
                                      f"http://{spelling}{INSTANCE}"])
                 self.assertEqual(done.stdout, b"200", done.stderr)
-        self.assertEqual(ordinary.call(refused_udp, IMDS), b"")
+        self.check_datagrams()
+
+    def check_datagrams(self):
+        dns = "168.63.129.16:53"
+        ways = ("connect", "sendto", "connect mapped", "sendto mapped")
+        echo = self.lab.host_place.start(echo_udp, (IMDS, dns))
+        try:
+            poll("echo answers", lambda: self.lab.outside.call(ask_udp, IMDS, "sendto", b"first") == b"first")
+            for way in ways:
+                for user in (ORDINARY_USER, None):
+                    with self.subTest(f"UDP by {user}: {way}"):
+                        guest = self.lab.guest.as_user(user)
+                        self.assertEqual(guest.call(ask_udp, IMDS, way, b"guest"), "EPERM")
+                        # The twins: around the hooks the same datagram is answered; and DNS is not guarded.
+                        self.assertEqual(self.lab.outside.call(ask_udp, IMDS, way, b"outside"), b"outside")
+                        self.assertEqual(guest.call(ask_udp, dns, way, b"name"), b"name")
+        finally:
+            self.lab.outside.call(ask_udp, IMDS, "sendto", b"end")
+            came = echo.result()
+        self.assertEqual((came.count(b"guest"), came.count(b"outside"), came.count(b"name")), (0, 8, 8))
+        self.assertEqual(self.lab.status()["counters"]["kernel"]["refused_datagram"], 8)
 
     def test_around_the_agent_the_host_refuses(self):
         for name, to, target in (("imds", IMDS, INSTANCE), ("wireserver", WIRESERVER, VERSIONS)):
@@ -197,6 +245,10 @@ class EndorsedPath(LabCase):
         self.assert_refused(self.ask(WIRESERVER, VERSIONS), 403)
         refusal = self.lab.status()["lastRefusals"][0]
         self.assertEqual((refusal["status"], refusal["uid"], refusal["user"]), (403, 65534, ORDINARY_USER))
+        # Every counter that the kernel keeps (bpf/contract.h) is shown.
+        self.assertEqual(set(status["counters"]["kernel"]), {
+            "redirected", "direct", "refused_storage", "refused_squatter", "refused_flood", "refused_device",
+            "refused_datagram", "bind_refused", "record_lost"})
         text = json.dumps(status)
         self.assertNotIn(secret.lower(), text.lower())
         for name in ("msp-agent", "msp-host"):
