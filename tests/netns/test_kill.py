@@ -118,9 +118,9 @@ class Kill(LabCase):
             allowed = {"status 200", "status 410", "status 503", "refused", "cut"}
             self.assertEqual(set(seen) - allowed, set())
         with self.subTest("no unsigned request reached the host"):
-            self.assertEqual([r for r in lab.host_records()[latched_at:] if self.unsigned(r)][:3], [])
+            self.assertEqual([r for at, r in self.unusual_host_records() if at >= latched_at and self.unsigned(r)][:3], [])
         with self.subTest("one key, asked for once"):
-            self.assertEqual(sum(r.get("path") == "/secure-channel/key" for r in lab.host_records()), 1)
+            self.assertEqual(sum(r.get("path") == "/secure-channel/key" for _, r in self.unusual_host_records()), 1)
         with self.subTest("no torn state file"):
             self.check_state_files()
         with self.subTest("the unclean end is on record"):
@@ -152,8 +152,21 @@ class Kill(LabCase):
                 counts[bisect(ends, line.split('"', 4)[3].replace("Z", "+00:00"))] += 1
         return counts[:-1]
 
+    counted, counted_to = 0, 0
+
     def served(self) -> int:
-        return (self.lab.folder / "host" / "access.jsonl").read_bytes().count(b"\n")
+        """Lines of the host's log. It grows by megabytes a second: only what is new is read."""
+        with self.lab.host_log.open("rb") as log:
+            log.seek(self.counted_to)
+            while block := log.read(1 << 20):
+                self.counted += block.count(b"\n")
+                self.counted_to += len(block)
+        return self.counted
+
+    def unusual_host_records(self) -> list[tuple[int, dict]]:
+        """All but the verified requests, which are nearly all, each with its place."""
+        with self.lab.host_log.open() as log:
+            return [(at, json.loads(line)) for at, line in enumerate(log) if '"outcome":"verified"' not in line]
 
     @staticmethod
     def unsigned(record: dict) -> bool:
