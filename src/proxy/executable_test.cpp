@@ -96,6 +96,19 @@ TEST_F(ExecutableTest, APinYoungerThanTheRecordIsNotReady) {
   EXPECT_EQ(origin_.log(), "");
 }
 
+// Rules that come later name the executable of a connection that lives: it is told to come again, not that it may not.
+TEST_F(ExecutableTest, RulesThatComeLaterAskLivingConnectionsToComeAgain) {
+  caught_up_ = young_ = true;
+  plane_.identities.answer.exe_ticket = 0;
+  plane_.open_gate(Readiness::kSign, rules(false));
+  test::RawClient client(plane_.at);
+  client.send(kRequest);
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  plane_.open_gate(Readiness::kSign, rules(true));
+  client.send(kRequest);
+  EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 410 "));
+}
+
 TEST_F(ExecutableTest, NobodyWaitsWhereNoRuleAsks) {
   plane_.open_gate(Readiness::kSign, rules(false));
   test::RawClient client(plane_.at);

@@ -46,10 +46,9 @@ Endorsement Session::endorsement() const {
 
 Task<bool> Session::forward(Exchange& x, policy::Permit permit) {
   http::Buffer spare;
-  const bool streamed = permit.exempt() && x.framing.has_body();
   if (!x.framing.has_body()) {
     consume_head(x);
-  } else if (!streamed) {
+  } else if (!permit.exempt()) {
     auto refused = co_await collect_body(x, spare);
     if (refused) {
       auto done = co_await refuse_with(x, *refused, refused->code);

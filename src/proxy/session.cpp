@@ -180,7 +180,7 @@ Task<bool> Session::handle(Exchange& x) {
     auto done = co_await refuse_with(x, not_ready(x.service), "not_ready");
     co_return done;
   }
-  if (caller_.exe_ticket != 0 || caller_.exe_not_yet) {
+  if (must_settle(x.service)) {
     auto settled = co_await settle_executable(x.service);
     if (!settled) {
       bump(plane_.counters_.not_ready);
@@ -216,19 +216,21 @@ Task<bool> Session::wait_ready() {
   co_return ready();
 }
 
+// Asked for every request: rules that came after the connection may name what was nobody's executable before.
+bool Session::must_settle(Service service) const {
+  const auto& rules = plane_.gate_->rules->of(service);
+  return caller_.exe_rule_paths.empty() && rules && rules->names_executables();
+}
+
 Task<bool> Session::settle_executable(Service service) {
-  const auto asked = [this, service] {
-    const auto& rules = plane_.gate_->rules->of(service);
-    return rules && rules->names_executables();
-  };
   const Deadline until = plane_.loop_.after_ms(kSettleMs);
-  while (asked() && !plane_.identities_.settle(caller_)) {
+  while (must_settle(service) && !plane_.identities_.settle(caller_)) {
     const bool announced = co_await plane_.identities_changed_.wait(until);
     if (!announced) {
       co_return false;
     }
   }
-  co_return !(asked() && caller_.exe_not_yet);
+  co_return !(must_settle(service) && caller_.exe_not_yet);
 }
 
 Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view reason) {

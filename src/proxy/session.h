@@ -58,6 +58,8 @@ class Session : public ListHook<DataPlane> {
   bool ready() const;
   /// Waits for a gate that is ready, as long as protocol.md J.2 allows.
   Task<bool> wait_ready();
+  /// Rules of the service ask for executables, and the caller's is not known to be one of them.
+  bool must_settle(Service service) const;
   /// True: what rules may ask of the executable is known (design.md section 3).
   Task<bool> settle_executable(Service service);
   Task<bool> refuse_with(Exchange& x, Answer answer, std::string_view reason);
