@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 
 #include "audit/codec.h"
 #include "audit/redact.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text_bytes.h"
 
 namespace msp::audit {
 namespace {
@@ -20,29 +20,24 @@ constexpr std::size_t kDigits = 20;
 // All names, punctuation and numbers of a line.
 constexpr std::size_t kFixedBound = 1024;
 
-char* put(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
-
 /// `name` is the member with comma, quotes and colon.
 char* put_number(char* out, std::string_view name, std::uint64_t value) {
-  out = put(out, name);
+  out = put_text(out, name);
   return std::to_chars(out, out + kDigits, value).ptr;
 }
 
-char* put_text(char* out, std::string_view name, std::string_view value) {
-  return value.empty() ? out : json::write_json_string(put(out, name), value);
+char* put_string(char* out, std::string_view name, std::string_view value) {
+  return value.empty() ? out : json::write_json_string(put_text(out, name), value);
 }
 
 char* put_caller(char* out, const Record& record) {
   out = put_number(out, ",\"uid\":", record.uid);
   out = put_number(out, ",\"gid\":", record.gid);
-  out = put_text(out, ",\"user\":", record.user);
+  out = put_string(out, ",\"user\":", record.user);
   out = put_number(out, ",\"pid\":", record.pid);
   out = put_number(out, ",\"start_time_ns\":", record.start_time_ns);
-  out = put_text(out, ",\"exe\":", record.exe);
-  out = put_text(out, ",\"process\":", record.process);
+  out = put_string(out, ",\"exe\":", record.exe);
+  out = put_string(out, ",\"process\":", record.process);
   return put_number(out, ",\"cgroup_id\":", record.cgroup_id);
 }
 
@@ -50,13 +45,13 @@ char* put_caller(char* out, const Record& record) {
 
 char* LineWriter::write_time(char* out, std::int64_t time_ns) {
   if (time_ns < 0) {
-    return put(out, timestamp_us(time_ns));
+    return put_text(out, timestamp_us(time_ns));
   }
   if (time_ns / kNsPerSecond != second_) {
     second_ = time_ns / kNsPerSecond;
     date_ = timestamp_us(time_ns).substr(0, 20);  // with the point
   }
-  out = put(out, date_);
+  out = put_text(out, date_);
   auto micros = static_cast<std::uint32_t>(time_ns % kNsPerSecond / 1000);
   for (std::size_t i = 6; i-- > 0; micros /= 10) {
     out[i] = static_cast<char>('0' + micros % 10);
@@ -66,31 +61,31 @@ char* LineWriter::write_time(char* out, std::int64_t time_ns) {
 }
 
 char* LineWriter::write(char* out, const Record& record) {
-  out = write_time(put(out, "{\"time\":\""), record.time_ns);
-  out = put(put(out, "\",\"request_id\":\""), view(record.request.text()));
+  out = write_time(put_text(out, "{\"time\":\""), record.time_ns);
+  out = put_text(put_text(out, "\",\"request_id\":\""), view(record.request.text()));
   out = put_number(out, "\",\"connection\":", record.connection);
-  out = put_text(out, ",\"decision\":", to_string(record.decision));
+  out = put_string(out, ",\"decision\":", to_string(record.decision));
   out = put_number(out, ",\"status\":", record.status);
-  out = put_text(out, ",\"reason\":", record.reason);
-  out = put_text(out, ",\"vm\":", record.vm);
-  out = put_text(out, ",\"service\":", record.service);
-  out = put_text(out, ",\"method\":", record.method);
-  out = put_text(out, ",\"target\":", redact_target(record.target, scratch_));
-  out = put_text(out, ",\"client\":", record.client);
+  out = put_string(out, ",\"reason\":", record.reason);
+  out = put_string(out, ",\"vm\":", record.vm);
+  out = put_string(out, ",\"service\":", record.service);
+  out = put_string(out, ",\"method\":", record.method);
+  out = put_string(out, ",\"target\":", redact_target(record.target, scratch_));
+  out = put_string(out, ",\"client\":", record.client);
   if (record.has_caller) {
     out = put_caller(out, record);
   }
-  out = put_text(out, ",\"rule_set\":", record.rule_set);
-  out = put_text(out, ",\"privilege\":", record.privilege);
-  out = put_text(out, ",\"role\":", record.role);
-  out = put_text(out, ",\"identity\":", record.identity);
-  out = put_text(out, ",\"key_guid\":", record.key_guid);
+  out = put_string(out, ",\"rule_set\":", record.rule_set);
+  out = put_string(out, ",\"privilege\":", record.privilege);
+  out = put_string(out, ",\"role\":", record.role);
+  out = put_string(out, ",\"identity\":", record.identity);
+  out = put_string(out, ",\"key_guid\":", record.key_guid);
   out = put_number(out, ",\"bytes_in\":", record.bytes_in);
   out = put_number(out, ",\"bytes_out\":", record.bytes_out);
   out = put_number(out, ",\"duration_us\":", record.duration_us);
-  out = put(out, record.stripped ? ",\"stripped\":true" : "");
-  out = put(out, record.divergence ? ",\"divergence\":true" : "");
-  return put(out, "}\n");
+  out = put_text(out, record.stripped ? ",\"stripped\":true" : "");
+  out = put_text(out, record.divergence ? ",\"divergence\":true" : "");
+  return put_text(out, "}\n");
 }
 
 void LineWriter::append(std::string& out, const Record& record) {

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/secret.h"
+#include "base/text_bytes.h"
 #include "base/utf8.h"
 
 namespace msp::json {
@@ -41,33 +42,23 @@ const Value* element(const Array& array, std::string_view token) {
   return &array[index];
 }
 
-constexpr std::uint64_t each(std::uint8_t byte) { return 0x0101010101010101ULL * byte; }
-
 /// True if none of eight bytes needs an escape or belongs to a longer character. (Bytes above 0x7F are tested apart, so
 /// the usual "is there a byte less than n" is exact.)
 bool all_plain(std::uint64_t word) {
-  const auto has_zero = [](std::uint64_t w) { return (w - each(1)) & ~w; };
-  const std::uint64_t control = (word - each(0x20)) & ~word;
-  return ((control | has_zero(word ^ each('"')) | has_zero(word ^ each('\\')) | has_zero(word ^ each(0x7F)) | word) &
-          each(0x80)) == 0;
+  const auto has_zero = [](std::uint64_t w) { return (w - each_byte(1)) & ~w; };
+  const std::uint64_t control = (word - each_byte(0x20)) & ~word;
+  return ((control | has_zero(word ^ each_byte('"')) | has_zero(word ^ each_byte('\\')) |
+           has_zero(word ^ each_byte(0x7F)) | word) &
+          each_byte(0x80)) == 0;
 }
 
 bool all_plain(std::string_view text) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  std::uint64_t word = each('x');
-  if (text.size() < kWord) {
-    std::memcpy(&word, text.data(), text.size());
-    return all_plain(word);
+  if (text.size() >= kWordSize) {
+    return every_word(text, [](std::uint64_t word) { return all_plain(word); });
   }
-  const auto plain_at = [&](std::size_t at) {
-    std::memcpy(&word, text.data() + at, kWord);
-    return all_plain(word);
-  };
-  bool plain = plain_at(text.size() - kWord);
-  for (std::size_t i = 0; plain && i + kWord < text.size(); i += kWord) {
-    plain = plain_at(i);
-  }
-  return plain;
+  std::uint64_t word = each_byte('x');
+  std::memcpy(&word, text.data(), text.size());
+  return all_plain(word);
 }
 
 /// One character below 0x80, escaped where it must be.
@@ -214,8 +205,7 @@ void wipe(Value& value) {
 char* write_json_string(char* out, std::string_view text) {
   *out++ = '"';
   if (!text.empty() && all_plain(text)) {
-    std::memcpy(out, text.data(), text.size());
-    out += text.size();
+    out = put_text(out, text);
     text = {};
   }
   for (std::size_t i = 0; i < text.size();) {

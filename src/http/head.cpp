@@ -15,7 +15,7 @@ bool visible(char c) { return static_cast<unsigned char>(static_cast<unsigned ch
 
 /// True if every byte is printable ASCII or a tab, or, with `obs_text`, above 0x7F.
 bool all_field_bytes(std::string_view text, bool obs_text) {
-  if (text.size() >= sizeof(std::uint64_t) && detail::every_word(text, all_visible)) {
+  if (text.size() >= kWordSize && every_word(text, all_visible)) {
     return true;
   }
   return std::all_of(text.begin(), text.end(), [obs_text](char c) {

@@ -3,8 +3,8 @@
 
 #include <array>
 #include <charconv>
-#include <cstring>
 
+#include "base/text_bytes.h"
 #include "http/status.h"
 #include "http/token.h"
 
@@ -12,13 +12,6 @@ namespace msp::http {
 namespace {
 
 constexpr std::string_view kVersionAndEnd = " HTTP/1.1\r\n";
-
-char* copy(char* to, std::string_view bytes) {
-  if (!bytes.empty()) {
-    std::memcpy(to, bytes.data(), bytes.size());
-  }
-  return to + bytes.size();
-}
 
 /// A part of the first line: one blank more and it would be another line.
 bool is_one_word(std::string_view text) {
@@ -58,7 +51,7 @@ void HeadWriter::take_back(std::size_t bytes) {
 
 void HeadWriter::put(std::string_view bytes) {
   if (char* const at = grow(bytes.size()); at != nullptr) {
-    copy(at, bytes);
+    put_text(at, bytes);
   }
 }
 
@@ -68,9 +61,9 @@ HeadWriter& HeadWriter::request_line(std::string_view method, std::string_view t
     return *this;
   }
   if (char* at = grow(method.size() + 1 + target.size() + kVersionAndEnd.size()); at != nullptr) {
-    at = copy(at, method);
+    at = put_text(at, method);
     *at++ = ' ';
-    copy(copy(at, target), kVersionAndEnd);
+    put_text(put_text(at, target), kVersionAndEnd);
   }
   return *this;
 }
@@ -82,14 +75,14 @@ HeadWriter& HeadWriter::request_line(std::string_view method, const Target& targ
   }
   const std::size_t query_size = target.has_query ? target.query.size() + 1 : 0;
   if (char* at = grow(method.size() + 1 + target.path.size() + query_size + kVersionAndEnd.size()); at != nullptr) {
-    at = copy(at, method);
+    at = put_text(at, method);
     *at++ = ' ';
-    at = copy(at, target.path);
+    at = put_text(at, target.path);
     if (target.has_query) {
       *at++ = '?';
-      at = copy(at, target.query);
+      at = put_text(at, target.query);
     }
-    copy(at, kVersionAndEnd);
+    put_text(at, kVersionAndEnd);
   }
   return *this;
 }
@@ -123,7 +116,7 @@ HeadWriter& HeadWriter::header(std::string_view name, std::string_view value) {
   at += name.size();
   *at++ = ':';
   *at++ = ' ';
-  at = copy(at, value);
+  at = put_text(at, value);
   *at++ = '\r';
   *at = '\n';
   return *this;

@@ -8,38 +8,21 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/text_bytes.h"
+
 namespace msp::http {
 
 namespace detail {
-inline constexpr std::uint64_t kOnes = 0x0101010101010101U;
-inline constexpr std::uint64_t kHigh = kOnes * 0x80U;
-
-/// Eight bytes of a text that has them from `at` on.
-inline std::uint64_t load_word(std::string_view text, std::size_t at) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, text.data() + at, sizeof(word));
-  return word;
-}
+inline constexpr std::uint64_t kHigh = each_byte(0x80);
 
 /// Every byte is a to z or '-'.
 inline bool all_lower_or_dash(std::uint64_t word) {
-  // Dashes count as 'a'; then a byte is a letter if it is neither below 'a' nor above 'z'. No sum leaves its byte.
-  const std::uint64_t other = word ^ (kOnes * '-');
+  // A byte is a letter if it is neither below 'a' nor above 'z'. No sum leaves its byte.
+  const std::uint64_t other = word ^ each_byte('-');
   const std::uint64_t dash = ~(((other & ~kHigh) + ~kHigh) | other) & kHigh;
   const std::uint64_t low = word & ~kHigh;
-  const std::uint64_t letter = (low + kOnes * (0x80U - 'a')) & ~(low + kOnes * (0x80U - 'z' - 1)) & ~word & kHigh;
+  const std::uint64_t letter = (low + each_byte(0x80 - 'a')) & ~(low + each_byte(0x80 - 'z' - 1)) & ~word & kHigh;
   return (dash | letter) == kHigh;
-}
-
-/// True if `test` holds for every eight bytes of a text of at least eight; the last ones may overlap.
-template <class Test>
-bool every_word(std::string_view text, Test test) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  bool good = test(load_word(text, text.size() - kWord));
-  for (std::size_t i = 0; i + kWord < text.size(); i += kWord) {
-    good &= test(load_word(text, i));
-  }
-  return good;
 }
 }  // namespace detail
 
@@ -61,14 +44,14 @@ inline bool is_token_byte(char c) { return kLowerToken[static_cast<unsigned char
 inline bool write_lower_token(char* out, std::string_view name) {
   bool good = !name.empty();
   // Most names are in lower case already, letters and dashes.
-  while (name.size() >= sizeof(std::uint64_t)) {
-    const std::uint64_t word = detail::load_word(name, 0);
+  while (name.size() >= kWordSize) {
+    const std::uint64_t word = load_word(name, 0);
     if (!detail::all_lower_or_dash(word)) {
       break;
     }
-    std::memcpy(out, &word, sizeof(word));
-    out += sizeof(word);
-    name.remove_prefix(sizeof(word));
+    std::memcpy(out, &word, kWordSize);
+    out += kWordSize;
+    name.remove_prefix(kWordSize);
   }
   for (const char c : name) {
     const char lower = kLowerToken[static_cast<unsigned char>(c)];
@@ -81,15 +64,15 @@ inline bool write_lower_token(char* out, std::string_view name) {
 /// Printable ASCII only; false also for a tab, which is rare.
 inline bool all_visible(std::uint64_t word) {
   // Per byte: the high bit is set in the byte itself (above 0x7F), after minus 0x20 (control), or after plus one (DEL).
-  return ((word | (word - detail::kOnes * 0x20U) | (word + detail::kOnes)) & detail::kHigh) == 0;
+  return ((word | (word - each_byte(0x20)) | (word + each_byte(1))) & detail::kHigh) == 0;
 }
 
 /// No byte below 0x20.
-inline bool no_control(std::uint64_t word) { return ((word - detail::kOnes * 0x20U) & ~word & detail::kHigh) == 0; }
+inline bool no_control(std::uint64_t word) { return ((word - each_byte(0x20)) & ~word & detail::kHigh) == 0; }
 
 /// No CR, LF or NUL.
 inline bool is_one_line(std::string_view text) {
-  if (text.size() >= sizeof(std::uint64_t) && detail::every_word(text, no_control)) {
+  if (text.size() >= kWordSize && every_word(text, no_control)) {
     return true;
   }
   unsigned bad = 0;

@@ -91,9 +91,8 @@ Result<Skeleton> load(const Pins& pins) {
 
 /// The cgroup that a link is attached to; 0 if its cgroup is gone.
 std::uint64_t attached_to(int link_fd) {
-  bpf_link_info info{};
-  __u32 size = sizeof(info);
-  return ::bpf_obj_get_info_by_fd(link_fd, &info, &size) == 0 ? info.cgroup.cgroup_id : 0;
+  const auto info = link_info(link_fd);
+  return info ? info->cgroup.cgroup_id : 0;
 }
 
 /// Replaces the program of a link of an earlier run. Null if there is none that can be kept; `stale` then holds what
@@ -163,6 +162,12 @@ Fd keep(const bpf_program* program) {
 Fd keep(const bpf_map* map) { return Fd(::fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3)); }
 
 }  // namespace
+
+std::optional<bpf_link_info> link_info(int link_fd) {
+  bpf_link_info info{};
+  __u32 size = sizeof(info);
+  return ::bpf_obj_get_info_by_fd(link_fd, &info, &size) == 0 ? std::optional(info) : std::nullopt;
+}
 
 Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const std::string& agent_cgroup) {
   auto all = open_cgroup(cgroup);

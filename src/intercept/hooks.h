@@ -3,6 +3,9 @@
 // Used by Interceptor only; control thread. Errors carry libbpf's own last words.
 #pragma once
 
+#include <linux/bpf.h>
+
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +28,9 @@ struct Hooks {
   Fd read_file;  ///< none: the kernel has no programs that user space runs (before 5.14)
   std::vector<Link> links;
 };
+
+/// What the kernel says of a link; none: it cannot be asked.
+std::optional<bpf_link_info> link_info(int link_fd);
 
 /// Attaches to `cgroup`, the record's answer to `agent_cgroup` (directories of the unified hierarchy).
 Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const std::string& agent_cgroup);

@@ -50,9 +50,8 @@ Result<msp_settings> to_contract(const Settings& settings) {
 /// 0: no link is pinned there.
 std::uint32_t pinned_id(const std::string& path) {
   const Fd link(::bpf_obj_get(path.c_str()));
-  bpf_link_info info{};
-  __u32 size = sizeof(info);
-  return link && ::bpf_obj_get_info_by_fd(link.get(), &info, &size) == 0 ? info.id : 0;
+  const auto info = link ? link_info(link.get()) : std::nullopt;
+  return info ? info->id : 0;
 }
 
 }  // namespace
@@ -169,16 +168,15 @@ Result<Counters> Interceptor::counters() const {
 Result<std::vector<Attached>> Interceptor::attached() const {
   std::vector<Attached> out;
   for (const Link& link : impl_->hooks.links) {
-    bpf_link_info info{};
-    __u32 size = sizeof(info);
-    if (::bpf_obj_get_info_by_fd(link.fd.get(), &info, &size) != 0) {
+    const auto info = link_info(link.fd.get());
+    if (!info) {
       return errno_error(fmt::format("cannot look at the link of {}", link.name));
     }
     out.push_back({.name = link.name,
-                   .link_id = info.id,
-                   .program_id = info.prog_id,
-                   .cgroup_id = info.cgroup.cgroup_id,
-                   .pinned = pinned_id(impl_->pins.link(link.name)) == info.id});
+                   .link_id = info->id,
+                   .program_id = info->prog_id,
+                   .cgroup_id = info->cgroup.cgroup_id,
+                   .pinned = pinned_id(impl_->pins.link(link.name)) == info->id});
   }
   return out;
 }

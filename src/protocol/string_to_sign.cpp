@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <utility>
 
+#include "base/text_bytes.h"
 #include "http/token.h"
 #include "protocol/headers.h"
 
@@ -48,13 +48,6 @@ std::string_view trim(std::string_view value) {
     value.remove_suffix(1);
   }
   return value;
-}
-
-char* put(char* to, std::string_view text) {
-  if (!text.empty()) {
-    std::memcpy(to, text.data(), text.size());
-  }
-  return to + text.size();
 }
 
 Error unsignable(std::string_view what) {
@@ -141,9 +134,9 @@ char* StringToSign::write_header_lines(char* to, std::span<const http::Header> h
     if (shadowed || name == kAuthorizationHeader) {
       continue;
     }
-    to = put(to, name);
+    to = put_text(to, name);
     *to++ = ':';
-    to = put(to, trim(headers[order_[i].index].value));
+    to = put_text(to, trim(headers[order_[i].index].value));
     *to++ = '\n';
   }
   return to;
