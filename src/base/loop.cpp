@@ -79,10 +79,20 @@ void Loop::schedule(Waiter& waiter) {
   ready_.push_back(waiter);
 }
 
-void Loop::run_ready() {
-  while (Waiter* waiter = ready_.pop_front()) {
+void Loop::run(List<Waiter, ReadyTag>& stage) {
+  while (Waiter* waiter = stage.pop_front()) {
     waiter->on_ready();
   }
+}
+
+void Loop::run_ready() {
+  do {
+    run(ready_);
+    run(reads_);
+    if (ready_.empty()) {
+      run(writes_);
+    }
+  } while (!ready_.empty());
 }
 
 void Loop::run_timers() {
@@ -147,7 +157,6 @@ void Loop::dispatch(int wait_ms) {
       has_posted_ = true;
     } else if (event.events != 0) {
       static_cast<EventTarget*>(event.data.ptr)->on_event(event.events);
-      run_ready();
     }
   }
   batch_size_ = 0;

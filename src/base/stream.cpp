@@ -85,14 +85,31 @@ bool Stream::Operation::await_ready() {
     result_.status = IoStatus::kCancelled;
     return true;
   }
-  return attempt();
+  return false;
 }
 
 void Stream::Operation::await_suspend(std::coroutine_handle<> handle) {
   assert(stream_.*slot_ == nullptr);
   handle_ = handle;
   stream_.*slot_ = this;
-  stream_.loop_.arm(*this, deadline_);
+  begin();
+}
+
+/// Its stage has come; or it has been finished, before or after that.
+void Stream::Operation::on_ready() {
+  if (stream_.*slot_ == this) {
+    finish_or_wait();
+  } else {
+    handle_.resume();
+  }
+}
+
+void Stream::Operation::finish_or_wait() {
+  if (attempt()) {
+    finish(result_.status);
+  } else {
+    wait();
+  }
 }
 
 void Stream::Operation::finish(IoStatus status) {
@@ -124,6 +141,14 @@ bool Stream::Read::attempt() {
   stream_.readable_ = static_cast<std::size_t>(n) == buffer_.size() || stream_.peer_closed_;
   result_ = {n == 0 ? IoStatus::kEof : IoStatus::kOk, static_cast<std::size_t>(n), 0};
   return true;
+}
+
+void Stream::Read::begin() {
+  if (stream_.readable_) {
+    stream_.loop_.read_stage(*this);
+  } else {
+    wait();
+  }
 }
 
 Stream::Write::Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A non-blocking stream socket on a Loop: read and write are tried first and awaited only when they would block.
-// Owned by one coroutine (at most one reader and one writer at a time) on the loop's thread.
-// Every operation has a deadline; failures come back as IoStatus, never as exceptions or signals.
+// A non-blocking stream socket on a Loop: reads and writes are tried in their stage of the loop's turn (base/loop.h),
+// and wait for the descriptor only when they would block. Owned by one coroutine (at most one reader and one writer at
+// a time) on the loop's thread. Every operation has a deadline; failures come back as IoStatus, never as exceptions or
+// signals.
 #pragma once
 
 #include <sys/uio.h>
@@ -98,14 +99,19 @@ class Stream::Operation : public CoroutineWaiter {
   IoResult await_resume() const { return result_; }
 
  protected:
+  /// Has attempt() called, now or in a later stage of the turn.
+  virtual void begin() = 0;
   /// Tries; true when done (result_ is set).
   virtual bool attempt() = 0;
+  void finish_or_wait();
+  void wait() { stream_.loop_.arm(*this, deadline_); }
   Stream& stream_;
   IoResult result_;
 
  private:
   friend class Stream;
   void finish(IoStatus status);
+  void on_ready() override;
   void on_timer() override { finish(IoStatus::kTimeout); }
   Deadline deadline_;
   Operation* Stream::* slot_;
@@ -117,6 +123,7 @@ class Stream::Read final : public Stream::Operation {
       : Operation(stream, deadline, &Stream::reader_), buffer_(buffer) {}
 
  private:
+  void begin() override;
   bool attempt() override;
   std::span<char> buffer_;  // empty: only wait
 };
@@ -126,6 +133,7 @@ class Stream::Write final : public Stream::Operation {
   Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline);
 
  private:
+  void begin() override { stream_.loop_.write_stage(*this); }
   bool attempt() override;
   ssize_t send_some() const;
   std::array<iovec, kMaxPieces> pieces_{};
@@ -139,6 +147,7 @@ class Stream::Connect final : public Stream::Operation {
       : Operation(stream, deadline, &Stream::writer_), to_(to) {}
 
  private:
+  void begin() override { finish_or_wait(); }
   bool attempt() override;
   Ipv4Endpoint to_;
   bool started_ = false;

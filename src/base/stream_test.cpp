@@ -100,6 +100,69 @@ TEST(Stream, CancelEndsPendingAndLaterOperations) {
   EXPECT_TRUE(again.done());
 }
 
+Task<> write_text(Stream& stream, std::string_view text, IoResult& out) {
+  auto done = co_await stream.write_all({text}, stream.loop().after_ms(5000));
+  out = done;
+}
+
+/// What has come to the peer so far; "" if nothing has.
+std::string arrived(const Fd& peer) {
+  char buffer[64];
+  const ssize_t n = ::read(peer.get(), buffer, sizeof(buffer));
+  return {buffer, n > 0 ? static_cast<std::size_t>(n) : 0};
+}
+
+TEST(Stream, WritesOfATurnComeWhenNobodyIsReadyAnyMore) {
+  Loop loop;
+  auto first = make_pair(loop);
+  auto second = make_pair(loop);
+  auto asked = make_pair(loop);
+  std::string seen_while_others_ran = "never ran";
+  IoResult one;
+  IoResult two;
+  auto write_first = write_text(*first.ours, "one", one);
+  // Reads in the same turn, runs on, and writes: only then does anything leave.
+  auto read_then_write = [](Stream& from, Stream& to, const Fd& other, std::string& seen, IoResult& out) -> Task<> {
+    char buffer[8];
+    auto got = co_await from.read_some(buffer, from.loop().after_ms(5000));
+    seen = got.ok() ? arrived(other) : "failed";
+    auto done = co_await to.write_all({"two"}, to.loop().after_ms(5000));
+    out = done;
+  }(*asked.ours, *second.ours, first.peer, seen_while_others_ran, two);
+  ASSERT_EQ(::write(asked.peer.get(), "go", 2), 2);
+  EXPECT_EQ(arrived(first.peer), "");
+  loop.run_once(0);
+  EXPECT_EQ(seen_while_others_ran, "");
+  EXPECT_EQ(arrived(first.peer), "one");
+  EXPECT_EQ(arrived(second.peer), "two");
+  EXPECT_TRUE(write_first.done() && read_then_write.done());
+  EXPECT_TRUE(one.ok() && two.ok());
+}
+
+TEST(Stream, CancelBeforeTheStageOfWritesSendsNothing) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  IoResult result;
+  auto task = write_text(*pair.ours, "never", result);
+  EXPECT_FALSE(task.done());
+  pair.ours->cancel();
+  run_until(loop, [&] { return task.done(); });
+  EXPECT_EQ(result.status, IoStatus::kCancelled);
+  EXPECT_EQ(arrived(pair.peer), "");
+}
+
+TEST(Stream, ATaskThatEndsBeforeItsStageTakesItsOperationAlong) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  IoResult result;
+  {
+    auto task = write_text(*pair.ours, "never", result);
+    EXPECT_FALSE(task.done());
+  }
+  loop.run_once(0);
+  EXPECT_EQ(arrived(pair.peer), "");
+}
+
 TEST(Stream, WritesLargePiecesThroughASlowReader) {
   Loop loop;
   auto pair = make_pair(loop);

@@ -30,6 +30,7 @@ Exchange talk(const ClientRequest& request, std::string_view answer, bool close 
   BufferPool pool;
   Exchange out;
   const auto task = run(*pair.ours, pool, request, loop.after_ms(close ? 5000 : 50), limits, out.result);
+  loop.run_once(0);  // writes leave at the end of a turn
   out.sent = test::receive(pair.peer.get());
   test::send_all(pair.peer.get(), answer);
   if (close) {
