@@ -23,9 +23,9 @@ TOP = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "tests" / "support"), str(TOP / "bench")]
 
 import gate  # noqa: E402
-from counts import count_system_calls, idle_connection_kb  # noqa: E402
+from counts import count_system_calls, idle_connection_kb, unrelated_costs  # noqa: E402
 from lab.lab import ORDINARY_USER  # noqa: E402
-from subjects import UP, Stage, Subject  # noqa: E402
+from subjects import UP, Stage, Subject, process_kb  # noqa: E402
 
 UPLOAD = f'wrk.method = "PUT"\nwrk.headers["Content-Type"] = "application/octet-stream"\nwrk.body = string.rep("x", {UP})\n'
 # name: connections, extra arguments, target, root?
@@ -166,6 +166,8 @@ def table(document: dict) -> str:
         f"{name} idle {m['idle']['rss']} / {m['idle']['private']}, loaded {m['loaded']['rss']} / {m['loaded']['private']}"
         for name, m in document["memory_kb"].items()))
     lines.append("per idle connection in KB: " + ", ".join(f"{n} {v:.2f}" for n, v in document["idle_connection_kb"].items()))
+    lines.append("unrelated sockets with the hooks / without: " + ", ".join(
+        f"{n} {v['median']:.3f} ({v['min']:.3f} to {v['max']:.3f})" for n, v in document["unrelated"].items()))
     lines.append("stripped size in bytes: " + ", ".join(f"{n} {v}" for n, v in document["stripped_bytes"].items()))
     return "\n".join(lines)
 
@@ -179,6 +181,10 @@ def goals(document: dict) -> str:
              document["system_calls"]["agent"]["new_connection"] - document["system_calls"]["agent"]["keepalive"] <= 8),
             ("RSS idle", "at most 9 MB", f"{document['memory_kb']['agent']['idle']['rss'] / 1024:.1f} MB",
              document["memory_kb"]["agent"]["idle"]["rss"] <= 9 * 1024),
+            ("RSS idle of msp-host", "at most 9 MB", f"{document['memory_kb']['msp-host']['idle']['rss'] / 1024:.1f} MB",
+             document["memory_kb"]["msp-host"]["idle"]["rss"] <= 9 * 1024),
+            *((f"an unrelated {n}, with the hooks / without", "no difference beyond noise", f"{v['median']:.3f}",
+               v["min"] <= 1 <= v["max"]) for n, v in document["unrelated"].items()),
             ("memory of an idle connection", "at most 4 KB", f"{document['idle_connection_kb']['agent']:.1f} KB",
              document["idle_connection_kb"]["agent"] <= 4),
             ("stripped msp-agent", "at most 1.5 MB", f"{document['stripped_bytes']['msp-agent'] / 1e6:.2f} MB",
@@ -225,13 +231,17 @@ def measure(stage: Stage, arguments) -> dict:
     rounds, seconds = (3, 1) if arguments.quick else (arguments.rounds, arguments.seconds)
     between = [s for s in stage.subjects if s.cgroup is not None]
     memory = {s.name: {"idle": s.memory_kb()} for s in between}
+    memory["msp-host"] = {"idle": process_kb(stage.lab.host.pid)}
     idle = {s.name: idle_connection_kb(s) for s in between}
     calls = {s.name: count_system_calls(s) for s in between}
+    by_name = {s.name: s.client for s in stage.subjects}
+    unrelated = unrelated_costs(arguments.programs / "bench" / "unrelated", by_name["agent"], by_name["direct"], max(rounds, 9))
     replay = gate.per_request(str(arguments.programs / "bench" / "replay"))
     bench = Bench(stage, rounds, seconds, arguments.seed)
     bench.run()
     for subject in between:
         memory[subject.name]["loaded"] = subject.memory_kb()
+    memory["msp-host"]["loaded"] = process_kb(stage.lab.host.pid)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TOP, capture_output=True, text=True, check=False).stdout.strip()
     ratios = {pinning: {peer: bench.ratios(pinning, peer) for peer in ("nginx", "relay", "direct")} for pinning in bench.cells}
     return {
@@ -239,7 +249,8 @@ def measure(stage: Stage, arguments) -> dict:
         "machine": platform.machine(), "cpus": os.cpu_count(), "rounds": rounds, "seconds": seconds, "seed": arguments.seed,
         "invalid": bench.invalid,
         "ratios_to_nginx": medians(ratios["pinned"]["nginx"]), "ratios_to_floor": medians(ratios["pinned"]["relay"]),
-        "ratios": ratios, "system_calls": calls, "replay_per_request": replay, "memory_kb": memory, "idle_connection_kb": idle,
+        "ratios": ratios, "system_calls": calls, "replay_per_request": replay, "memory_kb": memory,
+        "unrelated": {name: spread(values) for name, values in unrelated.items()}, "idle_connection_kb": idle,
         "stripped_bytes": {name: stripped_size(arguments.programs / name) for name in ("msp-agent", "msp-host", "mspctl")},
         "summary": bench.summary(), "cells": bench.cells,
     }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures that do not depend on the mood of the machine: system calls a request, memory an idle connection."""
+import os
 import re
 import socket
 import subprocess
@@ -73,3 +74,22 @@ def idle_connection_kb(subject, count: int = 400) -> float:
     end.send(b"x")
     process.result()
     return (after - before) / count
+
+
+def unrelated_costs(program: Path, hooked, free, rounds: int, count: int = 20_000) -> dict[str, list[float]]:
+    """What connections and packets that are no business of ours cost under the hooks, against without: a ratio a round."""
+    cpu = str(max(range(os.cpu_count() or 1)))
+
+    def run(place) -> list[float]:
+        done = place.run(["taskset", "-c", cpu, program, str(count)], timeout=60)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stderr.decode()}")
+        return [float(number) for number in done.stdout.split()]
+
+    out: dict[str, list[float]] = {"connect": [], "packet": []}
+    for number in range(rounds):
+        order = [hooked, free] if number % 2 else [free, hooked]
+        costs = {id(place): run(place) for place in order}
+        for i, name in enumerate(out):
+            out[name].append(costs[id(hooked)][i] / costs[id(free)][i])
+    return out

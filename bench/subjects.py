@@ -14,6 +14,16 @@ DOWN = 4 << 20
 UP = 10 << 20
 
 
+def process_kb(pid: int) -> dict[str, int]:
+    total = {"rss": 0, "private": 0}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            total["rss"] += int(line.split()[1])
+        elif line.startswith(("Private_Clean:", "Private_Dirty:")):
+            total["private"] += int(line.split()[1])
+    return total
+
+
 @dataclass
 class Subject:
     name: str
@@ -37,11 +47,8 @@ class Subject:
     def memory_kb(self) -> dict[str, int]:
         total = {"rss": 0, "private": 0}
         for pid in self.pids():
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Rss:"):
-                    total["rss"] += int(line.split()[1])
-                elif line.startswith(("Private_Clean:", "Private_Dirty:")):
-                    total["private"] += int(line.split()[1])
+            for name, value in process_kb(pid).items():
+                total[name] += value
         return total
 
     def pin(self, cpus: set[int]) -> None:

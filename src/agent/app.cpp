@@ -294,6 +294,9 @@ void App::report_provisioning() {
     provisioning_.withdraw(Provisioning::kKeyLatch);
   }
   provisioning_.check_timeout(clock_.boottime_ms(), now);
+  if (provisioning_.finished_tick_ns() != 0 && !std::exchange(started_up_, true)) {
+    release_startup_memory();
+  }
   status::ProvisionView view;
   view.finished_tick_ns = provisioning_.finished_tick_ns();
   view.channel_wanted = state_->phase != channel::Phase::kDisabled && state_->phase != channel::Phase::kUnknown;

@@ -83,6 +83,7 @@ class App {
   std::shared_ptr<const channel::ChannelState> state_;
   std::optional<Task<>> status_writer_;
   std::optional<Task<>> executables_watch_;
+  bool started_up_ = false;
   bool status_file_failed_ = false;
 };
 

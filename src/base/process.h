@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings of the whole process.
-// Called once by each main before anything secret is read.
+// Called once by each main; harden_process() before anything secret is read.
 // Failure names the call; the caller must not go on with secrets.
 #pragma once
 
@@ -14,5 +14,9 @@ Result<void> harden_process();
 /// SCHED_BATCH for this thread and those it starts: waking up, it waits for whoever runs to pause (docs/decisions/
 /// batch-scheduling.md). Best effort.
 void never_interrupt_others();
+
+/// Gives back what only starting up needed: freed heap, and the pages of programs and libraries that were read. What is
+/// still used comes back from the page cache by itself. Best effort; any thread, once start-up is over.
+void release_startup_memory();
 
 }  // namespace msp

@@ -92,6 +92,7 @@ int serve(Config config) {
     return fail(watching.error(), kFailed);
   }
   log::info("msp-host {} serves {} virtual machines", version(), (*app)->registry().all().size());
+  release_startup_memory();
   loop.run();
   (*app)->log_counters();
   return 0;
