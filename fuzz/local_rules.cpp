@@ -25,8 +25,11 @@ void check_item(const RuleItem& item) {
   write_rule_item(writer, item);
   const std::string text = std::move(writer).take();
   const Result<RuleItem> again = parse_rule_item(text, Source::kHost);
-  FUZZ_CHECK(again && *again == item);
-  FUZZ_CHECK(policy::RuleSet::compile(item, policy::Matching::kEnforce)->unusable().empty());
+  FUZZ_CHECK(again && (*again == item || !item.problems.empty()));
+  const auto set = policy::RuleSet::compile(item, policy::Matching::kEnforce);
+  FUZZ_CHECK(set->unusable().empty() == policy::RuleSet::refusals(item).empty());
+  const auto set_again = policy::RuleSet::compile(*again, policy::Matching::kEnforce);
+  FUZZ_CHECK(set->unusable().empty() == set_again->unusable().empty());
 }
 
 /// Of the host's elements none is lost or changed: the local ones stand behind them.
@@ -51,7 +54,9 @@ void check_merged(const RuleItem& host, const rules::IdDescriptor& id, const Loc
   bare.rules.reset();
   const RuleItem alone =
       rules::merge(bare, id, {.state = rules::LocalRules::State::kValid, .file = file, .failure = {}});
-  FUZZ_CHECK(alone.rules == file.rules);
+  const bool faulty = !file.problems.empty() || (file.rules && !file.rules->problems.empty());
+  FUZZ_CHECK(faulty || alone.rules == file.rules);
+  FUZZ_CHECK(!faulty || (!alone.problems.empty() && !merged.problems.empty()));
   check_item(alone);
 }
 

@@ -36,6 +36,7 @@ class Asked {
     target_.has_query = !request_.query.empty();
     view_.service = request_.service;
     view_.exempt = request_.exempt;
+    view_.method = request_.method;
     view_.path = request_.path;
     view_.query = request_.query;
     view_.fault = request::canonicalize(request_.method, target_, arena_, canonical_);
@@ -78,6 +79,10 @@ std::string text_of(const identity::ConnectionIdentity& caller) {
   for (const std::string& path : caller.exe_rule_paths) {
     out += " exe \"" + path + "\"";
   }
+  if (caller.cgroup) {
+    out += " in " + caller.cgroup->path + " unit \"" + caller.cgroup->unit + "\" container \"" +
+           caller.cgroup->container + "\"";
+  }
   return out + (caller.elevated ? " elevated" : "") + (caller.known ? "" : " unknown") +
          (caller.direct ? " direct" : "");
 }
@@ -99,6 +104,11 @@ bool permits(const Decision& decision) { return std::holds_alternative<policy::P
 const policy::Verdicts& verdicts_of(const Decision& decision) {
   const auto* permit = std::get_if<policy::Permit>(&decision);
   return permit != nullptr ? permit->verdicts() : std::get<policy::Denial>(decision).verdicts;
+}
+
+const policy::DryRun& dry_run_of(const Decision& decision) {
+  const auto* permit = std::get_if<policy::Permit>(&decision);
+  return permit != nullptr ? permit->dry_run() : std::get<policy::Denial>(decision).dry_run;
 }
 
 std::string word(policy::Verdict verdict) {
@@ -221,6 +231,13 @@ void check_decision(const std::optional<RuleItem>& item, const policy::Snapshot&
   if (verdicts.canonical != policy::Verdict::kNotRun) {
     RC_ASSERT(word(verdicts.canonical) == reference::canonical_verdict(*item, caller, asked.request()));
   }
+  const std::string dry_run = word(dry_run_of(decision).verdict);
+  const bool rules_ran = verdicts.legacy != policy::Verdict::kNotRun || verdicts.canonical != policy::Verdict::kNotRun;
+  const Matching deciding = matching == Matching::kShadow ? Matching::kOff : matching;
+  RC_ASSERT(dry_run == (rules_ran ? reference::dry_run_verdict(*item, deciding, caller, asked.request()) : "not run"));
+  if (dry_run != "not run") {
+    tally.add("dry run " + dry_run);
+  }
   if (const auto* permit = std::get_if<policy::Permit>(&decision)) {
     RC_ASSERT(permit->service() == asked.request().service && permit->exempt() == asked.request().exempt);
     // The rule that a Permit names is one that really gives this.
@@ -245,7 +262,8 @@ TEST(Properties, DecideIsWhatTheReferenceSays) {
       check_decision(item, snapshot, random_caller(random, item.value_or(RuleItem())), asked, tally);
     }
   }));
-  for (const char* const kind : {"permit rule", "permit default_access", "deny no_rule", "deny identity_mismatch"}) {
+  for (const char* const kind : {"permit rule", "permit default_access", "deny no_rule", "deny identity_mismatch",
+                                 "deny explicit_deny", "deny rules_unusable", "dry run allow", "dry run deny"}) {
     EXPECT_GT(tally.of(kind), 0U) << kind;
   }
 }
@@ -262,7 +280,11 @@ TEST(Properties, WithoutAnAssignmentNothingMoreIsOpen) {
     const policy::Snapshot before = snapshot_of(item, matching);
     const RuleItem whole = item;
     auto& assignments = *item.rules->role_assignments;
-    assignments.erase(assignments.begin() + static_cast<std::ptrdiff_t>(random.below(assignments.size())));
+    const auto removed = assignments.begin() + static_cast<std::ptrdiff_t>(random.below(assignments.size()));
+    if (removed->openmsp.deny) {
+      return;
+    }
+    assignments.erase(removed);
     const policy::Snapshot after = snapshot_of(item, matching);
     for (std::size_t i = 0; i < kRequests; ++i) {
       const identity::ConnectionIdentity caller = random_caller(random, item);
@@ -276,6 +298,62 @@ TEST(Properties, WithoutAnAssignmentNothingMoreIsOpen) {
     }
   }));
   EXPECT_GT(tally.of("closed"), 0U);
+}
+
+TEST(Properties, AnAddedDenyOnlyCloses) {
+  Tally tally("a deny added");
+  EXPECT_TRUE(rc::check("adding a deny never opens", [&] {
+    Choices random = choices(250);
+    const RuleItem item = random_item(random, Names::kMayRepeat);
+    if (!item.rules) {
+      return;
+    }
+    RuleItem more = item;
+    auto& assignments = *more.rules->role_assignments;
+    assignments.insert(assignments.begin() + static_cast<std::ptrdiff_t>(random.below(assignments.size() + 1)),
+                       random_deny(random, item));
+    const Matching matching = random.one_of(kMatchings);
+    const policy::Snapshot before = snapshot_of(item, matching);
+    const policy::Snapshot after = snapshot_of(more, matching);
+    for (std::size_t i = 0; i < kRequests; ++i) {
+      const identity::ConnectionIdentity caller = random_caller(random, item);
+      const Asked asked(random_request(random, item));
+      const std::string was = reference::words_of(policy::decide(caller, asked.view(), before));
+      const std::string is = reference::words_of(policy::decide(caller, asked.view(), after));
+      tally.add(was == is ? "same" : is);
+      // It only ever denies, and says so; nobody else notices it.
+      const bool closes = is.ends_with("explicit_deny") || is == "deny rules_unusable";
+      if (was != is && (!closes || (is.starts_with("permit") && !was.starts_with("permit")))) {
+        RC_FAIL(was + " became " + is + " with " + text_of(more) + ": " + told(item, caller, asked, matching));
+      }
+    }
+  }));
+  EXPECT_GT(tally.of("deny explicit_deny"), 0U);
+}
+
+TEST(Properties, DryRunsHaveNoEffect) {
+  Tally tally("without dry runs");
+  EXPECT_TRUE(rc::check("dry runs have no effect", [&] {
+    Choices random = choices(250);
+    const RuleItem item = random_item(random, Names::kMayRepeat);
+    if (!item.rules || !RuleSet::refusals(item).empty()) {
+      return;
+    }
+    RuleItem less = item;
+    std::erase_if(*less.rules->role_assignments, [](const RuleAssignment& a) { return a.openmsp.dry_run; });
+    const Matching matching = random.one_of(kMatchings);
+    const policy::Snapshot with = snapshot_of(item, matching);
+    const policy::Snapshot without = snapshot_of(less, matching);
+    for (std::size_t i = 0; i < kRequests; ++i) {
+      const identity::ConnectionIdentity caller = random_caller(random, item);
+      const Asked asked(random_request(random, item));
+      const Decision decision = policy::decide(caller, asked.view(), with);
+      tally.add("dry run " + word(dry_run_of(decision).verdict));
+      RC_ASSERT(reference::words_of(decision) == reference::words_of(policy::decide(caller, asked.view(), without)));
+    }
+  }));
+  EXPECT_GT(tally.of("dry run allow"), 0U);
+  EXPECT_GT(tally.of("dry run deny"), 0U);
 }
 
 template <class T>
@@ -331,26 +409,40 @@ TEST(Properties, TheOrderOfElementsPlaysNoPart) {
         RC_FAIL(reference::words_of(a) + " became " + reference::words_of(b) + " as " + text_of(permuted) + ": " +
                 told(item, caller, asked, matching));
       }
-      RC_ASSERT(verdicts_of(a).legacy == verdicts_of(b).legacy && verdicts_of(a).canonical == verdicts_of(b).canonical);
+      RC_ASSERT(verdicts_of(a).legacy == verdicts_of(b).legacy);
+      RC_ASSERT(verdicts_of(a).canonical == verdicts_of(b).canonical);
+      RC_ASSERT(dry_run_of(a).verdict == dry_run_of(b).verdict);
     }
   }));
   EXPECT_GT(tally.of("permit rule"), 0U);
 }
 
 bool same(const policy::Privilege& a, const policy::Privilege& b) {
-  return a.name == b.name && a.legacy_query == b.legacy_query && a.roles == b.roles &&
+  return a.name == b.name && a.legacy_query == b.legacy_query && a.roles == b.roles && a.methods == b.methods &&
          std::ranges::equal(a.canonical_query, b.canonical_query,
                             [](const auto& x, const auto& y) { return x.key == y.key && x.values == y.values; });
 }
 
+bool same(const policy::SpecialGrants& a, const policy::SpecialGrants& b) {
+  return std::ranges::equal(a.entries, b.entries, [](const auto& x, const auto& y) {
+    return x.privilege == y.privilege && x.roles == y.roles;
+  });
+}
+
+bool same(const std::shared_ptr<const policy::PlaceRule>& a, const std::shared_ptr<const policy::PlaceRule>& b) {
+  return a == b || (a && b && a->unit == b->unit && a->cgroup == b->cgroup && a->container == b->container);
+}
+
 bool same(const RuleSet& a, const RuleSet& b) {
   const auto same_role = [](const policy::RoleGrant& x, const policy::RoleGrant& y) {
-    return x.name == y.name && x.identities == y.identities;
+    return x.name == y.name && x.identities == y.identities && x.effect == y.effect;
   };
   const auto same_identity = [](const policy::IdentityRule& x, const policy::IdentityRule& y) {
-    return x.name == y.name && x.user == y.user && x.group == y.group && x.process == y.process && x.exe == y.exe;
+    return x.name == y.name && x.user == y.user && x.group == y.group && x.process == y.process && x.exe == y.exe &&
+           same(x.place, y.place);
   };
   return a.id() == b.id() && a.mode() == b.mode() && a.default_allow() == b.default_allow() && a.notes() == b.notes() &&
+         a.unusable() == b.unusable() && same(a.denies(), b.denies()) && same(a.dry_runs(), b.dry_runs()) &&
          a.exe_paths() == b.exe_paths() &&
          std::ranges::equal(a.privileges(), b.privileges(), [](const auto& x, const auto& y) { return same(x, y); }) &&
          std::ranges::equal(a.roles(), b.roles(), same_role) &&
@@ -370,8 +462,9 @@ TEST(Properties, RulesThatAreWrittenAndReadAgainAreTheSame) {
     const std::string text = text_of(item);
     const Result<RuleItem> again = parse_rule_item(text, Source::kHost);
     RC_ASSERT(static_cast<bool>(again));
-    RC_ASSERT(*again == item);
-    RC_ASSERT(text_of(*again) == text);
+    if (*again != item || text_of(*again) != text) {
+      RC_FAIL(text + " became " + text_of(*again));
+    }
     const policy::Snapshot one = snapshot_of(item, matching);
     const policy::Snapshot other = snapshot_of(*again, matching);
     RC_ASSERT(same(*one.of(Service::kImds), *other.of(Service::kImds)));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "tests/policy/reference_text.h"
 
@@ -63,6 +64,21 @@ constexpr std::string_view kRulePaths[] = {"/",     "/a",    "/a/",       "/A", 
 constexpr std::string_view kWords[] = {"u0", "u1", "u2", "U1", "undefined", ""};
 constexpr std::string_view kExes[] = {"/bin/a",        "/bin/b", "//bin//a/", "/bin/./a",
                                       "/bin/../bin/a", "bin/a",  "./bin/a",   ""};
+constexpr std::string_view kUnits[] = {"a.service", "b.service", "user@1.service"};
+constexpr std::string_view kCgroups[] = {"/s.slice/a.service", "/s.slice", "/user.slice", "/s.slice/a",
+                                         "/s.slice/a.service/x"};
+constexpr std::string_view kContainers[] = {"0123456789ab", "0123456789ac",
+                                            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
+constexpr std::string_view kPlaces[] = {
+    "/",
+    "/s.slice",
+    "/s.slice/a.service",
+    "/s.slice/a.service/x",
+    "/s.slice/ab.service",
+    "/s.slice/b.service",
+    "/user.slice/user@1.service/a.service",
+    "/s.slice/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
+    "/docker/0123456789acdef00123456789abcdef0123456789abcdef0123456789abcdef"};
 constexpr std::string_view kModes[] = {"enforce",  "enforce", "enforce",  "enforce", "enforce", "enforce",
                                        "enforce",  "enforce", "Enforce",  "audit",   "Audit",   "disabled",
                                        "DISABLED", "other",   " enforce", ""};
@@ -77,31 +93,43 @@ std::size_t usual_count(Choices& choices) {
   return choices.one_of(kCounts);
 }
 
-/// Own names of each element's kind; up to two more than there are elements, so that some of them dangle.
+/// Names and references. Where they may not repeat, each element has its own; some references dangle.
 class Namer {
  public:
-  Namer(Choices& choices, Names names) : choices_(choices), names_(names) {}
+  Namer(Choices& choices, Names names) : choices_(choices), unique_(names == Names::kUnique || choices.chance(190)) {
+    spare_ = choices.chance(70) ? 2 : 0;
+  }
 
   std::string own(std::string_view kind, std::size_t index, std::size_t count) {
-    return name(kind, names_ == Names::kUnique ? index : choices_.below(count + 1));
+    return name(kind, unique_ ? index : choices_.below(count + 1));
+  }
+  std::string reference(std::string_view kind, std::size_t count) {
+    return name(kind, choices_.below(std::max<std::size_t>(count + spare_, 1)));
   }
   std::vector<std::string> references(std::string_view kind, std::size_t count) {
     std::vector<std::string> out;
-    for (std::size_t n = usual_count(choices_); n > 0; --n) {
-      out.push_back(name(kind, choices_.below(count + 2)));
+    for (std::size_t n = count + spare_ > 0 ? usual_count(choices_) : 0; n > 0; --n) {
+      out.push_back(reference(kind, count));
     }
     return out;
   }
 
  private:
   Choices& choices_;
-  Names names_;
+  bool unique_;
+  std::size_t spare_;
 };
 
 RulePrivilege random_privilege(Choices& choices, std::string own_name) {
   RulePrivilege out;
   out.name = std::move(own_name);
   out.path = choices.chance(64) ? random_path(choices) : choices.one_of(kRulePaths);
+  if (choices.chance(40)) {
+    out.openmsp.methods = {"GET"};
+    if (choices.chance(128)) {
+      out.openmsp.methods.emplace_back("PUT");
+    }
+  }
   if (!choices.chance(110)) {
     return out;
   }
@@ -127,6 +155,14 @@ RuleIdentity random_identity(Choices& choices, std::string own_name) {
   out.group_name = maybe(50, kWords);
   out.process_name = maybe(40, kWords);
   out.exe_path = maybe(60, kExes);
+  if (choices.chance(60)) {
+    out.openmsp.unit = maybe(128, kUnits);
+    out.openmsp.cgroup = maybe(100, kCgroups);
+    out.openmsp.container = maybe(60, kContainers);
+    if (choices.chance(8)) {
+      out.openmsp.exe_sha256 = std::string(64, 'a');
+    }
+  }
   return out;
 }
 
@@ -162,6 +198,15 @@ void be_like(identity::ConnectionIdentity& caller, const RuleIdentity& identity)
   if (identity.exe_path) {
     caller.exe_rule_paths.push_back(*identity.exe_path);
   }
+  const IdentityExtension& place = identity.openmsp;
+  if (place.unit || place.cgroup || place.container) {
+    const identity::CgroupPlace before = caller.cgroup ? *caller.cgroup : identity::CgroupPlace();
+    identity::CgroupPlace now;
+    now.path = place.cgroup.value_or(before.path);
+    now.unit = place.unit.value_or(before.unit);
+    now.container = place.container.value_or(before.container);
+    caller.cgroup = std::make_shared<const identity::CgroupPlace>(std::move(now));
+  }
 }
 
 template <class Pool, class OddPool>
@@ -177,6 +222,19 @@ std::string joined(Choices& choices, const Pool& pool, const OddPool& odd, std::
 
 std::string random_path(Choices& choices) { return "/" + joined(choices, kPathPieces, kOddPathPieces, 9); }
 std::string random_query(Choices& choices) { return joined(choices, kQueryPieces, kOddQueryPieces, 12); }
+
+RuleAssignment random_deny(Choices& choices, const RuleItem& item) {
+  const auto count = [&](const auto& section) { return item.rules && section ? section->size() : 0; };
+  const std::size_t roles = item.rules ? count(item.rules->roles) : 0;
+  const std::size_t identities = item.rules ? count(item.rules->identities) : 0;
+  RuleAssignment out;
+  out.openmsp.deny = true;
+  out.role = roles > 0 ? item.rules->roles->at(choices.below(roles)).name : "role0";
+  for (std::size_t n = identities > 0 ? usual_count(choices) : 0; n > 0; --n) {
+    out.identities.push_back(item.rules->identities->at(choices.below(identities)).name);
+  }
+  return out;
+}
 
 RuleItem random_item(Choices& choices, Names names) {
   RuleItem item;
@@ -206,8 +264,10 @@ RuleItem random_item(Choices& choices, Names names) {
     identities.push_back(random_identity(choices, namer.own("i", i, identity_count)));
   }
   for (std::size_t n = usual_count(choices); n > 0; --n) {
-    std::string role = name("role", choices.below(role_count + 1));
-    assignments.push_back({.role = std::move(role), .identities = namer.references("i", identity_count)});
+    std::string role = namer.reference("role", role_count);
+    std::vector<std::string> to = namer.references("i", identity_count);
+    const AssignmentExtension effect{.deny = choices.chance(40), .dry_run = choices.chance(40)};
+    assignments.push_back({.role = std::move(role), .identities = std::move(to), .openmsp = effect});
   }
   if (choices.chance(8)) {
     rules.identities.reset();
@@ -228,6 +288,12 @@ identity::ConnectionIdentity random_caller(Choices& choices, const RuleItem& ite
   for (std::size_t n = choices.below(3); n > 0; --n) {
     out.exe_rule_paths.emplace_back(choices.one_of(kExes));
   }
+  if (choices.chance(150)) {
+    out.cgroup =
+        std::make_shared<const identity::CgroupPlace>(identity::place_in(std::string(choices.one_of(kPlaces))));
+  }
+  out.groups.assign(out.group_names.size() + choices.below(8) / 7, 0);
+  out.more_groups = choices.chance(8);
   if (item.rules && item.rules->identities && !item.rules->identities->empty() && choices.chance(150)) {
     be_like(out, choices.one_of(*item.rules->identities));
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rule items, callers and requests from a small alphabet that makes them collide: prefixes of each other, slashes,
-// dots, matrix parameters, escapes, repeated keys, letters that fold to others. Pure functions of their choices; any
-// thread. Nothing fails.
+// dots, matrix parameters, escapes, repeated keys, letters that fold to others; with what OpenMSP adds. Pure functions
+// of their choices; any thread. Nothing fails.
 #pragma once
 
 #include "tests/policy/choices.h"
@@ -15,6 +15,8 @@ enum class Names : unsigned char {
 };
 
 RuleItem random_item(Choices& choices, Names names);
+/// An assignment with effect deny, of a role and of identities that are there.
+RuleAssignment random_deny(Choices& choices, const RuleItem& item);
 /// Every second one is as an identity of `item` asks.
 identity::ConnectionIdentity random_caller(Choices& choices, const RuleItem& item);
 /// Origin-form, of bytes that http lets through. Most are made from a path and a query of `item`.

@@ -36,6 +36,26 @@ std::vector<std::string> components(std::string_view path) {
   return out;
 }
 
+bool exe_fits(const RuleIdentity& rule, const ConnectionIdentity& caller) {
+  return !rule.exe_path || std::ranges::any_of(caller.exe_rule_paths, [&](const std::string& path) {
+    return components(path) == components(*rule.exe_path);
+  });
+}
+
+/// The cgroup fits what the identity asks for; `unknown` is the answer where it is not known.
+bool place_fits(const IdentityExtension& rule, const ConnectionIdentity& caller, bool unknown) {
+  if (!rule.unit && !rule.cgroup && !rule.container) {
+    return true;
+  }
+  if (!caller.cgroup) {
+    return unknown;
+  }
+  const identity::CgroupPlace& place = *caller.cgroup;
+  const bool below = !rule.cgroup || *rule.cgroup == "/" || (place.path + "/").starts_with(*rule.cgroup + "/");
+  const bool contained = !rule.container || (!place.container.empty() && place.container.starts_with(*rule.container));
+  return below && contained && (!rule.unit || *rule.unit == place.unit);
+}
+
 bool matches(const RuleIdentity& rule, const ConnectionIdentity& caller) {
   // "undefined" is what the field writes for a user without name, so it is nobody's name (L.32).
   if (rule.user_name &&
@@ -48,9 +68,22 @@ bool matches(const RuleIdentity& rule, const ConnectionIdentity& caller) {
   if (rule.process_name && *rule.process_name != caller.process_name) {
     return false;
   }
-  return !rule.exe_path || std::ranges::any_of(caller.exe_rule_paths, [&](const std::string& path) {
-    return components(path) == components(*rule.exe_path);
-  });
+  return exe_fits(rule, caller) && place_fits(rule.openmsp, caller, false);
+}
+
+/// For a deny, what is not known of the caller counts against it.
+bool may_match(const RuleIdentity& rule, const ConnectionIdentity& caller) {
+  RuleIdentity known = rule;
+  if (caller.user_name.empty()) {
+    known.user_name.reset();
+  }
+  if (caller.more_groups || caller.group_names.size() < caller.groups.size()) {
+    known.group_name.reset();
+  }
+  if (!caller.cgroup) {
+    known.openmsp = {};
+  }
+  return matches(known, caller);
 }
 
 std::vector<Pair> lowered(const std::vector<Pair>& pairs) {
@@ -105,6 +138,10 @@ bool matches_canonical(const RulePrivilege& privilege, const Request& request) {
 }
 
 bool matches(const RulePrivilege& privilege, Matching matching, const Request& request) {
+  const std::vector<std::string>& methods = privilege.openmsp.methods;
+  if (!methods.empty() && std::ranges::count(methods, request.method) == 0) {
+    return false;
+  }
   return matching == Matching::kEnforce ? matches_canonical(privilege, request) : matches_legacy(privilege, request);
 }
 
@@ -112,36 +149,86 @@ bool is_usable(const std::optional<RuleSections>& rules) {
   return rules && rules->privileges && rules->roles && rules->identities && rules->role_assignments;
 }
 
-bool gives(const RuleSections& rules, const RuleAssignment& assignment, const RulePrivilege& privilege,
-           const ConnectionIdentity& caller) {
+/// The assignment is about this privilege and this caller.
+bool concerns(const RuleSections& rules, const RuleAssignment& assignment, const RulePrivilege& privilege,
+              const ConnectionIdentity& caller) {
   const RuleRole* const role = last_named(*rules.roles, assignment.role);
   return role != nullptr && std::ranges::count(role->privileges, privilege.name) > 0 &&
          std::ranges::any_of(assignment.identities, [&](const std::string& name) {
            const RuleIdentity* const identity = last_named(*rules.identities, name);
-           return identity != nullptr && matches(*identity, caller);
+           return identity != nullptr &&
+                  (assignment.openmsp.deny ? may_match(*identity, caller) : matches(*identity, caller));
          });
 }
 
-/// "rule", "default_access", "identity_mismatch" or "no_rule".
-std::string by_rules(const RuleItem& item, Matching matching, const ConnectionIdentity& caller,
-                     const Request& request) {
-  static const std::vector<RulePrivilege> kNone;
-  bool matched = false;
-  for (const RulePrivilege& privilege : is_usable(item.rules) ? *item.rules->privileges : kNone) {
-    if (last_named(*item.rules->privileges, privilege.name) != &privilege || !matches(privilege, matching, request)) {
-      continue;
+std::vector<RulePrivilege> matching_privileges(const RuleItem& item, Matching matching, const Request& request) {
+  std::vector<RulePrivilege> out;
+  if (!is_usable(item.rules)) {
+    return out;
+  }
+  for (const RulePrivilege& privilege : *item.rules->privileges) {
+    if (last_named(*item.rules->privileges, privilege.name) == &privilege && matches(privilege, matching, request)) {
+      out.push_back(privilege);
     }
-    matched = true;
+  }
+  return out;
+}
+
+/// It names something that is not there.
+bool dangles(const RuleSections& rules, const RuleAssignment& assignment) {
+  const RuleRole* const role = last_named(*rules.roles, assignment.role);
+  return role == nullptr ||
+         std::ranges::any_of(role->privileges,
+                             [&](const std::string& name) { return last_named(*rules.privileges, name) == nullptr; }) ||
+         std::ranges::any_of(assignment.identities,
+                             [&](const std::string& name) { return last_named(*rules.identities, name) == nullptr; });
+}
+
+/// What an assignment of that effect is about: its privilege matches the request, one of its identities the caller.
+bool any_concerns(const RuleItem& item, AssignmentExtension effect, Matching matching, const ConnectionIdentity& caller,
+                  const Request& request) {
+  for (const RulePrivilege& privilege : matching_privileges(item, matching, request)) {
     for (const RuleAssignment& assignment : *item.rules->role_assignments) {
-      if (gives(*item.rules, assignment, privilege, caller)) {
-        return "rule";
+      if (assignment.openmsp == effect && concerns(*item.rules, assignment, privilege, caller)) {
+        return true;
       }
     }
   }
-  if (matched) {
+  return false;
+}
+
+/// "explicit_deny", "rule", "default_access", "identity_mismatch" or "no_rule".
+std::string by_rules(const RuleItem& item, Matching matching, const ConnectionIdentity& caller,
+                     const Request& request) {
+  if (any_concerns(item, {.deny = true, .dry_run = false}, matching, caller, request)) {
+    return "explicit_deny";
+  }
+  if (any_concerns(item, {.deny = false, .dry_run = false}, matching, caller, request)) {
+    return "rule";
+  }
+  if (!matching_privileges(item, matching, request).empty()) {
     return "identity_mismatch";
   }
   return lower(item.default_access) == "allow" ? "default_access" : "no_rule";
+}
+
+/// Something of ours cannot be kept: a hash that nobody can take, a deny that would be lost.
+bool is_unusable(const RuleItem& item) {
+  if (!item.problems.empty() || (item.rules && !item.rules->problems.empty())) {
+    return true;
+  }
+  if (!item.rules) {
+    return false;
+  }
+  const RuleSections& rules = *item.rules;
+  if (rules.identities && std::ranges::any_of(*rules.identities, [](const RuleIdentity& identity) {
+        return identity.openmsp.exe_sha256.has_value();
+      })) {
+    return true;
+  }
+  return rules.role_assignments && std::ranges::any_of(*rules.role_assignments, [&](const RuleAssignment& assignment) {
+           return assignment.openmsp.deny && (!is_usable(rules) || dangles(rules, assignment));
+         });
 }
 
 bool is_allowed(std::string_view outcome) { return outcome == "rule" || outcome == "default_access"; }
@@ -183,6 +270,9 @@ std::string decide(const std::optional<RuleItem>& item, Matching matching, const
   if (!item) {
     return "permit no_rules";
   }
+  if (is_unusable(*item)) {
+    return "deny rules_unusable";
+  }
   const std::string mode = mode_of(*item, matching);
   if (mode == "disabled") {
     return "permit disabled";
@@ -213,6 +303,16 @@ std::string canonical_verdict(const RuleItem& item, const ConnectionIdentity& ca
   return is_allowed(by_rules(item, Matching::kEnforce, caller, request)) ? "allow" : "deny";
 }
 
+std::string dry_run_verdict(const RuleItem& item, Matching matching, const ConnectionIdentity& caller,
+                            const Request& request) {
+  if (any_concerns(item, {.deny = true, .dry_run = true}, matching, caller, request)) {
+    return "deny";
+  }
+  const bool denied = any_concerns(item, {.deny = true, .dry_run = false}, matching, caller, request);
+  return !denied && any_concerns(item, {.deny = false, .dry_run = true}, matching, caller, request) ? "allow"
+                                                                                                    : "not run";
+}
+
 bool grants(const RuleItem& item, Matching matching, const policy::RuleNames& names, const ConnectionIdentity& caller,
             const Request& request) {
   if (!is_usable(item.rules)) {
@@ -225,7 +325,8 @@ bool grants(const RuleItem& item, Matching matching, const policy::RuleNames& na
   return privilege != nullptr && role != nullptr && identity != nullptr && matches(*privilege, matching, request) &&
          matches(*identity, caller) && std::ranges::count(role->privileges, privilege->name) > 0 &&
          std::ranges::any_of(*rules.role_assignments, [&](const RuleAssignment& assignment) {
-           return assignment.role == role->name && std::ranges::count(assignment.identities, identity->name) > 0;
+           return assignment.openmsp == AssignmentExtension() && assignment.role == role->name &&
+                  std::ranges::count(assignment.identities, identity->name) > 0;
          });
 }
 
