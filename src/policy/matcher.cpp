@@ -104,10 +104,14 @@ class LegacyReading {
         path_(fold(request.path, folded_)),
         query_(request.query, embedded(), scratch_.memory()) {}
 
-  static const PrefixIndex& paths(const RuleSet& rules) { return rules.legacy_paths(); }
-  static const PrefixIndex& paths(const SpecialGrants& grants) { return grants.legacy; }
+  static const RuleIndex& index(const RuleSet& rules) { return rules.legacy_paths(); }
+  static const RuleIndex& index(const SpecialGrants& grants) { return grants.legacy; }
   std::string_view path() const { return path_; }
   bool meets(const Privilege& privilege) { return query_.meets(privilege.legacy_query); }
+  template <class F>
+  bool any_pair(F f) {
+    return query_.any_pair(f);
+  }
 
  private:
   static std::string_view fold(std::string_view path, std::pmr::string& folded) {
@@ -135,11 +139,16 @@ class CanonicalReading {
     }
   }
 
-  static const PrefixIndex& paths(const RuleSet& rules) { return rules.canonical_paths(); }
-  static const PrefixIndex& paths(const SpecialGrants& grants) { return grants.canonical; }
+  static const RuleIndex& index(const RuleSet& rules) { return rules.canonical_paths(); }
+  static const RuleIndex& index(const SpecialGrants& grants) { return grants.canonical; }
   std::string_view path() const { return path_; }
   bool meets(const Privilege& privilege) const {
     return policy::meets(request_.query.pairs, privilege.canonical_query);
+  }
+  template <class F>
+  bool any_pair(F f) const {
+    return std::ranges::any_of(request_.query.pairs,
+                               [&](const request::QueryPair& pair) { return f(pair.key, pair.value); });
   }
 
  private:
@@ -166,10 +175,7 @@ class Evaluation {
       return *denied;
     }
     Search search(rules_, caller_, other);
-    Reading::paths(rules_).any_prefix(reading_.path(), [&](std::span<const std::uint32_t> privileges) {
-      return std::ranges::any_of(
-          privileges, [&](std::uint32_t index) { return applies(index) && search.privilege_matches(index); });
-    });
+    any(rules_, [&](std::uint32_t index) { return applies(index) && search.privilege_matches(index); });
     return std::move(search).outcome();
   }
 
@@ -198,18 +204,22 @@ class Evaluation {
     return (privilege.methods & method_) != 0 && reading_.meets(privilege);
   }
 
+  /// Calls visit(number) for what the index of `from` finds, until it returns true.
+  template <class From, class Visit>
+  bool any(const From& from, Visit visit) {
+    return Reading::index(from).any(reading_.path(), [&](auto f) { return reading_.any_pair(f); }, visit);
+  }
+
   /// Calls visit(privilege, role) for each grant whose privilege matches, until it returns true.
   template <class Visit>
   void each_grant(const SpecialGrants& grants, Visit visit) {
     if (grants.entries.empty()) {
       return;
     }
-    Reading::paths(grants).any_prefix(reading_.path(), [&](std::span<const std::uint32_t> entries) {
-      return std::ranges::any_of(entries, [&](std::uint32_t index) {
-        const SpecialGrants::Entry& entry = grants.entries[index];
-        return applies(entry.privilege) &&
-               std::ranges::any_of(entry.roles, [&](std::uint32_t role) { return visit(entry.privilege, role); });
-      });
+    any(grants, [&](std::uint32_t index) {
+      const SpecialGrants::Entry& entry = grants.entries[index];
+      return applies(entry.privilege) &&
+             std::ranges::any_of(entry.roles, [&](std::uint32_t role) { return visit(entry.privilege, role); });
     });
   }
 

@@ -65,6 +65,14 @@ std::shared_ptr<const PlaceRule> place_of(const IdentityExtension& extension) {
       PlaceRule{.unit = extension.unit, .cgroup = extension.cgroup, .container = extension.container});
 }
 
+std::vector<RequiredQuery> legacy_demands(const Privilege& privilege) {
+  std::vector<RequiredQuery> out;
+  for (const auto& [key, value] : privilege.legacy_query) {
+    out.push_back({.key = key, .values = {value}});
+  }
+  return out;
+}
+
 /// Grants of one kind while their index is collected.
 class SpecialCollector {
  public:
@@ -86,9 +94,14 @@ class SpecialCollector {
     }
   }
 
-  SpecialGrants take() && {
-    grants_.legacy = PrefixIndex(legacy_);
-    grants_.canonical = PrefixIndex(canonical_);
+  SpecialGrants take(const std::vector<Privilege>& privileges) && {
+    const auto privilege_of = [&](std::uint32_t entry) -> const Privilege& {
+      return privileges[grants_.entries[entry].privilege];
+    };
+    grants_.legacy =
+        RuleIndex(std::move(legacy_), [&](std::uint32_t entry) { return legacy_demands(privilege_of(entry)); });
+    grants_.canonical =
+        RuleIndex(std::move(canonical_), [&](std::uint32_t entry) { return privilege_of(entry).canonical_query; });
     return std::move(grants_);
   }
 
@@ -230,10 +243,12 @@ class Compiler {
       dry_runs.place(i, index, path, key);
       out_.privileges_.push_back(std::move(privilege));
     }
-    out_.legacy_paths_ = PrefixIndex(legacy_paths);
-    out_.canonical_paths_ = PrefixIndex(canonical_paths);
-    out_.denies_ = std::move(denies).take();
-    out_.dry_runs_ = std::move(dry_runs).take();
+    out_.legacy_paths_ =
+        RuleIndex(std::move(legacy_paths), [&](std::uint32_t i) { return legacy_demands(out_.privileges_[i]); });
+    out_.canonical_paths_ =
+        RuleIndex(std::move(canonical_paths), [&](std::uint32_t i) { return out_.privileges_[i].canonical_query; });
+    out_.denies_ = std::move(denies).take(out_.privileges_);
+    out_.dry_runs_ = std::move(dry_runs).take(out_.privileges_);
   }
 
   /// The key for canonical_paths, and privilege.canonical_query; nothing if there is no canonical form (E.2.7).

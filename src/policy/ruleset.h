@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/rules_document.h"
-#include "policy/prefix_index.h"
+#include "policy/rule_index.h"
 
 namespace msp::policy {
 
@@ -59,11 +59,6 @@ struct RoleGrant {
   Effect effect = {};
 };
 
-struct RequiredQuery {
-  std::string key;
-  std::vector<std::string> values;  ///< any of these
-};
-
 struct Privilege {
   std::string name;
   std::vector<std::pair<std::string, std::string>> legacy_query;  ///< folded; all must be met
@@ -81,8 +76,8 @@ struct SpecialGrants {
     std::vector<std::uint32_t> roles;
   };
   std::vector<Entry> entries;
-  PrefixIndex legacy;     ///< as RuleSet::legacy_paths(); values are indexes into `entries`
-  PrefixIndex canonical;  ///< as RuleSet::canonical_paths()
+  RuleIndex legacy;     ///< as RuleSet::legacy_paths(); values are indexes into `entries`
+  RuleIndex canonical;  ///< as RuleSet::canonical_paths()
 };
 
 class RuleSet {
@@ -115,9 +110,9 @@ class RuleSet {
   /// Every `exePath` that an identity asks for, as written, sorted, each once: what identity must hold pins for.
   std::vector<std::string> exe_paths() const;
   /// Values are indexes into privileges(); keys are folded paths.
-  const PrefixIndex& legacy_paths() const { return legacy_paths_; }
+  const RuleIndex& legacy_paths() const { return legacy_paths_; }
   /// As above; keys are canonical segments with "/" behind each. Privileges without canonical form are missing here.
-  const PrefixIndex& canonical_paths() const { return canonical_paths_; }
+  const RuleIndex& canonical_paths() const { return canonical_paths_; }
   /// With effect deny.
   const SpecialGrants& denies() const { return denies_; }
   /// Dry runs, of either effect.
@@ -145,8 +140,8 @@ class RuleSet {
   std::vector<Privilege> privileges_;
   std::vector<RoleGrant> roles_;
   std::vector<IdentityRule> identities_;
-  PrefixIndex legacy_paths_;
-  PrefixIndex canonical_paths_;
+  RuleIndex legacy_paths_;
+  RuleIndex canonical_paths_;
   SpecialGrants denies_;
   SpecialGrants dry_runs_;
 };

@@ -120,17 +120,23 @@ class Namer {
   std::size_t spare_;
 };
 
-RulePrivilege random_privilege(Choices& choices, std::string own_name) {
+/// `crowded`: of few paths, and with a query.
+RulePrivilege random_privilege(Choices& choices, std::string own_name, bool crowded) {
+  constexpr std::string_view kCrowdedPaths[] = {"/a", "/a", "/a", "/A", "/a/"};
   RulePrivilege out;
   out.name = std::move(own_name);
-  out.path = choices.chance(64) ? random_path(choices) : choices.one_of(kRulePaths);
+  if (crowded) {
+    out.path = choices.one_of(kCrowdedPaths);
+  } else {
+    out.path = choices.chance(64) ? random_path(choices) : choices.one_of(kRulePaths);
+  }
   if (choices.chance(40)) {
     out.openmsp.methods = {"GET"};
     if (choices.chance(128)) {
       out.openmsp.methods.emplace_back("PUT");
     }
   }
-  if (!choices.chance(110)) {
+  if (!choices.chance(crowded ? 240 : 110)) {
     return out;
   }
   for (std::size_t n = 1 + choices.below(2); n > 0; --n) {
@@ -250,9 +256,10 @@ RuleItem random_item(Choices& choices, Names names) {
   auto& roles = rules.roles.emplace();
   auto& identities = rules.identities.emplace();
   auto& assignments = rules.role_assignments.emplace();
-  const std::size_t privilege_count = usual_count(choices);
+  const bool crowded = choices.chance(60);
+  const std::size_t privilege_count = usual_count(choices) + (crowded ? 6 : 0);
   for (std::size_t i = 0; i < privilege_count; ++i) {
-    privileges.push_back(random_privilege(choices, namer.own("p", i, privilege_count)));
+    privileges.push_back(random_privilege(choices, namer.own("p", i, privilege_count), crowded));
   }
   const std::size_t role_count = usual_count(choices);
   for (std::size_t i = 0; i < role_count; ++i) {
