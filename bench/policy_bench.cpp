@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cost of canonicalising a typical URL, and of a decision over growing rule sets, in each matching mode.
+// Cost of canonicalising a typical URL, of a decision over growing rule sets in each matching mode, of compiling, and
+// what a compiled rule takes. bench/policy.py reads the figures (scripts/bench policy).
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
 #include "policy/engine.h"
 #include "tests/support/policy_request.h"
@@ -12,14 +14,23 @@ using namespace msp;
 constexpr const char* kToken =
     "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F";
 
-/// `size` privileges beside the one that the request needs; the caller is the last of a role's eight identities.
-RuleItem rules(long size) {
+/// Where the privileges are that the request does not match.
+enum class Others { kOtherPaths, kSamePath };
+
+/// `size` privileges, one of which the request needs; the caller is the last of its role's eight identities.
+RuleItem rules(long size, Others others = Others::kOtherPaths) {
   RuleItem item{.default_access = "deny", .mode = "enforce", .id = "bench", .rules = RuleSections()};
   auto& privileges = item.rules->privileges.emplace();
-  for (long i = 0; i < size; ++i) {
-    privileges.push_back({.name = "p" + std::to_string(i),
-                          .path = "/metadata/service" + std::to_string(i) + "/resource",
-                          .query_parameters = {}});
+  for (long i = 1; i < size; ++i) {
+    const std::string index = std::to_string(i);
+    RulePrivilege& privilege = privileges.emplace_back();
+    privilege.name = "p" + index;
+    if (others == Others::kSamePath) {
+      privilege.path = "/metadata/identity/oauth2/token";
+      privilege.query_parameters = {{"resource", "https://vault" + index + ".example/"}};
+    } else {
+      privilege.path = "/metadata/service" + index + "/resource";
+    }
   }
   privileges.push_back({.name = "token",
                         .path = "/metadata/identity/oauth2/token",
@@ -47,10 +58,10 @@ identity::ConnectionIdentity caller() {
   return out;
 }
 
-void decide(benchmark::State& state, policy::Matching matching) {
+void decide_over(benchmark::State& state, policy::Matching matching, const RuleItem& item) {
   policy::Snapshot snapshot;
   snapshot.matching = matching;
-  snapshot.rules.fill(policy::RuleSet::compile(rules(state.range(0)), matching));
+  snapshot.rules.fill(policy::RuleSet::compile(item, matching));
   const test::PolicyRequest request(Service::kImds, "GET", kToken);
   const identity::ConnectionIdentity who = caller();
   for (auto _ : state) {
@@ -60,6 +71,12 @@ void decide(benchmark::State& state, policy::Matching matching) {
     }
     benchmark::DoNotOptimize(decision);
   }
+}
+
+void decide(benchmark::State& state, policy::Matching matching) { decide_over(state, matching, rules(state.range(0))); }
+
+void decide_same_path(benchmark::State& state) {
+  decide_over(state, policy::Matching::kEnforce, rules(state.range(0), Others::kSamePath));
 }
 
 void canonicalise(benchmark::State& state) {
@@ -82,10 +99,38 @@ void without_rules(benchmark::State& state) {
   }
 }
 
+void compile(benchmark::State& state) {
+  const RuleItem item = rules(state.range(0));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(policy::RuleSet::compile(item, policy::Matching::kEnforce));
+  }
+}
+
+std::size_t allocated() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+/// What stays allocated for a compiled set, in the allocator's own counting.
+void memory(benchmark::State& state) {
+  const RuleItem item = rules(state.range(0));
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    const std::size_t before = allocated();
+    const auto set = policy::RuleSet::compile(item, policy::Matching::kEnforce);
+    bytes = allocated() - before;
+  }
+  state.counters["bytes_per_rule"] = static_cast<double>(bytes) / static_cast<double>(state.range(0));
+}
+
 BENCHMARK(canonicalise);
 BENCHMARK(without_rules);
-BENCHMARK_CAPTURE(decide, off, policy::Matching::kOff)->Arg(0)->Arg(100)->Arg(10'000)->Arg(100'000);
-BENCHMARK_CAPTURE(decide, enforce, policy::Matching::kEnforce)->Arg(0)->Arg(100)->Arg(10'000)->Arg(100'000);
+BENCHMARK_CAPTURE(decide, off, policy::Matching::kOff)->Arg(10)->Arg(10'000)->Arg(100'000);
+BENCHMARK_CAPTURE(decide, shadow, policy::Matching::kShadow)->Arg(10)->Arg(10'000)->Arg(100'000);
+BENCHMARK_CAPTURE(decide, enforce, policy::Matching::kEnforce)->Arg(10)->Arg(10'000)->Arg(100'000);
+BENCHMARK(decide_same_path)->Arg(10)->Arg(1'000)->Arg(10'000);
+BENCHMARK(compile)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(memory)->Arg(10'000)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

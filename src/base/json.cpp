@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
@@ -63,6 +64,16 @@ class WipingAllocator {
   static constexpr std::size_t kHeader = alignof(std::max_align_t);  // remembers the size
 };
 
+constexpr std::string_view kTooBig = "a number that is too big";
+
+/// All of the text as an integer of that type.
+template <class T>
+std::optional<T> exactly(std::string_view text) {
+  T value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
 /// Builds the tree; refuses what the options refuse by returning false with `problem` set.
 class TreeBuilder {
  public:
@@ -71,15 +82,24 @@ class TreeBuilder {
 
   bool Null() { return add(Value()); }
   bool Bool(bool v) { return add(Value(v)); }
-  bool Int(int v) { return add(Value(std::int64_t{v})); }
-  bool Uint(unsigned v) { return add(Value(std::int64_t{v})); }
-  bool Int64(std::int64_t v) { return add(Value(v)); }
-  bool Uint64(std::uint64_t v) {
-    constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-    return v <= kMax ? add(Value(static_cast<std::int64_t>(v))) : add(Value(v));
+  // Numbers come as text: the library's own conversion of a zero with an exponent is undefined.
+  bool Int(int) { return false; }
+  bool Uint(unsigned) { return false; }
+  bool Int64(std::int64_t) { return false; }
+  bool Uint64(std::uint64_t) { return false; }
+  bool Double(double) { return false; }
+  bool RawNumber(const char* data, rapidjson::SizeType size, bool) {
+    const std::string text(data, size);
+    if (const auto integer = exactly<std::int64_t>(text)) {
+      return add(Value(*integer));
+    }
+    if (const auto natural = exactly<std::uint64_t>(text)) {
+      return add(Value(*natural));
+    }
+    // For what is too small or too large, too; the locale is "C" in all of our programs.
+    const double number = std::strtod(text.c_str(), nullptr);
+    return std::isfinite(number) ? add(Value(number)) : refuse(token_begin(), std::string(kTooBig));
   }
-  bool Double(double v) { return add(Value(v)); }
-  bool RawNumber(const char*, rapidjson::SizeType, bool) { return false; }
   bool String(const char* data, rapidjson::SizeType size, bool) {
     auto checked = decode({data, size});
     return checked && add(Value(std::move(*checked)));
@@ -211,7 +231,7 @@ std::string_view explain(rapidjson::ParseErrorCode code) {
     case rapidjson::kParseErrorStringInvalidEncoding:
       return "a control character in a string (write it as an escape)";
     case rapidjson::kParseErrorNumberTooBig:
-      return "a number that is too big";
+      return kTooBig;
     case rapidjson::kParseErrorNumberMissFraction:
       return "expected digits after the decimal point";
     case rapidjson::kParseErrorNumberMissExponent:
@@ -257,7 +277,7 @@ Result<Value> parse(std::string_view text, const Options& options) {
   rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, WipingAllocator> reader;
   TreeBuilder builder(text, stream, options);
   builder.skip_to(stream.Tell());
-  const rapidjson::ParseResult parsed = reader.Parse<rapidjson::kParseFullPrecisionFlag>(stream, builder);
+  const rapidjson::ParseResult parsed = reader.Parse<rapidjson::kParseNumbersAsStringsFlag>(stream, builder);
   if (!builder.problem().empty()) {
     return refuse(builder.problem_at(), builder.problem());
   }

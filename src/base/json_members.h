@@ -18,7 +18,8 @@ namespace msp::json {
 
 /// What is wrong with a document; shared by the readers of its parts.
 struct FirstProblem {
-  std::string text;  ///< empty: nothing
+  std::string text;              ///< empty: nothing
+  std::string_view parsed = {};  ///< what was parsed, for readers that tell lines and columns; may be empty
 
   bool any() const { return !text.empty(); }
   void add(std::string_view pointer, std::string_view what);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -36,6 +37,35 @@ TEST(Json, KeepsKindsApart) {
   EXPECT_EQ(v->find("a")->array()->size(), 2U);
   EXPECT_TRUE(v->find("o")->object()->members.empty());
   EXPECT_EQ(v->find("missing"), nullptr);
+}
+
+TEST(Json, NumbersAreReadToTheLastBit) {
+  const std::pair<const char*, double> numbers[] = {
+      {"0.1", 0.1},
+      {"1.5e3", 1500},
+      {"-1E-2", -0.01},
+      {"9007199254740993.0", 9007199254740992.0},
+      {"5e-324", 5e-324},
+      {"1e-400", 0},
+      {"0.0", 0},
+      {"1.7976931348623157e308", 1.7976931348623157e308},
+      // A zero with an exponent made the library count the leading zeros of nothing.
+      {"0e51", 0},
+      {"0.0e51", 0},
+      {"-0e-51", 0},
+      {"0.000e-400", 0},
+  };
+  for (const auto& [text, expected] : numbers) {
+    const auto v = parse(text);
+    ASSERT_TRUE(v) << text << " " << v.error().text();
+    EXPECT_EQ(v->kind(), Kind::kDouble) << text;
+    EXPECT_EQ(v->number(), expected) << text;
+  }
+  EXPECT_EQ(parse("-0")->int64(), 0);
+  EXPECT_EQ(parse("-9223372036854775809")->kind(), Kind::kDouble);
+  for (const char* const text : {"1e309", "-1e400", "[1e99999]"}) {
+    EXPECT_THAT(error_of(text), testing::HasSubstr("a number that is too big")) << text;
+  }
 }
 
 TEST(Json, DuplicatesAreKeptInOrder) {

@@ -4,6 +4,7 @@
 // Nothing fails: what cannot be decoded is text.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
@@ -23,6 +24,20 @@ class LegacyQuery {
 
   /// Every required (key, value), both lowered, is there.
   bool meets(const std::vector<std::pair<std::string, std::string>>& required);
+
+  /// Calls f(key, value), both decoded and lowered, for each pair until it returns true; not only for the first
+  /// occurrence of a key. f may ask meets().
+  template <class F>
+  bool any_pair(F f) {
+    if (!split_) {
+      split();
+    }
+    if (folded_.empty()) {
+      fold_and_sort();
+    }
+    return std::ranges::any_of(
+        folded_, [&](const Folded& pair) { return f(text(pair.key, pair.value), text(pair.value, pair.end)); });
+  }
 
  private:
   struct Pair {
