@@ -60,6 +60,28 @@ RuleItem many_rules() {
   return item;
 }
 
+/// The same with all that is ours: methods, places, denies and dry runs.
+RuleItem many_rules_of_ours() {
+  RuleItem item = many_rules();
+  for (RulePrivilege& privilege : *item.rules->privileges) {
+    privilege.openmsp.methods = {"GET", "HEAD"};
+  }
+  RuleIdentity& app = item.rules->identities->front();
+  app.openmsp = {.unit = "application-with-a-long-name.service",
+                 .cgroup = "/system.slice/application-with-a-long-name.service"};
+  RuleIdentity& other = item.rules->identities->emplace_back();
+  other.name = "other";
+  other.user_name = "yet-somebody-else-with-a-long-name";
+  other.group_name = "a-group-with-a-long-name-that-nobody-has";
+  for (const bool dry_run : {false, true}) {
+    item.rules->role_assignments->push_back(
+        {.role = "reader", .identities = {"other"}, .openmsp = {.deny = true, .dry_run = dry_run}});
+    item.rules->role_assignments->push_back(
+        {.role = "reader", .identities = {"app"}, .openmsp = {.deny = false, .dry_run = dry_run}});
+  }
+  return item;
+}
+
 identity::ConnectionIdentity caller(std::string user) {
   identity::ConnectionIdentity out;
   out.known = true;
@@ -68,14 +90,16 @@ identity::ConnectionIdentity caller(std::string user) {
   for (int i = 0; i < 20; ++i) {
     out.group_names.push_back("group" + std::to_string(i));
   }
+  out.cgroup = std::make_shared<const identity::CgroupPlace>(
+      identity::place_in("/system.slice/application-with-a-long-name.service/worker"));
   return out;
 }
 
 /// Allocations while all targets are decided for both callers.
-long allocations(Matching matching, std::span<test::PolicyRequest* const> requests) {
+long allocations(const RuleItem& item, Matching matching, std::span<test::PolicyRequest* const> requests) {
   Snapshot snapshot;
   snapshot.matching = matching;
-  snapshot.rules.fill(RuleSet::compile(many_rules(), matching));
+  snapshot.rules.fill(RuleSet::compile(item, matching));
   const identity::ConnectionIdentity app = caller("svc-application-with-a-long-name");
   const identity::ConnectionIdentity other = caller("somebody-else-with-a-long-name");
   const long before = g_count;
@@ -101,7 +125,9 @@ TEST(Allocation, DecideTakesNone) {
   test::PolicyRequest* const all[] = {&token, &plain, &miss, &malformed, &lengthy};
   for (const Matching matching : {Matching::kOff, Matching::kShadow, Matching::kEnforce}) {
     SCOPED_TRACE(to_string(matching));
-    EXPECT_EQ(allocations(matching, all), 0);
+    EXPECT_EQ(allocations(many_rules(), matching, all), 0);
+    EXPECT_EQ(allocations(many_rules_of_ours(), matching, all), 0);
+    EXPECT_EQ(RuleSet::compile(many_rules_of_ours(), matching)->unusable(), "");
   }
 }
 
@@ -109,7 +135,7 @@ TEST(Allocation, TheCounterIsAlive) {
   const std::string huge = "/metadata/identity/" + std::string(20000, 'x');
   test::PolicyRequest request(Service::kImds, "GET", huge);
   test::PolicyRequest* const all[] = {&request};
-  EXPECT_GT(allocations(Matching::kOff, all), 0);
+  EXPECT_GT(allocations(many_rules(), Matching::kOff, all), 0);
 }
 
 }  // namespace
