@@ -18,10 +18,11 @@ namespace msp::json {
 
 /// What is wrong with a document; shared by the readers of its parts.
 struct FirstProblem {
-  std::string text;  ///< empty: nothing
+  std::string text;     ///< empty: nothing
+  std::string pointer;  ///< where: a JSON pointer, "" for the document
 
   bool any() const { return !text.empty(); }
-  void add(std::string_view pointer, std::string_view what);
+  void add(std::string_view at, std::string_view what);
   /// `document`: what was read ("the status document").
   Error error(Source source, std::string_view document) const;
 };
