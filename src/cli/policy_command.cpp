@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "cli/policy_common.h"
+#include "cli/policy_explain.h"
 
 namespace msp::cli {
 namespace {
@@ -19,7 +20,9 @@ struct Verb {
   int (*run)(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 };
 
-constexpr std::array<Verb, 0> kVerbs{};
+constexpr std::array kVerbs{
+    Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
+};
 
 void print_help(std::ostream& out) {
   out << "mspctl policy: tools for allowlists\n\nUsage: mspctl policy VERB [OPTIONS]\n\n";

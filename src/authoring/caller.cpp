@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "authoring/caller.h"
+
+namespace msp::authoring {
+
+identity::ConnectionIdentity make_caller(const Caller& caller) {
+  identity::ConnectionIdentity out;
+  out.known = true;
+  out.unknown = identity::Unknown::kNone;
+  out.elevated = caller.uid ? *caller.uid == 0 : caller.user == "root";
+  out.uid = caller.uid.value_or(out.elevated ? 0 : out.uid);
+  out.euid = out.uid;
+  out.user_name = caller.user;
+  out.group_names = caller.groups;
+  out.exe_path = caller.exe;
+  if (!caller.exe.empty()) {
+    out.exe_rule_paths.push_back(caller.exe);
+  }
+  out.process_name = caller.process.empty() ? caller.exe.substr(caller.exe.rfind('/') + 1) : caller.process;
+  return out;
+}
+
+}  // namespace msp::authoring
