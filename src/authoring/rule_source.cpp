@@ -24,19 +24,6 @@ bool has_any(const json::Value& tree, std::initializer_list<std::string_view> na
   return std::ranges::any_of(names, [&](std::string_view name) { return tree.find(name) != nullptr; });
 }
 
-RuleForm form_of(const json::Value& tree) {
-  if (looks_like_arm(tree)) {
-    return RuleForm::kArm;
-  }
-  if (has_any(tree, {"authorizationScheme", "keyDeliveryMethod", "secureChannelEnabled", "secureChannelState"})) {
-    return RuleForm::kStatus;
-  }
-  if (has_any(tree, {"authorizationRules", "imds", "wireserver", "hostga"})) {
-    return RuleForm::kServices;
-  }
-  return tree.find("mode") != nullptr ? RuleForm::kItem : RuleForm::kLocalFile;
-}
-
 /// hostga follows wireserver (B.4), whatever stands there.
 void follow_wireserver(RuleSource& source, const RuleText& text, bool has_own) {
   if (has_own && (!slot(source, Service::kWireServer) ||
@@ -139,6 +126,19 @@ Result<RuleSource> read_local_file(const RuleText& text, const RuleItem* host) {
 }
 
 }  // namespace
+
+RuleForm form_of(const json::Value& tree) {
+  if (looks_like_arm(tree)) {
+    return RuleForm::kArm;
+  }
+  if (has_any(tree, {"authorizationScheme", "keyDeliveryMethod", "secureChannelEnabled", "secureChannelState"})) {
+    return RuleForm::kStatus;
+  }
+  if (has_any(tree, {"authorizationRules", "imds", "wireserver", "hostga"})) {
+    return RuleForm::kServices;
+  }
+  return tree.find("mode") != nullptr ? RuleForm::kItem : RuleForm::kLocalFile;
+}
 
 std::string_view to_string(RuleForm form) {
   switch (form) {

@@ -28,6 +28,8 @@ enum class RuleForm : std::uint8_t {
 };
 /// "item", "services", "status document", "local rule file", "inVMAccessControlProfiles".
 std::string_view to_string(RuleForm form);
+/// By the members it has; the text need not be right otherwise. `tree`: an object or an array.
+RuleForm form_of(const json::Value& tree);
 
 struct SourceItem {
   RuleItem item;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/policy_common.h"
 #include "cli/policy_explain.h"
+#include "cli/policy_lint.h"
 
 namespace msp::cli {
 namespace {
@@ -22,6 +23,7 @@ struct Verb {
 
 constexpr std::array kVerbs{
     Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
+    Verb{.name = "lint", .help = "what an author of rules did not mean", .run = &policy_lint},
 };
 
 void print_help(std::ostream& out) {
