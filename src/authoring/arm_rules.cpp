@@ -47,7 +47,7 @@ class Reader {
     if (value.object() == nullptr || value.find("properties") == nullptr) {
       return text_.error(pointer, "this is no resource: it has no properties", std::string(kHint));
     }
-    json::FirstProblem problem;
+    json::FirstProblem problem = text_.no_problem();
     json::MemberReader reader(value, pointer, problem);
     const std::string id = reader.optional_string("id").value_or("");
     if (const auto service = endpoint_of(value)) {

@@ -89,6 +89,7 @@ void Asked::read(std::string_view host) {
   target_ = *target;
   refusal_ = screened(host);
   view_.exempt = protocol::is_exempt(method_, target_);
+  view_.method = method_;
   view_.path = target_.path;
   view_.query = target_.query;
   view_.fault = request::canonicalize(method_, target_, arena_, canonical_);

@@ -42,7 +42,7 @@ Result<RuleSource> read_services(const RuleText& text, RuleForm form) {
     out.remarks.push_back(text.where(pointer) + ": there are no rules, for no service");
     return out;
   }
-  json::FirstProblem problem;
+  json::FirstProblem problem = text.no_problem();
   json::MemberReader reader(nested == nullptr ? text.tree() : *nested, pointer, problem);
   for (const Service service : kServices) {
     if (const json::Value* const value = reader.optional(to_string(service))) {
@@ -76,7 +76,7 @@ Result<RuleSource> read_status_document(const RuleText& text) {
 
 Result<RuleSource> read_item(const RuleText& text) {
   RuleSource out{.form = RuleForm::kItem, .single = {}, .services = {}, .local = {}, .remarks = {}};
-  json::FirstProblem problem;
+  json::FirstProblem problem = text.no_problem();
   out.single = SourceItem{.item = read_rule_item(text.tree(), "", problem), .pointer = ""};
   if (problem.any()) {
     return text.error(problem);
@@ -92,7 +92,8 @@ RuleItem standing_alone(const LocalRuleFile& file) {
   return {.default_access = file.default_access.value_or("deny"),
           .mode = "enforce",
           .id = file.id.value_or(""),
-          .rules = file.rules};
+          .rules = file.rules,
+          .problems = file.problems};
 }
 
 Result<RuleSource> read_local_file(const RuleText& text, const RuleItem* host) {
@@ -101,7 +102,7 @@ Result<RuleSource> read_local_file(const RuleText& text, const RuleItem* host) {
                       "the forms of rules and their members are in docs/mspctl-policy.md");
   }
   RuleSource out{.form = RuleForm::kLocalFile, .single = {}, .services = {}, .local = {}, .remarks = {}};
-  json::FirstProblem problem;
+  json::FirstProblem problem = text.no_problem();
   out.local = read_local_rule_file(text.tree(), problem);
   if (problem.any()) {
     return text.error(problem);

@@ -20,6 +20,8 @@ class RuleText {
 
   const json::Value& tree() const { return tree_; }
   const std::string& name() const { return name_; }
+  /// For a reader of its members.
+  json::FirstProblem no_problem() const { return {.text = {}, .parsed = text_, .pointer = {}}; }
 
   json::Place place(std::string_view pointer) const;
   /// "rules.json: line 3, column 12 (/rules/roles/0)".

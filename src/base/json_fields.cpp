@@ -10,17 +10,26 @@
 namespace msp::json {
 
 void Problems::add(std::string_view pointer, std::size_t offset, std::string_view message) {
-  const Place place = place_of(text_, offset);
+  // Finding a place reads the text from its start: a document must not be able to ask for that without end.
+  if (++count_ > kMost) {
+    lines_.resize(kMost);
+    lines_.push_back(fmt::format("and {} more", count_ - kMost));
+    return;
+  }
+  std::string where(pointer.empty() ? "/" : pointer);
+  if (!text_.empty()) {
+    const Place place = place_of(text_, offset);
+    where += fmt::format(" at line {}, column {}", place.line, place.column);
+  }
   // Names in the document must not be able to start a line of their own.
-  lines_.push_back(log::escape(
-      fmt::format("{} at line {}, column {}: {}", pointer.empty() ? "/" : pointer, place.line, place.column, message)));
+  lines_.push_back(log::escape(fmt::format("{}: {}", where, message)));
 }
 
 Result<void> Problems::result() const {
   if (lines_.empty()) {
     return {};
   }
-  std::string all = fmt::format("{}: {} problem{}", name_, lines_.size(), lines_.size() == 1 ? "" : "s");
+  std::string all = fmt::format("{}: {} problem{}", name_, count_, count_ == 1 ? "" : "s");
   for (const std::string& line : lines_) {
     all += "\n  " + line;
   }

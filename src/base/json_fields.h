@@ -18,12 +18,15 @@ namespace msp::json {
 /// What is wrong with a document.
 class Problems {
  public:
-  /// `text`: what was parsed, for lines and columns. `name`: of the file, for messages.
+  static constexpr std::size_t kMost = 100;
+
+  /// `text`: what was parsed, for lines and columns; empty: pointers only. `name`: of the file, for messages.
   Problems(std::string_view text, std::string_view name) : text_(text), name_(name) {}
 
-  /// "<pointer> at line 3, column 12: <message>".
+  /// "<pointer> at line 3, column 12: <message>". Beyond kMost they are only counted.
   void add(std::string_view pointer, std::size_t offset, std::string_view message);
   bool empty() const { return lines_.empty(); }
+  /// The last line may say how many more there are.
   const std::vector<std::string>& lines() const { return lines_; }
   /// A configuration error that lists all of them, one a line.
   Result<void> result() const;
@@ -32,6 +35,7 @@ class Problems {
   std::string_view text_;
   std::string_view name_;
   std::vector<std::string> lines_;
+  std::size_t count_ = 0;
 };
 
 struct Range {

@@ -18,8 +18,9 @@ namespace msp::json {
 
 /// What is wrong with a document; shared by the readers of its parts.
 struct FirstProblem {
-  std::string text;     ///< empty: nothing
-  std::string pointer;  ///< where: a JSON pointer, "" for the document
+  std::string text;              ///< empty: nothing
+  std::string_view parsed = {};  ///< what was parsed, for readers that tell lines and columns; may be empty
+  std::string pointer = {};      ///< where the problem is; "" for the document
 
   bool any() const { return !text.empty(); }
   void add(std::string_view at, std::string_view what);

@@ -10,7 +10,14 @@ using json::FirstProblem;
 using json::MemberReader;
 using json::Value;
 
-/// An optional array of objects, each read by `read(MemberReader&)`.
+/// One element of a section: as the field reads it, and as it stands, for what is ours.
+struct Element {
+  MemberReader item;
+  const Value& value;
+  std::string pointer;
+};
+
+/// An optional array of objects, each read by `read(Element&)`.
 template <class T, class Read>
 std::optional<std::vector<T>> read_section(MemberReader& parent, std::string_view name, FirstProblem& problem,
                                            Read read) {
@@ -21,8 +28,9 @@ std::optional<std::vector<T>> read_section(MemberReader& parent, std::string_vie
   std::vector<T> out;
   out.reserve(items->size());
   for (std::size_t i = 0; i < items->size() && !problem.any(); ++i) {
-    MemberReader item((*items)[i], parent.pointer_to(name) + "/" + std::to_string(i), problem);
-    out.push_back(read(item));
+    const std::string pointer = parent.pointer_to(name) + "/" + std::to_string(i);
+    Element element{.item = MemberReader((*items)[i], pointer, problem), .value = (*items)[i], .pointer = pointer};
+    out.push_back(read(element));
   }
   return out;
 }
@@ -52,6 +60,13 @@ std::vector<std::pair<std::string, std::string>> read_query(MemberReader& privil
     }
   }
   return out;
+}
+
+std::vector<std::string> top_level_problems(const Value& value, const std::string& pointer,
+                                            const FirstProblem& problem) {
+  json::Problems ours(problem.parsed, "the rules");
+  refuse_extension(value, pointer, ours);
+  return ours.lines();
 }
 
 void write_optional(json::Writer& writer, std::string_view name, const std::optional<std::string>& value) {
@@ -93,30 +108,40 @@ void write_privilege(json::Writer& writer, const RulePrivilege& privilege) {
     }
     writer.end_object();
   }
+  write_extension(writer, privilege.openmsp);
 }
 
 }  // namespace
 
 RuleSections read_rule_sections(const Value& value, const std::string& pointer, FirstProblem& problem) {
   MemberReader reader(value, pointer, problem);
+  json::Problems ours(problem.parsed, "the rules");
   RuleSections out;
-  out.privileges = read_section<RulePrivilege>(reader, "privileges", problem, [&](MemberReader& item) {
-    return RulePrivilege{
-        .name = item.string("name"), .path = item.string("path"), .query_parameters = read_query(item, problem)};
+  refuse_extension(value, pointer, ours);
+  out.privileges = read_section<RulePrivilege>(reader, "privileges", problem, [&](Element& e) {
+    return RulePrivilege{.name = e.item.string("name"),
+                         .path = e.item.string("path"),
+                         .query_parameters = read_query(e.item, problem),
+                         .openmsp = read_privilege_extension(e.value, e.pointer, ours)};
   });
-  out.roles = read_section<RuleRole>(reader, "roles", problem, [](MemberReader& item) {
-    return RuleRole{.name = item.string("name"), .privileges = item.strings("privileges")};
+  out.roles = read_section<RuleRole>(reader, "roles", problem, [&](Element& e) {
+    refuse_extension(e.value, e.pointer, ours);
+    return RuleRole{.name = e.item.string("name"), .privileges = e.item.strings("privileges")};
   });
-  out.identities = read_section<RuleIdentity>(reader, "identities", problem, [](MemberReader& item) {
-    return RuleIdentity{.name = item.string("name"),
-                        .user_name = item.optional_string("userName"),
-                        .group_name = item.optional_string("groupName"),
-                        .exe_path = item.optional_string("exePath"),
-                        .process_name = item.optional_string("processName")};
+  out.identities = read_section<RuleIdentity>(reader, "identities", problem, [&](Element& e) {
+    return RuleIdentity{.name = e.item.string("name"),
+                        .user_name = e.item.optional_string("userName"),
+                        .group_name = e.item.optional_string("groupName"),
+                        .exe_path = e.item.optional_string("exePath"),
+                        .process_name = e.item.optional_string("processName"),
+                        .openmsp = read_identity_extension(e.value, e.pointer, ours)};
   });
-  out.role_assignments = read_section<RuleAssignment>(reader, "roleAssignments", problem, [](MemberReader& item) {
-    return RuleAssignment{.role = item.string("role"), .identities = item.strings("identities")};
+  out.role_assignments = read_section<RuleAssignment>(reader, "roleAssignments", problem, [&](Element& e) {
+    return RuleAssignment{.role = e.item.string("role"),
+                          .identities = e.item.strings("identities"),
+                          .openmsp = read_assignment_extension(e.value, e.pointer, ours)};
   });
+  out.problems = ours.lines();
   return out;
 }
 
@@ -129,6 +154,7 @@ RuleItem read_rule_item(const Value& value, const std::string& pointer, FirstPro
   if (const Value* const rules = reader.optional("rules")) {
     out.rules = read_rule_sections(*rules, reader.pointer_to("rules"), problem);
   }
+  out.problems = top_level_problems(value, pointer, problem);
   return out;
 }
 
@@ -140,6 +166,7 @@ LocalRuleFile read_local_rule_file(const Value& value, FirstProblem& problem) {
   if (const Value* const rules = reader.optional("rules")) {
     out.rules = read_rule_sections(*rules, "/rules", problem);
   }
+  out.problems = top_level_problems(value, "", problem);
   return out;
 }
 
@@ -148,7 +175,7 @@ Result<RuleItem> parse_rule_item(std::string_view text, Source source) {
   if (!value) {
     return std::move(value).error();
   }
-  FirstProblem problem;
+  FirstProblem problem{.text = {}, .parsed = text};
   RuleItem out = read_rule_item(*value, "", problem);
   if (problem.any()) {
     return problem.error(source, "the rule item");
@@ -170,11 +197,16 @@ void write_rule_sections(json::Writer& writer, const RuleSections& sections) {
     write_optional(writer, "groupName", identity.group_name);
     write_optional(writer, "exePath", identity.exe_path);
     write_optional(writer, "processName", identity.process_name);
+    write_extension(writer, identity.openmsp);
   });
   write_section(writer, "roleAssignments", sections.role_assignments, [&](const RuleAssignment& assignment) {
     writer.field("role", assignment.role);
     write_strings(writer, "identities", assignment.identities);
+    write_extension(writer, assignment.openmsp);
   });
+  if (!sections.problems.empty()) {
+    write_unreadable_extension(writer);
+  }
   writer.end_object();
 }
 
@@ -184,6 +216,9 @@ void write_rule_item(json::Writer& writer, const RuleItem& item) {
   if (item.rules) {
     writer.key("rules");
     write_rule_sections(writer, *item.rules);
+  }
+  if (!item.problems.empty()) {
+    write_unreadable_extension(writer);
   }
   writer.end_object();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Authorization rules as text says them (protocol.md E.1): passive data that guest and host both read and write.
 // Owned by whoever parsed it; any thread. Nothing is compiled, folded or checked against each other here.
-// Reading refuses a document as a whole on a wrong type, a missing required or a repeated known member (E.1).
+// Reading refuses a document as a whole on a wrong type, a missing required or a repeated known member (E.1). Faults in
+// our own objects `openmsp` do not: they are kept as `problems`, and a set that has any compiles to a deny-all (L.31).
 #pragma once
 
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/json_members.h"
+#include "base/rules_extension.h"
 
 namespace msp {
 
@@ -20,6 +22,7 @@ struct RulePrivilege {
   /// As written, in order of first appearance, each key once: of a repeated key the last value stays. Empty when
   /// absent.
   std::vector<std::pair<std::string, std::string>> query_parameters;
+  PrivilegeExtension openmsp = {};
 
   bool operator==(const RulePrivilege&) const = default;
 };
@@ -38,6 +41,7 @@ struct RuleIdentity {
   std::optional<std::string> group_name;
   std::optional<std::string> exe_path;
   std::optional<std::string> process_name;
+  IdentityExtension openmsp = {};
 
   bool operator==(const RuleIdentity&) const = default;
 };
@@ -45,6 +49,7 @@ struct RuleIdentity {
 struct RuleAssignment {
   std::string role;
   std::vector<std::string> identities;
+  AssignmentExtension openmsp = {};
 
   bool operator==(const RuleAssignment&) const = default;
 };
@@ -55,6 +60,8 @@ struct RuleSections {
   std::optional<std::vector<RuleRole>> roles;
   std::optional<std::vector<RuleIdentity>> identities;
   std::optional<std::vector<RuleAssignment>> role_assignments;
+  /// What is wrong with objects `openmsp` in here, a line each, with its place and what to do.
+  std::vector<std::string> problems = {};
 
   bool operator==(const RuleSections&) const = default;
 };
@@ -65,6 +72,7 @@ struct RuleItem {
   std::string mode;
   std::string id;
   std::optional<RuleSections> rules;
+  std::vector<std::string> problems = {};  ///< as RuleSections::problems, of the item itself
 
   bool operator==(const RuleItem&) const = default;
 };
@@ -74,6 +82,7 @@ struct LocalRuleFile {
   std::optional<std::string> id;
   std::optional<std::string> default_access;
   std::optional<RuleSections> rules;
+  std::vector<std::string> problems = {};  ///< as RuleSections::problems, of the file itself
 
   bool operator==(const LocalRuleFile&) const = default;
 };
@@ -86,7 +95,8 @@ LocalRuleFile read_local_rule_file(const json::Value& value, json::FirstProblem&
 /// One item of untrusted text, for tools and tests; `source` is whose fault an error is.
 Result<RuleItem> parse_rule_item(std::string_view text, Source source);
 
-/// The wire form, members in the order of E.1; what is absent is left out.
+/// The wire form, members in the order of E.1; what is absent is left out. What had problems is written so that every
+/// reader finds a problem again: it never comes back as less than it was.
 void write_rule_item(json::Writer& writer, const RuleItem& item);
 void write_rule_sections(json::Writer& writer, const RuleSections& sections);
 

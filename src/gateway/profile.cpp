@@ -154,6 +154,9 @@ void ProfileCatalog::add_version(const json::Value& resource, const std::string&
     if (problem.any()) {
       reading.problems.add(properties.pointer_to("rules"), rules->begin, problem.text);
     }
+    for (const std::string& line : version.rules->problems) {
+      reading.problems.add(properties.pointer_to("rules"), rules->begin, line);
+    }
   }
   if (const auto endpoint = endpoints_.find(profile_of(key)); endpoint != endpoints_.end()) {
     version.endpoint = endpoint->second;

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/net.h"
+#include "identity/cgroup_place.h"
 
 struct msp_record;
 
@@ -59,6 +61,11 @@ struct ConnectionIdentity {
   std::uint64_t exe_ticket = 0;
   /// The executable seems to be one that a rule names, but was not held before the record was taken: not ready.
   bool exe_not_yet = false;
+  /// cgroup_id was looked up and is no more: `cgroup` will never be known.
+  bool cgroup_gone = false;
+  /// Where cgroup_id is. Null: not known, and no unit, cgroup or container matches.
+  std::shared_ptr<const CgroupPlace> cgroup;
+  std::uint64_t cgroup_ticket = 0;  ///< not 0: it has been asked for (IdentitySource::settle_cgroup)
 };
 
 /// From a record as the kernel hook wrote it. `names` may be null: then nothing has a name.

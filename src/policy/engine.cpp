@@ -24,7 +24,7 @@ Denial denied(Reason reason, const RequestView& request, const std::shared_ptr<c
   return denial;
 }
 
-RuleNames names_of(const RuleSet& rules, const RuleOutcome& outcome) {
+RuleNames names_behind(const RuleSet& rules, const RuleOutcome& outcome) {
   RuleNames names;
   names.rule_set_id = rules.id();
   if (outcome.privilege != RuleOutcome::kNone) {
@@ -35,6 +35,13 @@ RuleNames names_of(const RuleSet& rules, const RuleOutcome& outcome) {
     names.identity = rules.identities()[outcome.identity].name;
   }
   return names;
+}
+
+Reason reason_of(const RuleOutcome& outcome) {
+  if (outcome.by_deny) {
+    return Reason::kExplicitDeny;
+  }
+  return outcome.by_default ? Reason::kNoRule : Reason::kIdentityMismatch;
 }
 
 }  // namespace
@@ -80,18 +87,20 @@ Decision Engine::decide(const identity::ConnectionIdentity& caller, const Reques
       verdicts.reject = request.fault;
     }
   }
-  const RuleNames names = names_of(*rules, deciding);
+  const RuleNames names = names_behind(*rules, deciding);
   if (deciding.verdict == Verdict::kAllow) {
     Permit permit = permitted(deciding.by_default ? Ground::kDefaultAccess : Ground::kRule, request, rules);
     permit.names_ = names;
     permit.verdicts_ = verdicts;
+    permit.dry_run_ = deciding.dry_run;
     return permit;
   }
-  const Reason reason = deciding.by_default ? Reason::kNoRule : Reason::kIdentityMismatch;
+  const Reason reason = reason_of(deciding);
   if (rules->mode() == Mode::kAudit) {
     Permit permit = permitted(Ground::kAudit, request, rules);
     permit.names_ = names;
     permit.verdicts_ = verdicts;
+    permit.dry_run_ = deciding.dry_run;
     permit.audit_reason_ = reason;
     return permit;
   }
@@ -99,6 +108,7 @@ Decision Engine::decide(const identity::ConnectionIdentity& caller, const Reques
   denial.nearest = names;
   denial.missed_field = deciding.missed_field;
   denial.verdicts = verdicts;
+  denial.dry_run = deciding.dry_run;
   return denial;
 }
 

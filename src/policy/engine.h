@@ -17,6 +17,7 @@ namespace msp::policy {
 struct RequestView {
   Service service = Service::kImds;  ///< from the recorded original destination, never from `Host` or the target
   bool exempt = false;               ///< protocol.md D.8, method and whole target
+  std::string_view method = {};      ///< as received; only rules that name methods look at it
   std::string_view path;             ///< raw, as received
   std::string_view query;            ///< raw, without '?'
   /// Null: there is none (`fault` says why), or with Matching::kOff it was not made.

@@ -23,6 +23,24 @@ bool exe_fits(const std::string& exe, const identity::ConnectionIdentity& caller
   return std::ranges::any_of(caller.exe_rule_paths, [&](const auto& path) { return same_components(exe, path); });
 }
 
+/// The first field of the place that does not fit; empty if all do.
+std::string_view missed_place(const PlaceRule& rule, const identity::CgroupPlace& place) {
+  if (rule.unit && *rule.unit != place.unit) {
+    return "unit";
+  }
+  if (rule.cgroup && !identity::is_at_or_below(place.path, *rule.cgroup)) {
+    return "cgroup";
+  }
+  if (rule.container && (place.container.empty() || !place.container.starts_with(*rule.container))) {
+    return "container";
+  }
+  return {};
+}
+
+bool knows_all_groups(const identity::ConnectionIdentity& caller) {
+  return !caller.more_groups && caller.group_names.size() >= caller.groups.size();
+}
+
 }  // namespace
 
 IdentityMatch match_identity(const IdentityRule& rule, const identity::ConnectionIdentity& caller) {
@@ -52,7 +70,22 @@ IdentityMatch match_identity(const IdentityRule& rule, const identity::Connectio
     }
     ++met;
   }
+  if (rule.place) {
+    static const identity::CgroupPlace kUnknown;
+    if (const auto missed = missed_place(*rule.place, caller.cgroup ? *caller.cgroup : kUnknown); !missed.empty()) {
+      return {.matched = false, .fields_met = met, .missed_field = missed};
+    }
+    ++met;
+  }
   return {.matched = true, .fields_met = met, .missed_field = {}};
+}
+
+bool may_be(const IdentityRule& rule, const identity::ConnectionIdentity& caller) {
+  return (!rule.user || caller.user_name.empty() || user_fits(*rule.user, caller)) &&
+         (!rule.process || *rule.process == caller.process_name) &&
+         (!rule.group || !knows_all_groups(caller) || group_fits(*rule.group, caller)) &&
+         (!rule.exe || exe_fits(*rule.exe, caller)) &&
+         (!rule.place || !caller.cgroup || missed_place(*rule.place, *caller.cgroup).empty());
 }
 
 }  // namespace msp::policy

@@ -14,11 +14,16 @@ namespace msp::policy {
 
 struct IdentityMatch {
   bool matched = false;
-  int fields_met = 0;             ///< before the first miss: tells which of several misses came closest
-  std::string_view missed_field;  ///< the first that did not fit: "userName", "groupName", "processName", "exePath"
+  int fields_met = 0;  ///< before the first miss: tells which of several misses came closest
+  /// The first that did not fit: "userName", "groupName", "processName", "exePath", "unit", "cgroup", "container".
+  std::string_view missed_field;
 };
 
 /// Exact and case-sensitive, except that executable paths are compared by components.
 IdentityMatch match_identity(const IdentityRule& rule, const identity::ConnectionIdentity& caller);
+
+/// For a deny: as match_identity, but what is not known of the caller (a user without name, groups that were not all
+/// read or have no name, a cgroup that is gone) counts as fitting. Else a caller would escape by being hard to tell.
+bool may_be(const IdentityRule& rule, const identity::ConnectionIdentity& caller);
 
 }  // namespace msp::policy

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <memory_resource>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -96,25 +97,174 @@ bool meets(std::span<const request::QueryPair> pairs, const std::vector<Required
   });
 }
 
+class LegacyReading {
+ public:
+  explicit LegacyReading(const RequestView& request)
+      : folded_(scratch_.memory()),
+        path_(fold(request.path, folded_)),
+        query_(request.query, embedded(), scratch_.memory()) {}
+
+  static const PrefixIndex& paths(const RuleSet& rules) { return rules.legacy_paths(); }
+  static const PrefixIndex& paths(const SpecialGrants& grants) { return grants.legacy; }
+  std::string_view path() const { return path_; }
+  bool meets(const Privilege& privilege) { return query_.meets(privilege.legacy_query); }
+
+ private:
+  static std::string_view fold(std::string_view path, std::pmr::string& folded) {
+    append_decoded_lower(path, folded);
+    const std::string_view text = folded;
+    return text.substr(0, text.find('?'));
+  }
+  std::string_view embedded() const {
+    return std::string_view(folded_).substr(std::min(folded_.size(), path_.size() + 1));
+  }
+
+  Scratch scratch_;
+  std::pmr::string folded_;
+  std::string_view path_;
+  LegacyQuery query_;
+};
+
+class CanonicalReading {
+ public:
+  explicit CanonicalReading(const RequestView& request) : request_(*request.canonical), path_(scratch_.memory()) {
+    path_.reserve(kUsualPath);
+    for (const std::string_view segment : request_.path.segments) {
+      path_ += segment;
+      path_ += '/';
+    }
+  }
+
+  static const PrefixIndex& paths(const RuleSet& rules) { return rules.canonical_paths(); }
+  static const PrefixIndex& paths(const SpecialGrants& grants) { return grants.canonical; }
+  std::string_view path() const { return path_; }
+  bool meets(const Privilege& privilege) const {
+    return policy::meets(request_.query.pairs, privilege.canonical_query);
+  }
+
+ private:
+  Scratch scratch_;
+  const request::CanonicalRequest& request_;
+  std::pmr::string path_;
+};
+
+/// All that rules say of one request in one reading.
+template <class Reading>
+class Evaluation {
+ public:
+  Evaluation(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request,
+             Reading& reading)
+      : rules_(rules), caller_(caller), reading_(reading) {
+    if (rules.names_methods()) {
+      const auto method = request::parse_method(request.method);
+      method_ = method ? static_cast<std::uint8_t>(1U << static_cast<unsigned>(*method)) : kOtherMethod;
+    }
+  }
+
+  RuleOutcome search(const RuleOutcome* other) {
+    if (std::optional<RuleOutcome> denied = deny()) {
+      return *denied;
+    }
+    Search search(rules_, caller_, other);
+    Reading::paths(rules_).any_prefix(reading_.path(), [&](std::span<const std::uint32_t> privileges) {
+      return std::ranges::any_of(
+          privileges, [&](std::uint32_t index) { return applies(index) && search.privilege_matches(index); });
+    });
+    return std::move(search).outcome();
+  }
+
+  /// A dry-run deny goes before a dry-run allow, and a real deny before that one.
+  DryRun dry_run(bool denied) {
+    DryRun out;
+    each_grant(rules_.dry_runs(), [&](std::uint32_t privilege, std::uint32_t role) {
+      const bool deny = rules_.roles()[role].effect.deny;
+      const std::optional<std::uint32_t> identity = deny ? denied_identity(role) : allowed_identity(role);
+      if (identity && (deny || (!denied && out.verdict == Verdict::kNotRun))) {
+        out = {.verdict = deny ? Verdict::kDeny : Verdict::kAllow,
+               .privilege = privilege,
+               .role = role,
+               .identity = *identity};
+      }
+      return out.verdict == Verdict::kDeny;
+    });
+    return out;
+  }
+
+ private:
+  static constexpr std::uint8_t kOtherMethod = 0x80;
+
+  bool applies(std::uint32_t index) {
+    const Privilege& privilege = rules_.privileges()[index];
+    return (privilege.methods & method_) != 0 && reading_.meets(privilege);
+  }
+
+  /// Calls visit(privilege, role) for each grant whose privilege matches, until it returns true.
+  template <class Visit>
+  void each_grant(const SpecialGrants& grants, Visit visit) {
+    if (grants.entries.empty()) {
+      return;
+    }
+    Reading::paths(grants).any_prefix(reading_.path(), [&](std::span<const std::uint32_t> entries) {
+      return std::ranges::any_of(entries, [&](std::uint32_t index) {
+        const SpecialGrants::Entry& entry = grants.entries[index];
+        return applies(entry.privilege) &&
+               std::ranges::any_of(entry.roles, [&](std::uint32_t role) { return visit(entry.privilege, role); });
+      });
+    });
+  }
+
+  std::optional<RuleOutcome> deny() {
+    std::optional<RuleOutcome> out;
+    each_grant(rules_.denies(), [&](std::uint32_t privilege, std::uint32_t role) {
+      if (const std::optional<std::uint32_t> identity = denied_identity(role)) {
+        out = RuleOutcome{
+            .verdict = Verdict::kDeny, .by_deny = true, .privilege = privilege, .role = role, .identity = *identity};
+      }
+      return out.has_value();
+    });
+    return out;
+  }
+
+  std::optional<std::uint32_t> denied_identity(std::uint32_t role) const {
+    return first_identity(role, [&](const IdentityRule& rule) { return may_be(rule, caller_); });
+  }
+  std::optional<std::uint32_t> allowed_identity(std::uint32_t role) const {
+    return first_identity(role, [&](const IdentityRule& rule) { return match_identity(rule, caller_).matched; });
+  }
+  template <class Fits>
+  std::optional<std::uint32_t> first_identity(std::uint32_t role, Fits fits) const {
+    const std::vector<std::uint32_t>& identities = rules_.roles()[role].identities;
+    const auto found =
+        std::ranges::find_if(identities, [&](std::uint32_t index) { return fits(rules_.identities()[index]); });
+    return found == identities.end() ? std::nullopt : std::optional(*found);
+  }
+
+  const RuleSet& rules_;
+  const identity::ConnectionIdentity& caller_;
+  Reading& reading_;
+  std::uint8_t method_ = Privilege::kAnyMethod;
+};
+
+template <class Reading>
+RuleOutcome evaluate(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request,
+                     const RuleOutcome* other) {
+  if (rules.privileges().empty()) {
+    return Search(rules, caller, other).outcome();
+  }
+  [[clang::uninitialized]] Reading reading(request);  // hardened builds would clear all of it for each decision
+  Evaluation<Reading> evaluation(rules, caller, request, reading);
+  RuleOutcome out = evaluation.search(other);
+  if (other == nullptr) {
+    out.dry_run = evaluation.dry_run(out.by_deny);
+  }
+  return out;
+}
+
 }  // namespace
 
 RuleOutcome match_legacy(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request,
                          const RuleOutcome* other) {
-  Search search(rules, caller, other);
-  if (!rules.privileges().empty()) {
-    [[clang::uninitialized]] Scratch scratch;  // hardened builds would clear all of it for each decision
-    std::pmr::string folded(scratch.memory());
-    append_decoded_lower(request.path, folded);
-    const std::string_view text = folded;
-    const std::string_view path = text.substr(0, text.find('?'));
-    LegacyQuery query(request.query, text.substr(std::min(text.size(), path.size() + 1)), scratch.memory());
-    rules.legacy_paths().any_prefix(path, [&](std::span<const std::uint32_t> privileges) {
-      return std::ranges::any_of(privileges, [&](std::uint32_t index) {
-        return query.meets(rules.privileges()[index].legacy_query) && search.privilege_matches(index);
-      });
-    });
-  }
-  return std::move(search).outcome();
+  return evaluate<LegacyReading>(rules, caller, request, other);
 }
 
 RuleOutcome match_canonical(const RuleSet& rules, const identity::ConnectionIdentity& caller,
@@ -122,23 +272,7 @@ RuleOutcome match_canonical(const RuleSet& rules, const identity::ConnectionIden
   if (request.canonical == nullptr || request.fault != request::Fault::kNone) {
     return {.verdict = Verdict::kReject};
   }
-  Search search(rules, caller, other);
-  if (!rules.privileges().empty()) {
-    [[clang::uninitialized]] Scratch scratch;  // hardened builds would clear all of it for each decision
-    std::pmr::string path(scratch.memory());
-    path.reserve(kUsualPath);
-    for (const std::string_view segment : request.canonical->path.segments) {
-      path += segment;
-      path += '/';
-    }
-    rules.canonical_paths().any_prefix(path, [&](std::span<const std::uint32_t> privileges) {
-      return std::ranges::any_of(privileges, [&](std::uint32_t index) {
-        return meets(request.canonical->query.pairs, rules.privileges()[index].canonical_query) &&
-               search.privilege_matches(index);
-      });
-    });
-  }
-  return std::move(search).outcome();
+  return evaluate<CanonicalReading>(rules, caller, request, other);
 }
 
 }  // namespace msp::policy

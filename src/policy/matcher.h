@@ -16,11 +16,13 @@ struct RuleOutcome {
 
   Verdict verdict = Verdict::kDeny;
   bool by_default = false;  ///< no privilege matched
+  bool by_deny = false;     ///< an assignment with effect deny decided
   /// The rule that allowed, or the nearest miss; indexes into the rule set.
   std::uint32_t privilege = kNone;
   std::uint32_t role = kNone;
   std::uint32_t identity = kNone;
   std::string_view missed_field = {};
+  DryRun dry_run = {};  ///< only of the matcher that runs first
 };
 
 /// Verdict of a compiled set (not a deny-all one) whose mode is not looked at. `other`: what the other matcher found

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/permit.h"
 
+#include "policy/ruleset.h"
+
 namespace msp::policy {
 
 std::string_view to_string(Ground ground) {
@@ -37,8 +39,20 @@ std::string_view to_string(Reason reason) {
       return "rules_unusable";
     case Reason::kNotCanonical:
       return "not_canonical";
+    case Reason::kExplicitDeny:
+      return "explicit_deny";
   }
   return "";
+}
+
+RuleNames names_of(const DryRun& dry_run, const RuleSet* rules) {
+  if (dry_run.verdict == Verdict::kNotRun || rules == nullptr) {
+    return {};
+  }
+  return {.rule_set_id = rules->id(),
+          .privilege = rules->privileges()[dry_run.privilege].name,
+          .role = rules->roles()[dry_run.role].name,
+          .identity = rules->identities()[dry_run.identity].name};
 }
 
 std::string_view Denial::code() const {

@@ -39,8 +39,10 @@ enum class Reason : std::uint8_t {
   kIdentityMismatch,  ///< a privilege matched, none of its identities is the caller
   kRulesUnusable,     ///< the rules cannot be compiled: everything is denied
   kNotCanonical,      ///< the request has no canonical form, and canonical matching decides
+  kExplicitDeny,      ///< an assignment with effect deny is, or may be, about this caller
 };
-/// "no_identity", "not_elevated", "no_rule", "identity_mismatch", "rules_unusable", "not_canonical": stable.
+/// "no_identity", "not_elevated", "no_rule", "identity_mismatch", "rules_unusable", "not_canonical", "explicit_deny":
+/// stable.
 std::string_view to_string(Reason reason);
 
 /// Verdict of the rules alone, without elevation gate and audit softening (`rules_legacy` of the golden vectors).
@@ -67,6 +69,17 @@ struct RuleNames {
   std::string_view identity;
 };
 
+/// What dry-run assignments say of a request, had they been real; it has no effect (docs/policy.md). Indexes into the
+/// rule set that decided.
+struct DryRun {
+  Verdict verdict = Verdict::kNotRun;  ///< kAllow, kDeny, or kNotRun: none is about it
+  std::uint32_t privilege = 0;
+  std::uint32_t role = 0;
+  std::uint32_t identity = 0;
+};
+/// Views into `rules`; empty where none took part.
+RuleNames names_of(const DryRun& dry_run, const RuleSet* rules);
+
 class Permit {
  public:
   Permit(Permit&&) noexcept = default;
@@ -85,6 +98,9 @@ class Permit {
   Reason audit_reason() const { return audit_reason_; }
   const RuleNames& names() const { return names_; }
   const Verdicts& verdicts() const { return verdicts_; }
+  const DryRun& dry_run() const { return dry_run_; }
+  /// Null without rules.
+  const RuleSet* rules() const { return rules_.get(); }
 
  private:
   friend class Engine;
@@ -93,6 +109,7 @@ class Permit {
   std::shared_ptr<const RuleSet> rules_;  ///< keeps the views of names_ alive
   RuleNames names_;
   Verdicts verdicts_;
+  DryRun dry_run_;
   Service service_ = Service::kImds;
   Ground ground_ = Ground::kNoRules;
   Reason audit_reason_ = Reason::kNone;
@@ -108,6 +125,7 @@ struct Denial {
   RuleNames nearest;
   std::string_view missed_field;
   Verdicts verdicts;
+  DryRun dry_run;
   std::shared_ptr<const RuleSet> rules;  ///< keeps the views above alive; null without rules
 
   /// The stable code of answer and audit record: to_string(reason), or the canonical fault's own code.

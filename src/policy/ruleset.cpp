@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <unordered_map>
 
 #include "policy/fold.h"
 #include "request/arena.h"
 #include "request/canonical_path.h"
 #include "request/canonical_query.h"
+#include "request/canonical_request.h"
 
 namespace msp::policy {
 namespace {
@@ -41,6 +43,61 @@ std::vector<std::pair<std::string, std::string>> folded_query(const RulePrivileg
   }
   return {folded.begin(), folded.end()};
 }
+
+std::uint8_t mask_of(const PrivilegeExtension& extension) {
+  if (extension.methods.empty()) {
+    return Privilege::kAnyMethod;
+  }
+  unsigned mask = 0;
+  for (const std::string& name : extension.methods) {
+    if (const auto method = request::parse_method(name)) {
+      mask |= 1U << static_cast<unsigned>(*method);
+    }
+  }
+  return static_cast<std::uint8_t>(mask);
+}
+
+std::shared_ptr<const PlaceRule> place_of(const IdentityExtension& extension) {
+  if (!extension.unit && !extension.cgroup && !extension.container) {
+    return nullptr;
+  }
+  return std::make_shared<const PlaceRule>(
+      PlaceRule{.unit = extension.unit, .cgroup = extension.cgroup, .container = extension.container});
+}
+
+/// Grants of one kind while their index is collected.
+class SpecialCollector {
+ public:
+  void add(std::uint32_t privilege, std::uint32_t role) { roles_[privilege].push_back(role); }
+
+  /// The privilege with this number in the document has become `index`, with these keys.
+  void place(std::uint32_t privilege, std::uint32_t index, const std::string& legacy,
+             const std::optional<std::string>& canonical) {
+    const auto found = roles_.find(privilege);
+    if (found == roles_.end()) {
+      return;
+    }
+    const auto entry = static_cast<std::uint32_t>(grants_.entries.size());
+    sort_unique(found->second);
+    grants_.entries.push_back({.privilege = index, .roles = std::move(found->second)});
+    legacy_[legacy].push_back(entry);
+    if (canonical) {
+      canonical_[*canonical].push_back(entry);
+    }
+  }
+
+  SpecialGrants take() && {
+    grants_.legacy = PrefixIndex(legacy_);
+    grants_.canonical = PrefixIndex(canonical_);
+    return std::move(grants_);
+  }
+
+ private:
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> roles_;
+  SpecialGrants grants_;
+  PrefixIndex::Paths legacy_;
+  PrefixIndex::Paths canonical_;
+};
 
 /// `k=v` joined with '&', as the field hands a rule's query to the canonicaliser (F, last paragraph).
 std::string as_query(const std::vector<std::pair<std::string, std::string>>& pairs) {
@@ -97,7 +154,10 @@ class Compiler {
                                   .user = from.user_name,
                                   .group = from.group_name,
                                   .process = from.process_name,
-                                  .exe = from.exe_path});
+                                  .exe = from.exe_path,
+                                  .place = place_of(from.openmsp)});
+      out_.names_cgroups_ = out_.names_cgroups_ || out_.identities_.back().place != nullptr;
+      out_.names_units_ = out_.names_units_ || from.openmsp.unit.has_value();
     }
   }
 
@@ -110,9 +170,10 @@ class Compiler {
         note("an assignment names the role \"" + assignment.role + "\", which does not exist, and is ignored");
         continue;
       }
-      const auto [grant, is_new] = grant_of_role_.try_emplace(role->second, out_.roles_.size());
+      const Effect effect{.deny = assignment.openmsp.deny, .dry_run = assignment.openmsp.dry_run};
+      const auto [grant, is_new] = grants_.try_emplace({role->second, effect}, out_.roles_.size());
       if (is_new) {
-        out_.roles_.push_back({.name = assignment.role, .identities = {}});
+        out_.roles_.push_back({.name = assignment.role, .identities = {}, .effect = effect});
       }
       for (const std::string& name : assignment.identities) {
         if (const auto identity = identities_.find(name); identity != identities_.end()) {
@@ -127,11 +188,21 @@ class Compiler {
 
   void add_privileges(const std::vector<RulePrivilege>& privileges, const std::vector<RuleRole>& roles) {
     const NameTable by_name = last_by_name(privileges);
-    std::vector<std::vector<std::uint32_t>> grants(privileges.size());
-    for (const auto& [role, grant] : grant_of_role_) {
+    std::vector<std::vector<std::uint32_t>> allows(privileges.size());
+    SpecialCollector denies;
+    SpecialCollector dry_runs;
+    for (const auto& [key, grant] : grants_) {
+      const auto& [role, effect] = key;
       for (const std::string& name : roles[role].privileges) {
-        if (const auto privilege = by_name.find(name); privilege != by_name.end()) {
-          grants[privilege->second].push_back(static_cast<std::uint32_t>(grant));
+        const auto privilege = by_name.find(name);
+        if (privilege == by_name.end()) {
+          continue;
+        }
+        const auto index = static_cast<std::uint32_t>(grant);
+        if (effect == Effect()) {
+          allows[privilege->second].push_back(index);
+        } else {
+          (effect.dry_run ? dry_runs : denies).add(privilege->second, index);
         }
       }
     }
@@ -145,17 +216,24 @@ class Compiler {
       const auto index = static_cast<std::uint32_t>(out_.privileges_.size());
       Privilege privilege{
           .name = privileges[i].name, .legacy_query = folded_query(privileges[i]), .canonical_query = {}, .roles = {}};
-      privilege.roles = std::move(grants[i]);
+      privilege.roles = std::move(allows[i]);
       sort_unique(privilege.roles);
+      privilege.methods = mask_of(privileges[i].openmsp);
+      out_.names_methods_ = out_.names_methods_ || privilege.methods != Privilege::kAnyMethod;
       const std::string path = lower(privileges[i].path);
       legacy_paths[path].push_back(index);
-      if (std::optional<std::string> key = canonical_form(path, privilege)) {
-        canonical_paths[*std::move(key)].push_back(index);
+      const std::optional<std::string> key = canonical_form(path, privilege);
+      if (key) {
+        canonical_paths[*key].push_back(index);
       }
+      denies.place(i, index, path, key);
+      dry_runs.place(i, index, path, key);
       out_.privileges_.push_back(std::move(privilege));
     }
     out_.legacy_paths_ = PrefixIndex(legacy_paths);
     out_.canonical_paths_ = PrefixIndex(canonical_paths);
+    out_.denies_ = std::move(denies).take();
+    out_.dry_runs_ = std::move(dry_runs).take();
   }
 
   /// The key for canonical_paths, and privilege.canonical_query; nothing if there is no canonical form (E.2.7).
@@ -189,10 +267,17 @@ class Compiler {
 
   RuleSet& out_;
   NameTable identities_;
-  std::unordered_map<std::uint32_t, std::size_t> grant_of_role_;  ///< index of the role → index of its grant
+  std::map<std::pair<std::uint32_t, Effect>, std::size_t> grants_;  ///< role and effect → index of the grant
 };
 
 std::shared_ptr<const RuleSet> RuleSet::compile(const RuleItem& item, Matching matching) {
+  if (const std::vector<std::string> refused = refusals(item); !refused.empty()) {
+    std::string why;
+    for (const std::string& line : refused) {
+      why += (why.empty() ? "" : "; ") + line;
+    }
+    return deny_all(item.id, std::move(why));
+  }
   const auto set = std::make_shared<RuleSet>(Passkey());
   Compiler compiler(*set);
   compiler.head(item, matching);

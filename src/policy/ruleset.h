@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One service's rules, compiled (protocol.md E.2): immutable and shared, for both matchers.
 // Compiled off the hot path, read by the data loop; any thread.
-// Compiling cannot fail: what a host's item gets wrong is ignored as the field does and noted. deny_all() is the
-// explicit refusal.
+// Compiling cannot fail: what a host's item gets wrong is ignored as the field does and noted; what is wrong with our
+// own fields in it makes the set a deny_all(), the explicit refusal (L.31).
 #pragma once
 
 #include <cstdint>
@@ -27,19 +27,36 @@ enum class Mode : std::uint8_t { kDisabled, kAudit, kEnforce };
 /// "disabled", "audit", "enforce".
 std::string_view to_string(Mode mode);
 
+/// Where a caller's cgroup must be (docs/policy.md); each that is present.
+struct PlaceRule {
+  std::optional<std::string> unit;
+  std::optional<std::string> cgroup;
+  std::optional<std::string> container;  ///< the id's first digits, or all
+};
+
 /// An identity matches if each field that is present does; one without fields is everybody (E.3).
 struct IdentityRule {
   std::string name;
   std::optional<std::string> user;
   std::optional<std::string> group;
   std::optional<std::string> process;
-  std::optional<std::string> exe;  ///< as same_components() takes it
+  std::optional<std::string> exe;               ///< as same_components() takes it
+  std::shared_ptr<const PlaceRule> place = {};  ///< null: anywhere; apart, since few identities ask for it
 };
 
-/// An assigned role: the identities that all its assignments add up to.
+/// What an assignment does to those it names.
+struct Effect {
+  bool deny = false;
+  bool dry_run = false;
+
+  auto operator<=>(const Effect&) const = default;
+};
+
+/// An assigned role: the identities that all its assignments of one effect add up to.
 struct RoleGrant {
   std::string name;
   std::vector<std::uint32_t> identities;
+  Effect effect = {};
 };
 
 struct RequiredQuery {
@@ -51,7 +68,21 @@ struct Privilege {
   std::string name;
   std::vector<std::pair<std::string, std::string>> legacy_query;  ///< folded; all must be met
   std::vector<RequiredQuery> canonical_query;                     ///< all must be met
-  std::vector<std::uint32_t> roles;                               ///< indexes into RuleSet::roles()
+  std::vector<std::uint32_t> roles;                               ///< that allow; indexes into RuleSet::roles()
+  std::uint8_t methods = kAnyMethod;                              ///< bits by request::Method
+
+  static constexpr std::uint8_t kAnyMethod = 0xff;  ///< also one that request::Method does not know
+};
+
+/// Assignments that do not simply allow, with an index of their own: who has none pays nothing for them.
+struct SpecialGrants {
+  struct Entry {
+    std::uint32_t privilege = 0;
+    std::vector<std::uint32_t> roles;
+  };
+  std::vector<Entry> entries;
+  PrefixIndex legacy;     ///< as RuleSet::legacy_paths(); values are indexes into `entries`
+  PrefixIndex canonical;  ///< as RuleSet::canonical_paths()
 };
 
 class RuleSet {
@@ -59,6 +90,9 @@ class RuleSet {
   /// `item` comes from the host and is well-formed JSON of the right shape, nothing more. Unknown or padded modes count
   /// as enforce, except with Matching::kOff, where the field's reading (disabled) holds (protocol.md L.31).
   static std::shared_ptr<const RuleSet> compile(const RuleItem& item, Matching matching);
+  static constexpr std::size_t kMaxRefusals = 100;
+  /// What makes compile() refuse the item, a line each; empty: nothing. For tools: the agent has it in unusable().
+  static std::vector<std::string> refusals(const RuleItem& item);
   /// Denies every request that rules decide about, whatever its caller; `why` is for status and log.
   static std::shared_ptr<const RuleSet> deny_all(std::string id, std::string why);
 
@@ -74,12 +108,20 @@ class RuleSet {
   const std::vector<RoleGrant>& roles() const { return roles_; }
   const std::vector<IdentityRule>& identities() const { return identities_; }
   bool names_executables() const { return names_executables_; }
+  /// An identity asks for unit, cgroup or container.
+  bool names_cgroups() const { return names_cgroups_; }
+  bool names_units() const { return names_units_; }
+  bool names_methods() const { return names_methods_; }
   /// Every `exePath` that an identity asks for, as written, sorted, each once: what identity must hold pins for.
   std::vector<std::string> exe_paths() const;
   /// Values are indexes into privileges(); keys are folded paths.
   const PrefixIndex& legacy_paths() const { return legacy_paths_; }
   /// As above; keys are canonical segments with "/" behind each. Privileges without canonical form are missing here.
   const PrefixIndex& canonical_paths() const { return canonical_paths_; }
+  /// With effect deny.
+  const SpecialGrants& denies() const { return denies_; }
+  /// Dry runs, of either effect.
+  const SpecialGrants& dry_runs() const { return dry_runs_; }
 
  private:
   friend class Compiler;
@@ -95,6 +137,9 @@ class RuleSet {
   Mode mode_ = Mode::kEnforce;
   bool default_allow_ = false;
   bool names_executables_ = false;
+  bool names_cgroups_ = false;
+  bool names_units_ = false;
+  bool names_methods_ = false;
   std::string unusable_;
   std::vector<std::string> notes_;
   std::vector<Privilege> privileges_;
@@ -102,6 +147,8 @@ class RuleSet {
   std::vector<IdentityRule> identities_;
   PrefixIndex legacy_paths_;
   PrefixIndex canonical_paths_;
+  SpecialGrants denies_;
+  SpecialGrants dry_runs_;
 };
 
 }  // namespace msp::policy

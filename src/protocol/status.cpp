@@ -64,7 +64,7 @@ Result<StatusDocument> parse_status(std::string_view text) {
   if (!value) {
     return std::move(value).error().context("the status document is refused");
   }
-  json::FirstProblem problem;
+  json::FirstProblem problem{.text = {}, .parsed = text};
   json::MemberReader reader(*value, "", problem);
   StatusDocument out;
   out.authorization_scheme = reader.string("authorizationScheme");

@@ -72,6 +72,7 @@ policy::Decision decide(const Exchange& x, const identity::ConnectionIdentity& c
   policy::RequestView view;
   view.service = x.service;
   view.exempt = x.exempt;
+  view.method = x.head.method;
   view.path = x.target.path;
   view.query = x.target.query;
   view.canonical = x.canonical_fault == request::Fault::kNone ? &x.canonical : nullptr;

@@ -81,7 +81,7 @@ void check_sections(const RuleSections& rules, Check& check) {
   }
   for (const RuleIdentity& identity : items_of(rules.identities)) {
     check.demand(has_field(identity.user_name) || has_field(identity.group_name) || has_field(identity.exe_path) ||
-                     has_field(identity.process_name),
+                     has_field(identity.process_name) || identity.openmsp != IdentityExtension(),
                  {"the identity \"", identity.name, "\" has no field that says something, and would be everybody"});
   }
   for (const RuleAssignment& assignment : items_of(rules.role_assignments)) {

@@ -69,6 +69,13 @@ void append(std::optional<std::vector<T>>& host, const std::optional<std::vector
   }
 }
 
+/// Named as the file's: the pointers are of two documents.
+void append_problems(std::vector<std::string>& to, const std::vector<std::string>& local) {
+  for (const std::string& problem : local) {
+    to.push_back("local rule file: " + problem);
+  }
+}
+
 void append(RuleSections& host, const RuleSections& local) {
   append(host.privileges, local.privileges, [](RulePrivilege& privilege) { prefix(privilege.name); });
   append(host.roles, local.roles, [](RuleRole& role) {
@@ -105,7 +112,7 @@ Result<LocalRuleFile> parse_local_rules(std::string_view text) {
   if (!value) {
     return std::move(value).error();
   }
-  json::FirstProblem problem;
+  json::FirstProblem problem{.text = {}, .parsed = text};
   LocalRuleFile file = read_local_rule_file(*value, problem);
   if (problem.any()) {
     return problem.error(Source::kConfig, "the local rule file");
@@ -121,6 +128,10 @@ RuleItem merge(const RuleItem& host, const IdDescriptor& id, const LocalRules& l
       break;
     case LocalRules::State::kFailed:
       out.default_access = "deny";
+      // What makes the host's item a deny-all is not lost with its rules.
+      if (out.rules) {
+        out.problems.insert(out.problems.end(), out.rules->problems.begin(), out.rules->problems.end());
+      }
       out.rules.reset();
       break;
     case LocalRules::State::kValid:
@@ -130,8 +141,13 @@ RuleItem merge(const RuleItem& host, const IdDescriptor& id, const LocalRules& l
       if (local.file.default_access) {
         out.default_access = *local.file.default_access;
       }
-      if (!out.rules) {
+      append_problems(out.problems, local.file.problems);
+      if (local.file.rules) {
+        append_problems(out.problems, local.file.rules->problems);
+      }
+      if (!out.rules && local.file.rules) {
         out.rules = local.file.rules;
+        out.rules->problems.clear();
       } else if (local.file.rules) {
         append(*out.rules, *local.file.rules);
       }

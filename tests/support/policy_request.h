@@ -17,7 +17,7 @@ namespace msp::test {
 class PolicyRequest {
  public:
   PolicyRequest(Service service, std::string_view method, std::string_view target, bool exempt = false)
-      : text_(target) {
+      : method_(method), text_(target) {
     auto parsed = http::parse_target(text_);
     ok_ = static_cast<bool>(parsed);
     if (!ok_) {
@@ -26,6 +26,7 @@ class PolicyRequest {
     target_ = *parsed;
     view_.service = service;
     view_.exempt = exempt;
+    view_.method = method_;
     view_.path = target_.path;
     view_.query = target_.query;
     view_.fault = request::canonicalize(method, target_, arena_, canonical_);
@@ -38,6 +39,7 @@ class PolicyRequest {
   const policy::RequestView& view() const { return view_; }
 
  private:
+  std::string method_;
   std::string text_;
   http::Target target_;
   request::Arena arena_;
