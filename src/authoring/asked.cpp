@@ -46,13 +46,13 @@ Result<Url> read_url(std::string_view url, std::optional<Service> service) {
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   Url out;
   request::Destination destination;
-  if (request::classify_authority(authority, destination) == request::Fault::kNone && destination.service) {
-    out.service = *destination.service;
-  } else if (!service) {
+  const bool readable = request::classify_authority(authority, destination) == request::Fault::kNone;
+  const std::optional<Service> named = readable ? destination.service : std::nullopt;
+  if (!named && !service) {
     return config_error(fmt::format("\"{}\" is not the address of a metadata service", authority),
                         "they are 169.254.169.254 (imds), 168.63.129.16 (wireserver), 168.63.129.16:32526 (hostga)");
   }
-  out.service = service.value_or(out.service);
+  out.service = named ? *named : *service;
   out.host = authority;
   out.target = rest.substr(authority.size());
   if (!out.target.starts_with('/')) {

@@ -23,7 +23,7 @@ struct Url {
   std::string host;
   std::string target;
 };
-/// `url`: absolute, or a path; then `service` must be given. With both, the connection goes to `service`.
+/// `url`: absolute, or a path. `service`: who is asked where the URL does not name the address of a service.
 Result<Url> read_url(std::string_view url, std::optional<Service> service);
 
 class Asked {

@@ -1,7 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "authoring/caller.h"
 
+#include <memory>
+
 namespace msp::authoring {
+namespace {
+
+std::shared_ptr<const identity::CgroupPlace> place_of(const Caller& caller) {
+  identity::CgroupPlace out = caller.cgroup.empty() ? identity::CgroupPlace() : identity::place_in(caller.cgroup);
+  if (!caller.unit.empty()) {
+    out.unit = caller.unit;
+  }
+  if (!caller.container.empty()) {
+    out.container = caller.container;
+  }
+  return std::make_shared<const identity::CgroupPlace>(std::move(out));
+}
+
+}  // namespace
 
 identity::ConnectionIdentity make_caller(const Caller& caller) {
   identity::ConnectionIdentity out;
@@ -17,6 +33,7 @@ identity::ConnectionIdentity make_caller(const Caller& caller) {
     out.exe_rule_paths.push_back(caller.exe);
   }
   out.process_name = caller.process.empty() ? caller.exe.substr(caller.exe.rfind('/') + 1) : caller.process;
+  out.cgroup = place_of(caller);
   return out;
 }
 

@@ -72,6 +72,11 @@ class Steps {
   }
 
   void rules() {
+    if (const auto refused = policy::RuleSet::refusals(*item_); !refused.empty()) {
+      go_on(fmt::format("the rules cannot be used: {}", refused.front()));
+      end(Outcome::kDeny, "rules_unusable", "rules that cannot be used deny everything");
+      return;
+    }
     const std::string mode = policy::lower(item_->mode);
     const bool known = mode == "audit" || mode == "enforce" || mode == "disabled";
     if (mode == "disabled" || (!known && matching_ == policy::Matching::kOff)) {
@@ -91,7 +96,11 @@ class Steps {
 
   void verdict(const Trace& trace, bool audit) {
     const bool allowed = trace.verdict == policy::Verdict::kAllow;
-    if (trace.by_default) {
+    if (trace.by_deny) {
+      go_on(
+          fmt::format("privilege \"{}\" matches, and it is denied to identity \"{}\" in role \"{}\": a deny goes first",
+                      trace.rules.front().privilege, trace.rules.front().identity, trace.rules.front().role));
+    } else if (trace.by_default) {
       go_on(fmt::format("no privilege matches the request, so the default decides: {}", allowed ? "allow" : "deny"));
     } else if (allowed) {
       const RuleTrace& rule = trace.rules.front();
@@ -103,7 +112,7 @@ class Steps {
                       "default is not asked then",
                       trace.rules.front().privilege));
     }
-    const std::string_view code = trace.by_default ? "no_rule" : "identity_mismatch";
+    const std::string_view code = trace.by_deny ? "explicit_deny" : trace.by_default ? "no_rule" : "identity_mismatch";
     if (allowed) {
       end(Outcome::kPermit, "", "the request passes");
     } else if (audit) {

@@ -73,11 +73,14 @@ RuleSections sections() {
     for (int k = *rc::gen::inRange(0, 3); k > 0; --k) {
       privilege.query_parameters.emplace_back(*element<std::string>("k", "K", "l"), pick(kValues));
     }
+    privilege.openmsp.methods = *rc::gen::inRange(0, 6) == 0 ? *element(Texts{"PUT"}, Texts{"POST", "GET"}) : Texts{};
     out.privileges->push_back(std::move(privilege));
   }
   for (int i = *rc::gen::inRange(0, 4); i > 0; --i) {
     out.roles->push_back({.name = name('r'), .privileges = names('p')});
     out.role_assignments->push_back({.role = name('r'), .identities = names('i')});
+    out.role_assignments->back().openmsp = {.deny = *rc::gen::inRange(0, 4) == 0,
+                                            .dry_run = *rc::gen::inRange(0, 4) == 0};
   }
   const auto maybe = [](const Texts& from) {
     return *rc::gen::inRange(0, 3) == 0 ? std::optional(pick(from)) : std::nullopt;
@@ -88,6 +91,11 @@ RuleSections sections() {
                                .group_name = maybe({"devs", "users"}),
                                .exe_path = maybe({"/bin/x", "/bin//x", "/bin/y"}),
                                .process_name = maybe({"x", "y", ""})});
+    if (*rc::gen::inRange(0, 3) == 0) {
+      out.identities->back().openmsp = {.unit = maybe({"a.service", "b.service"}),
+                                        .cgroup = maybe({"/system.slice", "/system.slice/a.service"}),
+                                        .container = maybe({"aa", "bb"})};
+    }
   }
   return out;
 }
@@ -115,7 +123,10 @@ Caller caller() {
           .uid = *rc::gen::inRange(0, 4) == 0 ? std::optional<std::uint32_t>(0) : std::nullopt,
           .groups = *element(Texts{}, Texts{"devs"}, Texts{"x", "users"}),
           .exe = *element<std::string>("", "/bin/x", "/bin/./y"),
-          .process = *element<std::string>("", "x", "y")};
+          .process = *element<std::string>("", "x", "y"),
+          .cgroup = *element<std::string>("", "/system.slice/a.service", "/system.slice"),
+          .unit = *element<std::string>("", "", "b.service"),
+          .container = *element<std::string>("", "", "aabb")};
 }
 
 void agrees_with_the_engine() {
@@ -129,7 +140,11 @@ void agrees_with_the_engine() {
     snapshot.rules.fill(policy::RuleSet::compile(rules, matching));
   }
   const auto service = *element(Service::kImds, Service::kImds, Service::kWireServer, Service::kHostGaPlugin);
-  const identity::ConnectionIdentity who = make_caller(caller());
+  identity::ConnectionIdentity who = make_caller(caller());
+  if (*rc::gen::inRange(0, 6) == 0) {
+    who.cgroup.reset();
+    who.more_groups = true;
+  }
   Asked asked;
   asked.ask(service, *rc::gen::inRange(0, 8) == 0 ? *element<std::string>("PUT", "get") : "GET", pick(kTargets));
 

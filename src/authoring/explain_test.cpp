@@ -22,7 +22,14 @@ constexpr std::string_view kText = R"({"defaultAccess":"deny","mode":"enforce","
 
 struct Case {
   RuleSource source = *read_rules(std::string(kText), "f");
-  Caller caller{.user = "svc", .uid = 1000, .groups = {"svc"}, .exe = "/opt/app/bin/app", .process = ""};
+  Caller caller{.user = "svc",
+                .uid = 1000,
+                .groups = {"svc"},
+                .exe = "/opt/app/bin/app",
+                .process = "",
+                .cgroup = "",
+                .unit = "",
+                .container = ""};
   std::string method = "GET";
   std::string url = "http://169.254.169.254/metadata/identity/oauth2/token?resource=https://vault";
   policy::Matching matching = policy::Matching::kEnforce;
@@ -137,6 +144,52 @@ TEST(Explain, ModesAndTheDefaultAreSteps) {
   one.url = "http://169.254.169.254/else";
   one.source.single->item.default_access = "Allow";
   EXPECT_EQ(one.run().judgement.ground, policy::Ground::kDefaultAccess);
+}
+
+/// The first identity is bound to a unit, the first privilege to a method; `effect`: of the first assignment.
+void extend(Case& one, AssignmentExtension effect) {
+  RuleSections& rules = *one.source.single->item.rules;
+  rules.privileges->front().openmsp.methods = {"GET", "HEAD"};
+  rules.identities->front().openmsp.unit = "app.service";
+  rules.role_assignments->front().openmsp = effect;
+}
+
+TEST(Explain, UnitsAndMethodsAreChecksLikeTheOthers) {
+  Case one;
+  extend(one, {});
+  EXPECT_EQ(unmet(one.run().deciding->rules[0])->what, "unit");
+  one.caller.unit = "app.service";
+  EXPECT_EQ(one.run().judgement.outcome, Outcome::kPermit);
+  one.caller = {.user = "svc",
+                .uid = {},
+                .groups = {},
+                .exe = "/opt/app/bin/app",
+                .process = "",
+                .cgroup = "/system.slice/app.service/worker",
+                .unit = "",
+                .container = ""};
+  EXPECT_EQ(one.run().judgement.outcome, Outcome::kPermit) << "the cgroup says the unit";
+  one.method = "POST";
+  EXPECT_EQ(one.run().judgement.code, "no_rule");
+  EXPECT_EQ(unmet(one.run().deciding->rules[0])->what, "method");
+}
+
+TEST(Explain, ADenyGoesFirstAndADryRunHasNoEffect) {
+  Case one;
+  one.caller.unit = "app.service";
+  extend(one, {.deny = true, .dry_run = false});
+  Explanation found = one.run();
+  EXPECT_EQ(found.judgement.code, "explicit_deny");
+  EXPECT_TRUE(found.deciding->rules[0].deny);
+  EXPECT_TRUE(found.deciding->rules[0].matches());
+  extend(one, {.deny = false, .dry_run = true});
+  found = one.run();
+  EXPECT_EQ(found.judgement.code, "identity_mismatch");
+  EXPECT_EQ(found.judgement.dry_run, policy::Verdict::kAllow);
+  one.source.single->item.rules->identities->front().openmsp.exe_sha256 = "00";
+  found = one.run();
+  EXPECT_EQ(found.judgement.code, "rules_unusable");
+  EXPECT_THAT(found.steps[found.steps.size() - 2].what, HasSubstr("exeSha256"));
 }
 
 TEST(ReadUrl, TheServiceComesFromTheAddress) {

@@ -13,6 +13,7 @@ Judgement permitted(const policy::Permit& permit) {
   out.ground = permit.ground();
   out.names = permit.names();
   out.verdicts = permit.verdicts();
+  out.dry_run = permit.dry_run().verdict;
   return out;
 }
 
@@ -36,6 +37,7 @@ Judgement denied(const policy::Denial& denial) {
   out.names = denial.nearest;
   out.missed_field = denial.missed_field;
   out.verdicts = denial.verdicts;
+  out.dry_run = denial.dry_run.verdict;
   return out;
 }
 

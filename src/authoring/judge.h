@@ -28,6 +28,8 @@ struct Judgement {
   policy::RuleNames names;                           ///< of the rule, or of the nearest miss
   std::string_view missed_field;
   policy::Verdicts verdicts;
+  /// What dry-run assignments would change: kAllow or kDeny; kNotRun: none is about it.
+  policy::Verdict dry_run = policy::Verdict::kNotRun;
 };
 
 Judgement judge(const identity::ConnectionIdentity& caller, const Asked& asked, const policy::Snapshot& snapshot);

@@ -2,6 +2,7 @@
 #include "authoring/reading.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -76,7 +77,7 @@ Check path_check(std::string wanted, std::string found, bool met) {
 
 std::string_view to_string(Matcher matcher) { return matcher == Matcher::kLegacy ? "legacy" : "canonical"; }
 
-Reading::Reading(Matcher matcher, const policy::RequestView& request) : matcher_(matcher) {
+Reading::Reading(Matcher matcher, const policy::RequestView& request) : matcher_(matcher), method_(request.method) {
   if (matcher == Matcher::kLegacy) {
     read_legacy(request);
   } else {
@@ -106,7 +107,14 @@ void Reading::read_canonical(const policy::RequestView& request) {
 }
 
 std::vector<Check> Reading::compare(const RulePrivilege& privilege) const {
-  return matcher_ == Matcher::kLegacy ? compare_legacy(privilege) : compare_canonical(privilege);
+  std::vector<Check> out = matcher_ == Matcher::kLegacy ? compare_legacy(privilege) : compare_canonical(privilege);
+  if (const std::vector<std::string>& methods = privilege.openmsp.methods; !methods.empty()) {
+    out.push_back({.what = "method",
+                   .wanted = fmt::format("{}", fmt::join(methods, " or ")),
+                   .found = method_,
+                   .met = std::ranges::find(methods, method_) != methods.end()});
+  }
+  return out;
 }
 
 std::vector<Check> Reading::compare_legacy(const RulePrivilege& privilege) const {

@@ -34,7 +34,7 @@ class Reading {
  public:
   Reading(Matcher matcher, const policy::RequestView& request);
 
-  /// The path first, then each query parameter.
+  /// The path first, then each query parameter, then the method.
   std::vector<Check> compare(const RulePrivilege& privilege) const;
   /// The request's path as this matcher sees it.
   const std::string& path() const { return path_; }
@@ -48,6 +48,7 @@ class Reading {
   std::string found_values(std::string_view key, bool first_only) const;
 
   Matcher matcher_;
+  std::string method_;
   bool readable_ = true;
   std::string path_;
   std::vector<std::pair<std::string, std::string>> query_;  ///< in the order of the matcher

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "authoring/trace.h"
 
-#include <fmt/core.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
-#include "policy/exe_path.h"
+#include "authoring/identity_checks.h"
+
 #include "policy/fold.h"
 
 namespace msp::authoring {
@@ -33,6 +32,8 @@ std::map<std::string_view, const T*> by_name(const std::vector<T>& items) {
 struct Holder {
   std::string_view role;
   const RuleIdentity* identity = nullptr;
+  bool deny = false;
+  bool dry_run = false;
 
   auto operator<=>(const Holder&) const = default;
 };
@@ -54,56 +55,15 @@ std::map<std::string_view, std::vector<Holder>> holders_of(const RuleSections& r
         if (identity == identities.end()) {
           continue;
         }
-        const Holder holder{.role = role->first, .identity = identity->second};
+        const Holder holder{.role = role->first,
+                            .identity = identity->second,
+                            .deny = assignment.openmsp.deny,
+                            .dry_run = assignment.openmsp.dry_run};
         if (known.emplace(privilege, holder).second) {
           out[privilege].push_back(holder);
         }
       }
     }
-  }
-  return out;
-}
-
-Check user_check(const std::string& wanted, const identity::ConnectionIdentity& caller) {
-  const std::string& name = caller.user_name;
-  return {.what = "userName",
-          .wanted = wanted == "undefined" ? "undefined (which is nobody's name)" : wanted,
-          .found = name.empty() ? "a user without name" : name,
-          .met = !name.empty() && name == wanted && wanted != "undefined"};
-}
-
-Check group_check(const std::string& wanted, const identity::ConnectionIdentity& caller) {
-  return {.what = "groupName",
-          .wanted = wanted,
-          .found = caller.group_names.empty() ? "no groups" : fmt::format("{}", fmt::join(caller.group_names, ", ")),
-          .met = std::ranges::find(caller.group_names, wanted) != caller.group_names.end()};
-}
-
-Check exe_check(const std::string& wanted, const identity::ConnectionIdentity& caller) {
-  const bool met = std::ranges::any_of(caller.exe_rule_paths,
-                                       [&](const std::string& path) { return policy::same_components(path, wanted); });
-  return {.what = "exePath",
-          .wanted = wanted,
-          .found = caller.exe_path.empty() ? "an unknown executable" : caller.exe_path,
-          .met = met};
-}
-
-std::vector<Check> identity_checks(const RuleIdentity& identity, const identity::ConnectionIdentity& caller) {
-  std::vector<Check> out;
-  if (identity.user_name) {
-    out.push_back(user_check(*identity.user_name, caller));
-  }
-  if (identity.group_name) {
-    out.push_back(group_check(*identity.group_name, caller));
-  }
-  if (identity.process_name) {
-    out.push_back({.what = "processName",
-                   .wanted = *identity.process_name,
-                   .found = caller.process_name.empty() ? "no name" : caller.process_name,
-                   .met = *identity.process_name == caller.process_name});
-  }
-  if (identity.exe_path) {
-    out.push_back(exe_check(*identity.exe_path, caller));
   }
   return out;
 }
@@ -135,7 +95,9 @@ void add_rules(const RulePrivilege& privilege, const std::vector<Check>& checks,
     rule.role = holder.role;
     rule.identity = holder.identity->name;
     rule.assigned = true;
-    const std::vector<Check> fields = identity_checks(*holder.identity, caller);
+    rule.deny = holder.deny;
+    rule.dry_run = holder.dry_run;
+    const std::vector<Check> fields = compare_identity(*holder.identity, caller, holder.deny);
     rule.identity_met = all_met(fields);
     rule.distance += kIdentityWeight * static_cast<std::size_t>(std::ranges::count(fields, false, &Check::met));
     rule.checks.insert(rule.checks.end(), fields.begin(), fields.end());
@@ -162,16 +124,18 @@ Trace trace_rules(const RuleItem& item, const identity::ConnectionIdentity& call
   for (std::size_t i = 0; i < out.rules.size(); ++i) {
     out.rules[i].order = i;
   }
-  std::ranges::sort(out.rules, {}, [](const RuleTrace& rule) { return std::pair(rule.distance, rule.order); });
+  const auto decides = [](const RuleTrace& rule) { return rule.matches() && !rule.dry_run; };
+  std::ranges::sort(out.rules, {}, [&](const RuleTrace& rule) {
+    return std::tuple(!(rule.deny && decides(rule)), rule.distance, rule.deny || rule.dry_run, rule.order);
+  });
   out.by_default = std::ranges::none_of(out.rules, &RuleTrace::privilege_met);
-  const bool allowed = out.by_default ? policy::lower(item.default_access) == "allow"
-                                      : std::ranges::any_of(out.rules, [](const RuleTrace& rule) {
-                                          return rule.privilege_met && rule.identity_met;
-                                        });
+  out.by_deny = std::ranges::any_of(out.rules, [&](const RuleTrace& rule) { return rule.deny && decides(rule); });
+  const bool named = std::ranges::any_of(out.rules, [&](const RuleTrace& rule) { return !rule.deny && decides(rule); });
+  const bool allowed = out.by_default ? policy::lower(item.default_access) == "allow" : named && !out.by_deny;
   out.verdict = allowed ? policy::Verdict::kAllow : policy::Verdict::kDeny;
   if (matcher == Matcher::kCanonical && (request.canonical == nullptr || request.fault != request::Fault::kNone)) {
     out.verdict = policy::Verdict::kReject;
-    out.by_default = false;
+    out.by_default = out.by_deny = false;
   }
   return out;
 }

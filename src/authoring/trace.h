@@ -20,18 +20,23 @@ struct RuleTrace {
   std::string role;
   std::string identity;
   bool assigned = false;
+  bool deny = false;     ///< the assignment denies instead of allowing
+  bool dry_run = false;  ///< the assignment is evaluated without effect
   bool privilege_met = false;
   bool identity_met = false;  ///< false where nothing is assigned
-  std::vector<Check> checks;  ///< path, query, then the fields of the identity
-  /// 0: the rule lets the request pass. Grows with what is missing, most with the path, least with the identity.
+  std::vector<Check> checks;  ///< path, query, method, then the fields of the identity
+  /// 0: the rule matches. Grows with what is missing, most with the path, least with the identity.
   std::size_t distance = 0;
   std::size_t order = 0;  ///< place in the text
+
+  bool matches() const { return privilege_met && identity_met; }
 };
 
 struct Trace {
   policy::Verdict verdict = policy::Verdict::kDeny;
   bool by_default = false;       ///< no privilege matched
-  std::vector<RuleTrace> rules;  ///< nearest first, else in the order of the text
+  bool by_deny = false;          ///< an assignment that denies is about this caller
+  std::vector<RuleTrace> rules;  ///< denies that match, then nearest first, else in the order of the text
 };
 
 Trace trace_rules(const RuleItem& item, const identity::ConnectionIdentity& caller, const policy::RequestView& request,

@@ -26,6 +26,9 @@ void add_caller_options(CLI::App& app, CallerOptions& options) {
   add(app.add_option("--group", options.words.groups, "one of its groups; may be repeated")->allow_extra_args(false),
       "GROUP");
   add(app.add_option("--exe", options.words.exe, "its executable"), "PATH");
+  add(app.add_option("--unit", options.words.unit, "systemd unit it runs in"), "UNIT");
+  add(app.add_option("--cgroup", options.words.cgroup, "its cgroup; says unit and container where it can"), "PATH");
+  add(app.add_option("--container", options.words.container, "id of the container it runs in"), "ID");
   add(app.add_option("--process", options.words.process, "process name, if not the base name of --exe"), "NAME");
 }
 

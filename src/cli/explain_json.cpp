@@ -44,7 +44,12 @@ void write_caller(json::Writer& writer, const identity::ConnectionIdentity& call
   for (const std::string& group : caller.group_names) {
     writer.value(group);
   }
-  writer.end_array().field("exe", caller.exe_path).field("process", caller.process_name).end_object();
+  writer.end_array().field("exe", caller.exe_path).field("process", caller.process_name);
+  if (caller.cgroup) {
+    writer.field("unit", caller.cgroup->unit).field("cgroup", caller.cgroup->path);
+    writer.field("container", caller.cgroup->container);
+  }
+  writer.end_object();
 }
 
 void write_rule(json::Writer& writer, const RuleTrace& rule) {
@@ -52,7 +57,8 @@ void write_rule(json::Writer& writer, const RuleTrace& rule) {
   if (rule.assigned) {
     writer.field("role", rule.role).field("identity", rule.identity);
   }
-  writer.field("assigned", rule.assigned).field("matches", rule.distance == 0).key("checks").begin_array();
+  writer.field("assigned", rule.assigned).field("deny", rule.deny).field("dryRun", rule.dry_run);
+  writer.field("matches", rule.matches()).key("checks").begin_array();
   for (const Check& check : rule.checks) {
     writer.begin_object()
         .field("what", check.what)
@@ -90,6 +96,9 @@ void write_judgement(json::Writer& writer, const authoring::Judgement& judgement
   }
   if (!names.role.empty()) {
     writer.field("role", names.role).field("identity", names.identity);
+  }
+  if (judgement.dry_run != policy::Verdict::kNotRun) {
+    writer.field("dryRun", verdict_text(judgement.dry_run));
   }
   if (!judgement.missed_field.empty()) {
     writer.field("missedField", judgement.missed_field);

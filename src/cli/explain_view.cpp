@@ -49,6 +49,8 @@ std::string canonical_text(const authoring::Asked& asked) {
   return out;
 }
 
+std::string or_none(const std::string& text) { return text.empty() ? "none" : escape(text); }
+
 void show_facts(View& view, const ExplainContext& context) {
   const identity::ConnectionIdentity& who = context.caller;
   view.line("");
@@ -60,6 +62,10 @@ void show_facts(View& view, const ExplainContext& context) {
             who.group_names.empty() ? "none" : escape(fmt::format("{}", fmt::join(who.group_names, " "))));
   view.line("           exe {}, process {}", who.exe_path.empty() ? "unknown" : escape(who.exe_path),
             who.process_name.empty() ? "unknown" : escape(who.process_name));
+  if (who.cgroup && *who.cgroup != identity::CgroupPlace()) {
+    view.line("           unit {}, cgroup {}, container {}", or_none(who.cgroup->unit), or_none(who.cgroup->path),
+              or_none(who.cgroup->container));
+  }
   if (context.item == nullptr) {
     view.line("rules      none{}",
               context.file.empty() ? "" : fmt::format(" for this service in {}", escape(context.file)));
@@ -71,12 +77,13 @@ void show_facts(View& view, const ExplainContext& context) {
 }
 
 std::string holder_of(const RuleTrace& rule) {
-  return rule.assigned ? fmt::format("role \"{}\", identity \"{}\"", escape(rule.role), escape(rule.identity))
+  return rule.assigned ? fmt::format("role \"{}\", identity \"{}\"{}{}", escape(rule.role), escape(rule.identity),
+                                     rule.deny ? ", denied" : "", rule.dry_run ? ", dry run without effect" : "")
                        : std::string("which no assignment gives to anybody");
 }
 
 void show_rule(View& view, std::size_t number, const RuleTrace& rule) {
-  view.line("  {:2}. {} privilege \"{}\", {}", number, rule.distance == 0 ? "MATCH " : "miss  ", escape(rule.privilege),
+  view.line("  {:2}. {} privilege \"{}\", {}", number, rule.matches() ? "MATCH " : "miss  ", escape(rule.privilege),
             holder_of(rule));
   for (const Check& check : rule.checks) {
     if (check.met) {
@@ -133,7 +140,10 @@ std::string nearest_miss(const authoring::Explanation& explanation) {
   if (!explanation.deciding || explanation.deciding->rules.empty()) {
     return explanation.steps.empty() ? "" : escape(explanation.steps.back().what);
   }
-  const RuleTrace& rule = explanation.deciding->rules.front();
+  // A dry run that matches is no miss.
+  const std::vector<RuleTrace>& rules = explanation.deciding->rules;
+  const auto found = std::ranges::find_if(rules, [](const RuleTrace& one) { return !(one.dry_run && one.matches()); });
+  const RuleTrace& rule = found == rules.end() ? rules.front() : *found;
   std::string out = fmt::format("privilege \"{}\", {}", escape(rule.privilege), holder_of(rule));
   for (const Check& check : rule.checks) {
     if (!check.met) {
@@ -152,6 +162,9 @@ std::string explain_view(const ExplainContext& context) {
   view.line("steps");
   for (const authoring::Step& step : explanation.steps) {
     view.line("  {} {}", step.decides ? "=>" : "- ", escape(step.what));
+  }
+  if (const policy::Verdict dry = explanation.judgement.dry_run; dry != policy::Verdict::kNotRun) {
+    view.line("  a dry run would {} it", dry == policy::Verdict::kAllow ? "allow" : "deny");
   }
   if (explanation.deciding) {
     show_trace(view, "rules, nearest first", *explanation.deciding, context.most_rules);

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,17 @@ void read_status(const std::string& folder, identity::ConnectionIdentity& out) {
   add_groups(std::move(supplementary), out);
 }
 
+/// The line of cgroup v2. Null where there is none.
+std::shared_ptr<const identity::CgroupPlace> read_cgroup(const std::string& folder) {
+  std::ifstream in(folder + "/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("0::")) {
+      return std::make_shared<const identity::CgroupPlace>(identity::place_in(line.substr(3)));
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Result<identity::ConnectionIdentity> read_process(std::uint32_t pid, const RuleItem* item) {
@@ -115,6 +127,7 @@ Result<identity::ConnectionIdentity> read_process(std::uint32_t pid, const RuleI
   out.exe_path = path;
   out.process_name = path.substr(path.rfind('/') + 1);
   read_status(folder, out);
+  out.cgroup = read_cgroup(folder);
   if (item != nullptr && item->rules && item->rules->identities) {
     for (const RuleIdentity& identity : *item->rules->identities) {
       struct stat named{};

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "cli/policy_cases.h"
 #include "cli/policy_common.h"
 #include "cli/policy_explain.h"
 #include "cli/policy_lint.h"
@@ -24,6 +25,7 @@ struct Verb {
 constexpr std::array kVerbs{
     Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
     Verb{.name = "lint", .help = "what an author of rules did not mean", .run = &policy_lint},
+    Verb{.name = "test", .help = "cases that an author keeps beside the rules", .run = &policy_cases},
 };
 
 void print_help(std::ostream& out) {
