@@ -7,6 +7,7 @@
 #include <array>
 #include <optional>
 
+#include "identity/cgroup_place.h"
 #include "policy/exe_path.h"
 
 namespace msp::authoring {
@@ -29,6 +30,32 @@ void append(std::string& out, std::string_view what, const std::optional<std::st
 
 std::optional<std::string> said(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
+/// Takes what only one of two says; false if they contradict each other.
+bool same_or_one(std::string& to, const std::string& from) {
+  if (to.empty()) {
+    to = from;
+  }
+  return from.empty() || to == from;
+}
+
+bool merge_exe(std::string& to, const std::string& from) {
+  return same_or_one(to, from) || policy::same_components(to, from);
+}
+
+bool has_digits(std::string_view id, std::string_view first) { return id.starts_with(first); }
+
+/// Of two that may be one within the other the inner one.
+bool narrowed(std::string& to, const std::string& from, bool (*is_within)(std::string_view, std::string_view)) {
+  if (same_or_one(to, from) || is_within(to, from)) {
+    return true;
+  }
+  if (!is_within(from, to)) {
+    return false;
+  }
+  to = from;
+  return true;
+}
+
 bool has_parent_component(std::string_view path) {
   return path.ends_with("/..") || path.contains("/../") || path.starts_with("../") || path == "..";
 }
@@ -43,13 +70,29 @@ Caller caller_of(const RuleIdentity& identity) {
   }
   out.exe = identity.exe_path.value_or("");
   out.process = identity.process_name.value_or("");
+  out.unit = identity.openmsp.unit.value_or("");
+  out.cgroup = identity.openmsp.cgroup.value_or("");
+  out.container = identity.openmsp.container.value_or("");
   return out;
+}
+
+std::optional<Caller> both(const Caller& a, const Caller& b) {
+  Caller out = a;
+  out.groups.insert(out.groups.end(), b.groups.begin(), b.groups.end());
+  const bool possible = same_or_one(out.user, b.user) && merge_exe(out.exe, b.exe) &&
+                        same_or_one(out.process, b.process) && same_or_one(out.unit, b.unit) &&
+                        narrowed(out.cgroup, b.cgroup, identity::is_at_or_below) &&
+                        narrowed(out.container, b.container, has_digits);
+  // The process is the base name of the executable: one caller has one of each.
+  const bool one_name = out.exe.empty() || out.process.empty() || base_name(out.exe) == out.process;
+  return possible && one_name ? std::optional(std::move(out)) : std::nullopt;
 }
 
 bool covers(const RuleIdentity& broad, const RuleIdentity& narrow) {
   const bool exe = !broad.exe_path || (narrow.exe_path && policy::same_components(*broad.exe_path, *narrow.exe_path));
   return same(broad.user_name, narrow.user_name) && same(broad.group_name, narrow.group_name) && exe &&
-         same(broad.process_name, narrow.process_name);
+         same(broad.process_name, narrow.process_name) && same(broad.openmsp.unit, narrow.openmsp.unit) &&
+         same(broad.openmsp.cgroup, narrow.openmsp.cgroup) && same(broad.openmsp.container, narrow.openmsp.container);
 }
 
 std::string describe(const RuleIdentity& identity) {
@@ -58,6 +101,9 @@ std::string describe(const RuleIdentity& identity) {
   append(out, "group", identity.group_name);
   append(out, "executable", identity.exe_path);
   append(out, "process", identity.process_name);
+  append(out, "unit", identity.openmsp.unit);
+  append(out, "cgroup", identity.openmsp.cgroup);
+  append(out, "container", identity.openmsp.container);
   return out.empty() ? "everybody" : out;
 }
 
@@ -72,6 +118,9 @@ std::string describe(const Caller& caller) {
   }
   append(out, "executable", said(caller.exe));
   append(out, "process", said(caller.process));
+  append(out, "unit", said(caller.unit));
+  append(out, "cgroup", said(caller.cgroup));
+  append(out, "container", said(caller.container));
   return out.empty() ? "somebody that no rule names" : out;
 }
 
@@ -95,6 +144,9 @@ std::string why_nobody(const RuleIdentity& identity) {
   }
   if (!identity.process_name) {
     return {};
+  }
+  if (identity.process_name->empty()) {
+    return "\"\" is not the name of an executable";
   }
   if (identity.process_name->contains('/')) {
     return fmt::format("processName is the base name of the executable, and \"{}\" is a path", *identity.process_name);

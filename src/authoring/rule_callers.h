@@ -4,6 +4,7 @@
 // Nothing fails.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ namespace msp::authoring {
 
 /// A caller that has what the identity asks for and nothing else that any rule could ask for.
 Caller caller_of(const RuleIdentity& identity);
+
+/// Who just meets both; nothing if nobody can.
+std::optional<Caller> both(const Caller& a, const Caller& b);
 
 /// Whoever meets `narrow` meets `broad`.
 bool covers(const RuleIdentity& broad, const RuleIdentity& narrow);

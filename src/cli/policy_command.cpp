@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/policy_cases.h"
 #include "cli/policy_common.h"
+#include "cli/policy_diff.h"
 #include "cli/policy_explain.h"
 #include "cli/policy_lint.h"
 
@@ -23,6 +24,7 @@ struct Verb {
 };
 
 constexpr std::array kVerbs{
+    Verb{.name = "diff", .help = "who may ask for what under one version and not another", .run = &policy_diff},
     Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
     Verb{.name = "lint", .help = "what an author of rules did not mean", .run = &policy_lint},
     Verb{.name = "test", .help = "cases that an author keeps beside the rules", .run = &policy_cases},
