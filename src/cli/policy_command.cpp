@@ -11,6 +11,7 @@
 #include "cli/policy_cases.h"
 #include "cli/policy_common.h"
 #include "cli/policy_explain.h"
+#include "cli/policy_simulate.h"
 
 namespace msp::cli {
 namespace {
@@ -23,6 +24,7 @@ struct Verb {
 
 constexpr std::array kVerbs{
     Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
+    Verb{.name = "simulate", .help = "what rules would do to requests that were made", .run = &policy_simulate},
     Verb{.name = "test", .help = "cases that an author keeps beside the rules", .run = &policy_cases},
 };
 
