@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <set>
 
 #include "agent/gate.h"
 #include "agent/snapshot.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "intercept/cgroup.h"
 #include "intercept/pins.h"
 #include "intercept/self_check.h"
 #include "status/report.h"
@@ -23,8 +23,6 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr std::uint32_t kNameTtlMs = 60'000;
 constexpr std::uint64_t kDrainMs = 3'000;
-// An upgrade of a program that a rule names is noticed within this time, or when its first connection comes.
-constexpr std::uint64_t kExecutablesMs = 2'000;
 
 Result<Fd> stop_signals() {
   sigset_t set;
@@ -40,18 +38,6 @@ Result<Fd> stop_signals() {
     return errno_error("signalfd");
   }
   return fd;
-}
-
-/// Every path that a rule of any service names, once.
-std::vector<std::string> executables_of(const policy::Snapshot& snapshot) {
-  std::set<std::string> paths;
-  for (const auto& rules : snapshot.rules) {
-    if (rules) {
-      const auto named = rules->exe_paths();
-      paths.insert(named.begin(), named.end());
-    }
-  }
-  return {paths.begin(), paths.end()};
 }
 
 }  // namespace
@@ -84,7 +70,6 @@ Result<std::unique_ptr<App>> App::start(Config config) {
 
 App::~App() {
   status_writer_.reset();
-  executables_watch_.reset();
   control_.reset();
   channel_.reset();
   if (data_) {
@@ -167,7 +152,8 @@ Result<void> App::open_data_path() {
       .wake_poll = [this] { loop_.post([this] { on_notify(); }); },
       .on_miss = {.user = [this](std::uint32_t uid) { names_->want_user(uid); },
                   .group = [this](std::uint32_t gid) { names_->want_group(gid); },
-                  .executable = [this] { return want_pins(); }},
+                  .executable = [this] { return keeper_->want_executables(); },
+                  .cgroup = [this](std::uint64_t id) { return keeper_->want_cgroup(id); }},
   };
   auto data = DataThread::start(std::move(parts));
   if (!data) {
@@ -189,13 +175,14 @@ Result<void> App::open_data_path() {
 Result<void> App::open_channel() {
   local_rules_ =
       std::make_unique<rules::LocalDirectory>(std::filesystem::path(config_.latch_key_folder).parent_path() / "rules");
-  pins_ = std::make_unique<identity::ExePins>(*hooks_, config_.reference_root);
-  rules_ = std::make_unique<rules::Publisher>(config_.matching, *local_rules_,
-                                              [this](const std::shared_ptr<const policy::Snapshot>& rules) {
-                                                pins_->want(executables_of(*rules));
-                                                refresh_pins();
-                                              });
-  executables_watch_.emplace(watch_executables());
+  auto cgroup = config_.reference_cgroup ? Result(*config_.reference_cgroup) : intercept::cgroup2_root();
+  if (!cgroup) {
+    return std::move(cgroup).error();
+  }
+  keeper_ = std::make_unique<IdentityKeeper>(loop_, *data_, *hooks_, config_.reference_root, *std::move(cgroup));
+  rules_ = std::make_unique<rules::Publisher>(
+      config_.matching, *local_rules_,
+      [this](const std::shared_ptr<const policy::Snapshot>& rules) { keeper_->follow(*rules); });
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
@@ -220,32 +207,6 @@ Result<void> App::open_control_socket() {
     status_writer_.emplace(write_status_file());
   }
   return {};
-}
-
-std::uint64_t App::want_pins() {
-  const std::uint64_t ticket = pin_tickets_.fetch_add(1) + 1;
-  if (!pins_wanted_.exchange(true)) {
-    loop_.post([this] { refresh_pins(); });
-  }
-  return ticket;
-}
-
-void App::refresh_pins() {
-  // In this order: who asks from now on may come too late for this look, and gets another one.
-  pins_wanted_ = false;
-  const std::uint64_t ticket = pin_tickets_;
-  (void)pins_->refresh();
-  data_->set_pins(pins_->table(ticket));
-}
-
-Task<> App::watch_executables() {
-  for (;;) {
-    co_await loop_.sleep_until(loop_.after_ms(kExecutablesMs));
-    const std::uint64_t ticket = pin_tickets_;
-    if (pins_->refresh()) {
-      data_->set_pins(pins_->table(ticket));
-    }
-  }
 }
 
 void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {

@@ -5,18 +5,17 @@
 // Any failure to start is an Error with its remedy; hooks of an earlier run stay attached, so the gate stays shut.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "agent/config.h"
 #include "agent/data_thread.h"
+#include "agent/identity_keeper.h"
 #include "audit/log.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "channel/channel.h"
-#include "identity/exe_pins.h"
 #include "identity/names.h"
 #include "intercept/interceptor.h"
 #include "rules/publisher.h"
@@ -48,10 +47,6 @@ class App {
   Result<void> open_data_path();
   Result<void> open_channel();
   Result<void> open_control_socket();
-  /// Any thread: has the executables that rules name looked at again; the ticket that tells when that has happened.
-  std::uint64_t want_pins();
-  void refresh_pins();
-  Task<> watch_executables();
   void on_channel(std::shared_ptr<const channel::ChannelState> state);
   void on_notify();
   void report_provisioning();
@@ -69,10 +64,8 @@ class App {
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<intercept::Interceptor> hooks_;
   std::unique_ptr<identity::NameResolver> names_;
-  std::unique_ptr<identity::ExePins> pins_;
-  std::atomic<std::uint64_t> pin_tickets_ = 0;
-  std::atomic<bool> pins_wanted_ = false;  ///< a refresh is posted and has not begun
   std::unique_ptr<DataThread> data_;
+  std::unique_ptr<IdentityKeeper> keeper_;
   std::unique_ptr<rules::LocalDirectory> local_rules_;
   std::unique_ptr<rules::Publisher> rules_;
   status::Provisioning provisioning_;
@@ -82,7 +75,6 @@ class App {
   std::unique_ptr<status::ControlServer> control_;
   std::shared_ptr<const channel::ChannelState> state_;
   std::optional<Task<>> status_writer_;
-  std::optional<Task<>> executables_watch_;
   bool status_file_failed_ = false;
 };
 

@@ -255,6 +255,7 @@ void read_ours(Section& ours, Config& config) {
   ours.optional_path("agentCgroup", config.agent_cgroup, "the agent's own");
   ours.path("bpfPinDirectory", config.bpf_pin_directory, false);
   ours.path("referenceRoot", config.reference_root, false);
+  ours.optional_path("referenceCgroup", config.reference_cgroup, "root of the unified hierarchy");
   ours.path("stateDirectory", config.state_directory, false, "parent of latchKeyFolder");
   ours.path("controlSocket", config.control_socket, false);
   if (config.control_socket.size() > kMostSocketPath) {

@@ -57,6 +57,7 @@ struct Config {
   std::optional<std::string> agent_cgroup;  ///< absolute path; absent: the process's own
   std::string bpf_pin_directory = "/sys/fs/bpf/openmsp";
   std::string reference_root = "/proc/1/root";  ///< what the paths of executables in rules are relative to
+  std::optional<std::string> reference_cgroup;  ///< what cgroups in rules are relative to; absent: the hierarchy's root
   std::string state_directory;                  ///< default: parent of latch_key_folder
   std::string control_socket;
   std::string audit_file = "/var/log/openmsp/audit.jsonl";  ///< empty: none

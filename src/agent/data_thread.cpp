@@ -85,6 +85,13 @@ void DataThread::set_pins(std::shared_ptr<const identity::PinTable> pins) {
   });
 }
 
+void DataThread::set_cgroups(std::shared_ptr<const identity::CgroupTable> cgroups) {
+  loop_.post([this, table = std::move(cgroups)]() mutable {
+    identities_.set_cgroups(std::move(table));
+    plane_->identities_changed();
+  });
+}
+
 void DataThread::drain(std::uint64_t max_ms) {
   run_there([this] { plane_->drain(); });
   bool over = false;

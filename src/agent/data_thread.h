@@ -50,6 +50,7 @@ class DataThread {
   void update_status(status::ProvisionView provision, std::string aggregate_json);
   void set_names(std::shared_ptr<const identity::NameTable> names);
   void set_pins(std::shared_ptr<const identity::PinTable> pins);
+  void set_cgroups(std::shared_ptr<const identity::CgroupTable> cgroups);
   const proxy::Counters& counters() const { return plane_->counters(); }
   /// Stops accepting, waits until what is in flight is answered, at most `max_ms`.
   void drain(std::uint64_t max_ms);

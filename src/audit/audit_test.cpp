@@ -177,6 +177,29 @@ TEST(Codec, RoundTripAndLine) {
   EXPECT_EQ(sink.lines.at(0), kFullLine);
 }
 
+TEST(Codec, ADryRunIsSaidWithItsRuleAndNothingOtherwise) {
+  Record r = full_record();
+  r.dry_run_role = "left over";
+  CollectingSink sink;
+  sink.write(r);
+  EXPECT_EQ(sink.lines.at(0), kFullLine);
+  r.dry_run = DryRun::kDeny;
+  r.dry_run_privilege = "dp";
+  r.dry_run_role = "dr";
+  r.dry_run_identity = "di";
+  sink.write(r);
+  const auto line = json::parse(sink.lines.at(1));
+  ASSERT_TRUE(line) << line.error().text();
+  EXPECT_EQ(*line->find("dry_run")->string(), "deny");
+  EXPECT_EQ(*line->find("dry_run_privilege")->string(), "dp");
+  EXPECT_EQ(*line->find("dry_run_role")->string(), "dr");
+  EXPECT_EQ(*line->find("dry_run_identity")->string(), "di");
+  EXPECT_EQ(*line->find("identity")->string(), "i");
+  r.dry_run = DryRun::kAllow;
+  sink.write(r);
+  EXPECT_EQ(*json::parse(sink.lines.at(2))->find("dry_run")->string(), "allow");
+}
+
 TEST(Codec, EmptyRecord) {
   CollectingSink sink;
   sink.write(Record());

@@ -14,14 +14,32 @@ struct Text {
 };
 
 constexpr std::array kTexts = {
-    Text{&Record::service, kMaxName},   Text{&Record::method, 32},       Text{&Record::target, kMaxTarget},
-    Text{&Record::client, 64},          Text{&Record::user, kMaxName},   Text{&Record::exe, kMaxPath},
-    Text{&Record::process, kMaxName},   Text{&Record::reason, kMaxName}, Text{&Record::rule_set, kMaxName},
-    Text{&Record::privilege, kMaxName}, Text{&Record::role, kMaxName},   Text{&Record::identity, kMaxName},
-    Text{&Record::key_guid, 64},        Text{&Record::vm, kMaxName},
+    Text{&Record::service, kMaxName},
+    Text{&Record::method, 32},
+    Text{&Record::target, kMaxTarget},
+    Text{&Record::client, 64},
+    Text{&Record::user, kMaxName},
+    Text{&Record::exe, kMaxPath},
+    Text{&Record::process, kMaxName},
+    Text{&Record::reason, kMaxName},
+    Text{&Record::rule_set, kMaxName},
+    Text{&Record::privilege, kMaxName},
+    Text{&Record::role, kMaxName},
+    Text{&Record::identity, kMaxName},
+    Text{&Record::key_guid, 64},
+    Text{&Record::vm, kMaxName},
+    // Few records have these; they are last, so that the others need not look at them.
+    Text{&Record::dry_run_privilege, kMaxName},
+    Text{&Record::dry_run_role, kMaxName},
+    Text{&Record::dry_run_identity, kMaxName},
 };
+constexpr std::size_t kDryRunTexts = 3;
 
-/// All of a record but its texts, which follow in the order of kTexts.
+std::span<const Text> texts_of(DryRun dry_run) {
+  return std::span(kTexts).first(kTexts.size() - (dry_run == DryRun::kNone ? kDryRunTexts : 0));
+}
+
+/// All of a record but its texts, which follow in the order of texts_of().
 struct Numbers {
   std::int64_t time_ns;
   RequestId request;
@@ -39,6 +57,7 @@ struct Numbers {
   bool has_caller;
   bool stripped;
   bool divergence;
+  DryRun dry_run;
   std::array<std::uint16_t, kTexts.size()> sizes;
 };
 
@@ -50,7 +69,7 @@ std::size_t text_size(const Record& record, const Text& text) {
 
 std::size_t encoded_size(const Record& record) {
   std::size_t size = sizeof(Numbers);
-  for (const Text& text : kTexts) {
+  for (const Text& text : texts_of(record.dry_run)) {
     size += text_size(record, text);
   }
   return size;
@@ -59,7 +78,7 @@ std::size_t encoded_size(const Record& record) {
 std::size_t text_bound(const Record& record) {
   // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted".
   std::size_t size = 2 * record.target.size() + 64;
-  for (const Text& text : kTexts) {
+  for (const Text& text : texts_of(record.dry_run)) {
     size += (record.*text.member).size();
   }
   return size;
@@ -82,13 +101,15 @@ void encode(const Record& record, char* out) {
             .has_caller = record.has_caller,
             .stripped = record.stripped,
             .divergence = record.divergence,
+            .dry_run = record.dry_run,
             .sizes = {}};
   char* at = out + sizeof n;
-  for (std::size_t i = 0; i < kTexts.size(); ++i) {
-    const std::size_t size = text_size(record, kTexts[i]);
+  const std::span<const Text> texts = texts_of(record.dry_run);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::size_t size = text_size(record, texts[i]);
     n.sizes[i] = static_cast<std::uint16_t>(size);
     if (size != 0) {
-      std::memcpy(at, (record.*kTexts[i].member).data(), size);
+      std::memcpy(at, (record.*texts[i].member).data(), size);
     }
     at += size;
   }
@@ -115,9 +136,11 @@ Record decode(std::span<const char> bytes) {
   record.has_caller = n.has_caller;
   record.stripped = n.stripped;
   record.divergence = n.divergence;
+  record.dry_run = n.dry_run;
   const char* at = bytes.data() + sizeof n;
-  for (std::size_t i = 0; i < kTexts.size(); ++i) {
-    record.*kTexts[i].member = {at, n.sizes[i]};
+  const std::span<const Text> texts = texts_of(n.dry_run);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    record.*texts[i].member = {at, n.sizes[i]};
     at += n.sizes[i];
   }
   return record;

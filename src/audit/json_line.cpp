@@ -41,6 +41,13 @@ char* put_caller(char* out, const Record& record) {
   return put_number(out, ",\"cgroup_id\":", record.cgroup_id);
 }
 
+char* put_dry_run(char* out, const Record& record) {
+  out = put_string(out, ",\"dry_run\":", to_string(record.dry_run));
+  out = put_string(out, ",\"dry_run_privilege\":", record.dry_run_privilege);
+  out = put_string(out, ",\"dry_run_role\":", record.dry_run_role);
+  return put_string(out, ",\"dry_run_identity\":", record.dry_run_identity);
+}
+
 }  // namespace
 
 char* LineWriter::write_time(char* out, std::int64_t time_ns) {
@@ -79,6 +86,9 @@ char* LineWriter::write(char* out, const Record& record) {
   out = put_string(out, ",\"privilege\":", record.privilege);
   out = put_string(out, ",\"role\":", record.role);
   out = put_string(out, ",\"identity\":", record.identity);
+  if (record.dry_run != DryRun::kNone) {
+    out = put_dry_run(out, record);
+  }
   out = put_string(out, ",\"key_guid\":", record.key_guid);
   out = put_number(out, ",\"bytes_in\":", record.bytes_in);
   out = put_number(out, ",\"bytes_out\":", record.bytes_out);

@@ -15,4 +15,16 @@ std::string_view to_string(Decision decision) {
   return "deny";
 }
 
+std::string_view to_string(DryRun dry_run) {
+  switch (dry_run) {
+    case DryRun::kNone:
+      return "";
+    case DryRun::kAllow:
+      return "allow";
+    case DryRun::kDeny:
+      return "deny";
+  }
+  return "";
+}
+
 }  // namespace msp::audit

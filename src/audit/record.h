@@ -18,6 +18,10 @@ enum class Decision : std::uint8_t {
 };
 std::string_view to_string(Decision decision);
 
+/// What dry-run rules would have done.
+enum class DryRun : std::uint8_t { kNone, kAllow, kDeny };
+std::string_view to_string(DryRun dry_run);
+
 struct Record {
   std::int64_t time_ns = 0;  ///< CLOCK_REALTIME when the head was complete
   RequestId request = {};
@@ -37,6 +41,7 @@ struct Record {
 
   bool stripped = false;    ///< the client had sent headers that are ours alone
   bool divergence = false;  ///< the two matching modes disagreed
+  DryRun dry_run = DryRun::kNone;
 
   std::string_view service = {};  ///< "imds", "wireserver", "hostga", "local"; "" unknown
   std::string_view method = {};
@@ -52,6 +57,10 @@ struct Record {
   std::string_view identity = {};
   std::string_view key_guid = {};  ///< of the key that signed; "" unsigned
   std::string_view vm = {};        ///< host only: which guest
+  // Of the dry-run rule; not kept with DryRun::kNone.
+  std::string_view dry_run_privilege = {};
+  std::string_view dry_run_role = {};
+  std::string_view dry_run_identity = {};
 };
 
 }  // namespace msp::audit

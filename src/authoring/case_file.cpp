@@ -88,14 +88,37 @@ void read_request(ObjectReader& parent, std::optional<Service> service, Case& ou
   }
 }
 
+Case read_case(ObjectReader& reader, std::optional<Service> of_file) {
+  Case out;
+  out.pointer = reader.pointer();
+  out.name = reader.string("name");
+  read_question(reader, of_file, out);
+  out.matching = word(reader, "matching", kMatchings);
+  if (auto expected = read_expected(reader)) {
+    out.expected = *std::move(expected);
+  } else {
+    reader.fail("expect", "is missing: permit, audit or deny");
+  }
+  reader.finish();
+  return out;
+}
+
+}  // namespace
+
+void read_question(ObjectReader& reader, std::optional<Service> of_file, Case& out) {
+  out.caller = read_caller(reader);
+  const std::optional<Service> service = word(reader, "service", kServices);
+  read_request(reader, service ? service : of_file, out);
+}
+
 /// "permit", "audit", "deny", or an object that says more.
-Expected read_expected(ObjectReader& parent) {
-  Expected out;
+std::optional<Expected> read_expected(ObjectReader& parent) {
   const json::Value* const value = parent.raw("expect");
-  if (value == nullptr || value->is_string()) {
-    if (value == nullptr) {
-      parent.fail("expect", "is missing: permit, audit or deny");
-    }
+  if (value == nullptr) {
+    return std::nullopt;
+  }
+  Expected out;
+  if (value->is_string()) {
     out.outcome = word(parent, "expect", kOutcomes).value_or(out.outcome);
     return out;
   }
@@ -112,21 +135,6 @@ Expected read_expected(ObjectReader& parent) {
   reader.finish();
   return out;
 }
-
-Case read_case(ObjectReader& reader, std::optional<Service> of_file) {
-  Case out;
-  out.pointer = reader.pointer();
-  out.name = reader.string("name");
-  out.caller = read_caller(reader);
-  const std::optional<Service> service = word(reader, "service", kServices);
-  read_request(reader, service ? service : of_file, out);
-  out.matching = word(reader, "matching", kMatchings);
-  out.expected = read_expected(reader);
-  reader.finish();
-  return out;
-}
-
-}  // namespace
 
 Result<CaseFile> read_cases(std::string_view text, std::string_view name) {
   auto tree = json::parse(text, {.max_bytes = std::size_t{64} << 20, .max_nodes = 4'000'000, .skip_bom = true});

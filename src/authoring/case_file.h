@@ -12,6 +12,7 @@
 #include "authoring/asked.h"
 #include "authoring/caller.h"
 #include "authoring/judge.h"
+#include "base/json_fields.h"
 #include "base/result.h"
 #include "policy/ruleset.h"
 
@@ -42,6 +43,11 @@ struct CaseFile {
   std::optional<Service> service;  ///< whose a single item is, and who is asked by paths
   std::vector<Case> cases;
 };
+
+/// What a case and a line of requests have in common: as, service, request. Problems are added.
+void read_question(json::ObjectReader& reader, std::optional<Service> of_file, Case& out);
+/// The member "expect"; nothing if it is missing.
+std::optional<Expected> read_expected(json::ObjectReader& reader);
 
 Result<CaseFile> read_cases(std::string_view text, std::string_view name);
 

@@ -2,12 +2,9 @@
 #include "cli/live_process.h"
 
 #include <fmt/core.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +12,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "cli/user_names.h"
 
 namespace msp::cli {
 namespace {
@@ -33,20 +32,6 @@ std::vector<std::uint32_t> numbers_of(std::string_view text) {
     out.push_back(value);
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   }
-}
-
-std::string user_name(std::uint32_t uid) {
-  std::array<char, 16384> buffer{};
-  passwd entry{};
-  passwd* found = nullptr;
-  return ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr ? found->pw_name : "";
-}
-
-std::string group_name(std::uint32_t gid) {
-  std::array<char, 65536> buffer{};
-  group entry{};
-  group* found = nullptr;
-  return ::getgrgid_r(gid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr ? found->gr_name : "";
 }
 
 Error not_there(std::uint32_t pid, int code) {

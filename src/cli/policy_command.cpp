@@ -13,6 +13,7 @@
 #include "cli/policy_diff.h"
 #include "cli/policy_explain.h"
 #include "cli/policy_lint.h"
+#include "cli/policy_simulate.h"
 
 namespace msp::cli {
 namespace {
@@ -24,10 +25,11 @@ struct Verb {
 };
 
 constexpr std::array kVerbs{
-    Verb{.name = "diff", .help = "who may ask for what under one version and not another", .run = &policy_diff},
     Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
-    Verb{.name = "lint", .help = "what an author of rules did not mean", .run = &policy_lint},
+    Verb{.name = "simulate", .help = "what rules would do to requests that were made", .run = &policy_simulate},
     Verb{.name = "test", .help = "cases that an author keeps beside the rules", .run = &policy_cases},
+    Verb{.name = "lint", .help = "what an author of rules did not mean", .run = &policy_lint},
+    Verb{.name = "diff", .help = "who may ask for what under one version and not another", .run = &policy_diff},
 };
 
 void print_help(std::ostream& out) {

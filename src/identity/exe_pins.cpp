@@ -30,22 +30,20 @@ bool may_be_pinned(std::string_view path) {
 }  // namespace
 
 PinTable::Found PinTable::find(std::uint64_t inode, std::uint64_t time_ns, std::vector<std::string>& paths) const {
-  Found found = Found::kNone;
-  if (inode == 0) {
-    return found;
+  const auto same = [&](const Entry& entry) { return inode != 0 && entry.pin.inode == inode; };
+  if (std::ranges::none_of(entries_, same)) {
+    return Found::kNone;
+  }
+  // One pin that was held before is enough for all paths of the file: a younger one beside it holds the same inode.
+  if (std::ranges::none_of(entries_, [&](const Entry& e) { return same(e) && e.pin.since_ns < time_ns; })) {
+    return Found::kYoung;
   }
   for (const Entry& entry : entries_) {
-    if (entry.pin.inode != inode) {
-      continue;
-    }
-    if (entry.pin.since_ns < time_ns) {
+    if (same(entry)) {
       paths.push_back(entry.path);
-      found = Found::kPinned;
-    } else if (found == Found::kNone) {
-      found = Found::kYoung;
     }
   }
-  return found;
+  return Found::kPinned;
 }
 
 void ExePins::want(const std::vector<std::string>& paths) {

@@ -30,7 +30,7 @@ class PinTable {
     kPinned,  ///< one is, and was held before the record was taken
     kYoung,   ///< one seems to be, but its pin is younger than the record: the inode may have been another's then
   };
-  /// `inode` and `time_ns` of a record; with kPinned the rules' paths are appended to `paths`.
+  /// `inode` and `time_ns` of a record; with kPinned the rules' paths are appended to `paths`, all that are this file.
   Found find(std::uint64_t inode, std::uint64_t time_ns, std::vector<std::string>& paths) const;
   /// Rules name no executable: nobody needs to look.
   bool idle() const { return idle_; }

@@ -99,6 +99,19 @@ TEST_F(ExePinsTest, TwoPathsOfOneFile) {
   EXPECT_THAT(paths, UnorderedElementsAre("/bin/tool", "/usr/bin/tool"));
 }
 
+TEST_F(ExePinsTest, APathThatIsNamedLaterIsKnownByTheFileThatWasHeldAllAlong) {
+  pins_->want({"/usr/bin/tool"});
+  pins_->refresh();
+  files_.now_ns = 200;
+  pins_->want({"/bin/tool", "/usr/bin/tool"});
+  pins_->refresh();
+  std::vector<std::string> paths;
+  EXPECT_EQ(find(inode("/usr/bin/tool"), 150, &paths), PinTable::Found::kPinned);
+  EXPECT_THAT(paths, UnorderedElementsAre("/bin/tool", "/usr/bin/tool"));
+  pins_->want({"/bin/tool"});
+  EXPECT_EQ(find(inode("/usr/bin/tool"), 150), PinTable::Found::kYoung) << "alone, it proves nothing";
+}
+
 TEST_F(ExePinsTest, ALinkCannotLeadOutOfTheRoot) {
   const std::uint64_t outside = [] {
     struct stat seen{};

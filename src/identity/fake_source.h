@@ -13,9 +13,10 @@ namespace msp::identity {
 
 class FakeIdentitySource final : public IdentitySource {
  public:
-  ConnectionIdentity answer;                           ///< what identify() returns; unknown unless set
-  std::optional<Error> error;                          ///< returned instead when set
-  std::function<bool(ConnectionIdentity&)> on_settle;  ///< what settle() does; without it everything is settled
+  ConnectionIdentity answer;                                  ///< what identify() returns; unknown unless set
+  std::optional<Error> error;                                 ///< returned instead when set
+  std::function<bool(ConnectionIdentity&)> on_settle;         ///< what settle() does; without it everything is settled
+  std::function<bool(ConnectionIdentity&)> on_settle_cgroup;  ///< the same for settle_cgroup()
   unsigned asked = 0;
 
   Result<ConnectionIdentity> identify(int /*accepted_fd*/) override {
@@ -26,6 +27,7 @@ class FakeIdentitySource final : public IdentitySource {
     return ConnectionIdentity(answer);
   }
   bool settle(ConnectionIdentity& identity) const override { return !on_settle || on_settle(identity); }
+  bool settle_cgroup(ConnectionIdentity& identity) override { return !on_settle_cgroup || on_settle_cgroup(identity); }
 };
 
 /// A known identity of an ordinary process, to be altered by the test.

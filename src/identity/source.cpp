@@ -28,6 +28,9 @@ Result<ConnectionIdentity> SocketIdentitySource::identify(int accepted_fd) {
       find_executable(out) == PinTable::Found::kNone && on_miss_.executable) {
     out.exe_ticket = on_miss_.executable();
   }
+  if (cgroups_ != nullptr && !cgroups_->idle() && out.known) {
+    (void)settle_cgroup(out);  // what is not known will be, when the request has come
+  }
   if (names_ != nullptr && on_miss_.user && !names_->has_user(out.uid)) {
     on_miss_.user(out.uid);
   }
@@ -52,9 +55,25 @@ bool SocketIdentitySource::settle(ConnectionIdentity& identity) const {
     return false;
   }
   identity.exe_ticket = 0;
+  identity.exe_rule_paths.clear();
   if (pins_ != nullptr) {
     (void)find_executable(identity);
   }
+  return true;
+}
+
+bool SocketIdentitySource::settle_cgroup(ConnectionIdentity& identity) {
+  using Found = CgroupTable::Found;
+  const Found found = cgroups_ == nullptr ? Found::kFailed : cgroups_->find(identity.cgroup_id, identity.cgroup);
+  if (found == Found::kUnknown) {
+    // Asked for and answered, and yet not there: others have pushed it out since.
+    const bool pending = identity.cgroup_ticket > cgroups_->ticket();
+    if (!pending && on_miss_.cgroup) {
+      identity.cgroup_ticket = on_miss_.cgroup(identity.cgroup_id);
+    }
+    return false;
+  }
+  identity.cgroup_gone = found == Found::kGone;
   return true;
 }
 

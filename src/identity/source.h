@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "identity/cgroups.h"
 #include "identity/connection_identity.h"
 #include "identity/exe_pins.h"
 
@@ -21,6 +22,9 @@ class IdentitySource {
   /// Looks again at the executable of an identity with an exe_ticket. False: the pins have not caught up with it yet;
   /// it is then worth another look when they change.
   virtual bool settle(ConnectionIdentity& /*identity*/) const { return true; }
+  /// The same for the place of an identity's cgroup, which is asked for if nobody knows it. True without a place: it is
+  /// gone, or cannot be looked up now.
+  virtual bool settle_cgroup(ConnectionIdentity& /*identity*/) { return true; }
 };
 
 /// Asks the kernel by getsockopt(MSP_SOL, MSP_SO_RECORD): no map, no capability, no bpf().
@@ -32,6 +36,8 @@ class SocketIdentitySource final : public IdentitySource {
     std::function<void(std::uint32_t gid)> group;
     /// For an executable that no pin knows: has the pins looked at again, returns the ticket for that.
     std::function<std::uint64_t()> executable;
+    /// For a cgroup that the table does not know: has it looked up, returns the ticket for that.
+    std::function<std::uint64_t(std::uint64_t id)> cgroup;
   };
 
   SocketIdentitySource() = default;
@@ -40,14 +46,17 @@ class SocketIdentitySource final : public IdentitySource {
   /// The loop's thread; holds from the next connection on.
   void set_names(std::shared_ptr<const NameTable> names) { names_ = std::move(names); }
   void set_pins(std::shared_ptr<const PinTable> pins) { pins_ = std::move(pins); }
+  void set_cgroups(std::shared_ptr<const CgroupTable> cgroups) { cgroups_ = std::move(cgroups); }
   Result<ConnectionIdentity> identify(int accepted_fd) override;
   bool settle(ConnectionIdentity& identity) const override;
+  bool settle_cgroup(ConnectionIdentity& identity) override;
 
  private:
   PinTable::Found find_executable(ConnectionIdentity& out) const;
 
   std::shared_ptr<const NameTable> names_;
   std::shared_ptr<const PinTable> pins_;
+  std::shared_ptr<const CgroupTable> cgroups_;
   OnMiss on_miss_;
 };
 

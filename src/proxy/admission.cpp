@@ -87,6 +87,21 @@ Answer denial_answer(const policy::Denial& denial) {
   return denied(denial.service, denial.code());
 }
 
+namespace {
+
+void note(audit::Record& record, const policy::DryRun& dry_run, const policy::RuleSet* rules) {
+  if (dry_run.verdict == policy::Verdict::kNotRun) {
+    return;
+  }
+  record.dry_run = dry_run.verdict == policy::Verdict::kAllow ? audit::DryRun::kAllow : audit::DryRun::kDeny;
+  const policy::RuleNames names = policy::names_of(dry_run, rules);
+  record.dry_run_privilege = names.privilege;
+  record.dry_run_role = names.role;
+  record.dry_run_identity = names.identity;
+}
+
+}  // namespace
+
 void note(audit::Record& record, const policy::Permit& permit) {
   record.decision = permit.audit_only() ? audit::Decision::kAudit : audit::Decision::kPermit;
   record.reason = permit.audit_only() ? policy::to_string(permit.audit_reason()) : std::string_view();
@@ -95,6 +110,7 @@ void note(audit::Record& record, const policy::Permit& permit) {
   record.role = permit.names().role;
   record.identity = permit.names().identity;
   record.divergence = permit.verdicts().diverge();
+  note(record, permit.dry_run(), permit.rules());
 }
 
 void note(audit::Record& record, const policy::Denial& denial) {
@@ -104,6 +120,7 @@ void note(audit::Record& record, const policy::Denial& denial) {
   record.role = denial.nearest.role;
   record.identity = denial.nearest.identity;
   record.divergence = denial.verdicts.diverge();
+  note(record, denial.dry_run, denial.rules.get());
 }
 
 void fill_caller(audit::Record& record, const identity::ConnectionIdentity& caller, const Exchange* x,

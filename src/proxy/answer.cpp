@@ -52,6 +52,11 @@ Answer executable_not_ready(Service service) {
   return {gone_or(service, 503), "not_ready",
           "The agent recognised this program only after it had connected. Connect again.", true, 1};
 }
+Answer cgroup_not_ready(Service service) {
+  return {gone_or(service, 503), "not_ready",
+          "The agent could not tell in time to which service or container this process belongs. Try again in a moment.",
+          false, 1};
+}
 Answer too_many_of_caller() {
   return {429, "too_many_connections", "This user has too many connections open. Close some and try again.", true, 1};
 }

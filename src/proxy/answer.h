@@ -37,6 +37,8 @@ Answer upstream_timeout();
 Answer not_ready(Service service);
 /// The same for a caller whose executable was not yet held when it connected; a new connection will do.
 Answer executable_not_ready(Service service);
+/// The same for a caller whose cgroup was not looked up in time.
+Answer cgroup_not_ready(Service service);
 Answer too_many_of_caller();
 Answer too_many_in_all();
 Answer cannot_sign();

@@ -109,6 +109,26 @@ TEST_F(ExecutableTest, RulesThatComeLaterAskLivingConnectionsToComeAgain) {
   EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 410 "));
 }
 
+// What the executable was found to be belongs to the rules of that moment: others may call the same file otherwise.
+TEST_F(ExecutableTest, OtherRulesAreComparedAnew) {
+  caught_up_ = true;
+  const auto generation = [](std::uint64_t number) {
+    auto out = std::make_shared<policy::Snapshot>(*rules(true));
+    out->generation = number;
+    return out;
+  };
+  plane_.open_gate(Readiness::kSign, generation(1));
+  test::RawClient client(plane_.at);
+  client.send(kRequest);
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  plane_.on_loop([this] { young_ = true; });
+  client.send(kRequest);
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 ")) << "the same rules ask once";
+  plane_.open_gate(Readiness::kSign, generation(2));
+  client.send(kRequest);
+  EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 410 "));
+}
+
 TEST_F(ExecutableTest, NobodyWaitsWhereNoRuleAsks) {
   plane_.open_gate(Readiness::kSign, rules(false));
   test::RawClient client(plane_.at);

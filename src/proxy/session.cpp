@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint64_t kLingerMs = 1000;
 constexpr std::size_t kLingerBytes = 256 * 1024;
 
-// For the rules' paths to be opened again and looked at: some microseconds each.
+// For the rules' paths to be opened again and looked at, and for a cgroup: some microseconds each.
 constexpr std::uint64_t kSettleMs = 1000;
 
 std::uint64_t boottime_ns() {
@@ -45,6 +45,9 @@ Session::Session(DataPlane& plane, Fd socket, std::uint64_t number)
     caller_ = std::move(*identity);
   } else {
     log::write(identity.error());
+  }
+  if (plane_.gate_->rules) {
+    rules_seen_ = plane_.gate_->rules->generation;
   }
   if (caller_.known && !caller_.direct) {
     service_ = plane_.settings_.service_at(caller_.destination);
@@ -170,21 +173,13 @@ Task<bool> Session::handle(Exchange& x) {
     x.record.stripped = true;
     bump(plane_.counters_.stripped);
   }
-  bool open = ready();
-  if (!open) {
-    auto opened = co_await wait_ready();
-    open = opened;
-  }
-  if (!open) {
-    bump(plane_.counters_.not_ready);
-    auto done = co_await refuse_with(x, not_ready(x.service), "not_ready");
-    co_return done;
-  }
-  if (must_settle(x.service)) {
-    auto settled = co_await settle_executable(x.service);
-    if (!settled) {
+  // Suspending costs: most requests have nothing to wait for.
+  follow_rules();
+  if (!ready() || must_settle_executable(x.service) || must_settle_cgroup(x.service)) {
+    auto unprepared = co_await prepare(x.service);
+    if (unprepared) {
       bump(plane_.counters_.not_ready);
-      auto done = co_await refuse_with(x, executable_not_ready(x.service), "not_ready");
+      auto done = co_await refuse_with(x, *unprepared, "not_ready");
       co_return done;
     }
   }
@@ -216,21 +211,50 @@ Task<bool> Session::wait_ready() {
   co_return ready();
 }
 
+void Session::follow_rules() {
+  const auto& rules = plane_.gate_->rules;
+  if (rules && rules->generation != rules_seen_) {
+    rules_seen_ = rules->generation;
+    caller_.exe_rule_paths.clear();
+  }
+}
+
 // Asked for every request: rules that came after the connection may name what was nobody's executable before.
-bool Session::must_settle(Service service) const {
+bool Session::must_settle_executable(Service service) const {
   const auto& rules = plane_.gate_->rules->of(service);
   return caller_.exe_rule_paths.empty() && rules && rules->names_executables();
 }
 
-Task<bool> Session::settle_executable(Service service) {
+bool Session::must_settle_cgroup(Service service) const {
+  const auto& rules = plane_.gate_->rules->of(service);
+  return rules && rules->names_cgroups() && !caller_.cgroup && !caller_.cgroup_gone;
+}
+
+Task<std::optional<Answer>> Session::prepare(Service service) {
+  const bool open = co_await wait_ready();
+  if (!open) {
+    co_return not_ready(service);
+  }
   const Deadline until = plane_.loop_.after_ms(kSettleMs);
-  while (must_settle(service) && !plane_.identities_.settle(caller_)) {
+  for (;;) {
+    // While this waited, other rules may have come, or none may hold any more.
+    if (!ready()) {
+      co_return not_ready(service);
+    }
+    follow_rules();
+    const bool executable = !must_settle_executable(service) || plane_.identities_.settle(caller_);
+    const bool cgroup = !must_settle_cgroup(service) || plane_.identities_.settle_cgroup(caller_);
+    if (executable && must_settle_executable(service) && caller_.exe_not_yet) {
+      co_return executable_not_ready(service);
+    }
+    if (executable && cgroup) {
+      co_return std::nullopt;
+    }
     const bool announced = co_await plane_.identities_changed_.wait(until);
     if (!announced) {
-      co_return false;
+      co_return executable ? cgroup_not_ready(service) : executable_not_ready(service);
     }
   }
-  co_return !(must_settle(service) && caller_.exe_not_yet);
 }
 
 Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view reason) {

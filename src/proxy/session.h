@@ -58,10 +58,15 @@ class Session : public ListHook<DataPlane> {
   bool ready() const;
   /// Waits for a gate that is ready, as long as protocol.md J.2 allows.
   Task<bool> wait_ready();
+  /// Forgets what belongs to rules that hold no more: which of their executables the caller's is.
+  void follow_rules();
   /// Rules of the service ask for executables, and the caller's is not known to be one of them.
-  bool must_settle(Service service) const;
-  /// True: what rules may ask of the executable is known (design.md section 3).
-  Task<bool> settle_executable(Service service);
+  bool must_settle_executable(Service service) const;
+  /// Rules of the service ask for units, cgroups or containers, and the caller's is not known.
+  bool must_settle_cgroup(Service service) const;
+  /// None: the gate is ready, and what rules may ask of executable and cgroup is known as far as it ever will be
+  /// (design.md section 3).
+  Task<std::optional<Answer>> prepare(Service service);
   Task<bool> refuse_with(Exchange& x, Answer answer, std::string_view reason);
   Task<bool> answer_locally(Exchange& x, LocalAnswer answer);
   void consume_head(Exchange& x);
@@ -100,7 +105,8 @@ class Session : public ListHook<DataPlane> {
   bool winding_down_ = false;
   bool idle_ = false;
   bool unread_input_ = false;
-  bool counted_ = false;  ///< in the plane's bound for this user
+  bool counted_ = false;          ///< in the plane's bound for this user
+  std::uint64_t rules_seen_ = 0;  ///< generation of the rules whose executables caller_ was compared with
 };
 
 }  // namespace msp::proxy

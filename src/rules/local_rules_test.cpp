@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/ruleset.h"
 #include "tests/vectors/golden.h"
 
 namespace msp::rules {
@@ -63,6 +64,39 @@ TEST(LocalRules, AMissingFileLeavesTheHostsItem) {
 }
 
 TEST(LocalRules, AByteOrderMarkIsTolerated) { EXPECT_TRUE(parse_local_rules("\xef\xbb\xbf{\"id\":\"x\"}")); }
+
+TEST(LocalRules, AnIdentityMayBeAPlaceAlone) {
+  const auto valid = [](const char* identity) {
+    auto file = parse_local_rules(R"({"rules":{"identities":[)" + std::string(identity) + "]}}");
+    return file && validate(*file);
+  };
+  EXPECT_TRUE(valid(R"({"name":"i","openmsp":{"unit":"a.service"}})"));
+  EXPECT_FALSE(valid(R"({"name":"i","openmsp":{}})"));
+}
+
+TEST(LocalRules, ProblemsOfOurOwnFieldsSurviveEveryMerge) {
+  constexpr const char* kBad = R"({"rules":{"identities":[{"name":"i","userName":"u","openmsp":{"unit":"x"}}]}})";
+  auto file = parse_local_rules(kBad);
+  ASSERT_TRUE(file && validate(*file));
+  const LocalRules local{.state = LocalRules::State::kValid, .file = *file};
+  const IdDescriptor id{.logical_id = "r", .use_local_file_rules = true, .effective_id = "r"};
+  RuleItem host{.default_access = "allow", .mode = "audit", .id = "r", .rules = std::nullopt};
+  for (const bool with_rules : {false, true}) {
+    if (with_rules) {
+      host.rules.emplace();
+      host.rules->problems = {"/authorizationRules/imds/rules/openmsp: is not known here"};
+    }
+    const std::vector<std::string> refused = policy::RuleSet::refusals(merge(host, id, local));
+    ASSERT_EQ(refused.size(), with_rules ? 2U : 1U);
+    EXPECT_TRUE(refused[0].starts_with("local rule file: /rules/identities/0/openmsp/unit at line 1, column "));
+  }
+  // A file that fails takes the host's rules with it, but not what closes them altogether.
+  const RuleItem failed = merge(host, id, {.state = LocalRules::State::kFailed});
+  EXPECT_FALSE(failed.rules);
+  EXPECT_EQ(policy::RuleSet::refusals(failed).size(), 1U);
+  const RuleItem good = merge(host, id, {});
+  EXPECT_EQ(policy::RuleSet::refusals(good).size(), 1U);
+}
 
 TEST(LocalRules, TheErrorNamesWhatIsWrong) {
   auto file = parse_local_rules(R"({"rules":{"roles":[{"name":"r","privileges":["gone"]}]}})");
