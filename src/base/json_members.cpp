@@ -7,9 +7,10 @@
 
 namespace msp::json {
 
-void FirstProblem::add(std::string_view pointer, std::string_view what) {
+void FirstProblem::add(std::string_view at, std::string_view what) {
   if (text.empty()) {
-    text = fmt::format("{}: {}", pointer.empty() ? std::string_view("the document") : pointer, what);
+    text = fmt::format("{}: {}", at.empty() ? std::string_view("the document") : at, what);
+    pointer = at;
   }
 }
 

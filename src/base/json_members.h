@@ -20,9 +20,10 @@ namespace msp::json {
 struct FirstProblem {
   std::string text;              ///< empty: nothing
   std::string_view parsed = {};  ///< what was parsed, for readers that tell lines and columns; may be empty
+  std::string pointer = {};      ///< where the problem is; "" for the document
 
   bool any() const { return !text.empty(); }
-  void add(std::string_view pointer, std::string_view what);
+  void add(std::string_view at, std::string_view what);
   /// `document`: what was read ("the status document").
   Error error(Source source, std::string_view document) const;
 };

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/version.h"
+#include "cli/policy_command.h"
 #include "cli/status_command.h"
 
 namespace msp::cli {
@@ -17,8 +18,12 @@ struct Verb {
   int (*run)(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 };
 
-constexpr std::array<Verb, 1> kVerbs{
-    {{"status", "what protects this machine, and what to do where it does not", &status_command}}};
+constexpr std::array kVerbs{
+    Verb{.name = "status",
+         .help = "what protects this machine, and what to do where it does not",
+         .run = &status_command},
+    Verb{.name = "policy", .help = "tools for those who write allowlists", .run = &policy_command},
+};
 
 void print_help(std::ostream& out) {
   out << "mspctl " << version()

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "authoring/caller.h"
+
+#include <memory>
+
+namespace msp::authoring {
+namespace {
+
+std::shared_ptr<const identity::CgroupPlace> place_of(const Caller& caller) {
+  identity::CgroupPlace out = caller.cgroup.empty() ? identity::CgroupPlace() : identity::place_in(caller.cgroup);
+  if (!caller.unit.empty()) {
+    out.unit = caller.unit;
+  }
+  if (!caller.container.empty()) {
+    out.container = caller.container;
+  }
+  return std::make_shared<const identity::CgroupPlace>(std::move(out));
+}
+
+}  // namespace
+
+identity::ConnectionIdentity make_caller(const Caller& caller) {
+  identity::ConnectionIdentity out;
+  out.known = true;
+  out.unknown = identity::Unknown::kNone;
+  out.elevated = caller.uid ? *caller.uid == 0 : caller.user == "root";
+  out.uid = caller.uid.value_or(out.elevated ? 0 : out.uid);
+  out.euid = out.uid;
+  out.user_name = caller.user;
+  out.group_names = caller.groups;
+  out.exe_path = caller.exe;
+  if (!caller.exe.empty()) {
+    out.exe_rule_paths.push_back(caller.exe);
+  }
+  out.process_name = caller.process.empty() ? caller.exe.substr(caller.exe.rfind('/') + 1) : caller.process;
+  out.cgroup = place_of(caller);
+  return out;
+}
+
+}  // namespace msp::authoring

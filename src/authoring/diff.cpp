@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "authoring/diff.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "authoring/diff_requests.h"
+#include "authoring/diff_side.h"
+#include "authoring/rule_callers.h"
+
+namespace msp::authoring {
+namespace {
+
+constexpr std::size_t kMostPairs = 10'000;  ///< of identities that allow and identities that deny, for one request
+
+SideVerdict verdict_of(const Judgement& judgement) {
+  return {
+      .outcome = judgement.outcome,
+      .code = std::string(judgement.code),
+      .ground = judgement.outcome == Outcome::kDeny ? std::string() : std::string(policy::to_string(judgement.ground)),
+      .privilege = std::string(judgement.names.privilege),
+      .identity = std::string(judgement.names.identity)};
+}
+
+std::size_t fields_of(const Caller& caller) {
+  return caller.groups.size() + (caller.exe.empty() ? 0 : 1) + (caller.process.empty() ? 0 : 1) +
+         (caller.unit.empty() ? 0 : 1) + (caller.cgroup.empty() ? 0 : 1) + (caller.container.empty() ? 0 : 1);
+}
+
+/// The comparison of one service.
+class Comparison {
+ public:
+  Comparison(Service service, const RuleItem* a, const RuleItem* b, const policy::Snapshot& rules_a,
+             const policy::Snapshot& rules_b, const DiffOptions& options, DiffReport& report)
+      : service_(service),
+        rules_a_(rules_a),
+        rules_b_(rules_b),
+        options_(options),
+        report_(report),
+        a_(a, callers_),
+        b_(b, callers_) {}
+
+  void run() {
+    heads();
+    const CandidateRequests candidates = candidate_requests(a_, b_);
+    if (candidates.joins_bounded) {
+      report_.bounds.push_back(
+          fmt::format("{}: of requests that ask for two privileges at once not all were tried", to_string(service_)));
+    }
+    name_nobody();
+    for (const Caller& caller : callers_.callers()) {
+      known_.push_back(realistic(caller));
+    }
+    for (const CandidateRequest& request : candidates.requests) {
+      if (report_.decisions >= options_.max_decisions) {
+        report_.bounds.push_back(fmt::format("{}: {} decisions were made, the rest was not looked at",
+                                             to_string(service_), report_.decisions));
+        break;
+      }
+      compare(request, candidates.methods);
+    }
+    for (auto& [key, best] : best_) {
+      report_.differences.push_back(std::move(best.difference));
+    }
+  }
+
+ private:
+  struct Known {
+    Caller caller;
+    identity::ConnectionIdentity identity;
+  };
+  struct Best {
+    std::tuple<int, std::size_t, std::size_t> rank;
+    Difference difference;
+  };
+
+  void heads() {
+    const policy::RuleSet* const a = rules_a_.of(service_).get();
+    const policy::RuleSet* const b = rules_b_.of(service_).get();
+    const auto compare = [&](std::string_view what, std::string old_value, std::string new_value) {
+      if (old_value != new_value) {
+        report_.heads.push_back(
+            {.service = service_, .what = std::string(what), .a = std::move(old_value), .b = std::move(new_value)});
+        same_heads_ = false;
+      }
+    };
+    compare("rules", a == nullptr ? "none" : "present", b == nullptr ? "none" : "present");
+    if (a == nullptr || b == nullptr) {
+      return;
+    }
+    compare("mode", std::string(policy::to_string(a->mode())), std::string(policy::to_string(b->mode())));
+    compare("defaultAccess", a->default_allow() ? "allow" : "deny", b->default_allow() ? "allow" : "deny");
+    compare("usable", a->unusable().empty() ? "yes" : "no: " + a->unusable(),
+            b->unusable().empty() ? "yes" : "no: " + b->unusable());
+    both_audit_ = a->mode() == policy::Mode::kAudit && b->mode() == policy::Mode::kAudit;
+  }
+
+  /// A user that no rule names.
+  void name_nobody() {
+    nobody_ = "somebody";
+    while (std::ranges::any_of(callers_.callers(), [&](const Caller& caller) { return caller.user == nobody_; })) {
+      nobody_ += "-else";
+    }
+  }
+
+  /// Everybody has a user; WireServer and HostGAPlugin are asked by root, or refuse.
+  Known realistic(Caller caller) const {
+    if (caller.user.empty()) {
+      caller.user = service_ == Service::kImds ? nobody_ : "root";
+    }
+    identity::ConnectionIdentity identity = make_caller(caller);
+    return {.caller = std::move(caller), .identity = std::move(identity)};
+  }
+
+  void compare(const CandidateRequest& request, const std::vector<std::string>& methods) {
+    const std::vector<std::uint32_t> at_a = a_.at_path(request.form);
+    const std::vector<std::uint32_t> at_b = b_.at_path(request.form);
+    if (same_heads_ && a_.meaning(at_a) == b_.meaning(at_b)) {
+      return;  // the same privileges for the same callers: nobody can tell the sides apart here
+    }
+    ++report_.requests;
+    std::vector<std::uint32_t> allow;
+    std::vector<std::uint32_t> deny;
+    collect(a_, at_a, allow, deny);
+    collect(b_, at_b, allow, deny);
+    const std::vector<Known> pairs = joined(allow, deny);
+    for (const std::string& method : methods) {
+      asked_.ask(service_, method, request.target);
+      if (asked_.refusal().status != 0) {
+        return;
+      }
+      decide(request, realistic({}));
+      for (const std::vector<std::uint32_t>* list : {&allow, &deny}) {
+        for (const std::uint32_t i : *list) {
+          decide(request, known_[i]);
+        }
+      }
+      for (const Known& pair : pairs) {
+        decide(request, pair);
+      }
+    }
+  }
+
+  static void collect(const DiffSide& side, const std::vector<std::uint32_t>& privileges,
+                      std::vector<std::uint32_t>& allow, std::vector<std::uint32_t>& deny) {
+    for (const std::uint32_t i : privileges) {
+      const Grants& grants = side.grants(i);
+      allow.insert(allow.end(), grants.allow.begin(), grants.allow.end());
+      deny.insert(deny.end(), grants.deny.begin(), grants.deny.end());
+    }
+    for (std::vector<std::uint32_t>* list : {&allow, &deny}) {
+      std::ranges::sort(*list);
+      const auto rest = std::ranges::unique(*list);
+      list->erase(rest.begin(), rest.end());
+    }
+  }
+
+  /// A deny shows only at those who would be allowed without it.
+  std::vector<Known> joined(const std::vector<std::uint32_t>& allow, const std::vector<std::uint32_t>& deny) {
+    std::vector<Known> out;
+    for (const std::uint32_t i : allow) {
+      for (const std::uint32_t j : deny) {
+        if (out.size() >= kMostPairs) {
+          if (!pairs_bounded_) {
+            report_.bounds.push_back(
+                fmt::format("{}: not every caller that is both allowed and denied was tried", to_string(service_)));
+          }
+          pairs_bounded_ = true;
+          return out;
+        }
+        if (const auto caller = both(callers_.callers()[i], callers_.callers()[j])) {
+          out.push_back(realistic(*caller));
+        }
+      }
+    }
+    return out;
+  }
+
+  bool passes(const Judgement& judgement) const {
+    return judgement.outcome == Outcome::kPermit || (judgement.outcome == Outcome::kAudit && !both_audit_);
+  }
+
+  void decide(const CandidateRequest& request, const Known& who) {
+    if (report_.decisions >= options_.max_decisions) {
+      return;
+    }
+    ++report_.decisions;
+    const Judgement a = judge(who.identity, asked_, rules_a_);
+    const Judgement b = judge(who.identity, asked_, rules_b_);
+    if (passes(a) == passes(b)) {
+      return;
+    }
+    Difference difference{.opens = passes(b), .privilege = {}, .identity = {}, .witness = {}, .a = {}, .b = {}};
+    const Judgement& allows = difference.opens ? b : a;
+    const Judgement& refuses = difference.opens ? a : b;
+    if (allows.ground == policy::Ground::kRule) {
+      difference.privilege = allows.names.privilege;
+      difference.identity = allows.names.identity;
+    } else {
+      // It passes since nothing speaks against it; what makes the difference is on the other side.
+      difference.privilege = refuses.names.privilege;
+      difference.identity = refuses.code == policy::to_string(policy::Reason::kExplicitDeny)
+                                ? std::string(refuses.names.identity)
+                                : std::string();
+    }
+    const std::tuple rank(request.rank, fields_of(who.caller), request.target.size());
+    const auto [found, is_new] = best_.try_emplace(
+        std::tuple(!difference.opens, difference.privilege, difference.identity), Best{.rank = rank, .difference = {}});
+    if (!is_new && found->second.rank <= rank) {
+      return;
+    }
+    difference.witness = {
+        .service = service_, .method = asked_.method(), .target = asked_.target(), .caller = who.caller};
+    difference.a = verdict_of(a);
+    difference.b = verdict_of(b);
+    found->second = {.rank = rank, .difference = std::move(difference)};
+  }
+
+  Service service_;
+  const policy::Snapshot& rules_a_;
+  const policy::Snapshot& rules_b_;
+  const DiffOptions& options_;
+  DiffReport& report_;
+  CallerTable callers_;
+  DiffSide a_;
+  DiffSide b_;
+  std::vector<Known> known_;  ///< by index of callers_
+  std::string nobody_;
+  Asked asked_;
+  bool same_heads_ = true;
+  bool both_audit_ = false;
+  bool pairs_bounded_ = false;
+  std::map<std::tuple<bool, std::string, std::string>, Best> best_;
+};
+
+}  // namespace
+
+Result<DiffReport> diff(const RuleSource& a, const RuleSource& b, const DiffOptions& options) {
+  if (a.single.has_value() != b.single.has_value()) {
+    return config_error("one side says for which service its rules are and the other does not",
+                        "say --service imds or wireserver");
+  }
+  DiffReport out;
+  const policy::Snapshot rules_a = a.compile(options.matching);
+  const policy::Snapshot rules_b = b.compile(options.matching);
+  if (a.single) {
+    out.remarks.emplace_back("the rules do not say for which service they are: they are compared as if for imds");
+  }
+  // hostga has no rules of its own (protocol.md B.4).
+  for (const Service service : {Service::kImds, Service::kWireServer}) {
+    const RuleItem* const item_a = a.item(service);
+    const RuleItem* const item_b = b.item(service);
+    if ((item_a != nullptr || item_b != nullptr) && !(a.single && service != Service::kImds)) {
+      Comparison(service, item_a, item_b, rules_a, rules_b, options, out).run();
+    }
+  }
+  std::ranges::sort(out.differences, [](const Difference& x, const Difference& y) {
+    return std::tie(y.opens, x.witness.service, x.privilege, x.identity) <
+           std::tie(x.opens, y.witness.service, y.privilege, y.identity);
+  });
+  return out;
+}
+
+}  // namespace msp::authoring

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whatever a random change of random rules does to random requests, diff finds; and all that it prints is so.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <random>
+
+#include "authoring/diff.h"
+#include "tests/support/rapidcheck.h"
+
+namespace msp::authoring {
+namespace {
+
+using Random = std::mt19937;
+
+int below(Random& random, int bound) { return std::uniform_int_distribution<int>(0, bound - 1)(random); }
+
+template <std::size_t N>
+std::string one_of(Random& random, const std::array<const char*, N>& choices) {
+  return choices[static_cast<std::size_t>(below(random, N))];
+}
+
+std::optional<std::string> maybe(std::string text) { return text.empty() ? std::nullopt : std::optional(text); }
+
+// Few values, so that everything collides.
+constexpr std::array kPaths{"/a", "/a/", "/a/b", "/A/b", "/ab", "/", "/a/b/c", "/a%20b", "a", "/a;m/b"};
+constexpr std::array kUsers{"", "", "root", "u1", "u2"};
+constexpr std::array kGroups{"", "", "", "g1", "g2"};
+constexpr std::array kExes{"", "", "", "/x/e", "/y/e", "/x/f"};
+constexpr std::array kProcesses{"", "", "", "e", "f"};
+constexpr std::array kUnits{"", "", "", "a.service", "b.service"};
+
+void random_query(Random& random, RulePrivilege& privilege) {
+  privilege.query_parameters.clear();
+  switch (below(random, 6)) {
+    case 0:
+      privilege.query_parameters = {{"k", "v"}};
+      break;
+    case 1:
+      privilege.query_parameters = {{"K", "w"}};
+      break;
+    case 2:
+      privilege.query_parameters = {{"k", "v"}, {"j", "1"}};
+      break;
+    case 3:
+      privilege.query_parameters = {{"k", "v&k=w"}};
+      break;
+    default:
+      break;
+  }
+}
+
+RuleIdentity random_identity(Random& random, std::string name) {
+  RuleIdentity out;
+  out.name = std::move(name);
+  out.user_name = maybe(one_of(random, kUsers));
+  out.group_name = maybe(one_of(random, kGroups));
+  out.exe_path = maybe(one_of(random, kExes));
+  out.process_name = maybe(one_of(random, kProcesses));
+  out.openmsp.unit = maybe(one_of(random, kUnits));
+  return out;
+}
+
+std::string pick(Random& random, std::string prefix, int bound) {
+  return prefix + std::to_string(below(random, bound));
+}
+
+RuleAssignment random_assignment(Random& random) {
+  RuleAssignment out{.role = pick(random, "r", 3), .identities = {pick(random, "i", 4), pick(random, "i", 4)}};
+  out.openmsp.deny = below(random, 5) == 0;
+  return out;
+}
+
+RuleItem random_item(Random& random) {
+  RuleItem out{.default_access = below(random, 3) == 0 ? "allow" : "deny", .mode = "enforce", .id = "r", .rules = {}};
+  RuleSections& rules = out.rules.emplace();
+  rules.privileges.emplace();
+  rules.roles.emplace();
+  rules.identities.emplace();
+  rules.role_assignments.emplace();
+  for (int i = 0; i < 4; ++i) {
+    RulePrivilege privilege{.name = "p" + std::to_string(i), .path = one_of(random, kPaths), .query_parameters = {}};
+    random_query(random, privilege);
+    if (below(random, 5) == 0) {
+      privilege.openmsp.methods = {"POST"};
+    }
+    rules.privileges->push_back(std::move(privilege));
+    rules.identities->push_back(random_identity(random, "i" + std::to_string(i)));
+  }
+  for (int i = 0; i < 3; ++i) {
+    rules.roles->push_back(
+        {.name = "r" + std::to_string(i), .privileges = {pick(random, "p", 4), pick(random, "p", 4)}});
+    rules.role_assignments->push_back(random_assignment(random));
+  }
+  return out;
+}
+
+void change(Random& random, RuleItem& item) {
+  RuleSections& rules = *item.rules;
+  const auto i = static_cast<std::size_t>(below(random, 4));
+  switch (below(random, 7)) {
+    case 0:
+      rules.role_assignments->erase(rules.role_assignments->begin());
+      break;
+    case 1:
+      rules.role_assignments->push_back(random_assignment(random));
+      break;
+    case 2:
+      (*rules.privileges)[i].path = one_of(random, kPaths);
+      break;
+    case 3:
+      random_query(random, (*rules.privileges)[i]);
+      break;
+    case 4:
+      (*rules.identities)[i] = random_identity(random, "i" + std::to_string(i));
+      break;
+    case 5:
+      item.default_access = item.default_access == "allow" ? "deny" : "allow";
+      break;
+    default:
+      rules.roles->front().privileges.push_back(pick(random, "p", 4));
+      break;
+  }
+}
+
+Caller random_caller(Random& random) {
+  Caller out;
+  out.user = one_of(random, std::array{"root", "u1", "u2", "u3"});
+  for (const char* group : {"g1", "g2"}) {
+    if (below(random, 2) == 0) {
+      out.groups.emplace_back(group);
+    }
+  }
+  out.exe = one_of(random, std::array{"/x/e", "/y/e", "/x/f", "/z/q"});
+  out.unit = one_of(random, kUnits);
+  return out;
+}
+
+std::string random_target(Random& random) {
+  static constexpr std::array kAsked{"/a", "/a/", "/a/b", "/ab", "/", "/a/b/c", "/a%20b", "/a%2520b", "/a;m/b", "/abc"};
+  static constexpr std::array kQueries{"", "?k=v", "?k=w", "?k=v&j=1", "?j=1&k=w", "?k=w&k=v", "?k=v%26k%3Dw", "?k=x"};
+  return one_of(random, kAsked) + one_of(random, kQueries);
+}
+
+RuleSource source_of(const RuleItem& item, Service service) {
+  RuleSource out;
+  out.single = SourceItem{.item = item, .pointer = {}};
+  out.assign(service);
+  return out;
+}
+
+bool passes(const policy::Snapshot& rules, const Caller& caller, Service service, std::string_view method,
+            std::string_view target) {
+  Asked asked;
+  asked.ask(service, method, target);
+  return judge(make_caller(caller), asked, rules).outcome != Outcome::kDeny;
+}
+
+TEST(DiffProperty, FindsWhatARandomChangeDoesAndPrintsOnlyWhatIsSo) {
+  int changed = 0;
+  EXPECT_TRUE(rc::check("diff is neither blind nor lying", [&] {
+    Random random(*rc::gen::arbitrary<std::uint32_t>());
+    const Service service = below(random, 4) == 0 ? Service::kWireServer : Service::kImds;
+    const auto matching = below(random, 2) == 0 ? policy::Matching::kOff : policy::Matching::kEnforce;
+    const RuleItem before = random_item(random);
+    RuleItem after = before;
+    change(random, after);
+    const RuleSource a = source_of(before, service);
+    const RuleSource b = source_of(after, service);
+    const auto report = diff(a, b, {.matching = matching});
+    RC_ASSERT(report.ok());
+    const policy::Snapshot rules_a = a.compile(matching);
+    const policy::Snapshot rules_b = b.compile(matching);
+    for (const Difference& difference : report->differences) {
+      const Witness& w = difference.witness;
+      RC_ASSERT(passes(rules_a, w.caller, w.service, w.method, w.target) == !difference.opens);
+      RC_ASSERT(passes(rules_b, w.caller, w.service, w.method, w.target) == difference.opens);
+    }
+    for (int i = 0; i < 300; ++i) {
+      const Caller caller = random_caller(random);
+      const std::string target = random_target(random);
+      const char* const method = below(random, 2) == 0 ? "GET" : "POST";
+      const bool at_a = passes(rules_a, caller, service, method, target);
+      if (at_a != passes(rules_b, caller, service, method, target)) {
+        ++changed;
+        const bool found =
+            std::ranges::any_of(report->differences, [&](const Difference& d) { return d.opens == !at_a; });
+        if (!found) {
+          RC_LOG() << method << " " << target << " by " << caller.user << " " << caller.exe << " unit " << caller.unit
+                   << (at_a ? " closes" : " opens") << '\n';
+        }
+        RC_ASSERT(found);
+      }
+    }
+  }));
+  EXPECT_GT(changed, 100);  // else nothing was asked
+}
+
+TEST(DiffProperty, OrderAndNamesMakeNoDifference) {
+  EXPECT_TRUE(rc::check("a permuted and renamed set is the same", [] {
+    Random random(*rc::gen::arbitrary<std::uint32_t>());
+    const RuleItem before = random_item(random);
+    RuleItem after = before;
+    const auto rename = [](std::string& name) { name += "-new"; };
+    for (RulePrivilege& privilege : *after.rules->privileges) {
+      rename(privilege.name);
+    }
+    for (RuleRole& role : *after.rules->roles) {
+      rename(role.name);
+      std::ranges::for_each(role.privileges, rename);
+    }
+    for (RuleIdentity& identity : *after.rules->identities) {
+      rename(identity.name);
+    }
+    for (RuleAssignment& assignment : *after.rules->role_assignments) {
+      rename(assignment.role);
+      std::ranges::for_each(assignment.identities, rename);
+    }
+    std::ranges::shuffle(*after.rules->privileges, random);
+    std::ranges::shuffle(*after.rules->roles, random);
+    std::ranges::shuffle(*after.rules->identities, random);
+    std::ranges::shuffle(*after.rules->role_assignments, random);
+    const auto report = diff(source_of(before, Service::kImds), source_of(after, Service::kImds), {});
+    RC_ASSERT(report.ok());
+    RC_ASSERT(report->same());
+    RC_ASSERT(report->decisions == 0U);
+  }));
+}
+
+}  // namespace
+}  // namespace msp::authoring

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "authoring/diff_side.h"
+
+#include <algorithm>
+#include <functional>
+#include <span>
+
+#include "authoring/rule_callers.h"
+#include "authoring/rule_index.h"
+
+namespace msp::authoring {
+namespace {
+
+void tidy(std::vector<std::uint32_t>& list) {
+  std::ranges::sort(list);
+  const auto rest = std::ranges::unique(list);
+  list.erase(rest.begin(), rest.end());
+}
+
+/// Fields with their lengths, so that no two identities or privileges read alike.
+void append(std::string& out, std::string_view text) { out += std::to_string(text.size()) + ":" + std::string(text); }
+
+void append(std::string& out, const std::optional<std::string>& text) {
+  out += text ? 'y' : 'n';
+  append(out, std::string_view(text ? *text : ""));
+}
+
+std::uint64_t mixed(std::uint64_t seed, std::uint64_t value) {
+  seed ^= value + 0x9E3779B97F4A7C15U + (seed << 6) + (seed >> 2);
+  return (seed ^ (seed >> 29)) * 0xBF58476D1CE4E5B9U;
+}
+
+std::uint64_t hash(const Grants& grants) {
+  std::uint64_t out = 1;
+  for (const std::uint32_t caller : grants.allow) {
+    out = mixed(out, caller);
+  }
+  out = mixed(out, UINT64_MAX);
+  for (const std::uint32_t caller : grants.deny) {
+    out = mixed(out, caller);
+  }
+  return out;
+}
+
+std::uint64_t hash(const RulePrivilege& privilege, const PrivilegeForms& forms) {
+  std::string text;
+  for (const std::optional<Form>* form : {&forms.legacy, &forms.canonical}) {
+    text += *form ? 'y' : 'n';
+    if (*form) {
+      append(text, std::string_view((*form)->path));
+      for (const auto& [key, value] : (*form)->query) {
+        append(text, std::string_view(key));
+        append(text, std::string_view(value));
+      }
+      text += '.';
+    }
+  }
+  for (const policy::RequiredQuery& need : forms.canonical_query) {
+    for (const std::string& value : need.values) {
+      append(text, std::string_view(value));
+    }
+  }
+  std::vector<std::string> methods = privilege.openmsp.methods;
+  std::ranges::sort(methods);
+  for (const std::string& method : methods) {
+    append(text, std::string_view(method));
+  }
+  return std::hash<std::string>{}(text);
+}
+
+/// With '/' behind each segment, so that bytes align with segments.
+std::string canonical_key(const Form& form) { return form.path == "/" ? std::string() : form.path.substr(1) + "/"; }
+
+/// What all assignments of each role grant, without dry runs: those have no effect.
+std::vector<Grants> grants_of_roles(const RuleSections& rules, const RuleIndex& index, CallerTable& callers) {
+  std::vector<std::uint32_t> caller_of_identity;
+  for (const RuleIdentity& identity : *rules.identities) {
+    caller_of_identity.push_back(callers.add(identity));
+  }
+  std::vector<Grants> out(rules.roles->size());
+  for (std::uint32_t i = 0; i < rules.role_assignments->size(); ++i) {
+    const AssignmentExtension& effect = (*rules.role_assignments)[i].openmsp;
+    const std::uint32_t role = index.role_of_assignment(i);
+    if (role == RuleIndex::kNone || effect.dry_run) {
+      continue;
+    }
+    for (const std::uint32_t identity : index.callers_of_assignment(i)) {
+      (effect.deny ? out[role].deny : out[role].allow).push_back(caller_of_identity[identity]);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::uint32_t CallerTable::add(const RuleIdentity& identity) {
+  std::string text;
+  for (const std::optional<std::string>* field :
+       {&identity.user_name, &identity.group_name, &identity.exe_path, &identity.process_name, &identity.openmsp.unit,
+        &identity.openmsp.cgroup, &identity.openmsp.container}) {
+    append(text, *field);
+  }
+  const auto [found, is_new] = by_meaning_.try_emplace(std::move(text), callers_.size());
+  if (is_new) {
+    callers_.push_back(caller_of(identity));
+  }
+  return found->second;
+}
+
+DiffSide::DiffSide(const RuleItem* item, CallerTable& callers) {
+  if (item == nullptr || !item->rules) {
+    return;
+  }
+  const RuleSections& rules = *item->rules;
+  if (rules.privileges && rules.roles && rules.identities && rules.role_assignments) {
+    add_privileges(rules, callers);
+  }
+}
+
+void DiffSide::add_privileges(const RuleSections& rules, CallerTable& callers) {
+  const RuleIndex index(rules);
+  const std::vector<Grants> of_role = grants_of_roles(rules, index, callers);
+  std::map<Indexes, std::uint32_t> of_roles;
+  std::vector<std::uint64_t> grant_hash;
+  policy::PrefixIndex::Paths legacy;
+  policy::PrefixIndex::Paths canonical;
+  for (const std::uint32_t i : index.privileges()) {
+    const auto at = static_cast<std::uint32_t>(privileges_.size());
+    privileges_.push_back(&(*rules.privileges)[i]);
+    forms_.push_back(forms_of(*privileges_.back()));
+    const auto [known, is_new] = of_roles.try_emplace(index.roles_of(i), grants_.size());
+    if (is_new) {
+      Grants& all = grants_.emplace_back();
+      for (const std::uint32_t role : index.roles_of(i)) {
+        all.allow.insert(all.allow.end(), of_role[role].allow.begin(), of_role[role].allow.end());
+        all.deny.insert(all.deny.end(), of_role[role].deny.begin(), of_role[role].deny.end());
+      }
+      tidy(all.allow);
+      tidy(all.deny);
+      grant_hash.push_back(hash(all));
+    }
+    grant_of_.push_back(known->second);
+    meaning_.push_back(mixed(hash(*privileges_.back(), forms_.back()), grant_hash[known->second]));
+    if (forms_.back().legacy) {
+      legacy[forms_.back().legacy->path].push_back(at);
+    }
+    if (forms_.back().canonical) {
+      canonical[canonical_key(*forms_.back().canonical)].push_back(at);
+    }
+  }
+  legacy_ = policy::PrefixIndex(legacy);
+  canonical_ = policy::PrefixIndex(canonical);
+}
+
+std::vector<std::uint32_t> DiffSide::at_path(const Form& form) const {
+  std::vector<std::uint32_t> out;
+  const auto collect = [&](std::span<const std::uint32_t> found) {
+    out.insert(out.end(), found.begin(), found.end());
+    return false;
+  };
+  legacy_.any_prefix(form.path, collect);
+  canonical_.any_prefix(canonical_key(form), collect);
+  tidy(out);
+  return out;
+}
+
+std::vector<std::uint64_t> DiffSide::meaning(const std::vector<std::uint32_t>& privileges) const {
+  std::vector<std::uint64_t> out;
+  out.reserve(privileges.size());
+  for (const std::uint32_t i : privileges) {
+    out.push_back(meaning_[i]);
+  }
+  std::ranges::sort(out);
+  const auto rest = std::ranges::unique(out);
+  out.erase(rest.begin(), rest.end());
+  return out;
+}
+
+}  // namespace msp::authoring

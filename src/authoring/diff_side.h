@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// One side of a comparison: the rules of one service with an index by path, and what its parts mean, as numbers that
+// are equal where the meaning is. Only diff.cpp and diff_requests.cpp use it.
+// Owned by one comparison; immutable once made; one thread. The item must outlive it.
+// No item, or one whose rules cannot be used, is a side without privileges.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "authoring/caller.h"
+#include "authoring/rule_forms.h"
+#include "base/rules_document.h"
+#include "policy/prefix_index.h"
+
+namespace msp::authoring {
+
+/// Callers of both sides, each kind once, whatever its name.
+class CallerTable {
+ public:
+  std::uint32_t add(const RuleIdentity& identity);
+  const std::vector<Caller>& callers() const { return callers_; }
+
+ private:
+  std::map<std::string, std::uint32_t> by_meaning_;
+  std::vector<Caller> callers_;
+};
+
+struct Grants {
+  std::vector<std::uint32_t> allow;  ///< indexes into CallerTable, ascending, each once
+  std::vector<std::uint32_t> deny;
+};
+
+class DiffSide {
+ public:
+  DiffSide(const RuleItem* item, CallerTable& callers);
+
+  const std::vector<PrivilegeForms>& forms() const { return forms_; }
+  const std::vector<const RulePrivilege*>& privileges() const { return privileges_; }
+  const Grants& grants(std::uint32_t privilege) const { return grants_[grant_of_[privilege]]; }
+
+  /// Privileges whose path a request for `form` has, in either reading; queries are not looked at. Ascending.
+  std::vector<std::uint32_t> at_path(const Form& form) const;
+  /// Equal where path, query, methods and grants of these privileges mean the same, in any order.
+  std::vector<std::uint64_t> meaning(const std::vector<std::uint32_t>& privileges) const;
+
+ private:
+  void add_privileges(const RuleSections& rules, CallerTable& callers);
+
+  std::vector<const RulePrivilege*> privileges_;
+  std::vector<PrivilegeForms> forms_;
+  std::vector<std::uint32_t> grant_of_;  ///< by privilege; roles make few kinds of grants
+  std::vector<Grants> grants_;
+  std::vector<std::uint64_t> meaning_;  ///< by privilege
+  policy::PrefixIndex legacy_;
+  policy::PrefixIndex canonical_;
+};
+
+}  // namespace msp::authoring

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include "authoring/lint_checks.h"
+#include "authoring/rule_callers.h"
+
+namespace msp::authoring {
+namespace {
+
+/// What anybody can give a process is no identity by itself.
+bool is_anchored(const RuleIdentity& identity) { return identity.user_name || identity.group_name; }
+
+bool is_everybody(const RuleIdentity& identity) {
+  return !identity.user_name && !identity.group_name && !identity.exe_path && !identity.process_name;
+}
+
+void check_identity(const std::string& at, const RuleIdentity& identity, Findings& findings) {
+  if (is_everybody(identity)) {
+    findings.warning("identity-everybody", at,
+                     fmt::format("the identity \"{}\" has no field, and so is every caller", identity.name),
+                     "say who is meant: userName or groupName first");
+    return;
+  }
+  if (const std::string why = why_nobody(identity); !why.empty()) {
+    findings.warning("identity-nobody", at, fmt::format("no process is ever \"{}\": {}", identity.name, why),
+                     "write what the process really has: mspctl policy explain --pid N shows it");
+  }
+  if (!is_anchored(identity)) {
+    findings.warning(
+        "forgeable-identity", at,
+        fmt::format("anybody can be \"{}\": every user may run that executable, or give a file of their own its name",
+                    identity.name),
+        "add userName or groupName; an executable narrows a user, it never replaces one");
+  }
+  if (const std::string_view name = interpreter(identity); !name.empty()) {
+    findings.warning("interpreter-identity", at,
+                     fmt::format("{} runs whatever it is told to: \"{}\" is every such script of {}", name,
+                                 identity.name, identity.user_name ? "this user" : "these callers"),
+                     "name the systemd unit (openmsp.unit) where the agent is OpenMSP's, or give the service a user of "
+                     "its own");
+  }
+}
+
+}  // namespace
+
+void check_identities(const Linted& linted, Findings& findings) {
+  if (!linted.item.rules || !linted.item.rules->identities) {
+    return;
+  }
+  const std::vector<RuleIdentity>& identities = *linted.item.rules->identities;
+  for (std::size_t i = 0; i < identities.size(); ++i) {
+    check_identity(linted.at("identities", i), identities[i], findings);
+  }
+}
+
+void check_machine(const Linted& linted, Machine& machine, Findings& findings) {
+  if (!linted.item.rules || !linted.item.rules->identities) {
+    return;
+  }
+  const std::vector<RuleIdentity>& identities = *linted.item.rules->identities;
+  for (std::size_t i = 0; i < identities.size(); ++i) {
+    const RuleIdentity& identity = identities[i];
+    const std::string at = linted.at("identities", i);
+    const auto missing = [&](std::string_view code, std::string_view member, std::string what, std::string remedy) {
+      findings.warning(code, fmt::format("{}/{}", at, member),
+                       fmt::format("no process here can be \"{}\": {}", identity.name, what), std::move(remedy));
+    };
+    if (identity.user_name && !machine.has_user(*identity.user_name)) {
+      missing("no-such-user", "userName", fmt::format("there is no user \"{}\"", *identity.user_name),
+              "create the user, or mend the name");
+    }
+    if (identity.group_name && !machine.has_group(*identity.group_name)) {
+      missing("no-such-group", "groupName", fmt::format("there is no group \"{}\"", *identity.group_name),
+              "create the group, or mend the name");
+    }
+    if (!identity.exe_path) {
+      continue;
+    }
+    switch (machine.program(*identity.exe_path)) {
+      case Machine::Program::kFound:
+        break;
+      case Machine::Program::kMissing:
+        missing("no-such-executable", "exePath", fmt::format("there is no file \"{}\"", *identity.exe_path),
+                "install it, or mend the path; a process shows its own at /proc/N/exe");
+        break;
+      case Machine::Program::kNotRunnable:
+        missing("no-such-executable", "exePath", fmt::format("\"{}\" is no executable file", *identity.exe_path),
+                "name the program itself; of a script that is its interpreter");
+        break;
+      case Machine::Program::kLink:
+        findings.warning("executable-is-link", at + "/exePath",
+                         fmt::format("\"{}\" leads through a symbolic link: the field's agent compares the path of the "
+                                     "file that runs, and never finds this one",
+                                     *identity.exe_path),
+                         "write the path that the link leads to");
+        break;
+    }
+  }
+}
+
+}  // namespace msp::authoring

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <span>
+
+#include "authoring/lint_checks.h"
+#include "authoring/rule_callers.h"
+#include "authoring/rule_forms.h"
+#include "authoring/rule_index.h"
+
+namespace msp::authoring {
+namespace {
+
+/// Larger roles are not compared identity by identity.
+constexpr std::size_t kMostCompared = 2000;
+
+bool subset(const QueryPairs& fewer, const QueryPairs& more) {
+  return std::ranges::all_of(fewer, [&](const auto& pair) { return std::ranges::find(more, pair) != more.end(); });
+}
+
+/// Each need of `fewer` is met whenever those of `more` are.
+bool subset(const std::vector<policy::RequiredQuery>& fewer, const std::vector<policy::RequiredQuery>& more) {
+  return std::ranges::all_of(fewer, [&](const policy::RequiredQuery& need) {
+    return std::ranges::any_of(more, [&](const policy::RequiredQuery& other) {
+      return need.key == other.key && std::ranges::all_of(other.values, [&](const std::string& value) {
+               return std::ranges::find(need.values, value) != need.values.end();
+             });
+    });
+  });
+}
+
+class Reach {
+ public:
+  Reach(const Linted& linted, const RuleSections& rules, Findings& findings)
+      : linted_(linted), rules_(rules), index_(rules), findings_(findings) {
+    forms_.reserve(rules_.privileges->size());
+    for (const RulePrivilege& privilege : *rules_.privileges) {
+      forms_.push_back(forms_of(privilege));
+    }
+    for (const std::uint32_t i : index_.privileges()) {
+      if (forms_[i].canonical) {
+        by_path_[forms_[i].canonical->path].push_back(i);
+      }
+    }
+  }
+
+  void privileges() {
+    for (const std::uint32_t i : index_.privileges()) {
+      if (!forms_[i].canonical || !forms_[i].legacy) {
+        continue;
+      }
+      if (const std::uint32_t other = earlier_twin(i); other != RuleIndex::kNone) {
+        report(i, other, "duplicate-privilege", "\"{}\" asks for the same path and query as \"{}\"",
+               "keep one, and put it into the roles of both");
+      } else if (const std::uint32_t broad = broader(i); broad != RuleIndex::kNone) {
+        report(i, broad, "shadowed-privilege",
+               "\"{}\" never decides anything: \"{}\" is broader and has at least the same identities",
+               "remove one of the two: the narrow one if the broad one is meant");
+      }
+    }
+  }
+
+  void assignments() {
+    for (std::uint32_t i = 0; i < rules_.role_assignments->size(); ++i) {
+      const std::uint32_t role = index_.role_of_assignment(i);
+      if (role == RuleIndex::kNone) {
+        continue;  // a dangling role has been reported
+      }
+      const std::string why = why_unreachable(i, role);
+      if (!why.empty()) {
+        findings_.warning("unreachable-assignment", linted_.at("roleAssignments", i),
+                          fmt::format("the assignment of \"{}\" grants nothing: {}", (*rules_.roles)[role].name, why),
+                          "mend it, or remove it");
+      } else if (is_redundant(i, role)) {
+        findings_.warning("redundant-assignment", linted_.at("roleAssignments", i),
+                          fmt::format("the assignment of \"{}\" grants nothing new: all its identities have these "
+                                      "privileges by another assignment",
+                                      (*rules_.roles)[role].name),
+                          "remove one of them");
+      }
+    }
+  }
+
+ private:
+  void report(std::uint32_t i, std::uint32_t other, std::string_view code, std::string_view text,
+              std::string_view remedy) {
+    findings_.warning(code, linted_.at("privileges", i),
+                      fmt::format(fmt::runtime(text), (*rules_.privileges)[i].name, (*rules_.privileges)[other].name),
+                      std::string(remedy));
+  }
+
+  bool asks_no_more(std::uint32_t broad, std::uint32_t narrow) const {
+    const PrivilegeForms& a = forms_[broad];
+    const PrivilegeForms& b = forms_[narrow];
+    return a.legacy && canonical_covers(*a.canonical, *b.canonical) && legacy_covers(*a.legacy, *b.legacy) &&
+           subset(a.legacy->query, b.legacy->query) && subset(a.canonical_query, b.canonical_query);
+  }
+
+  std::span<const std::uint32_t> of_path(std::string_view path) const {
+    const auto found = by_path_.find(path);
+    return found == by_path_.end() ? std::span<const std::uint32_t>() : found->second;
+  }
+
+  std::uint32_t earlier_twin(std::uint32_t i) const {
+    for (const std::uint32_t other : of_path(forms_[i].canonical->path)) {
+      if (other < i && asks_no_more(other, i) && asks_no_more(i, other)) {
+        return other;
+      }
+    }
+    return RuleIndex::kNone;
+  }
+
+  /// Looks only at the privileges whose path is a prefix.
+  std::uint32_t broader(std::uint32_t i) const {
+    std::string_view path = forms_[i].canonical->path;
+    while (true) {
+      for (const std::uint32_t other : of_path(path)) {
+        if (other != i && asks_no_more(other, i) && !asks_no_more(i, other) && grants_at_least(other, i)) {
+          return other;
+        }
+      }
+      if (path.size() <= 1) {
+        return RuleIndex::kNone;
+      }
+      const std::size_t slash = path.rfind('/');
+      path = slash == 0 ? std::string_view("/") : path.substr(0, slash);
+    }
+  }
+
+  /// With no identity a privilege denies, and so does its broader one if it has none for the caller.
+  bool grants_at_least(std::uint32_t broad, std::uint32_t narrow) const {
+    if (std::ranges::includes(index_.roles_of(broad), index_.roles_of(narrow))) {
+      return true;
+    }
+    const Indexes has = index_.granted(broad);
+    const Indexes needs = index_.granted(narrow);
+    if (has.size() * needs.size() > kMostCompared * kMostCompared) {
+      return std::ranges::includes(has, needs);
+    }
+    return std::ranges::all_of(needs, [&](std::uint32_t need) {
+      return std::ranges::any_of(
+          has, [&](std::uint32_t one) { return covers((*rules_.identities)[one], (*rules_.identities)[need]); });
+    });
+  }
+
+  std::string why_unreachable(std::uint32_t assignment, std::uint32_t role) const {
+    const Indexes& privileges = index_.privileges_of(role);
+    const Indexes& callers = index_.callers_of_assignment(assignment);
+    if (privileges.empty()) {
+      return "its role holds no privilege that exists";
+    }
+    if (callers.empty()) {
+      return "none of its identities exists";
+    }
+    if (std::ranges::all_of(callers, [&](std::uint32_t i) { return !why_nobody((*rules_.identities)[i]).empty(); })) {
+      return "no process can be any of its identities";
+    }
+    if (std::ranges::all_of(privileges, [&](std::uint32_t i) { return !forms_[i].legacy && !forms_[i].canonical; })) {
+      return "no request can meet any of its privileges";
+    }
+    return {};
+  }
+
+  bool is_redundant(std::uint32_t assignment, std::uint32_t role) const {
+    const Indexes& own = index_.privileges_of(role);
+    return std::ranges::all_of(index_.callers_of_assignment(assignment), [&](std::uint32_t caller) {
+      const bool twice = assigned_before(assignment, role, caller);
+      return twice || std::ranges::any_of(index_.roles_of_caller(caller), [&](std::uint32_t other) {
+               const Indexes& more = index_.privileges_of(other);
+               // Of two equal roles only the later one is one too many.
+               return other != role && std::ranges::includes(more, own) && (more.size() > own.size() || other < role);
+             });
+    });
+  }
+
+  bool assigned_before(std::uint32_t assignment, std::uint32_t role, std::uint32_t caller) const {
+    for (std::uint32_t i = 0; i < assignment; ++i) {
+      if (index_.role_of_assignment(i) == role && std::ranges::binary_search(index_.callers_of_assignment(i), caller)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  const Linted& linted_;
+  const RuleSections& rules_;
+  RuleIndex index_;
+  Findings& findings_;
+  std::vector<PrivilegeForms> forms_;
+  std::map<std::string, Indexes, std::less<>> by_path_;
+};
+
+}  // namespace
+
+void check_reach(const Linted& linted, Findings& findings) {
+  if (!linted.item.rules) {
+    return;
+  }
+  const RuleSections& rules = *linted.item.rules;
+  if (!rules.privileges || !rules.roles || !rules.identities || !rules.role_assignments) {
+    return;
+  }
+  Reach reach(linted, rules, findings);
+  reach.privileges();
+  reach.assignments();
+}
+
+}  // namespace msp::authoring

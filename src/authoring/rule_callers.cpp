@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "authoring/rule_callers.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "identity/cgroup_place.h"
+#include "policy/exe_path.h"
+
+namespace msp::authoring {
+namespace {
+
+constexpr std::array<std::string_view, 30> kInterpreters{
+    "ash",    "awk",  "bash",  "busybox", "csh",    "dash", "deno", "dotnet", "env",  "expect",
+    "fish",   "gawk", "guile", "java",    "julia",  "ksh",  "lua",  "luajit", "mawk", "node",
+    "nodejs", "perl", "php",   "pypy",    "python", "ruby", "sh",   "tclsh",  "wish", "zsh"};
+
+bool same(const std::optional<std::string>& broad, const std::optional<std::string>& narrow) {
+  return !broad || (narrow && *broad == *narrow);
+}
+
+void append(std::string& out, std::string_view what, const std::optional<std::string>& value) {
+  if (value) {
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", what, *value);
+  }
+}
+
+std::optional<std::string> said(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
+
+/// Takes what only one of two says; false if they contradict each other.
+bool same_or_one(std::string& to, const std::string& from) {
+  if (to.empty()) {
+    to = from;
+  }
+  return from.empty() || to == from;
+}
+
+bool merge_exe(std::string& to, const std::string& from) {
+  return same_or_one(to, from) || policy::same_components(to, from);
+}
+
+bool has_digits(std::string_view id, std::string_view first) { return id.starts_with(first); }
+
+/// Of two that may be one within the other the inner one.
+bool narrowed(std::string& to, const std::string& from, bool (*is_within)(std::string_view, std::string_view)) {
+  if (same_or_one(to, from) || is_within(to, from)) {
+    return true;
+  }
+  if (!is_within(from, to)) {
+    return false;
+  }
+  to = from;
+  return true;
+}
+
+bool has_parent_component(std::string_view path) {
+  return path.ends_with("/..") || path.contains("/../") || path.starts_with("../") || path == "..";
+}
+
+}  // namespace
+
+Caller caller_of(const RuleIdentity& identity) {
+  Caller out;
+  out.user = identity.user_name.value_or("");
+  if (identity.group_name) {
+    out.groups.push_back(*identity.group_name);
+  }
+  out.exe = identity.exe_path.value_or("");
+  out.process = identity.process_name.value_or("");
+  out.unit = identity.openmsp.unit.value_or("");
+  out.cgroup = identity.openmsp.cgroup.value_or("");
+  out.container = identity.openmsp.container.value_or("");
+  return out;
+}
+
+std::optional<Caller> both(const Caller& a, const Caller& b) {
+  Caller out = a;
+  out.groups.insert(out.groups.end(), b.groups.begin(), b.groups.end());
+  const bool possible = same_or_one(out.user, b.user) && merge_exe(out.exe, b.exe) &&
+                        same_or_one(out.process, b.process) && same_or_one(out.unit, b.unit) &&
+                        narrowed(out.cgroup, b.cgroup, identity::is_at_or_below) &&
+                        narrowed(out.container, b.container, has_digits);
+  // The process is the base name of the executable: one caller has one of each.
+  const bool one_name = out.exe.empty() || out.process.empty() || base_name(out.exe) == out.process;
+  return possible && one_name ? std::optional(std::move(out)) : std::nullopt;
+}
+
+bool covers(const RuleIdentity& broad, const RuleIdentity& narrow) {
+  const bool exe = !broad.exe_path || (narrow.exe_path && policy::same_components(*broad.exe_path, *narrow.exe_path));
+  return same(broad.user_name, narrow.user_name) && same(broad.group_name, narrow.group_name) && exe &&
+         same(broad.process_name, narrow.process_name) && same(broad.openmsp.unit, narrow.openmsp.unit) &&
+         same(broad.openmsp.cgroup, narrow.openmsp.cgroup) && same(broad.openmsp.container, narrow.openmsp.container);
+}
+
+std::string describe(const RuleIdentity& identity) {
+  std::string out;
+  append(out, "user", identity.user_name);
+  append(out, "group", identity.group_name);
+  append(out, "executable", identity.exe_path);
+  append(out, "process", identity.process_name);
+  append(out, "unit", identity.openmsp.unit);
+  append(out, "cgroup", identity.openmsp.cgroup);
+  append(out, "container", identity.openmsp.container);
+  return out.empty() ? "everybody" : out;
+}
+
+std::string describe(const Caller& caller) {
+  std::string out;
+  append(out, "user", said(caller.user));
+  if (caller.uid) {
+    out += fmt::format("{}uid {}", out.empty() ? "" : ", ", *caller.uid);
+  }
+  for (const std::string& group : caller.groups) {
+    append(out, "group", group);
+  }
+  append(out, "executable", said(caller.exe));
+  append(out, "process", said(caller.process));
+  append(out, "unit", said(caller.unit));
+  append(out, "cgroup", said(caller.cgroup));
+  append(out, "container", said(caller.container));
+  return out.empty() ? "somebody that no rule names" : out;
+}
+
+std::string_view base_name(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) {
+    path.remove_suffix(1);
+  }
+  return path.substr(path.rfind('/') + 1);
+}
+
+std::string why_nobody(const RuleIdentity& identity) {
+  if (identity.user_name && (identity.user_name->empty() || *identity.user_name == "undefined")) {
+    return fmt::format("\"{}\" is not the name of a user", *identity.user_name);
+  }
+  if (identity.group_name && identity.group_name->empty()) {
+    return "\"\" is not the name of a group";
+  }
+  if (identity.exe_path && (!identity.exe_path->starts_with('/') || has_parent_component(*identity.exe_path))) {
+    return fmt::format("the path of an executable begins with '/' and holds no \"..\", unlike \"{}\"",
+                       *identity.exe_path);
+  }
+  if (!identity.process_name) {
+    return {};
+  }
+  if (identity.process_name->empty()) {
+    return "\"\" is not the name of an executable";
+  }
+  if (identity.process_name->contains('/')) {
+    return fmt::format("processName is the base name of the executable, and \"{}\" is a path", *identity.process_name);
+  }
+  if (identity.exe_path && base_name(*identity.exe_path) != *identity.process_name) {
+    return fmt::format("processName is the base name of the executable, which for \"{}\" is not \"{}\"",
+                       *identity.exe_path, *identity.process_name);
+  }
+  return {};
+}
+
+std::string_view interpreter(const RuleIdentity& identity) {
+  std::string_view name = identity.exe_path ? base_name(*identity.exe_path) : std::string_view();
+  if (name.empty() && identity.process_name) {
+    name = *identity.process_name;
+  }
+  // python3.11, perl5.36.0, lua5.4
+  const std::string_view bare = name.substr(0, name.find_last_not_of("0123456789.-") + 1);
+  const auto* const found = std::ranges::find(kInterpreters, bare);
+  return found == kInterpreters.end() ? std::string_view() : *found;
+}
+
+}  // namespace msp::authoring

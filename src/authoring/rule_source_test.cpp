@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "authoring/rule_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace msp::authoring {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::string_view kRules =
+    R"({"privileges":[{"name":"p","path":"/metadata"}],"roles":[{"name":"r","privileges":["p"]}],
+        "identities":[{"name":"i","userName":"alice"}],"roleAssignments":[{"role":"r","identities":["i"]}]})";
+
+std::string item(std::string_view id, std::string_view access = "deny") {
+  return R"({"defaultAccess":")" + std::string(access) + R"(","mode":"enforce","id":")" + std::string(id) +
+         R"(","rules":)" + std::string(kRules) + "}";
+}
+
+RuleSource good(const std::string& text) {
+  auto read = read_rules(text, "f.json");
+  EXPECT_TRUE(read) << (read ? "" : read.error().text());
+  return read ? *std::move(read) : RuleSource();
+}
+
+std::string bad(const std::string& text) {
+  const auto read = read_rules(text, "f.json");
+  EXPECT_FALSE(read);
+  if (read) {
+    return "";
+  }
+  EXPECT_THAT(read.error().hint, testing::Not(IsEmpty()));
+  return read.error().message;
+}
+
+TEST(RuleSource, OneItemIsOfTheServiceThatIsAsked) {
+  RuleSource source = good(item("v1"));
+  EXPECT_EQ(source.form, RuleForm::kItem);
+  for (const Service service : {Service::kImds, Service::kWireServer, Service::kHostGaPlugin}) {
+    ASSERT_NE(source.item(service), nullptr);
+    EXPECT_EQ(source.item(service)->id, "v1");
+  }
+  source.assign(Service::kHostGaPlugin);
+  EXPECT_EQ(source.item(Service::kImds), nullptr);
+  EXPECT_NE(source.item(Service::kWireServer), nullptr) << "hostga and wireserver have the same rules";
+  EXPECT_EQ(source.compile(policy::Matching::kEnforce).of(Service::kImds), nullptr);
+  EXPECT_NE(source.compile(policy::Matching::kEnforce).of(Service::kHostGaPlugin), nullptr);
+}
+
+TEST(RuleSource, ServicesBareOrUnderTheirMember) {
+  const std::string bare = R"({"imds":)" + item("a") + R"(,"wireserver":)" + item("b") + R"(,"hostga":null})";
+  for (const std::string& text : {bare, R"({"authorizationRules":)" + bare + "}"}) {
+    const RuleSource source = good(text);
+    EXPECT_EQ(source.form, RuleForm::kServices);
+    EXPECT_EQ(source.item(Service::kImds)->id, "a");
+    EXPECT_EQ(source.item(Service::kHostGaPlugin)->id, "b");
+    EXPECT_THAT(source.remarks, IsEmpty());
+  }
+}
+
+TEST(RuleSource, OwnRulesOfHostgaAreSaidToBeUnused) {
+  const RuleSource source = good(R"({"wireserver":)" + item("b") + R"(,"hostga":)" + item("c") + "}");
+  EXPECT_EQ(source.item(Service::kHostGaPlugin)->id, "b");
+  EXPECT_THAT(source.remarks, ElementsAre(HasSubstr("/hostga")));
+  EXPECT_EQ(good(R"({"hostga":)" + item("c") + "}").item(Service::kHostGaPlugin), nullptr);
+}
+
+TEST(RuleSource, StatusDocumentsAreJudgedAsTheAgentDoes) {
+  const std::string head = R"({"authorizationScheme":"Azure-HMAC-SHA256","keyDeliveryMethod":"http","version":"2.0",)";
+  const std::string rules = R"("authorizationRules":{"imds":)" + item("a") + "}}";
+  const RuleSource source = good(head + R"("secureChannelEnabled":true,)" + rules);
+  EXPECT_EQ(source.form, RuleForm::kStatus);
+  EXPECT_EQ(source.item(Service::kImds)->id, "a");
+  EXPECT_EQ(source.item(Service::kWireServer), nullptr);
+  EXPECT_THAT(bad(head + rules), HasSubstr("secureChannelEnabled"));
+}
+
+TEST(RuleSource, ALocalFileStandsAloneOrIsMerged) {
+  const std::string text = R"({"id":"mine","rules":)" + std::string(kRules) + "}";
+  const RuleSource alone = good(text);
+  EXPECT_EQ(alone.form, RuleForm::kLocalFile);
+  EXPECT_EQ(alone.item(Service::kImds)->mode, "enforce");
+  EXPECT_EQ(alone.item(Service::kImds)->default_access, "deny");
+  ASSERT_TRUE(alone.local);
+  EXPECT_FALSE(alone.local->default_access);
+
+  const RuleItem host{.default_access = "allow",
+                      .mode = "audit",
+                      .id = "eyJpZCI6InNpZy03IiwidXNlTG9jYWxGaWxlUnVsZXMiOnRydWV9",
+                      .rules = alone.item(Service::kImds)->rules};
+  const auto parsed = RuleText::parse(text, "f.json");
+  const auto merged = read_rules(*parsed, &host);
+  ASSERT_TRUE(merged);
+  EXPECT_EQ(merged->item(Service::kImds)->id, "sig-7-useLocalFileRules-true_mine");
+  EXPECT_EQ(merged->item(Service::kImds)->mode, "audit");
+  EXPECT_EQ(merged->item(Service::kImds)->rules->privileges->size(), 2U);
+  EXPECT_THAT(merged->remarks, IsEmpty());
+
+  RuleItem off = host;
+  off.id = "plain";
+  EXPECT_THAT(read_rules(*parsed, &off)->remarks, ElementsAre(HasSubstr("does not switch local rule files on")));
+}
+
+TEST(RuleSource, AnInvalidLocalFileIsRefused) {
+  EXPECT_THAT(bad(R"({"defaultAccess":"perhaps"})"), HasSubstr("neither allow nor deny"));
+  EXPECT_EQ(good(R"({"defaultAccess":"allow"})").item(Service::kImds)->default_access, "allow");
+}
+
+TEST(RuleSource, VersionsOfAccessControlProfiles) {
+  const std::string profile = "/subscriptions/S/providers/Microsoft.Compute/galleries/N/inVMAccessControlProfiles/";
+  const auto version = [&](const std::string& name) {
+    return R"({"id":")" + profile + name +
+           R"(/versions/1.0.0","properties":{"mode":"Audit","defaultAccess":"Allow","targetLocations":[],"rules":)" +
+           std::string(kRules) + "}}";
+  };
+  const auto endpoint = [&](const std::string& name, const std::string& service) {
+    return R"({"id":")" + profile + name + R"(","properties":{"osType":"Linux","applicableHostEndpoint":")" + service +
+           R"("}})";
+  };
+  const RuleSource one = good(version("p"));
+  EXPECT_EQ(one.form, RuleForm::kArm);
+  ASSERT_TRUE(one.single);
+  EXPECT_EQ(one.single->pointer, "/properties");
+  EXPECT_EQ(one.single->item.mode, "Audit");
+  EXPECT_THAT(one.single->item.id, HasSubstr("GALLERIES/N/INVMACCESSCONTROLPROFILES/P/VERSIONS/1.0.0"));
+
+  const RuleSource two = good("{\"value\":[" + version("P") + "," + version("q") + "," + endpoint("p", "IMDS") + "," +
+                              endpoint("q", "WireServer") + "]}");
+  EXPECT_THAT(two.item(Service::kImds)->id, HasSubstr("/P/VERSIONS"));
+  EXPECT_THAT(two.item(Service::kHostGaPlugin)->id, HasSubstr("/Q/VERSIONS"));
+
+  EXPECT_THAT(bad("[" + version("p") + "," + version("q") + "]"), HasSubstr("more than one version"));
+  EXPECT_THAT(bad("[" + endpoint("p", "IMDS") + "]"), HasSubstr("no version"));
+  EXPECT_THAT(bad(R"({"properties":{"mode":"Enforce","defaultAccess":"maybe"}})"),
+              HasSubstr("(/properties/defaultAccess): defaultAccess is neither"));
+  EXPECT_THAT(bad(R"({"properties":{"mode":"On","defaultAccess":"Deny"}})"), HasSubstr("mode is none of"));
+  EXPECT_THAT(good(R"({"properties":{"defaultAccess":"Deny"}})").remarks, ElementsAre(HasSubstr("no mode")));
+}
+
+TEST(RuleSource, ErrorsNameTheirPlace) {
+  EXPECT_EQ(bad("{\n  \"mode\": \"enforce\",\n  \"id\": 7, \"defaultAccess\": \"deny\"}"),
+            "f.json: line 3, column 9 (/id): expected a string, found a whole number");
+  EXPECT_THAT(bad("{\"mode\":"), HasSubstr("f.json: line 1, column 9"));
+  EXPECT_THAT(bad("[]"), HasSubstr("f.json: line 1, column 1: there is no version"));
+  EXPECT_THAT(bad("7"), HasSubstr("rules are an object"));
+  EXPECT_THAT(bad("{}"), HasSubstr("no rules in any form"));
+}
+
+}  // namespace
+}  // namespace msp::authoring

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many requests decided by one version of the rules, or by two, and grouped: who asked for what, and what became of it.
+// Owned by one run of a tool, one thread. A stream: memory grows with the number of different groups, which is bounded,
+// never with the number of lines.
+// Lines that cannot be used are counted and named by number, none is dropped in silence.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "authoring/asked.h"
+#include "authoring/judge.h"
+#include "authoring/request_line.h"
+
+namespace msp::authoring {
+
+/// Requests that are alike and had the same fate.
+struct SimulationGroup {
+  Service service = Service::kImds;
+  std::string user;
+  std::string exe;
+  std::string method;
+  std::string path;  ///< without query
+  Outcome outcome = Outcome::kDeny;
+  std::string code;
+  std::string rule;               ///< "privilege / role / identity", or the ground; of a refusal the nearest miss
+  std::optional<Outcome> before;  ///< by the other version, or as recorded; nothing: not known
+  std::uint64_t count = 0;
+
+  bool changed() const { return before && *before != outcome; }
+};
+
+class Simulation {
+ public:
+  struct Bad {
+    std::string file;
+    std::uint64_t line = 0;  ///< of the file
+    std::string why;
+  };
+  struct Counts {
+    std::uint64_t lines = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t events = 0;
+    std::uint64_t unusable = 0;
+    std::uint64_t changed = 0;         ///< requests whose outcome differs
+    std::uint64_t not_compared = 0;    ///< requests of which no other outcome is known
+    std::uint64_t cut = 0;             ///< requests with a text that the log may have cut
+    std::uint64_t without_groups = 0;  ///< requests of a log while the rules ask for groups
+    std::uint64_t without_place = 0;   ///< requests of a log while the rules ask for unit, cgroup or container
+    std::uint64_t redacted = 0;        ///< requests with a value that the log does not keep
+    bool torn = false;                 ///< the last line was incomplete
+  };
+  static constexpr std::size_t kMaxGroups = 100'000;
+  static constexpr std::size_t kMaxBad = 1000;
+
+  /// `other`: the version to compare with; without it outcomes are compared with those recorded. `groups_of`: names of
+  /// a user's groups, for records that say none; may be empty.
+  Simulation(policy::Snapshot rules, std::optional<policy::Snapshot> other,
+             std::function<std::vector<std::string>(const std::string& user)> groups_of);
+
+  /// Lines are counted anew from here.
+  void begin_file(std::string name);
+  /// `complete`: it ended with a newline.
+  void add(std::string_view line, bool complete);
+  /// A line that was too long to be read.
+  void add_unreadable(std::string why);
+
+  const Counts& counts() const { return counts_; }
+  const std::vector<Bad>& bad() const { return bad_; }
+  /// Why a record is not for rules → how many.
+  const std::map<std::string, std::uint64_t>& not_for_rules() const { return not_for_rules_; }
+  /// Changes first, then refusals; the most frequent first.
+  std::vector<SimulationGroup> groups() const;
+
+ private:
+  void unusable(std::string why);
+  void request(RequestLine& line);
+  void count_unknowns(const RequestLine& line);
+
+  policy::Snapshot rules_;
+  std::optional<policy::Snapshot> other_;
+  std::function<std::vector<std::string>(const std::string& user)> groups_of_;
+  Asked asked_;
+  std::string file_;
+  std::uint64_t line_ = 0;  ///< of the file
+  Counts counts_;
+  std::vector<Bad> bad_;
+  std::map<std::string, std::uint64_t> not_for_rules_;
+  std::map<std::string, SimulationGroup> groups_;
+};
+
+}  // namespace msp::authoring

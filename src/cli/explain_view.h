@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// An explanation for a person's eyes, and for programs (docs/mspctl-policy.md).
+// Pure functions; any thread.
+// Never fail; text from files and arguments is escaped for people, so it cannot steer a terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "authoring/explain.h"
+
+namespace msp::json {
+class Writer;
+}
+
+namespace msp::cli {
+
+struct ExplainContext {
+  const authoring::Explanation& explanation;
+  const identity::ConnectionIdentity& caller;
+  const authoring::Asked& asked;
+  const RuleItem* item = nullptr;  ///< null: no rules
+  std::string_view file = {};      ///< of the rules; empty: none were named
+  std::string_view form = {};
+  policy::Matching matching = policy::Matching::kEnforce;
+  std::size_t most_rules = SIZE_MAX;
+};
+
+std::string explain_view(const ExplainContext& context);
+std::string explain_json(const ExplainContext& context);
+
+/// "PERMIT by privilege …", "DENY 403 no_rule", …; one line, escaped.
+std::string judgement_line(const authoring::Judgement& judgement);
+/// outcome, status, code, ground, names: members of an open object.
+void write_judgement(json::Writer& writer, const authoring::Judgement& judgement);
+/// What the nearest rule lacks: "userName: wanted svc, found bob"; empty if nothing can be said. Escaped.
+std::string nearest_miss(const authoring::Explanation& explanation);
+
+}  // namespace msp::cli

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/policy_command.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <ostream>
+#include <string_view>
+
+#include "base/log.h"
+#include "cli/policy_cases.h"
+#include "cli/policy_common.h"
+#include "cli/policy_diff.h"
+#include "cli/policy_explain.h"
+#include "cli/policy_lint.h"
+#include "cli/policy_simulate.h"
+
+namespace msp::cli {
+namespace {
+
+struct Verb {
+  std::string_view name;
+  std::string_view help;
+  int (*run)(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
+};
+
+constexpr std::array kVerbs{
+    Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
+    Verb{.name = "simulate", .help = "what rules would do to requests that were made", .run = &policy_simulate},
+    Verb{.name = "test", .help = "cases that an author keeps beside the rules", .run = &policy_cases},
+    Verb{.name = "lint", .help = "what an author of rules did not mean", .run = &policy_lint},
+    Verb{.name = "diff", .help = "who may ask for what under one version and not another", .run = &policy_diff},
+};
+
+void print_help(std::ostream& out) {
+  out << "mspctl policy: tools for allowlists\n\nUsage: mspctl policy VERB [OPTIONS]\n\n";
+  for (const Verb& verb : kVerbs) {
+    out << fmt::format("  {:10}{}\n", verb.name, verb.help);
+  }
+  out << "\nRules are read in every form in which they are kept; '-' is standard input: docs/mspctl-policy.md\n"
+         "Exit code: 0 ok, 1 findings, 2 unusable input.\n\n"
+         "  mspctl policy VERB --help    options of a verb\n";
+}
+
+}  // namespace
+
+int policy_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  if (arguments.empty()) {
+    err << "mspctl policy: the verb is missing\n\n";
+    print_help(err);
+    return kExitUnusable;
+  }
+  const std::string& first = arguments.front();
+  if (first == "--help" || first == "-h" || first == "help") {
+    print_help(out);
+    return kExitOk;
+  }
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == first) {
+      return verb.run({arguments.begin() + 1, arguments.end()}, out, err);
+    }
+  }
+  err << "mspctl policy: there is no verb '" << log::escape(first) << "'\n\n";
+  print_help(err);
+  return kExitUnusable;
+}
+
+}  // namespace msp::cli

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/simulate_view.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "base/json.h"
+#include "base/log.h"
+
+namespace msp::cli {
+namespace {
+
+using authoring::Simulation;
+using authoring::SimulationGroup;
+using log::escape;
+
+constexpr std::size_t kBadLinesShown = 10;
+
+template <class... A>
+void line(std::string& out, fmt::format_string<A...> format, A&&... arguments) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<A>(arguments)...);
+  out += '\n';
+}
+
+std::uint64_t total(const std::vector<SimulationGroup>& groups, authoring::Outcome outcome) {
+  std::uint64_t out = 0;
+  for (const SimulationGroup& group : groups) {
+    out += group.outcome == outcome ? group.count : 0;
+  }
+  return out;
+}
+
+void show_table(std::string& out, const std::vector<SimulationGroup>& groups, std::size_t most, bool changes) {
+  line(out, "  {:>9}  {:16} {:10} {:12} {:24} {:<32} {}", "count", changes ? "before -> now" : "outcome", "service",
+       "user", "executable", "request", "rule");
+  std::size_t rows = 0;
+  for (const SimulationGroup& group : groups) {
+    if (changes && !group.changed()) {
+      continue;
+    }
+    if (++rows > most) {
+      continue;
+    }
+    const std::string fate = changes ? fmt::format("{} -> {}", to_string(*group.before), to_string(group.outcome))
+                                     : std::string(to_string(group.outcome));
+    const std::string why = group.code.empty()   ? group.rule
+                            : group.rule.empty() ? group.code
+                                                 : fmt::format("{}: {}", group.code, group.rule);
+    line(out, "  {:>9}  {:16} {:10} {:12} {:24} {:<32} {}", group.count, fate, to_string(group.service),
+         escape(group.user), group.exe.empty() ? "unknown" : escape(group.exe), escape(group.method + " " + group.path),
+         escape(why));
+  }
+  if (rows > most) {
+    line(out, "  and {} more rows (--all shows them)", rows - most);
+  }
+}
+
+void show_doubts(std::string& out, const Simulation& simulation) {
+  const Simulation::Counts& counts = simulation.counts();
+  if (counts.without_groups != 0) {
+    line(out,
+         "note: of {} requests the log does not say the groups, and the rules ask for groups: these callers are taken "
+         "to be in none (--local-groups asks this machine)",
+         counts.without_groups);
+  }
+  if (counts.without_place != 0) {
+    line(out,
+         "note: of {} requests the log does not say unit, cgroup and container, and the rules ask for them: these "
+         "callers are taken to be in none",
+         counts.without_place);
+  }
+  if (counts.redacted != 0) {
+    line(out, "note: {} requests have a query value that the log does not keep; rules that ask for it do not match",
+         counts.redacted);
+  }
+  if (counts.cut != 0) {
+    line(out, "note: {} requests have a text of the longest size that the log keeps; it may have been cut", counts.cut);
+  }
+}
+
+void show_lines(std::string& out, const Simulation& simulation) {
+  const Simulation::Counts& counts = simulation.counts();
+  line(out, "{} lines: {} requests, {} events of the log, {} unusable", counts.lines, counts.requests, counts.events,
+       counts.unusable);
+  for (const auto& [why, count] : simulation.not_for_rules()) {
+    line(out, "  {} records that no rule decides: {}", count, escape(why));
+  }
+  const auto& bad = simulation.bad();
+  for (std::size_t i = 0; i < std::min(kBadLinesShown, bad.size()); ++i) {
+    line(out, "  {}, line {}: {}", escape(bad[i].file), bad[i].line, escape(bad[i].why));
+  }
+  if (counts.unusable > kBadLinesShown) {
+    line(out, "  and {} unusable lines more (--json names up to {})", counts.unusable - kBadLinesShown,
+         Simulation::kMaxBad);
+  }
+}
+
+void write_group(json::Writer& writer, const SimulationGroup& group) {
+  writer.begin_object()
+      .field("count", group.count)
+      .field("service", to_string(group.service))
+      .field("user", group.user)
+      .field("exe", group.exe)
+      .field("method", group.method)
+      .field("path", group.path)
+      .field("outcome", to_string(group.outcome))
+      .field("code", group.code)
+      .field("rule", group.rule);
+  if (group.before) {
+    writer.field("before", to_string(*group.before));
+  }
+  writer.field("changed", group.changed()).end_object();
+}
+
+void write_lines(json::Writer& writer, const Simulation& simulation) {
+  const Simulation::Counts& counts = simulation.counts();
+  writer.field("lines", counts.lines)
+      .field("requests", counts.requests)
+      .field("events", counts.events)
+      .field("unusable", counts.unusable)
+      .field("torn", counts.torn)
+      .field("changed", counts.changed)
+      .field("notCompared", counts.not_compared)
+      .field("withoutGroups", counts.without_groups)
+      .field("withoutPlace", counts.without_place)
+      .field("redacted", counts.redacted)
+      .field("maybeCut", counts.cut);
+  writer.key("notForRules").begin_object();
+  for (const auto& [why, count] : simulation.not_for_rules()) {
+    writer.field(why, count);
+  }
+  writer.end_object().key("unusableLines").begin_array();
+  for (const Simulation::Bad& bad : simulation.bad()) {
+    writer.begin_object().field("file", bad.file).field("line", bad.line).field("why", bad.why).end_object();
+  }
+  writer.end_array();
+}
+
+}  // namespace
+
+std::string simulate_view(const SimulateContext& context) {
+  const std::vector<SimulationGroup> groups = context.simulation.groups();
+  const Simulation::Counts& counts = context.simulation.counts();
+  std::string out;
+  show_lines(out, context.simulation);
+  using enum authoring::Outcome;
+  line(out, "");
+  line(out, "with {}: {} permit, {} audit, {} deny", escape(context.rules), total(groups, kPermit),
+       total(groups, kAudit), total(groups, kDeny));
+  show_table(out, groups, context.most_rows, false);
+  line(out, "");
+  const std::string than = context.against.empty() ? "what is recorded" : escape(context.against);
+  line(out, "{} requests end differently than with {}{}", counts.changed, than,
+       counts.not_compared == 0 ? ""
+                                : fmt::format(" ({} cannot be compared: nothing that rules decide is recorded of them)",
+                                              counts.not_compared));
+  if (counts.changed != 0) {
+    show_table(out, groups, context.most_rows, true);
+  }
+  show_doubts(out, context.simulation);
+  return out;
+}
+
+std::string simulate_json(const SimulateContext& context) {
+  const std::vector<SimulationGroup> groups = context.simulation.groups();
+  json::Writer writer(json::Style::kPretty);
+  writer.begin_object().field("rules", context.rules);
+  if (!context.against.empty()) {
+    writer.field("against", context.against);
+  }
+  write_lines(writer, context.simulation);
+  writer.key("outcomes").begin_object();
+  for (const auto outcome : {authoring::Outcome::kPermit, authoring::Outcome::kAudit, authoring::Outcome::kDeny}) {
+    writer.field(to_string(outcome), total(groups, outcome));
+  }
+  writer.end_object().key("groups").begin_array();
+  for (const SimulationGroup& group : groups) {
+    write_group(writer, group);
+  }
+  writer.end_array().end_object();
+  return std::move(writer).take();
+}
+
+}  // namespace msp::cli
