@@ -25,11 +25,12 @@ bool has_any(const json::Value& tree, std::initializer_list<std::string_view> na
 }
 
 /// hostga follows wireserver (B.4), whatever stands there.
-void follow_wireserver(RuleSource& source, const RuleText& text, bool has_own) {
-  if (has_own && (!slot(source, Service::kWireServer) ||
-                  slot(source, Service::kHostGaPlugin)->item != slot(source, Service::kWireServer)->item)) {
+void follow_wireserver(RuleSource& source, const RuleText& text) {
+  const std::optional<SourceItem>& wireserver = slot(source, Service::kWireServer);
+  const std::optional<SourceItem>& own = slot(source, Service::kHostGaPlugin);
+  if (own && (!wireserver || own->item != wireserver->item)) {
     source.remarks.push_back(fmt::format("{}: the rules of hostga are never used: those of wireserver hold for both",
-                                         text.where(slot(source, Service::kHostGaPlugin)->pointer)));
+                                         text.where(own->pointer)));
   }
   slot(source, Service::kHostGaPlugin) = slot(source, Service::kWireServer);
 }
@@ -53,7 +54,7 @@ Result<RuleSource> read_services(const RuleText& text, RuleForm form) {
   if (problem.any()) {
     return text.error(problem);
   }
-  follow_wireserver(out, text, slot(out, Service::kHostGaPlugin).has_value());
+  follow_wireserver(out, text);
   return out;
 }
 

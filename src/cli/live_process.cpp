@@ -44,7 +44,7 @@ Error not_there(std::uint32_t pid, int code) {
   return config_error(fmt::format("there is no process {} with an executable", pid), "see ps for the right one");
 }
 
-void add_groups(std::vector<std::uint32_t> gids, identity::ConnectionIdentity& out) {
+void add_groups(const std::vector<std::uint32_t>& gids, identity::ConnectionIdentity& out) {
   out.groups = {out.gid};
   for (const std::uint32_t gid : gids) {
     if (std::ranges::find(out.groups, gid) == out.groups.end()) {
@@ -81,7 +81,7 @@ void read_status(const std::string& folder, identity::ConnectionIdentity& out) {
   }
   out.elevated = out.uid == 0;
   out.user_name = user_name(out.uid);
-  add_groups(std::move(supplementary), out);
+  add_groups(supplementary, out);
 }
 
 /// The line of cgroup v2. Null where there is none.

@@ -44,8 +44,9 @@ void show_table(std::string& out, const std::vector<SimulationGroup>& groups, st
     if (++rows > most) {
       continue;
     }
-    const std::string fate = changes ? fmt::format("{} -> {}", to_string(*group.before), to_string(group.outcome))
-                                     : std::string(to_string(group.outcome));
+    const std::string fate =
+        changes ? fmt::format("{} -> {}", to_string(group.before.value_or(group.outcome)), to_string(group.outcome))
+                : std::string(to_string(group.outcome));
     const std::string why = group.code.empty()   ? group.rule
                             : group.rule.empty() ? group.code
                                                  : fmt::format("{}: {}", group.code, group.rule);
