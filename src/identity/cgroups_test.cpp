@@ -20,10 +20,11 @@ class FakeReader final : public CgroupReader {
     const auto found = paths.find(id);
     return found == paths.end() ? std::optional<std::string>() : std::optional(found->second);
   }
-  bool has_units() override { return true; }
+  bool has_units() override { return units; }
 
   std::map<std::uint64_t, std::string> paths;
   bool broken = false;
+  bool units = true;
   int asked = 0;
 };
 
@@ -53,6 +54,22 @@ TEST_F(CgroupsTest, IsIdleUntilRulesAsk) {
   EXPECT_EQ(cgroups_.table()->ticket(), 2U);
   EXPECT_EQ(find(7), Found::kUnknown);
   EXPECT_EQ(reader_.asked, 1);
+}
+
+TEST_F(CgroupsTest, RulesWithUnitsWhereThereAreNoneAreSaidOnce) {
+  const auto said = [this](bool places, bool units) {
+    testing::internal::CaptureStderr();
+    cgroups_.want(places, units);
+    return testing::internal::GetCapturedStderr();
+  };
+  reader_.units = false;
+  cgroups_.want(false, false);
+  EXPECT_EQ(said(true, false), "");
+  EXPECT_NE(said(true, true).find("the unified cgroup hierarchy holds none"), std::string::npos);
+  EXPECT_EQ(said(true, true), "");
+  reader_.units = true;
+  cgroups_.want(true, false);
+  EXPECT_EQ(said(true, true), "");
 }
 
 TEST_F(CgroupsTest, EachIdIsAskedForOnce) {

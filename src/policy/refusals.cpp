@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RuleSet::refusals(): what is wrong with our own fields beyond their shape. A deny that would be lost in silence is a
 // hole, so the references of denies are strict where the field skips what it does not find.
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,15 +35,6 @@ std::unordered_map<std::string_view, const T*> by_name(const std::vector<T>& ite
   return out;
 }
 
-bool denies_anything(const RuleSections& rules) {
-  for (std::size_t i = 0; rules.role_assignments && i < rules.role_assignments->size(); ++i) {
-    if ((*rules.role_assignments)[i].openmsp.deny) {
-      return true;
-    }
-  }
-  return false;
-}
-
 void check_hashes(const RuleSections& rules, Lines& out) {
   for (std::size_t i = 0; rules.identities && i < rules.identities->size(); ++i) {
     const RuleIdentity& identity = (*rules.identities)[i];
@@ -55,6 +47,11 @@ void check_hashes(const RuleSections& rules, Lines& out) {
 }
 
 void check_denies(const RuleSections& rules, Lines& out) {
+  if (!rules.role_assignments || std::ranges::none_of(*rules.role_assignments, [](const RuleAssignment& assignment) {
+        return assignment.openmsp.deny;
+      })) {
+    return;
+  }
   if (!rules.privileges || !rules.roles || !rules.identities) {
     out.emplace_back(
         "/rules: privileges, roles or identities are missing, so that all rules would be ignored, a deny among them; "
@@ -99,9 +96,7 @@ Lines RuleSet::refusals(const RuleItem& item) {
   if (item.rules) {
     out.insert(out.end(), item.rules->problems.begin(), item.rules->problems.end());
     check_hashes(*item.rules, out);
-    if (denies_anything(*item.rules)) {
-      check_denies(*item.rules, out);
-    }
+    check_denies(*item.rules, out);
   }
   if (out.size() > kMaxRefusals) {
     const std::size_t more = out.size() - kMaxRefusals;
