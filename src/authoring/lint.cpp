@@ -146,6 +146,7 @@ Result<LintReport> lint(const RuleText& text, const LintOptions& options) {
       const Linted linted{.item = item,
                           .pointer = candidate.pointer,
                           .local = candidate.form == ItemForm::kLocal,
+                          .wireserver = candidate.pointer.ends_with("/wireserver"),
                           .options = effective};
       check_item(linted, *candidate.value, findings);
     }

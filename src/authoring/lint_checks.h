@@ -17,8 +17,9 @@ namespace msp::authoring {
 /// One item, as the agent reads it, and where it stands.
 struct Linted {
   const RuleItem& item;
-  std::string pointer;  ///< of the item in the text
-  bool local = false;   ///< from a local rule file: I.4 holds, and it has no mode
+  std::string pointer;      ///< of the item in the text
+  bool local = false;       ///< from a local rule file: I.4 holds, and it has no mode
+  bool wireserver = false;  ///< for WireServer and HostGAPlugin, which answer root alone
   const LintOptions& options;
 
   /// "/rules/privileges/3" behind the item's own.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "authoring/lint_checks.h"
 #include "policy/fold.h"
 #include "rules/blank.h"
@@ -101,6 +103,18 @@ void check_sections(const Linted& linted, Findings& findings) {
   }
 }
 
+/// Faults in our own members, which make the agent deny everything (protocol.md L.31). Each line begins with its place.
+void check_refusals(const Linted& linted, Findings& findings) {
+  for (const std::string& line : policy::RuleSet::refusals(linted.item)) {
+    const std::size_t end = std::min(line.size(), line.find_first_of(": "));
+    std::string at = line.starts_with('/') ? line.substr(0, end) : linted.pointer;
+    if (!at.starts_with(linted.pointer)) {
+      at = linted.pointer + at;
+    }
+    findings.error("openmsp-refused", at, line, "mend it: as long as it is so, OpenMSP's agent denies every request");
+  }
+}
+
 }  // namespace
 
 void check_head(const Linted& linted, Findings& findings) {
@@ -108,6 +122,9 @@ void check_head(const Linted& linted, Findings& findings) {
   check_default_access(linted, findings);
   check_content(linted, findings);
   check_sections(linted, findings);
+  if (linted.options.target == Target::kOpenMsp) {
+    check_refusals(linted, findings);
+  }
   if (!linted.local && rules::describe_id(linted.item.id).use_local_file_rules) {
     findings.note("local-rules-on", linted.pointer + "/id",
                   "this id switches local rule files on: what root writes there is added to these rules",

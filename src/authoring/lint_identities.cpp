@@ -8,10 +8,17 @@ namespace msp::authoring {
 namespace {
 
 /// What anybody can give a process is no identity by itself.
-bool is_anchored(const RuleIdentity& identity) { return identity.user_name || identity.group_name; }
+bool has_place(const RuleIdentity& identity) {
+  return identity.openmsp.unit || identity.openmsp.cgroup || identity.openmsp.container;
+}
+
+bool is_anchored(const RuleIdentity& identity) {
+  return identity.user_name || identity.group_name || has_place(identity);
+}
 
 bool is_everybody(const RuleIdentity& identity) {
-  return !identity.user_name && !identity.group_name && !identity.exe_path && !identity.process_name;
+  return !identity.user_name && !identity.group_name && !identity.exe_path && !identity.process_name &&
+         !has_place(identity) && !identity.openmsp.exe_sha256;
 }
 
 void check_identity(const std::string& at, const RuleIdentity& identity, Findings& findings) {
@@ -32,7 +39,7 @@ void check_identity(const std::string& at, const RuleIdentity& identity, Finding
                     identity.name),
         "add userName or groupName; an executable narrows a user, it never replaces one");
   }
-  if (const std::string_view name = interpreter(identity); !name.empty()) {
+  if (const std::string_view name = interpreter(identity); !name.empty() && !has_place(identity)) {
     findings.warning("interpreter-identity", at,
                      fmt::format("{} runs whatever it is told to: \"{}\" is every such script of {}", name,
                                  identity.name, identity.user_name ? "this user" : "these callers"),
@@ -49,7 +56,17 @@ void check_identities(const Linted& linted, Findings& findings) {
   }
   const std::vector<RuleIdentity>& identities = *linted.item.rules->identities;
   for (std::size_t i = 0; i < identities.size(); ++i) {
-    check_identity(linted.at("identities", i), identities[i], findings);
+    RuleIdentity seen = identities[i];
+    if (linted.options.target == Target::kField) {
+      seen.openmsp = {};  // that agent does not see it
+    }
+    check_identity(linted.at("identities", i), seen, findings);
+    if (linted.wireserver && identities[i].user_name && identities[i].user_name != "root") {
+      findings.warning("never-elevated", linted.at("identities", i) + "/userName",
+                       fmt::format("WireServer and HostGAPlugin refuse everybody but uid 0, so \"{}\" is never allowed",
+                                   identities[i].name),
+                       "remove it, unless this is another name of uid 0");
+    }
   }
 }
 

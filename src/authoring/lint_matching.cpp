@@ -143,6 +143,8 @@ class Comparison {
   void privilege(std::uint32_t i, const RulePrivilege& privilege, const Caller& caller) {
     const PrivilegeForms forms = forms_of(privilege);
     const identity::ConnectionIdentity who = make_caller(caller);
+    const std::vector<std::string>& methods = privilege.openmsp.methods;
+    method_ = methods.empty() ? "GET" : methods.front();
     std::string told;
     for (const Trick& trick : kTricks) {
       for (const std::optional<Form>* form : {&forms.legacy, &forms.canonical}) {
@@ -164,7 +166,7 @@ class Comparison {
 
   /// Whether it passes in one reading and not in the other; `outcome_` says how.
   bool differs(const identity::ConnectionIdentity& caller, std::string_view target) {
-    asked_.ask(Service::kImds, "GET", target);
+    asked_.ask(Service::kImds, method_, target);
     if (asked_.refusal().status != 0) {
       return false;  // refused in both
     }
@@ -178,7 +180,7 @@ class Comparison {
   }
 
   std::string witness(std::string_view target, const Caller& caller) const {
-    return fmt::format("GET {} by {}: {}", target, describe(caller), outcome_);
+    return fmt::format("{} {} by {}: {}", method_, target, describe(caller), outcome_);
   }
 
   void tell(std::uint32_t i, const RulePrivilege& privilege, const Trick& trick, std::string_view target,
@@ -211,6 +213,7 @@ class Comparison {
   policy::Snapshot legacy_;
   policy::Snapshot canonical_;
   Asked asked_;
+  std::string method_;
   std::string outcome_;
   bool legacy_allows_ = false;
   std::map<std::string_view, Common> common_;

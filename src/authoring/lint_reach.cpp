@@ -48,7 +48,7 @@ class Reach {
 
   void privileges() {
     for (const std::uint32_t i : index_.privileges()) {
-      if (!forms_[i].canonical || !forms_[i].legacy) {
+      if (!forms_[i].canonical || !forms_[i].legacy || has_special(i)) {
         continue;
       }
       if (const std::uint32_t other = earlier_twin(i); other != RuleIndex::kNone) {
@@ -73,7 +73,7 @@ class Reach {
         findings_.warning("unreachable-assignment", linted_.at("roleAssignments", i),
                           fmt::format("the assignment of \"{}\" grants nothing: {}", (*rules_.roles)[role].name, why),
                           "mend it, or remove it");
-      } else if (is_redundant(i, role)) {
+      } else if (!is_special(i) && is_redundant(i, role)) {
         findings_.warning("redundant-assignment", linted_.at("roleAssignments", i),
                           fmt::format("the assignment of \"{}\" grants nothing new: all its identities have these "
                                       "privileges by another assignment",
@@ -84,6 +84,16 @@ class Reach {
   }
 
  private:
+  bool has_special(std::uint32_t privilege) const {
+    return std::ranges::any_of(index_.roles_of(privilege),
+                               [&](std::uint32_t role) { return index_.has_special(role); });
+  }
+
+  bool is_special(std::uint32_t assignment) const {
+    const AssignmentExtension& effect = (*rules_.role_assignments)[assignment].openmsp;
+    return effect.deny || effect.dry_run;
+  }
+
   void report(std::uint32_t i, std::uint32_t other, std::string_view code, std::string_view text,
               std::string_view remedy) {
     findings_.warning(code, linted_.at("privileges", i),
@@ -94,8 +104,18 @@ class Reach {
   bool asks_no_more(std::uint32_t broad, std::uint32_t narrow) const {
     const PrivilegeForms& a = forms_[broad];
     const PrivilegeForms& b = forms_[narrow];
-    return a.legacy && canonical_covers(*a.canonical, *b.canonical) && legacy_covers(*a.legacy, *b.legacy) &&
+    return a.legacy && asks_no_more((*rules_.privileges)[broad], (*rules_.privileges)[narrow]) &&
+           canonical_covers(*a.canonical, *b.canonical) && legacy_covers(*a.legacy, *b.legacy) &&
            subset(a.legacy->query, b.legacy->query) && subset(a.canonical_query, b.canonical_query);
+  }
+
+  /// Methods: none named is any.
+  static bool asks_no_more(const RulePrivilege& broad, const RulePrivilege& narrow) {
+    const std::vector<std::string>& may = broad.openmsp.methods;
+    const std::vector<std::string>& wants = narrow.openmsp.methods;
+    return may.empty() || (!wants.empty() && std::ranges::all_of(wants, [&](const std::string& method) {
+             return std::ranges::find(may, method) != may.end();
+           }));
   }
 
   std::span<const std::uint32_t> of_path(std::string_view path) const {
@@ -117,7 +137,8 @@ class Reach {
     std::string_view path = forms_[i].canonical->path;
     while (true) {
       for (const std::uint32_t other : of_path(path)) {
-        if (other != i && asks_no_more(other, i) && !asks_no_more(i, other) && grants_at_least(other, i)) {
+        if (other != i && !has_special(other) && asks_no_more(other, i) && !asks_no_more(i, other) &&
+            grants_at_least(other, i)) {
           return other;
         }
       }
@@ -177,7 +198,8 @@ class Reach {
 
   bool assigned_before(std::uint32_t assignment, std::uint32_t role, std::uint32_t caller) const {
     for (std::uint32_t i = 0; i < assignment; ++i) {
-      if (index_.role_of_assignment(i) == role && std::ranges::binary_search(index_.callers_of_assignment(i), caller)) {
+      if (index_.role_of_assignment(i) == role && !is_special(i) &&
+          std::ranges::binary_search(index_.callers_of_assignment(i), caller)) {
         return true;
       }
     }

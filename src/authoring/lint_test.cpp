@@ -218,6 +218,14 @@ TEST(Lint, DifferencesThatAnyRuleHasAreToldOnce) {
   EXPECT_EQ(report.count(Severity::kWarning) + report.count(Severity::kError), 0U);
 }
 
+TEST(Lint, WitnessesHaveAMethodThatTheRuleAllows) {
+  Parts parts;
+  parts.privileges = R"({"name":"token","path":"/m","openmsp":{"methods":["PUT","POST"]}})";
+  const LintReport report = report_of(parts.text(), {.matching = policy::Matching::kShadow});
+  ASSERT_THAT(told(report), Contains("legacy-prefix /rules/privileges/0/path"));
+  EXPECT_THAT(report.findings.front().text, HasSubstr(": PUT /m-x by user svc"));
+}
+
 TEST(Lint, OurOwnMembersAreNothingForTheFieldsAgent) {
   Parts parts;
   parts.identities = R"({"name":"app","userName":"root","openmsp":{"unit":"a.service"}})";
@@ -227,6 +235,36 @@ TEST(Lint, OurOwnMembersAreNothingForTheFieldsAgent) {
   EXPECT_THAT(told(parts.text(), kField), Not(Contains("openmsp-for-field /rules/identities/0/openmsp")));
   parts.roles = R"({"name":"reader","privileges":["token"],"openmsp":{}})";
   EXPECT_THAT(told(parts.text()), Contains("misplaced-openmsp /rules/roles/0/openmsp"));
+}
+
+TEST(Lint, OurOwnMembersAreReadStrictly) {
+  Parts parts;
+  parts.identities = R"({"name":"app","openmsp":{"unti":"a.service"}})";
+  EXPECT_THAT(told(parts.text()), Contains("openmsp-refused /rules/identities/0/openmsp/unti"));
+  EXPECT_THAT(told("{\"imds\":" + parts.text() + "}"),
+              Contains("openmsp-refused /imds/rules/identities/0/openmsp/unti"));
+  // A unit is what anybody cannot give themselves, and says which script it is.
+  parts.identities = R"({"name":"app","exePath":"/usr/bin/python3","openmsp":{"unit":"a.service"}})";
+  EXPECT_THAT(told(parts.text()), IsEmpty());
+  EXPECT_THAT(told(parts.text(), kField), Contains("forgeable-identity /rules/identities/0"));
+}
+
+TEST(Lint, DeniesAreNoDuplicates) {
+  Parts parts;
+  parts.identities = R"({"name":"app","userName":"svc"},{"name":"bad","userName":"svc","groupName":"g"})";
+  const std::string allow = R"({"role":"reader","identities":["app"]},{"role":"reader","identities":["bad"])";
+  parts.assignments = allow + "}";
+  EXPECT_THAT(told(parts.text()), IsEmpty());
+  parts.assignments = allow + R"(,"openmsp":{"effect":"deny"}},{"role":"reader","identities":["bad"]})";
+  EXPECT_THAT(told(parts.text()), IsEmpty());
+  parts.assignments = allow + R"(},{"role":"reader","identities":["bad"]})";
+  EXPECT_THAT(told(parts.text()), Contains("redundant-assignment /rules/roleAssignments/2"));
+}
+
+TEST(Lint, WireServerAnswersRootAlone) {
+  EXPECT_THAT(told("{\"wireserver\":" + Parts().text() + "}"),
+              testing::ElementsAre("never-elevated /wireserver/rules/identities/0/userName"));
+  EXPECT_THAT(told("{\"imds\":" + Parts().text() + "}"), IsEmpty());
 }
 
 class FakeMachine : public Machine {
@@ -267,8 +305,8 @@ TEST(Lint, EveryFormIsLinted) {
   parts.identities = R"({"name":"app","userName":"svc","username":"x"})";
   const std::string wrong = parts.text();
   const std::string wrong_rules = wrong.substr(wrong.find("\"rules\""));
-  EXPECT_THAT(told(R"({"wireserver":)" + wrong + "}"),
-              testing::ElementsAre("unknown-member /wireserver/rules/identities/0/username"));
+  EXPECT_THAT(told(R"({"imds":)" + wrong + "}"),
+              testing::ElementsAre("unknown-member /imds/rules/identities/0/username"));
   EXPECT_THAT(told("{" + wrong_rules), Contains("unknown-member /rules/identities/0/username"));
   EXPECT_THAT(told(R"([{"properties":{"mode":"Enforce","defaultAccess":"Deny",)" + wrong_rules + "}]"),
               testing::ElementsAre("unknown-member /0/properties/rules/identities/0/username"));

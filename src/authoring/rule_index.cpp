@@ -48,6 +48,7 @@ RuleIndex::RuleIndex(const RuleSections& rules) {
   roles_of_privilege_.resize(rules.privileges->size());
   privileges_of_role_.resize(rules.roles->size());
   callers_of_role_.resize(rules.roles->size());
+  special_.resize(rules.roles->size());
   roles_of_identity_.resize(rules.identities->size());
   for (const auto& [name, index] : privileges) {
     privileges_.push_back(index);
@@ -63,7 +64,12 @@ RuleIndex::RuleIndex(const RuleSections& rules) {
     const auto role = roles.find(assignment.role);
     role_of_assignment_.push_back(role == roles.end() ? kNone : role->second);
     callers_of_assignment_.push_back(resolved(assignment.identities, identities));
-    if (role != roles.end()) {
+    if (role == roles.end()) {
+      continue;
+    }
+    if (assignment.openmsp.deny || assignment.openmsp.dry_run) {
+      special_[role->second] = true;
+    } else {
       const Indexes& callers = callers_of_assignment_.back();
       Indexes& all = callers_of_role_[role->second];
       all.insert(all.end(), callers.begin(), callers.end());

@@ -23,6 +23,8 @@ class RuleIndex {
   /// Roles that hold the privilege.
   const Indexes& roles_of(std::uint32_t privilege) const { return roles_of_privilege_[privilege]; }
   const Indexes& privileges_of(std::uint32_t role) const { return privileges_of_role_[role]; }
+  /// Some assignment of the role denies, or is a dry run. Those give nobody anything.
+  bool has_special(std::uint32_t role) const { return special_[role]; }
   /// Identities to whom assignments give the role.
   const Indexes& callers_of(std::uint32_t role) const { return callers_of_role_[role]; }
   const Indexes& roles_of_caller(std::uint32_t identity) const { return roles_of_identity_[identity]; }
@@ -39,6 +41,7 @@ class RuleIndex {
   std::vector<Indexes> privileges_of_role_;
   std::vector<Indexes> callers_of_role_;
   std::vector<Indexes> roles_of_identity_;
+  std::vector<bool> special_;
   std::vector<std::uint32_t> role_of_assignment_;
   std::vector<Indexes> callers_of_assignment_;
 };

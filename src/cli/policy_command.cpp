@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/policy_cases.h"
 #include "cli/policy_common.h"
+#include "cli/policy_convert.h"
 #include "cli/policy_diff.h"
 #include "cli/policy_explain.h"
 #include "cli/policy_lint.h"
@@ -30,6 +31,7 @@ constexpr std::array kVerbs{
     Verb{.name = "test", .help = "cases that an author keeps beside the rules", .run = &policy_cases},
     Verb{.name = "lint", .help = "what an author of rules did not mean", .run = &policy_lint},
     Verb{.name = "diff", .help = "who may ask for what under one version and not another", .run = &policy_diff},
+    Verb{.name = "convert", .help = "rules in another of the forms in which they are kept", .run = &policy_convert},
 };
 
 void print_help(std::ostream& out) {

@@ -94,5 +94,31 @@ TEST_F(PolicyLint, NamesInRulesCannotForgeLines) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
 }
 
+std::string example(const std::string& name) { return MSP_SOURCE_DIR "/share/openmsp/examples/" + name; }
+
+// The lists that docs/mspctl-policy.md explains.
+TEST_F(PolicyLint, TheListWithUnitsIsClean) {
+  const Outcome outcome = policy({"lint", "--strict", example("waagent-cloud-init.units.json")});
+  EXPECT_EQ(outcome.code, kExitOk) << outcome.out;
+  const Outcome field = policy({"lint", "--target", "field", example("waagent-cloud-init.units.json")});
+  EXPECT_EQ(field.code, kExitFindings);
+  EXPECT_THAT(field.out, HasSubstr("[openmsp-for-field]"));
+}
+
+TEST_F(PolicyLint, TheListInTheFieldsFormNamesInterpretersAndNothingElse) {
+  const std::string file = example("waagent-cloud-init.field.json");
+  EXPECT_EQ(policy({"lint", file}).code, kExitOk);
+  const auto shown = json::parse(policy({"lint", "--json", file}).out);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->find("errors")->int64(), 0);
+  EXPECT_EQ(shown->find("warnings")->int64(), 3);
+  for (const json::Value& finding : *shown->find("findings")->array()) {
+    if (*finding.find("severity")->string() != "note") {
+      EXPECT_EQ(*finding.find("code")->string(), "interpreter-identity");
+    }
+  }
+  EXPECT_EQ(policy({"lint", "--target", "field", file}).code, kExitOk);
+}
+
 }  // namespace
 }  // namespace msp::cli

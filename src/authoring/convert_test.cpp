@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "authoring/convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "authoring/diff.h"
+#include "policy/fold.h"
+#include "tests/support/random_rules.h"
+#include "tests/support/rapidcheck.h"
+
+namespace msp::authoring {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::string kProfile = "/subscriptions/S/providers/Microsoft.Compute/galleries/N/inVMAccessControlProfiles/P";
+const std::string kRules = R"("rules":{"privileges":[{"name":"p","path":"/a","why":"asked for"}],
+  "roles":[{"name":"r","privileges":["p"]}],"identities":[{"name":"i","userName":"u"}],
+  "roleAssignments":[{"role":"r","identities":["i"]}]})";
+const std::string kItem = R"({"owner":"team","defaultAccess":"deny","mode":"audit","id":"v1",)" + kRules + "}";
+
+Result<Conversion> converted(const std::string& text, const ConvertOptions& options) {
+  const auto parsed = RuleText::parse(text, "r.json");
+  EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().text());
+  const auto source = read_rules(*parsed);
+  EXPECT_TRUE(source) << (source ? "" : source.error().text());
+  return convert(*parsed, *source, options);
+}
+
+Conversion good(const std::string& text, const ConvertOptions& options) {
+  auto done = converted(text, options);
+  EXPECT_TRUE(done) << (done ? "" : done.error().text());
+  return done ? *std::move(done) : Conversion();
+}
+
+std::string text_at(const Conversion& done, std::string_view pointer) {
+  const json::Value* const value = done.document.at(pointer);
+  return value == nullptr || value->string() == nullptr ? "(nothing)" : *value->string();
+}
+
+TEST(Convert, AProfileNamesItsEndpointAndKeepsWhatNobodyKnows) {
+  const ConvertOptions options{
+      .to = ConvertTo::kProfile, .service = Service::kWireServer, .mode = {}, .profile_id = kProfile};
+  const Conversion done = good(kItem, options);
+  EXPECT_EQ(text_at(done, "/value/0/properties/applicableHostEndpoint"), "WireServer");
+  EXPECT_EQ(text_at(done, "/value/1/id"), kProfile + "/versions/1.0.0");
+  EXPECT_EQ(text_at(done, "/value/1/properties/mode"), "Audit");
+  EXPECT_EQ(text_at(done, "/value/1/properties/defaultAccess"), "Deny");
+  EXPECT_EQ(text_at(done, "/value/1/properties/owner"), "team");
+  EXPECT_EQ(text_at(done, "/value/1/properties/rules/privileges/0/why"), "asked for");
+  EXPECT_THAT(done.lost, IsEmpty());
+  EXPECT_THAT(done.notes, ElementsAre(HasSubstr("the id \"v1\" becomes that of the resource")));
+
+  ConvertOptions nobody = options;
+  nobody.service.reset();
+  EXPECT_THAT(converted(kItem, nobody).error().text(), HasSubstr("--service"));
+  ConvertOptions nameless = options;
+  nameless.profile_id.clear();
+  EXPECT_THAT(converted(kItem, nameless).error().text(), HasSubstr("--profile-id"));
+}
+
+TEST(Convert, ALocalFileHasNoMode) {
+  const ConvertOptions options{.to = ConvertTo::kLocal, .service = {}, .mode = {}, .profile_id = {}};
+  const auto refused = converted(kItem, options);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text(), HasSubstr("the mode \"audit\""));
+  ConvertOptions lossy = options;
+  lossy.lossy = true;
+  const Conversion done = good(kItem, lossy);
+  EXPECT_THAT(done.lost, ElementsAre(HasSubstr("the mode \"audit\"")));
+  EXPECT_EQ(done.document.find("mode"), nullptr);
+  EXPECT_EQ(text_at(done, "/owner"), "team");
+  // Back again the mode must be said.
+  const std::string local = json::to_text(done.document);
+  EXPECT_THAT(converted(local, {.to = ConvertTo::kItem, .service = {}, .mode = {}, .profile_id = {}}).error().text(),
+              HasSubstr("--mode"));
+  const Conversion back = good(local, {.to = ConvertTo::kItem, .service = {}, .mode = "audit", .profile_id = {}});
+  EXPECT_EQ(json::to_text(*back.document.find("rules")), json::to_text(*json::parse(kItem)->find("rules")));
+  EXPECT_EQ(text_at(back, "/mode"), "audit");
+  // A local file stays one.
+  EXPECT_EQ(json::to_text(good(local, options).document), local);
+}
+
+TEST(Convert, WhatTheAgentWouldRefuseIsNotWritten) {
+  const std::string dangling = R"({"defaultAccess":"deny","mode":"audit","id":"v1","rules":{
+    "roleAssignments":[{"role":"gone","identities":["i"]}]}})";
+  ConvertOptions options{.to = ConvertTo::kLocal, .service = {}, .mode = {}, .profile_id = {}, .lossy = true};
+  EXPECT_THAT(converted(dangling, options).error().text(), HasSubstr("does not exist"));
+  EXPECT_TRUE(converted(kItem, options));
+}
+
+TEST(Convert, SwitchingLocalFilesOnIsLostWhereIdsAreNotWritten) {
+  const std::string item = R"({"defaultAccess":"deny","mode":"audit",
+    "id":"eyJpZCI6InNpZy03IiwidXNlTG9jYWxGaWxlUnVsZXMiOnRydWV9"})";
+  const ConvertOptions options{
+      .to = ConvertTo::kProfile, .service = Service::kImds, .mode = {}, .profile_id = kProfile};
+  EXPECT_THAT(converted(item, options).error().text(), HasSubstr("switches local rule files on"));
+  EXPECT_TRUE(converted(kItem, options));
+}
+
+TEST(Convert, StatusDocumentsAndServices) {
+  const std::string services = R"({"imds":)" + kItem + R"(,"more":1})";
+  const Conversion status = good(services, {.to = ConvertTo::kStatus, .service = {}, .mode = {}, .profile_id = {}});
+  EXPECT_EQ(text_at(status, "/authorizationRules/imds/owner"), "team");
+  EXPECT_TRUE(status.document.at("/authorizationRules/more") != nullptr);
+  const std::string text = json::to_text(status.document);
+  const Conversion back = good(text, {.to = ConvertTo::kItem, .service = Service::kImds, .mode = {}, .profile_id = {}});
+  EXPECT_EQ(json::to_text(*json::parse(kItem)->find("rules")), json::to_text(*back.document.find("rules")));
+  EXPECT_THAT(converted(text, {.to = ConvertTo::kItem, .service = Service::kWireServer, .mode = {}, .profile_id = {}})
+                  .error()
+                  .text(),
+              HasSubstr("no rules for wireserver"));
+  const std::string two = R"({"imds":)" + kItem + R"(,"wireserver":)" + kItem + "}";
+  EXPECT_THAT(converted(two, {.to = ConvertTo::kItem, .service = {}, .mode = {}, .profile_id = {}}).error().text(),
+              HasSubstr("--service"));
+}
+
+/// As an author could write it: every reference once, nobody who is everybody.
+RuleItem valid_item(test::Random& random) {
+  RuleItem item = test::random_item(random);
+  item.mode = test::one_of(random, std::array{"enforce", "Audit", "disabled"});
+  const auto once = [](std::vector<std::string>& names) {
+    std::ranges::sort(names);
+    names.erase(std::ranges::unique(names).begin(), names.end());
+  };
+  for (RuleRole& role : *item.rules->roles) {
+    once(role.privileges);
+  }
+  for (RuleAssignment& assignment : *item.rules->role_assignments) {
+    once(assignment.identities);
+  }
+  for (RuleIdentity& identity : *item.rules->identities) {
+    identity.user_name = identity.user_name.value_or("u9");
+  }
+  return item;
+}
+
+std::string written(const RuleItem& item) {
+  json::Writer writer;
+  write_rule_item(writer, item);
+  return std::move(writer).take();
+}
+
+TEST(ConvertProperty, ThereAndBackKeepsDecisions) {
+  EXPECT_TRUE(rc::check("item -> profile -> item and item -> local -> item decide alike", [] {
+    test::Random random(*rc::gen::arbitrary<std::uint32_t>());
+    const RuleItem item = valid_item(random);
+    const Conversion profile =
+        good(written(item), {.to = ConvertTo::kProfile, .service = Service::kImds, .mode = {}, .profile_id = kProfile});
+    const Conversion local =
+        good(written(item), {.to = ConvertTo::kLocal, .service = {}, .mode = {}, .profile_id = {}, .lossy = true});
+    const auto before = read_rules("{\"imds\":" + written(item) + "}", "before");
+    RC_ASSERT(before.ok());
+    for (const Conversion* there : {&profile, &local}) {
+      const Conversion back =
+          good(json::to_text(there->document), {.to = ConvertTo::kServices,
+                                                .service = Service::kImds,
+                                                .mode = there == &local ? policy::lower(item.mode) : "",
+                                                .profile_id = {}});
+      const auto after = read_rules(json::to_text(back.document), "after");
+      RC_ASSERT(after.ok());
+      RC_ASSERT(after->item(Service::kImds)->rules == before->item(Service::kImds)->rules);
+      RC_ASSERT(diff(*before, *after, {})->same());
+    }
+  }));
+}
+
+}  // namespace
+}  // namespace msp::authoring
