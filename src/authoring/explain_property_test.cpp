@@ -69,8 +69,9 @@ RuleSections sections() {
   out.identities.emplace();
   out.role_assignments.emplace();
   for (int i = *rc::gen::inRange(0, 6); i > 0; --i) {
-    RulePrivilege privilege{.name = name('p'), .path = pick(kRulePaths), .query_parameters = {}};
-    for (int k = *rc::gen::inRange(0, 3); k > 0; --k) {
+    RulePrivilege privilege{
+        .name = name('p'), .path = *rc::gen::inRange(0, 2) == 0 ? "/" : pick(kRulePaths), .query_parameters = {}};
+    for (int k = *rc::gen::inRange(0, 5) - 2; k > 0; --k) {
       privilege.query_parameters.emplace_back(*element<std::string>("k", "K", "l"), pick(kValues));
     }
     privilege.openmsp.methods = *rc::gen::inRange(0, 6) == 0 ? *element(Texts{"PUT"}, Texts{"POST", "GET"}) : Texts{};
@@ -141,10 +142,10 @@ void agrees_with_the_engine() {
   }
   const auto service = *element(Service::kImds, Service::kImds, Service::kWireServer, Service::kHostGaPlugin);
   identity::ConnectionIdentity who = make_caller(caller());
-  if (*rc::gen::inRange(0, 6) == 0) {
+  if (*rc::gen::inRange(0, 4) == 0) {
     who.cgroup.reset();
-    who.more_groups = true;
   }
+  who.more_groups = *rc::gen::inRange(0, 3) == 0;
   Asked asked;
   asked.ask(service, *rc::gen::inRange(0, 8) == 0 ? *element<std::string>("PUT", "get") : "GET", pick(kTargets));
 
