@@ -17,7 +17,8 @@ constexpr std::string_view kHint = "a version has properties {mode, defaultAcces
 
 struct Version {
   SourceItem item;
-  std::string profile;  ///< id of the profile it lies under, lower case; empty if unknown
+  std::string profile;              ///< id of the profile it lies under, lower case; empty if unknown
+  std::optional<Service> endpoint;  ///< if it says so itself
 };
 
 /// The field shows the reference id in upper case (N).
@@ -39,6 +40,10 @@ std::optional<Service> endpoint_of(const json::Value& resource) {
   return lower == "wireserver" ? std::optional(Service::kWireServer) : std::nullopt;
 }
 
+bool is_version(const json::Value& resource, std::string_view id) {
+  return policy::lower(id).contains(kVersions) || resource.at("/properties/defaultAccess") != nullptr;
+}
+
 class Reader {
  public:
   explicit Reader(const RuleText& text) : text_(text) { out_.form = RuleForm::kArm; }
@@ -50,8 +55,9 @@ class Reader {
     json::FirstProblem problem = text_.no_problem();
     json::MemberReader reader(value, pointer, problem);
     const std::string id = reader.optional_string("id").value_or("");
-    if (const auto service = endpoint_of(value)) {
-      profiles_[policy::lower(id)] = *service;
+    const std::optional<Service> endpoint = endpoint_of(value);
+    if (endpoint && !is_version(value, id)) {
+      profiles_[policy::lower(id)] = *endpoint;
       return {};
     }
     Version version = read_version(*value.find("properties"), reader.pointer_to("properties"), problem);
@@ -69,6 +75,7 @@ class Reader {
                          "write one of these");
     }
     version.item.item.id = upper(id);
+    version.endpoint = endpoint;
     version.profile = policy::lower(id);
     version.profile.resize(std::min(version.profile.size(), version.profile.rfind(kVersions)));
     versions_.push_back(std::move(version));
@@ -81,8 +88,9 @@ class Reader {
     }
     for (Version& version : versions_) {
       const auto profile = profiles_.find(version.profile);
-      const bool known = profile != profiles_.end();
-      std::optional<SourceItem>& place = known ? out_.services[static_cast<std::size_t>(profile->second)] : out_.single;
+      const std::optional<Service> service = profile != profiles_.end() ? profile->second : version.endpoint;
+      const bool known = service.has_value();
+      std::optional<SourceItem>& place = service ? out_.services[static_cast<std::size_t>(*service)] : out_.single;
       if (place || (out_.single && known) || (!known && versions_.size() > 1)) {
         return text_.error(version.item.pointer, "this text holds more than one version of rules",
                            "keep the profile and the one version for each of IMDS and WireServer");

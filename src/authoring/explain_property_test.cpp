@@ -62,22 +62,34 @@ const Texts kTargets{"/",
                      "/vmAgentLog"};
 const Texts kValues{"1", "2", "", "a b", "A+B", "1&l=2", "%31"};
 
+/// All names occur, or some do: a deny that names what does not exist makes the rules unusable.
+class Names {
+ public:
+  int count(int most) const { return whole_ ? kNames : *rc::gen::inRange(0, most); }
+  std::string of(char kind, int i) const { return whole_ ? std::string(1, kind) + std::to_string(i - 1) : name(kind); }
+
+ private:
+  bool whole_ = *rc::gen::inRange(0, 2) == 0;
+};
+
 RuleSections sections() {
+  const Names all;
   RuleSections out;
   out.privileges.emplace();
   out.roles.emplace();
   out.identities.emplace();
   out.role_assignments.emplace();
   for (int i = *rc::gen::inRange(0, 6); i > 0; --i) {
-    RulePrivilege privilege{.name = name('p'), .path = pick(kRulePaths), .query_parameters = {}};
-    for (int k = *rc::gen::inRange(0, 3); k > 0; --k) {
+    RulePrivilege privilege{
+        .name = name('p'), .path = *rc::gen::inRange(0, 2) == 0 ? "/" : pick(kRulePaths), .query_parameters = {}};
+    for (int k = *rc::gen::inRange(0, 5) - 2; k > 0; --k) {
       privilege.query_parameters.emplace_back(*element<std::string>("k", "K", "l"), pick(kValues));
     }
     privilege.openmsp.methods = *rc::gen::inRange(0, 6) == 0 ? *element(Texts{"PUT"}, Texts{"POST", "GET"}) : Texts{};
     out.privileges->push_back(std::move(privilege));
   }
-  for (int i = *rc::gen::inRange(0, 4); i > 0; --i) {
-    out.roles->push_back({.name = name('r'), .privileges = names('p')});
+  for (int i = all.count(4); i > 0; --i) {
+    out.roles->push_back({.name = all.of('r', i), .privileges = names('p')});
     out.role_assignments->push_back({.role = name('r'), .identities = names('i')});
     out.role_assignments->back().openmsp = {.deny = *rc::gen::inRange(0, 4) == 0,
                                             .dry_run = *rc::gen::inRange(0, 4) == 0};
@@ -85,8 +97,8 @@ RuleSections sections() {
   const auto maybe = [](const Texts& from) {
     return *rc::gen::inRange(0, 3) == 0 ? std::optional(pick(from)) : std::nullopt;
   };
-  for (int i = *rc::gen::inRange(0, 5); i > 0; --i) {
-    out.identities->push_back({.name = name('i'),
+  for (int i = all.count(5); i > 0; --i) {
+    out.identities->push_back({.name = all.of('i', i),
                                .user_name = maybe({"alice", "bob", "undefined", ""}),
                                .group_name = maybe({"devs", "users"}),
                                .exe_path = maybe({"/bin/x", "/bin//x", "/bin/y"}),
@@ -141,10 +153,10 @@ void agrees_with_the_engine() {
   }
   const auto service = *element(Service::kImds, Service::kImds, Service::kWireServer, Service::kHostGaPlugin);
   identity::ConnectionIdentity who = make_caller(caller());
-  if (*rc::gen::inRange(0, 6) == 0) {
+  if (*rc::gen::inRange(0, 4) == 0) {
     who.cgroup.reset();
-    who.more_groups = true;
   }
+  who.more_groups = *rc::gen::inRange(0, 3) == 0;
   Asked asked;
   asked.ask(service, *rc::gen::inRange(0, 8) == 0 ? *element<std::string>("PUT", "get") : "GET", pick(kTargets));
 

@@ -132,6 +132,11 @@ TEST(RuleSource, VersionsOfAccessControlProfiles) {
   EXPECT_THAT(two.item(Service::kImds)->id, HasSubstr("/P/VERSIONS"));
   EXPECT_THAT(two.item(Service::kHostGaPlugin)->id, HasSubstr("/Q/VERSIONS"));
 
+  std::string own = version("p");
+  own.replace(own.find("\"targetLocations\":[]"), 20, R"("applicableHostEndpoint":"WireServer")");
+  EXPECT_THAT(good(own).item(Service::kWireServer)->id, HasSubstr("/P/VERSIONS"));
+  EXPECT_EQ(good(own).item(Service::kImds), nullptr);
+
   EXPECT_THAT(bad("[" + version("p") + "," + version("q") + "]"), HasSubstr("more than one version"));
   EXPECT_THAT(bad("[" + endpoint("p", "IMDS") + "]"), HasSubstr("no version"));
   EXPECT_THAT(bad(R"({"properties":{"mode":"Enforce","defaultAccess":"maybe"}})"),

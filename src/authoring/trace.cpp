@@ -39,12 +39,14 @@ struct Holder {
 };
 
 /// Name of a privilege → who holds it, in the order of the assignments.
-std::map<std::string_view, std::vector<Holder>> holders_of(const RuleSections& rules) {
-  const auto roles = by_name(*rules.roles);
-  const auto identities = by_name(*rules.identities);
+std::map<std::string_view, std::vector<Holder>> holders_of(const std::vector<RuleRole>& all_roles,
+                                                           const std::vector<RuleIdentity>& all_identities,
+                                                           const std::vector<RuleAssignment>& assignments) {
+  const auto roles = by_name(all_roles);
+  const auto identities = by_name(all_identities);
   std::map<std::string_view, std::vector<Holder>> out;
   std::set<std::pair<std::string_view, Holder>> known;
-  for (const RuleAssignment& assignment : *rules.role_assignments) {
+  for (const RuleAssignment& assignment : assignments) {
     const auto role = roles.find(assignment.role);
     if (role == roles.end()) {
       continue;
@@ -114,7 +116,7 @@ Trace trace_rules(const RuleItem& item, const identity::ConnectionIdentity& call
   if (item.rules && item.rules->privileges && item.rules->roles && item.rules->identities &&
       item.rules->role_assignments) {
     const auto last = by_name(*item.rules->privileges);
-    auto holders = holders_of(*item.rules);
+    auto holders = holders_of(*item.rules->roles, *item.rules->identities, *item.rules->role_assignments);
     for (const RulePrivilege& privilege : *item.rules->privileges) {
       if (last.at(privilege.name) == &privilege) {
         add_rules(privilege, reading.compare(privilege), holders[privilege.name], caller, out);

@@ -169,7 +169,7 @@ std::string explain_view(const ExplainContext& context) {
   if (explanation.deciding) {
     show_trace(view, "rules, nearest first", *explanation.deciding, context.most_rules);
   }
-  if (explanation.readings_differ()) {
+  if (explanation.other && explanation.readings_differ()) {
     show_trace(view, fmt::format("{} matching would decide differently", other_name(context.matching)),
                *explanation.other, context.most_rules);
   }
