@@ -70,8 +70,8 @@ void check_legacy(std::string_view demand, std::string_view raw) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input = msp::fuzz::text(data, size);
   const auto [demand, query] = reference::cut(input, '\n');
-  check_canonical(query);
-  if (size < 2000) {
+  if (size < 2000) {  // the reference is slow
+    check_canonical(query);
     check_legacy(demand, query);
   }
   return 0;

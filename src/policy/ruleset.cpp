@@ -67,6 +67,7 @@ std::shared_ptr<const PlaceRule> place_of(const IdentityExtension& extension) {
 
 std::vector<RequiredQuery> legacy_demands(const Privilege& privilege) {
   std::vector<RequiredQuery> out;
+  out.reserve(privilege.legacy_query.size());
   for (const auto& [key, value] : privilege.legacy_query) {
     out.push_back({.key = key, .values = {value}});
   }

@@ -2,6 +2,7 @@
 #include "tests/policy/reference_text.h"
 
 #include <algorithm>
+#include <array>
 #include <clocale>
 #include <cwctype>
 #include <map>
@@ -30,7 +31,8 @@ std::optional<char32_t> one_character(std::string_view bytes) {
   char32_t code = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const auto byte = static_cast<unsigned char>(bytes[i]);
-    const int mark = i > 0 ? 0x3f : std::vector<int>{0x7f, 0x1f, 0x0f, 0x07}.at(bytes.size() - 1);
+    constexpr std::array kLeadBits = {0x7f, 0x1f, 0x0f, 0x07};
+    const int mark = i > 0 ? 0x3f : kLeadBits.at(bytes.size() - 1);
     code = (code << 6) | (byte & mark);
   }
   const bool exists = code < 0x110000 && (code < 0xd800 || code > 0xdfff);
