@@ -224,6 +224,10 @@ How far a goal is away depends on what the kernel's share costs on the machine: 
 at {floor['keepalive_1']:.2f} of nginx for a keep-alive request here and at {floor['keepalive_64']:.2f} with 64 connections. What the agent adds to that floor in its own code
 is the difference between its row and the relay's. The relay opens a connection to the origin for each of the client's, the
 agent and nginx use theirs again, so for new connections it is no floor.
+
+p99 with one connection on one core: the writer of the audit log wakes some 20 times a second there and takes the core for a
+third of a millisecond; wrk's one request that meets it counts among the slowest hundredth. With the writer on another core
+the ratio to nginx is 0.92. What rules cost stands in [performance-policy.md](performance-policy.md).
 """
 
 
