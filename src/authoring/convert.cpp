@@ -203,7 +203,8 @@ class Converter {
 
   std::string profile_id(const RulePart& part, bool several) const {
     if (!options_.profile_id.empty()) {
-      return options_.profile_id + (several ? fmt::format("-{}", to_string(*part.service)) : std::string());
+      return options_.profile_id +
+             (several && part.service ? fmt::format("-{}", to_string(*part.service)) : std::string());
     }
     return is_version_id(part.item->id) ? part.item->id.substr(0, version_start(part.item->id)) : std::string();
   }
@@ -214,7 +215,7 @@ class Converter {
   }
 
   std::string lower_access(const RulePart& part) {
-    const std::string access = policy_lower(part.item->default_access);
+    std::string access = policy_lower(part.item->default_access);
     if (access == "allow" || access == "deny") {
       return access;
     }

@@ -6,7 +6,6 @@
 #include <span>
 
 #include "authoring/rule_callers.h"
-#include "authoring/rule_index.h"
 
 namespace msp::authoring {
 namespace {
@@ -72,14 +71,14 @@ std::uint64_t hash(const RulePrivilege& privilege, const PrivilegeForms& forms) 
 std::string canonical_key(const Form& form) { return form.path == "/" ? std::string() : form.path.substr(1) + "/"; }
 
 /// What all assignments of each role grant, without dry runs: those have no effect.
-std::vector<Grants> grants_of_roles(const RuleSections& rules, const RuleIndex& index, CallerTable& callers) {
+std::vector<Grants> grants_of_roles(const WholeRules& rules, const RuleIndex& index, CallerTable& callers) {
   std::vector<std::uint32_t> caller_of_identity;
-  for (const RuleIdentity& identity : *rules.identities) {
+  for (const RuleIdentity& identity : rules.identities) {
     caller_of_identity.push_back(callers.add(identity));
   }
-  std::vector<Grants> out(rules.roles->size());
-  for (std::uint32_t i = 0; i < rules.role_assignments->size(); ++i) {
-    const AssignmentExtension& effect = (*rules.role_assignments)[i].openmsp;
+  std::vector<Grants> out(rules.roles.size());
+  for (std::uint32_t i = 0; i < rules.role_assignments.size(); ++i) {
+    const AssignmentExtension& effect = rules.role_assignments[i].openmsp;
     const std::uint32_t role = index.role_of_assignment(i);
     if (role == RuleIndex::kNone || effect.dry_run) {
       continue;
@@ -108,16 +107,15 @@ std::uint32_t CallerTable::add(const RuleIdentity& identity) {
 }
 
 DiffSide::DiffSide(const RuleItem* item, CallerTable& callers) {
-  if (item == nullptr || !item->rules) {
+  if (item == nullptr) {
     return;
   }
-  const RuleSections& rules = *item->rules;
-  if (rules.privileges && rules.roles && rules.identities && rules.role_assignments) {
-    add_privileges(rules, callers);
+  if (const std::optional<WholeRules> rules = whole_rules(*item)) {
+    add_privileges(*rules, callers);
   }
 }
 
-void DiffSide::add_privileges(const RuleSections& rules, CallerTable& callers) {
+void DiffSide::add_privileges(const WholeRules& rules, CallerTable& callers) {
   const RuleIndex index(rules);
   const std::vector<Grants> of_role = grants_of_roles(rules, index, callers);
   std::map<Indexes, std::uint32_t> of_roles;
@@ -126,7 +124,7 @@ void DiffSide::add_privileges(const RuleSections& rules, CallerTable& callers) {
   policy::PrefixIndex::Paths canonical;
   for (const std::uint32_t i : index.privileges()) {
     const auto at = static_cast<std::uint32_t>(privileges_.size());
-    privileges_.push_back(&(*rules.privileges)[i]);
+    privileges_.push_back(&rules.privileges[i]);
     forms_.push_back(forms_of(*privileges_.back()));
     const auto [known, is_new] = of_roles.try_emplace(index.roles_of(i), grants_.size());
     if (is_new) {
@@ -141,11 +139,11 @@ void DiffSide::add_privileges(const RuleSections& rules, CallerTable& callers) {
     }
     grant_of_.push_back(known->second);
     meaning_.push_back(mixed(hash(*privileges_.back(), forms_.back()), grant_hash[known->second]));
-    if (forms_.back().legacy) {
-      legacy[forms_.back().legacy->path].push_back(at);
+    if (const std::optional<Form>& form = forms_.back().legacy) {
+      legacy[form->path].push_back(at);
     }
-    if (forms_.back().canonical) {
-      canonical[canonical_key(*forms_.back().canonical)].push_back(at);
+    if (const std::optional<Form>& form = forms_.back().canonical) {
+      canonical[canonical_key(*form)].push_back(at);
     }
   }
   legacy_ = policy::PrefixIndex(legacy);

@@ -13,6 +13,7 @@
 
 #include "authoring/caller.h"
 #include "authoring/rule_forms.h"
+#include "authoring/rule_index.h"
 #include "base/rules_document.h"
 #include "policy/prefix_index.h"
 
@@ -48,7 +49,7 @@ class DiffSide {
   std::vector<std::uint64_t> meaning(const std::vector<std::uint32_t>& privileges) const;
 
  private:
-  void add_privileges(const RuleSections& rules, CallerTable& callers);
+  void add_privileges(const WholeRules& rules, CallerTable& callers);
 
   std::vector<const RulePrivilege*> privileges_;
   std::vector<PrivilegeForms> forms_;

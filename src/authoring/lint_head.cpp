@@ -109,7 +109,7 @@ void check_refusals(const Linted& linted, Findings& findings) {
     const std::size_t end = std::min(line.size(), line.find_first_of(": "));
     std::string at = line.starts_with('/') ? line.substr(0, end) : linted.pointer;
     if (!at.starts_with(linted.pointer)) {
-      at = linted.pointer + at;
+      at.insert(0, linted.pointer);
     }
     findings.error("openmsp-refused", at, line, "mend it: as long as it is so, OpenMSP's agent denies every request");
   }

@@ -121,8 +121,7 @@ class Comparison {
         legacy_(compiled(linted.item, policy::Matching::kOff)),
         canonical_(compiled(linted.item, policy::Matching::kEnforce)) {}
 
-  void run() {
-    const RuleSections& rules = *linted_.item.rules;
+  void run(const WholeRules& rules) {
     const RuleIndex index(rules);
     std::size_t looked_at = 0;
     for (const std::uint32_t i : index.privileges()) {
@@ -133,8 +132,8 @@ class Comparison {
         break;
       }
       const Indexes granted = index.granted(i);
-      const Caller caller = granted.empty() ? Caller() : caller_of((*rules.identities)[granted.front()]);
-      privilege(i, (*rules.privileges)[i], caller);
+      const Caller caller = granted.empty() ? Caller() : caller_of(rules.identities[granted.front()]);
+      privilege(i, rules.privileges[i], caller);
     }
     tell_common();
   }
@@ -222,12 +221,8 @@ class Comparison {
 }  // namespace
 
 void check_matching(const Linted& linted, Findings& findings) {
-  if (!linted.item.rules) {
-    return;
-  }
-  const RuleSections& rules = *linted.item.rules;
-  if (rules.privileges && rules.roles && rules.identities && rules.role_assignments) {
-    Comparison(linted, findings).run();
+  if (const std::optional<WholeRules> rules = whole_rules(linted.item)) {
+    Comparison(linted, findings).run(*rules);
   }
 }
 

@@ -87,7 +87,7 @@ void check_names(const Linted& linted, Findings& findings) {
   const Names identities = check.names("identities", "identity", items_of(rules.identities));
   Names granted;
   for (std::size_t i = 0; i < items_of(rules.roles).size(); ++i) {
-    const RuleRole& role = (*rules.roles)[i];
+    const RuleRole& role = items_of(rules.roles)[i];
     const std::string at = linted.at("roles", i) + "/privileges";
     if (role.privileges.empty()) {
       findings.error("empty-role", at, fmt::format("the role \"{}\" holds no privilege", role.name),
@@ -99,7 +99,7 @@ void check_names(const Linted& linted, Findings& findings) {
   Names assigned;
   Names callers;
   for (std::size_t i = 0; i < items_of(rules.role_assignments).size(); ++i) {
-    const RuleAssignment& assignment = (*rules.role_assignments)[i];
+    const RuleAssignment& assignment = items_of(rules.role_assignments)[i];
     const std::string at = linted.at("roleAssignments", i);
     assigned.insert(assignment.role);
     callers.insert(assignment.identities.begin(), assignment.identities.end());

@@ -33,28 +33,29 @@ bool subset(const std::vector<policy::RequiredQuery>& fewer, const std::vector<p
 
 class Reach {
  public:
-  Reach(const Linted& linted, const RuleSections& rules, Findings& findings)
+  Reach(const Linted& linted, const WholeRules& rules, Findings& findings)
       : linted_(linted), rules_(rules), index_(rules), findings_(findings) {
-    forms_.reserve(rules_.privileges->size());
-    for (const RulePrivilege& privilege : *rules_.privileges) {
+    forms_.reserve(rules_.privileges.size());
+    for (const RulePrivilege& privilege : rules_.privileges) {
       forms_.push_back(forms_of(privilege));
     }
     for (const std::uint32_t i : index_.privileges()) {
-      if (forms_[i].canonical) {
-        by_path_[forms_[i].canonical->path].push_back(i);
+      if (const std::optional<Form>& form = forms_[i].canonical) {
+        by_path_[form->path].push_back(i);
       }
     }
   }
 
   void privileges() {
     for (const std::uint32_t i : index_.privileges()) {
-      if (!forms_[i].canonical || !forms_[i].legacy || has_special(i)) {
+      const std::optional<Form>& form = forms_[i].canonical;
+      if (!form || !forms_[i].legacy || has_special(i)) {
         continue;
       }
-      if (const std::uint32_t other = earlier_twin(i); other != RuleIndex::kNone) {
+      if (const std::uint32_t other = earlier_twin(i, form->path); other != RuleIndex::kNone) {
         report(i, other, "duplicate-privilege", "\"{}\" asks for the same path and query as \"{}\"",
                "keep one, and put it into the roles of both");
-      } else if (const std::uint32_t broad = broader(i); broad != RuleIndex::kNone) {
+      } else if (const std::uint32_t broad = broader(i, form->path); broad != RuleIndex::kNone) {
         report(i, broad, "shadowed-privilege",
                "\"{}\" never decides anything: \"{}\" is broader and has at least the same identities",
                "remove one of the two: the narrow one if the broad one is meant");
@@ -63,7 +64,7 @@ class Reach {
   }
 
   void assignments() {
-    for (std::uint32_t i = 0; i < rules_.role_assignments->size(); ++i) {
+    for (std::uint32_t i = 0; i < rules_.role_assignments.size(); ++i) {
       const std::uint32_t role = index_.role_of_assignment(i);
       if (role == RuleIndex::kNone) {
         continue;  // a dangling role has been reported
@@ -71,13 +72,13 @@ class Reach {
       const std::string why = why_unreachable(i, role);
       if (!why.empty()) {
         findings_.warning("unreachable-assignment", linted_.at("roleAssignments", i),
-                          fmt::format("the assignment of \"{}\" grants nothing: {}", (*rules_.roles)[role].name, why),
+                          fmt::format("the assignment of \"{}\" grants nothing: {}", rules_.roles[role].name, why),
                           "mend it, or remove it");
       } else if (!is_special(i) && is_redundant(i, role)) {
         findings_.warning("redundant-assignment", linted_.at("roleAssignments", i),
                           fmt::format("the assignment of \"{}\" grants nothing new: all its identities have these "
                                       "privileges by another assignment",
-                                      (*rules_.roles)[role].name),
+                                      rules_.roles[role].name),
                           "remove one of them");
       }
     }
@@ -90,21 +91,22 @@ class Reach {
   }
 
   bool is_special(std::uint32_t assignment) const {
-    const AssignmentExtension& effect = (*rules_.role_assignments)[assignment].openmsp;
+    const AssignmentExtension& effect = rules_.role_assignments[assignment].openmsp;
     return effect.deny || effect.dry_run;
   }
 
   void report(std::uint32_t i, std::uint32_t other, std::string_view code, std::string_view text,
               std::string_view remedy) {
     findings_.warning(code, linted_.at("privileges", i),
-                      fmt::format(fmt::runtime(text), (*rules_.privileges)[i].name, (*rules_.privileges)[other].name),
+                      fmt::format(fmt::runtime(text), rules_.privileges[i].name, rules_.privileges[other].name),
                       std::string(remedy));
   }
 
   bool asks_no_more(std::uint32_t broad, std::uint32_t narrow) const {
     const PrivilegeForms& a = forms_[broad];
     const PrivilegeForms& b = forms_[narrow];
-    return a.legacy && asks_no_more((*rules_.privileges)[broad], (*rules_.privileges)[narrow]) &&
+    return a.legacy && b.legacy && a.canonical && b.canonical &&
+           asks_no_more(rules_.privileges[broad], rules_.privileges[narrow]) &&
            canonical_covers(*a.canonical, *b.canonical) && legacy_covers(*a.legacy, *b.legacy) &&
            subset(a.legacy->query, b.legacy->query) && subset(a.canonical_query, b.canonical_query);
   }
@@ -123,8 +125,8 @@ class Reach {
     return found == by_path_.end() ? std::span<const std::uint32_t>() : found->second;
   }
 
-  std::uint32_t earlier_twin(std::uint32_t i) const {
-    for (const std::uint32_t other : of_path(forms_[i].canonical->path)) {
+  std::uint32_t earlier_twin(std::uint32_t i, std::string_view path) const {
+    for (const std::uint32_t other : of_path(path)) {
       if (other < i && asks_no_more(other, i) && asks_no_more(i, other)) {
         return other;
       }
@@ -133,8 +135,7 @@ class Reach {
   }
 
   /// Looks only at the privileges whose path is a prefix.
-  std::uint32_t broader(std::uint32_t i) const {
-    std::string_view path = forms_[i].canonical->path;
+  std::uint32_t broader(std::uint32_t i, std::string_view path) const {
     while (true) {
       for (const std::uint32_t other : of_path(path)) {
         if (other != i && !has_special(other) && asks_no_more(other, i) && !asks_no_more(i, other) &&
@@ -162,7 +163,7 @@ class Reach {
     }
     return std::ranges::all_of(needs, [&](std::uint32_t need) {
       return std::ranges::any_of(
-          has, [&](std::uint32_t one) { return covers((*rules_.identities)[one], (*rules_.identities)[need]); });
+          has, [&](std::uint32_t one) { return covers(rules_.identities[one], rules_.identities[need]); });
     });
   }
 
@@ -175,7 +176,7 @@ class Reach {
     if (callers.empty()) {
       return "none of its identities exists";
     }
-    if (std::ranges::all_of(callers, [&](std::uint32_t i) { return !why_nobody((*rules_.identities)[i]).empty(); })) {
+    if (std::ranges::all_of(callers, [&](std::uint32_t i) { return !why_nobody(rules_.identities[i]).empty(); })) {
       return "no process can be any of its identities";
     }
     if (std::ranges::all_of(privileges, [&](std::uint32_t i) { return !forms_[i].legacy && !forms_[i].canonical; })) {
@@ -207,7 +208,7 @@ class Reach {
   }
 
   const Linted& linted_;
-  const RuleSections& rules_;
+  WholeRules rules_;
   RuleIndex index_;
   Findings& findings_;
   std::vector<PrivilegeForms> forms_;
@@ -217,16 +218,11 @@ class Reach {
 }  // namespace
 
 void check_reach(const Linted& linted, Findings& findings) {
-  if (!linted.item.rules) {
-    return;
+  if (const std::optional<WholeRules> rules = whole_rules(linted.item)) {
+    Reach reach(linted, *rules, findings);
+    reach.privileges();
+    reach.assignments();
   }
-  const RuleSections& rules = *linted.item.rules;
-  if (!rules.privileges || !rules.roles || !rules.identities || !rules.role_assignments) {
-    return;
-  }
-  Reach reach(linted, rules, findings);
-  reach.privileges();
-  reach.assignments();
 }
 
 }  // namespace msp::authoring

@@ -30,7 +30,10 @@ QueryPairs folded(const RulePrivilege& privilege) {
 std::string joined(const QueryPairs& pairs) {
   std::string out;
   for (const auto& [key, value] : pairs) {
-    out += (out.empty() ? "" : "&") + key + "=" + value;
+    out += out.empty() ? "" : "&";
+    out += key;
+    out += '=';
+    out += value;
   }
   return out;
 }

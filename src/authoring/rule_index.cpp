@@ -38,29 +38,40 @@ Indexes resolved(const std::vector<std::string>& names, const NameTable& table) 
 
 }  // namespace
 
-RuleIndex::RuleIndex(const RuleSections& rules) {
-  if (!rules.privileges || !rules.roles || !rules.identities || !rules.role_assignments) {
-    return;
+std::optional<WholeRules> whole_rules(const RuleItem& item) {
+  if (!item.rules) {
+    return std::nullopt;
   }
-  const NameTable privileges = last_by_name(*rules.privileges);
-  const NameTable roles = last_by_name(*rules.roles);
-  const NameTable identities = last_by_name(*rules.identities);
-  roles_of_privilege_.resize(rules.privileges->size());
-  privileges_of_role_.resize(rules.roles->size());
-  callers_of_role_.resize(rules.roles->size());
-  special_.resize(rules.roles->size());
-  roles_of_identity_.resize(rules.identities->size());
+  const RuleSections& rules = *item.rules;
+  if (!rules.privileges || !rules.roles || !rules.identities || !rules.role_assignments) {
+    return std::nullopt;
+  }
+  return WholeRules{.privileges = *rules.privileges,
+                    .roles = *rules.roles,
+                    .identities = *rules.identities,
+                    .role_assignments = *rules.role_assignments};
+}
+
+RuleIndex::RuleIndex(const WholeRules& rules) {
+  const NameTable privileges = last_by_name(rules.privileges);
+  const NameTable roles = last_by_name(rules.roles);
+  const NameTable identities = last_by_name(rules.identities);
+  roles_of_privilege_.resize(rules.privileges.size());
+  privileges_of_role_.resize(rules.roles.size());
+  callers_of_role_.resize(rules.roles.size());
+  special_.resize(rules.roles.size());
+  roles_of_identity_.resize(rules.identities.size());
   for (const auto& [name, index] : privileges) {
     privileges_.push_back(index);
   }
   tidy(privileges_);
   for (const auto& [name, role] : roles) {
-    privileges_of_role_[role] = resolved((*rules.roles)[role].privileges, privileges);
+    privileges_of_role_[role] = resolved(rules.roles[role].privileges, privileges);
     for (const std::uint32_t privilege : privileges_of_role_[role]) {
       roles_of_privilege_[privilege].push_back(role);
     }
   }
-  for (const RuleAssignment& assignment : *rules.role_assignments) {
+  for (const RuleAssignment& assignment : rules.role_assignments) {
     const auto role = roles.find(assignment.role);
     role_of_assignment_.push_back(role == roles.end() ? kNone : role->second);
     callers_of_assignment_.push_back(resolved(assignment.identities, identities));

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is granted what by one item's rules, names resolved as the compiler resolves them (protocol.md E.2).
 // Immutable; any thread. Indexes are positions in the sections; the rules must outlive it.
-// Names that do not exist are left out; with a missing section there is nothing at all.
+// Names that do not exist are left out.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,9 +16,18 @@ namespace msp::authoring {
 
 using Indexes = std::vector<std::uint32_t>;  ///< ascending, each once
 
+/// Rules that have all four sections; with fewer there are none at all (protocol.md E.2.3). Views into the item.
+struct WholeRules {
+  std::span<const RulePrivilege> privileges;
+  std::span<const RuleRole> roles;
+  std::span<const RuleIdentity> identities;
+  std::span<const RuleAssignment> role_assignments;
+};
+std::optional<WholeRules> whole_rules(const RuleItem& item);
+
 class RuleIndex {
  public:
-  explicit RuleIndex(const RuleSections& rules);
+  explicit RuleIndex(const WholeRules& rules);
 
   /// The elements that count: the last of each name.
   const Indexes& privileges() const { return privileges_; }

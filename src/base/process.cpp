@@ -22,6 +22,7 @@ int release_readonly_parts(dl_phdr_info* object, std::size_t /*size*/, void* /*u
       const std::uintptr_t begin = (from + page - 1) & ~(page - 1);
       const std::uintptr_t end = (from + part.p_filesz) & ~(page - 1);
       if (begin < end) {
+        // The loader names places by number. NOLINTNEXTLINE(performance-no-int-to-ptr)
         (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
       }
     }
