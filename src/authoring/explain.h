@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is decided about one request, and why, step by step (protocol.md E.4).
 // Pure; any thread. The decision is the engine's; the steps are found a second time from the rules as text.
+// An Explanation holds views into item and snapshot, which must outlive it.
 // Nothing fails. Should both ever differ, agrees() is false: a fault of ours that must be shown, not hidden.
 #pragma once
 

@@ -55,7 +55,8 @@ const Check* unmet(const RuleTrace& rule) {
 }
 
 TEST(Explain, ARuleThatLetsPassComesFirst) {
-  const Explanation found = Case().run();
+  Case one;
+  const Explanation found = one.run();
   EXPECT_EQ(found.judgement.outcome, Outcome::kPermit);
   EXPECT_EQ(found.judgement.names.identity, "app");
   ASSERT_EQ(found.deciding->rules.size(), 4U) << "each privilege with each holder, and one that nobody holds";
