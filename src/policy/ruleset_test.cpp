@@ -77,6 +77,15 @@ TEST(RuleSet, APrivilegeWithoutCanonicalFormIsNoted) {
   EXPECT_THAT(RuleSet::compile(item, Matching::kEnforce)->notes(), ElementsAre(HasSubstr("CANON_PCT")));
 }
 
+TEST(RuleSet, PathsAreFoldedBeforeTheirCanonicalFormIsMade) {
+  // The Kelvin sign folds to an ASCII letter, so that its path has a canonical form (protocol.md E.2.5, E.2.7).
+  RuleItem item = empty_item();
+  item.rules->privileges->push_back({.name = "p", .path = "/\u212Aey", .query_parameters = {}});
+  EXPECT_THAT(RuleSet::compile(item, Matching::kEnforce)->notes(), IsEmpty());
+  item.rules->privileges->front().path = "/\u00C9";
+  EXPECT_THAT(RuleSet::compile(item, Matching::kEnforce)->notes(), ElementsAre(HasSubstr("canonical")));
+}
+
 TEST(RuleSet, NotesAreBounded) {
   RuleItem item = empty_item();
   for (int i = 0; i < 1000; ++i) {
