@@ -9,6 +9,7 @@
 
 #include "http/target.h"
 #include "request/canonical_request.h"
+#include "request/destination.h"
 #include "request/traversal.h"
 #include "tests/vectors/golden.h"
 
@@ -222,6 +223,25 @@ TEST(Canonical, TheLargestTargetFits) {
     raw += "a/";
   }
   EXPECT_EQ(run("GET", raw).segments.size(), (raw.size() - 1) / 2);
+}
+
+TEST(Canonical, PortsEndAt65535) {
+  Destination destination;
+  EXPECT_EQ(classify_authority("host:65535", destination), Fault::kNone);
+  EXPECT_EQ(destination.port, 65535);
+  for (const char* beyond : {"host:65536", "host:99999", "host:4294967376"}) {
+    EXPECT_EQ(canon_name(classify_authority(beyond, destination)), "CANON_PORT") << beyond;
+  }
+}
+
+TEST(Canonical, NumbersOfAnAddressFillWhatIsLeftAndNoMore) {
+  Destination destination;
+  for (const char* fits : {"4294967295", "127.16777215", "1.2.65535", "1.2.3.255"}) {
+    EXPECT_EQ(classify_authority(fits, destination), Fault::kNone) << fits;
+  }
+  for (const char* beyond : {"4294967296", "127.16777216", "1.2.65536", "1.2.3.256", "256.1"}) {
+    EXPECT_EQ(canon_name(classify_authority(beyond, destination)), "CANON_HOST") << beyond;
+  }
 }
 
 TEST(Traversal, WholeSegmentsAndEmptyOnes) {
