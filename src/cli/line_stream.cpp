@@ -3,9 +3,9 @@
 
 #include <array>
 #include <cerrno>
-#include <fstream>
-#include <iostream>  // banned-ok: std::cin, a file like the others
 #include <istream>
+
+#include "cli/input_file.h"
 
 namespace msp::cli {
 namespace {
@@ -69,17 +69,7 @@ Result<void> each_line(std::istream& in, const std::string& path, const LineSink
 }  // namespace
 
 Result<void> each_line(const std::string& path, const LineSink& sink) {
-  if (path == "-") {
-    return each_line(std::cin, "standard input", sink);
-  }
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    Error error = errno_error("open " + path, errno == 0 ? ENOENT : errno);
-    error.hint = "name a file that this user may read, or '-' for standard input";
-    return error;
-  }
-  return each_line(in, path, sink);
+  return with_input(path, [&](std::istream& in, const std::string& name) { return each_line(in, name, sink); });
 }
 
 }  // namespace msp::cli

@@ -7,13 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fstream>
-#include <iostream>  // banned-ok: std::cin, a file like the others
 #include <istream>
 #include <ostream>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/input_file.h"
 
 namespace msp::cli {
 namespace {
@@ -106,17 +105,19 @@ std::optional<int> parse_options(CLI::App& app, const std::vector<std::string>& 
 }
 
 Result<std::string> read_input(const std::string& path, std::size_t max_bytes) {
-  if (path == "-") {
-    return read_all(std::cin, "standard input", max_bytes);
+  std::string text;
+  auto done = with_input(path, [&](std::istream& in, const std::string& name) -> Result<void> {
+    auto all = read_all(in, name, max_bytes);
+    if (!all) {
+      return std::move(all).error();
+    }
+    text = *std::move(all);
+    return {};
+  });
+  if (!done) {
+    return std::move(done).error();
   }
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    Error error = errno_error("open " + path, errno == 0 ? ENOENT : errno);
-    error.hint = "name a file that this user may read, or '-' for standard input";
-    return error;
-  }
-  return read_all(in, path, max_bytes);
+  return text;
 }
 
 Result<authoring::RuleSource> load_rules(const std::string& path, std::optional<Service> service) {
