@@ -77,7 +77,10 @@ def idle_connection_kb(subject, count: int = 400) -> float:
 
 
 def unrelated_costs(program: Path, hooked, free, rounds: int, count: int = 20_000) -> dict[str, list[float]]:
-    """What connections and packets that are no business of ours cost under the hooks, against without: a ratio a round."""
+    """What connections and packets that are no business of ours cost under the hooks, against without: a ratio a round.
+
+    "... noise" is the same ratio of two runs that are both without: what the machine makes of no difference at all.
+    """
     cpu = str(max(range(os.cpu_count() or 1)))
 
     def run(place) -> list[float]:
@@ -86,10 +89,13 @@ def unrelated_costs(program: Path, hooked, free, rounds: int, count: int = 20_00
             raise RuntimeError(f"{program}: {done.stderr.decode()}")
         return [float(number) for number in done.stdout.split()]
 
-    out: dict[str, list[float]] = {"connect": [], "packet": []}
+    kinds = ("connect", "packet")
+    out: dict[str, list[float]] = {name: [] for kind in kinds for name in (kind, kind + " noise")}
     for number in range(rounds):
-        order = [hooked, free] if number % 2 else [free, hooked]
-        costs = {id(place): run(place) for place in order}
-        for i, name in enumerate(out):
-            out[name].append(costs[id(hooked)][i] / costs[id(free)][i])
+        places = {"hooked": hooked, "free": free, "free again": free}
+        order = list(places)[number % 3:] + list(places)[:number % 3]
+        costs = {name: run(places[name]) for name in order}
+        for i, kind in enumerate(kinds):
+            out[kind].append(costs["hooked"][i] / costs["free"][i])
+            out[kind + " noise"].append(costs["free again"][i] / costs["free"][i])
     return out

@@ -38,6 +38,7 @@ def measure(program: str) -> dict[str, float]:
 def ratios(run: dict[str, float]) -> dict[str, float]:
     out = {f"decide/{mode}/{size} to 10 rules": run[f"decide/{mode}/{size}"] / run[f"decide/{mode}/10"]
            for mode in MODES for size in SIZES[1:]}
+    out["decide_many_callers/10000 to 8 callers"] = run["decide_many_callers/10000"] / run["decide_many_callers/8"]
     out["decide_same_path/10000 to 10 rules"] = run["decide_same_path/10000"] / run["decide_same_path/10"]
     return out
 
@@ -74,7 +75,7 @@ def main() -> int:
     print("commit {commit}, {time}, {cores} cores ({machine}), kernel {kernel}, {repetitions} runs".format(**about))
     print("\n%-40s %12s %25s" % ("", "median", "min to max"))
     for name, value in spread.items():
-        unit = "" if "to 10" in name else "bytes a rule" if name.startswith("memory") else "ns"
+        unit = "" if " to " in name else "bytes a rule" if name.startswith("memory") else "ns"
         print("%-40s %12.2f %25s %s" % (name, value["median"], "%.2f to %.2f" % (value["min"], value["max"]), unit))
     print()
     missed = 0

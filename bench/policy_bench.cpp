@@ -17,8 +17,8 @@ constexpr const char* kToken =
 /// Where the privileges are that the request does not match.
 enum class Others { kOtherPaths, kSamePath };
 
-/// `size` privileges, one of which the request needs; the caller is the last of its role's eight identities.
-RuleItem rules(long size, Others others = Others::kOtherPaths) {
+/// `size` privileges, one of which the request needs; the caller is the eighth of its role's identities.
+RuleItem rules(long size, Others others = Others::kOtherPaths, int callers = 8) {
   RuleItem item{.default_access = "deny", .mode = "enforce", .id = "bench", .rules = RuleSections()};
   auto& privileges = item.rules->privileges.emplace();
   for (long i = 1; i < size; ++i) {
@@ -39,7 +39,7 @@ RuleItem rules(long size, Others others = Others::kOtherPaths) {
   auto& identities = item.rules->identities.emplace();
   auto& assignment = item.rules->role_assignments.emplace().emplace_back();
   assignment.role = "reader";
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < callers; ++i) {
     RuleIdentity& identity = identities.emplace_back();
     identity.name = "i" + std::to_string(i);
     identity.user_name = "service-" + std::to_string(i);
@@ -77,6 +77,10 @@ void decide(benchmark::State& state, policy::Matching matching) { decide_over(st
 
 void decide_same_path(benchmark::State& state) {
   decide_over(state, policy::Matching::kEnforce, rules(state.range(0), Others::kSamePath));
+}
+
+void decide_many_callers(benchmark::State& state) {
+  decide_over(state, policy::Matching::kEnforce, rules(10, Others::kOtherPaths, static_cast<int>(state.range(0))));
 }
 
 void canonicalise(benchmark::State& state) {
@@ -129,6 +133,7 @@ BENCHMARK_CAPTURE(decide, off, policy::Matching::kOff)->Arg(10)->Arg(10'000)->Ar
 BENCHMARK_CAPTURE(decide, shadow, policy::Matching::kShadow)->Arg(10)->Arg(10'000)->Arg(100'000);
 BENCHMARK_CAPTURE(decide, enforce, policy::Matching::kEnforce)->Arg(10)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_same_path)->Arg(10)->Arg(1'000)->Arg(10'000);
+BENCHMARK(decide_many_callers)->Arg(8)->Arg(1'000)->Arg(10'000);
 BENCHMARK(compile)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(memory)->Arg(10'000)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 

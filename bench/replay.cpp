@@ -36,7 +36,7 @@ class Records final : public audit::Sink {
     bytes_.resize(audit::encoded_size(record));
     audit::encode(record, bytes_.data());
     text_.clear();
-    lines_.append(text_, audit::decode(bytes_));
+    lines_.append(text_, audit::decode(bytes_), bytes_);
     ++count;
   }
   unsigned count = 0;

@@ -35,24 +35,26 @@ static __always_inline void forget(const struct msp_tuple *key, __u32 uid)
 		count_in_flight(uid, -1);
 }
 
-/* The client's end: its local port is known, nothing has been sent yet. */
+/*
+ * The client's end: its local port is known, nothing has been sent yet. Whether it is one of ours is asked before all
+ * else: most are not.
+ */
 static __always_inline void on_syn(struct bpf_sock_ops *ops)
 {
-	struct msp_tuple key = {
-		.netns_cookie = bpf_get_netns_cookie(ops),
-		.client_addr = ops->local_ip4,
-		.client_port = ops->local_port,
-		.listener_addr = ops->remote_ip4,
-		.listener_port = bpf_ntohl(ops->remote_port),
-	};
 	struct bpf_sock *sk = ops->sk;
 	struct msp_record *rec, *stale;
+	struct msp_tuple key = {};
 
 	if (!sk)
 		return;
 	rec = bpf_sk_storage_get(&connecting, sk, 0, 0);
 	if (!rec)
 		return;
+	key.netns_cookie = bpf_get_netns_cookie(ops);
+	key.client_addr = ops->local_ip4;
+	key.client_port = ops->local_port;
+	key.listener_addr = ops->remote_ip4;
+	key.listener_port = bpf_ntohl(ops->remote_port);
 	stale = bpf_map_lookup_elem(&in_flight, &key);
 	if (stale)
 		forget(&key, stale->uid);

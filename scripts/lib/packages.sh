@@ -6,7 +6,7 @@
 
 MSP_PACKAGES_BUILD=(clang-19 lld-19 llvm-19 libclang-rt-19-dev libstdc++-12-dev cmake ninja-build pkg-config git
   ca-certificates python3 bpftool libbpf-dev libelf-dev zlib1g-dev libssl-dev rapidjson-dev libspdlog-dev libfmt-dev
-  libcli11-dev libsqlite3-dev libgtest-dev libgmock-dev librapidcheck-dev)
+  libcli11-dev libsqlite3-dev libgtest-dev libgmock-dev librapidcheck-dev liburing-dev)
 # The programs run between two network namespaces; the demo asks with curl.
 MSP_PACKAGES_RUN=(iproute2 procps curl)
 MSP_PACKAGES_PRESUBMIT=(clang-format-19 clang-tidy-19 shellcheck)

@@ -211,6 +211,9 @@ void read_services(Section& ours, Config& config) {
         ours.reader().fail("services", "two services have the same address and port");
       }
     }
+    if (config.services[i].endpoint == config.listen) {
+      ours.reader().fail("listen", "is the address and port of a service, whose connections are led here");
+    }
   }
 }
 

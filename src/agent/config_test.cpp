@@ -139,6 +139,7 @@ TEST(Config, WhatWouldNotDoWhatItSaysIsRefused) {
               HasSubstr("longer than 107"));
   EXPECT_THAT(fault_of(with("\"openmsp\":{\"services\":{\"imds\":\"168.63.129.16:80\"}}")),
               HasSubstr("same address and port"));
+  EXPECT_THAT(fault_of(with("\"openmsp\":{\"services\":{\"imds\":\"127.0.0.1:3080\"}}")), HasSubstr("/openmsp/listen"));
   EXPECT_THAT(fault_of(with("\"openmsp\":{\"hostNames\":{\"imds\":[\"a b\"]}}")), HasSubstr("/openmsp/hostNames/imds"));
   EXPECT_THAT(fault_of(with("\"openmsp\":[]")), HasSubstr("/openmsp"));
 }

@@ -226,6 +226,66 @@ TEST(Codec, LongAndHostileTextIsCutAndEscaped) {
   EXPECT_EQ(line->find("target")->string()->size(), 3 * kMaxTarget);
 }
 
+std::string line_of(LineWriter& lines, const Record& record) {
+  std::string bytes(encoded_size(record), '\0');
+  encode(record, bytes.data());
+  std::string out;
+  lines.append(out, decode(bytes), bytes);
+  return out;
+}
+
+TEST(Lines, WhatWasWrittenBeforePlaysNoPart) {
+  Record usual = full_record();
+  usual.dry_run = DryRun::kAllow;
+  usual.dry_run_privilege = "dp";
+  usual.dry_run_role = "dr";
+  usual.dry_run_identity = "di";
+  std::vector<Record> records(1, usual);
+  const auto but = [&](auto member, auto value) {
+    Record next = usual;
+    next.*member = value;
+    records.push_back(next);
+    records.push_back(usual);
+  };
+  but(&Record::time_ns, 7);
+  but(&Record::request, RequestId{.prefix = 1, .number = 2});
+  for (const auto number : {&Record::connection, &Record::bytes_in, &Record::bytes_out, &Record::duration_us,
+                            &Record::start_time_ns, &Record::cgroup_id}) {
+    but(number, 12345);
+  }
+  for (const auto number : {&Record::uid, &Record::gid, &Record::pid}) {
+    but(number, 54321);
+  }
+  but(&Record::status, std::uint16_t{599});
+  but(&Record::decision, Decision::kAudit);
+  but(&Record::dry_run, DryRun::kNone);
+  for (const auto flag : {&Record::has_caller, &Record::stripped, &Record::divergence}) {
+    but(flag, false);
+    but(flag, true);
+  }
+  for (const auto text :
+       {&Record::service, &Record::method, &Record::target, &Record::client, &Record::user, &Record::exe,
+        &Record::process, &Record::reason, &Record::rule_set, &Record::privilege, &Record::role, &Record::identity,
+        &Record::key_guid, &Record::vm, &Record::dry_run_privilege, &Record::dry_run_role, &Record::dry_run_identity}) {
+    but(text, "");
+    but(text, "another");
+  }
+  // The end of one text and the start of the next change places: the sizes tell them apart.
+  Record shifted = full_record();
+  shifted.privilege = "ab";
+  shifted.role = "c";
+  records.push_back(shifted);
+  shifted.privilege = "a";
+  shifted.role = "bc";
+  records.push_back(shifted);
+
+  LineWriter busy;
+  for (const Record& record : records) {
+    LineWriter fresh;
+    EXPECT_EQ(line_of(busy, record), line_of(fresh, record));
+  }
+}
+
 TEST(Lines, TheWorstCaseFits) {
   std::string target = "http://u@h/?";
   while (target.size() + 5 <= kMaxTarget) {
@@ -256,9 +316,7 @@ TEST(Lines, TimesAcrossSecondsAndSteps) {
   const auto time_of = [&](std::int64_t ns) {
     Record r;
     r.time_ns = ns;
-    std::string out;
-    lines.append(out, r);
-    return out.substr(9, 27);
+    return line_of(lines, r).substr(9, 27);
   };
   EXPECT_EQ(time_of(1745409600000000999), "2025-04-23T12:00:00.000000Z");
   EXPECT_EQ(time_of(1745409600999999999), "2025-04-23T12:00:00.999999Z");

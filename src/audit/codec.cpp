@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
+
+#include "base/text_bytes.h"
 
 namespace msp::audit {
 namespace {
@@ -13,11 +16,11 @@ struct Text {
   std::size_t limit;
 };
 
+constexpr Text kClient = {&Record::client, 64};
 constexpr std::array kTexts = {
     Text{&Record::service, kMaxName},
     Text{&Record::method, 32},
     Text{&Record::target, kMaxTarget},
-    Text{&Record::client, 64},
     Text{&Record::user, kMaxName},
     Text{&Record::exe, kMaxPath},
     Text{&Record::process, kMaxName},
@@ -39,14 +42,19 @@ std::span<const Text> texts_of(DryRun dry_run) {
   return std::span(kTexts).first(kTexts.size() - (dry_run == DryRun::kNone ? kDryRunTexts : 0));
 }
 
-/// All of a record but its texts, which follow in the order of texts_of().
-struct Numbers {
+// An encoded record: Own, Common, the texts in the order of texts_of(), the client's.
+struct Own {
   std::int64_t time_ns;
   RequestId request;
   std::uint64_t connection;
   std::uint64_t bytes_in;
   std::uint64_t bytes_out;
   std::uint64_t duration_us;
+  std::uint64_t client_size;
+};
+
+/// Without a hole: it is compared as bytes.
+struct Common {
   std::uint64_t start_time_ns;
   std::uint64_t cgroup_id;
   std::uint32_t uid;
@@ -58,8 +66,11 @@ struct Numbers {
   bool stripped;
   bool divergence;
   DryRun dry_run;
+  std::uint8_t reserved;
   std::array<std::uint16_t, kTexts.size()> sizes;
+  std::uint32_t reserved_too;
 };
+static_assert(std::has_unique_object_representations_v<Common>);
 
 std::size_t text_size(const Record& record, const Text& text) {
   return std::min((record.*text.member).size(), text.limit);
@@ -68,7 +79,7 @@ std::size_t text_size(const Record& record, const Text& text) {
 }  // namespace
 
 std::size_t encoded_size(const Record& record) {
-  std::size_t size = sizeof(Numbers);
+  std::size_t size = sizeof(Own) + sizeof(Common) + text_size(record, kClient);
   for (const Text& text : texts_of(record.dry_run)) {
     size += text_size(record, text);
   }
@@ -77,7 +88,7 @@ std::size_t encoded_size(const Record& record) {
 
 std::size_t text_bound(const Record& record) {
   // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted".
-  std::size_t size = 2 * record.target.size() + 64;
+  std::size_t size = 2 * record.target.size() + 64 + record.client.size();
   for (const Text& text : texts_of(record.dry_run)) {
     size += (record.*text.member).size();
   }
@@ -85,65 +96,76 @@ std::size_t text_bound(const Record& record) {
 }
 
 void encode(const Record& record, char* out) {
-  Numbers n{.time_ns = record.time_ns,
-            .request = record.request,
-            .connection = record.connection,
-            .bytes_in = record.bytes_in,
-            .bytes_out = record.bytes_out,
-            .duration_us = record.duration_us,
-            .start_time_ns = record.start_time_ns,
-            .cgroup_id = record.cgroup_id,
-            .uid = record.uid,
-            .gid = record.gid,
-            .pid = record.pid,
-            .status = record.status,
-            .decision = record.decision,
-            .has_caller = record.has_caller,
-            .stripped = record.stripped,
-            .divergence = record.divergence,
-            .dry_run = record.dry_run,
-            .sizes = {}};
-  char* at = out + sizeof n;
+  const Own own{.time_ns = record.time_ns,
+                .request = record.request,
+                .connection = record.connection,
+                .bytes_in = record.bytes_in,
+                .bytes_out = record.bytes_out,
+                .duration_us = record.duration_us,
+                .client_size = text_size(record, kClient)};
+  Common common{.start_time_ns = record.start_time_ns,
+                .cgroup_id = record.cgroup_id,
+                .uid = record.uid,
+                .gid = record.gid,
+                .pid = record.pid,
+                .status = record.status,
+                .decision = record.decision,
+                .has_caller = record.has_caller,
+                .stripped = record.stripped,
+                .divergence = record.divergence,
+                .dry_run = record.dry_run,
+                .reserved = 0,
+                .sizes = {},
+                .reserved_too = 0};
+  char* at = out + sizeof own + sizeof common;
   const std::span<const Text> texts = texts_of(record.dry_run);
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const std::size_t size = text_size(record, texts[i]);
-    n.sizes[i] = static_cast<std::uint16_t>(size);
-    if (size != 0) {
-      std::memcpy(at, (record.*texts[i].member).data(), size);
-    }
-    at += size;
+    const std::string_view text = (record.*texts[i].member).substr(0, texts[i].limit);
+    common.sizes[i] = static_cast<std::uint16_t>(text.size());
+    at = put_text(at, text);
   }
-  std::memcpy(out, &n, sizeof n);
+  put_text(at, record.client.substr(0, own.client_size));
+  std::memcpy(out, &own, sizeof own);
+  std::memcpy(out + sizeof own, &common, sizeof common);
 }
 
 Record decode(std::span<const char> bytes) {
-  Numbers n;
-  std::memcpy(&n, bytes.data(), sizeof n);
+  Own own;
+  Common common;
+  std::memcpy(&own, bytes.data(), sizeof own);
+  std::memcpy(&common, bytes.data() + sizeof own, sizeof common);
   Record record;
-  record.time_ns = n.time_ns;
-  record.request = n.request;
-  record.connection = n.connection;
-  record.bytes_in = n.bytes_in;
-  record.bytes_out = n.bytes_out;
-  record.duration_us = n.duration_us;
-  record.start_time_ns = n.start_time_ns;
-  record.cgroup_id = n.cgroup_id;
-  record.uid = n.uid;
-  record.gid = n.gid;
-  record.pid = n.pid;
-  record.status = n.status;
-  record.decision = n.decision;
-  record.has_caller = n.has_caller;
-  record.stripped = n.stripped;
-  record.divergence = n.divergence;
-  record.dry_run = n.dry_run;
-  const char* at = bytes.data() + sizeof n;
-  const std::span<const Text> texts = texts_of(n.dry_run);
+  record.time_ns = own.time_ns;
+  record.request = own.request;
+  record.connection = own.connection;
+  record.bytes_in = own.bytes_in;
+  record.bytes_out = own.bytes_out;
+  record.duration_us = own.duration_us;
+  record.start_time_ns = common.start_time_ns;
+  record.cgroup_id = common.cgroup_id;
+  record.uid = common.uid;
+  record.gid = common.gid;
+  record.pid = common.pid;
+  record.status = common.status;
+  record.decision = common.decision;
+  record.has_caller = common.has_caller;
+  record.stripped = common.stripped;
+  record.divergence = common.divergence;
+  record.dry_run = common.dry_run;
+  const char* at = bytes.data() + sizeof own + sizeof common;
+  const std::span<const Text> texts = texts_of(common.dry_run);
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    record.*texts[i].member = {at, n.sizes[i]};
-    at += n.sizes[i];
+    record.*texts[i].member = {at, common.sizes[i]};
+    at += common.sizes[i];
   }
+  record.client = {at, own.client_size};
   return record;
+}
+
+std::span<const char> common_part(std::span<const char> bytes) {
+  Own own;
+  std::memcpy(&own, bytes.data(), sizeof own);
+  return bytes.subspan(sizeof own, bytes.size() - sizeof own - own.client_size);
 }
 
 }  // namespace msp::audit

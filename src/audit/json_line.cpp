@@ -48,6 +48,12 @@ char* put_dry_run(char* out, const Record& record) {
   return put_string(out, ",\"dry_run_identity\":", record.dry_run_identity);
 }
 
+/// `write(char*)` writes at most `bound` bytes and returns the place behind them.
+template <class Write>
+void fill(std::string& text, std::size_t bound, Write write) {
+  text.resize_and_overwrite(bound, [&](char* out, std::size_t) { return static_cast<std::size_t>(write(out) - out); });
+}
+
 }  // namespace
 
 char* LineWriter::write_time(char* out, std::int64_t time_ns) {
@@ -67,40 +73,56 @@ char* LineWriter::write_time(char* out, std::int64_t time_ns) {
   return out + 7;
 }
 
+void LineWriter::compose(const Record& record, std::span<const char> part) {
+  common_.part.assign(part.data(), part.size());
+  const std::size_t bound = kFixedBound + json::json_string_bound(text_bound(record));
+  fill(common_.before_client, bound, [&](char* out) {
+    out = put_string(out, ",\"decision\":", to_string(record.decision));
+    out = put_number(out, ",\"status\":", record.status);
+    out = put_string(out, ",\"reason\":", record.reason);
+    out = put_string(out, ",\"vm\":", record.vm);
+    out = put_string(out, ",\"service\":", record.service);
+    out = put_string(out, ",\"method\":", record.method);
+    return put_string(out, ",\"target\":", redact_target(record.target, scratch_));
+  });
+  fill(common_.behind_client, bound, [&](char* out) {
+    if (record.has_caller) {
+      out = put_caller(out, record);
+    }
+    out = put_string(out, ",\"rule_set\":", record.rule_set);
+    out = put_string(out, ",\"privilege\":", record.privilege);
+    out = put_string(out, ",\"role\":", record.role);
+    out = put_string(out, ",\"identity\":", record.identity);
+    if (record.dry_run != DryRun::kNone) {
+      out = put_dry_run(out, record);
+    }
+    return put_string(out, ",\"key_guid\":", record.key_guid);
+  });
+  common_.end = record.stripped ? ",\"stripped\":true" : "";
+  common_.end += record.divergence ? ",\"divergence\":true}\n" : "}\n";
+}
+
 char* LineWriter::write(char* out, const Record& record) {
   out = write_time(put_text(out, "{\"time\":\""), record.time_ns);
   out = put_text(put_text(out, "\",\"request_id\":\""), view(record.request.text()));
   out = put_number(out, "\",\"connection\":", record.connection);
-  out = put_string(out, ",\"decision\":", to_string(record.decision));
-  out = put_number(out, ",\"status\":", record.status);
-  out = put_string(out, ",\"reason\":", record.reason);
-  out = put_string(out, ",\"vm\":", record.vm);
-  out = put_string(out, ",\"service\":", record.service);
-  out = put_string(out, ",\"method\":", record.method);
-  out = put_string(out, ",\"target\":", redact_target(record.target, scratch_));
+  out = put_text(out, common_.before_client);
   out = put_string(out, ",\"client\":", record.client);
-  if (record.has_caller) {
-    out = put_caller(out, record);
-  }
-  out = put_string(out, ",\"rule_set\":", record.rule_set);
-  out = put_string(out, ",\"privilege\":", record.privilege);
-  out = put_string(out, ",\"role\":", record.role);
-  out = put_string(out, ",\"identity\":", record.identity);
-  if (record.dry_run != DryRun::kNone) {
-    out = put_dry_run(out, record);
-  }
-  out = put_string(out, ",\"key_guid\":", record.key_guid);
+  out = put_text(out, common_.behind_client);
   out = put_number(out, ",\"bytes_in\":", record.bytes_in);
   out = put_number(out, ",\"bytes_out\":", record.bytes_out);
   out = put_number(out, ",\"duration_us\":", record.duration_us);
-  out = put_text(out, record.stripped ? ",\"stripped\":true" : "");
-  out = put_text(out, record.divergence ? ",\"divergence\":true" : "");
-  return put_text(out, "}\n");
+  return put_text(out, common_.end);
 }
 
-void LineWriter::append(std::string& out, const Record& record) {
+void LineWriter::append(std::string& out, const Record& record, std::span<const char> encoded) {
+  const std::span<const char> part = common_part(encoded);
+  if (std::string_view(part.data(), part.size()) != common_.part) {
+    compose(record, part);
+  }
   const std::size_t before = out.size();
-  const std::size_t bound = kFixedBound + json::json_string_bound(text_bound(record));
+  const std::size_t bound = kFixedBound + common_.before_client.size() + common_.behind_client.size() +
+                            json::json_string_bound(record.client.size());
   out.resize_and_overwrite(before + bound, [&](char* data, std::size_t) {
     return static_cast<std::size_t>(write(data + before, record) - data);
   });

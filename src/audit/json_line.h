@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records as lines of JSON. Schema: docs/audit.md.
+// A process asks for the same thing again and again: of such lines only what differs is put together anew.
 // One LineWriter a thread. Text is of any origin and is escaped.
 // Never fails.
 #pragma once
@@ -7,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,10 +18,19 @@ namespace msp::audit {
 
 class LineWriter {
  public:
-  /// Appends one object and a newline.
-  void append(std::string& out, const Record& record);
+  /// Appends one object and a newline. `encoded`: of the same record.
+  void append(std::string& out, const Record& record, std::span<const char> encoded);
 
  private:
+  /// What lines have in common whose records have their common_part() alike.
+  struct Common {
+    std::string part;
+    std::string before_client;
+    std::string behind_client;
+    std::string end;
+  };
+
+  void compose(const Record& record, std::span<const char> part);
   char* write(char* out, const Record& record);
   char* write_time(char* out, std::int64_t time_ns);
 
@@ -27,6 +38,7 @@ class LineWriter {
   std::int64_t second_ = std::numeric_limits<std::int64_t>::min();
   std::string date_;
   std::string scratch_;
+  Common common_;
 };
 
 }  // namespace msp::audit

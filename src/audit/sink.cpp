@@ -11,7 +11,7 @@ void CollectingSink::write(const Record& record) noexcept {
   std::string bytes(encoded_size(record), '\0');
   encode(record, bytes.data());
   std::string line;
-  LineWriter().append(line, decode(bytes));
+  LineWriter().append(line, decode(bytes), bytes);
   line.pop_back();
   lines.push_back(std::move(line));
 }

@@ -118,7 +118,7 @@ void Writer::fill(Batch& batch) {
       break;
     }
     const Record record = decode(bytes);
-    lines_.append(batch.text, record);
+    lines_.append(batch.text, record, bytes);
     ++(record.decision == Decision::kPermit ? batch.permits
        : record.decision == Decision::kDeny ? batch.denials
                                             : batch.audits);

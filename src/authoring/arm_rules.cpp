@@ -52,17 +52,17 @@ class Reader {
     if (value.object() == nullptr || value.find("properties") == nullptr) {
       return text_.error(pointer, "this is no resource: it has no properties", std::string(kHint));
     }
-    json::FirstProblem problem = text_.no_problem();
-    json::MemberReader reader(value, pointer, problem);
+    json::Misfits misfits = text_.no_misfits();
+    json::MemberReader reader(value, pointer, misfits);
     const std::string id = reader.optional_string("id").value_or("");
     const std::optional<Service> endpoint = endpoint_of(value);
     if (endpoint && !is_version(value, id)) {
       profiles_[policy::lower(id)] = *endpoint;
       return {};
     }
-    Version version = read_version(*value.find("properties"), reader.pointer_to("properties"), problem);
-    if (problem.any()) {
-      return text_.error(problem);
+    Version version = read_version(*value.find("properties"), reader.pointer_to("properties"), misfits);
+    if (misfits.any()) {
+      return text_.error(misfits);
     }
     const std::string access = policy::lower(version.item.item.default_access);
     const std::string mode = policy::lower(version.item.item.mode);
@@ -103,8 +103,8 @@ class Reader {
   }
 
  private:
-  Version read_version(const json::Value& properties, const std::string& pointer, json::FirstProblem& problem) {
-    json::MemberReader reader(properties, pointer, problem);
+  Version read_version(const json::Value& properties, const std::string& pointer, json::Misfits& misfits) {
+    json::MemberReader reader(properties, pointer, misfits);
     Version out;
     out.item.pointer = pointer;
     const std::optional<std::string> mode = reader.optional_string("mode");
@@ -116,7 +116,7 @@ class Reader {
     out.item.item.mode = mode.value_or("Enforce");
     out.item.item.default_access = reader.string("defaultAccess");
     if (const json::Value* const rules = reader.optional("rules")) {
-      out.item.item.rules = read_rule_sections(*rules, reader.pointer_to("rules"), problem);
+      out.item.item.rules = read_rule_sections(*rules, reader.pointer_to("rules"), misfits);
     }
     return out;
   }

@@ -93,10 +93,10 @@ std::pair<std::string, bool> logical_id(std::string_view id) {
 }
 
 Result<void> valid_local(const json::Value& document) {
-  json::FirstProblem problem;
-  const LocalRuleFile file = read_local_rule_file(document, problem);
-  if (problem.any()) {
-    return problem.error(Source::kConfig, "the local rule file");
+  json::Misfits misfits;
+  const LocalRuleFile file = read_local_rule_file(document, misfits);
+  if (misfits.any()) {
+    return misfits.error(Source::kConfig, "the local rule file");
   }
   if (auto valid = rules::validate(file); !valid) {
     return config_error("the agent would refuse these rules as a local rule file: " + valid.error().message,

@@ -68,11 +68,11 @@ std::vector<Candidate> candidates(const json::Value& tree, RuleForm form) {
 
 /// As the agent reads it; the shape has been found right.
 RuleItem read(const Candidate& candidate) {
-  json::FirstProblem problem;
+  json::Misfits misfits;
   if (candidate.form == ItemForm::kItem) {
-    return read_rule_item(*candidate.value, candidate.pointer, problem);
+    return read_rule_item(*candidate.value, candidate.pointer, misfits);
   }
-  const LocalRuleFile file = read_local_rule_file(*candidate.value, problem);
+  const LocalRuleFile file = read_local_rule_file(*candidate.value, misfits);
   RuleItem out{.default_access = file.default_access.value_or("deny"),
                .mode = "enforce",
                .id = file.id.value_or("-"),
@@ -102,8 +102,8 @@ void check_item(const Linted& linted, const json::Value& value, Findings& findin
 
 /// I.4 is stricter than the rest: a local file with such a fault closes the service.
 bool check_local(const Candidate& candidate, Findings& findings) {
-  json::FirstProblem problem;
-  const auto valid = rules::validate(read_local_rule_file(*candidate.value, problem));
+  json::Misfits misfits;
+  const auto valid = rules::validate(read_local_rule_file(*candidate.value, misfits));
   if (!valid) {
     findings.error("local-file-refused", candidate.pointer, valid.error().message,
                    "mend it: as long as it is so, the agent closes the service");

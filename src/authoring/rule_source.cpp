@@ -43,16 +43,16 @@ Result<RuleSource> read_services(const RuleText& text, RuleForm form) {
     out.remarks.push_back(text.where(pointer) + ": there are no rules, for no service");
     return out;
   }
-  json::FirstProblem problem = text.no_problem();
-  json::MemberReader reader(nested == nullptr ? text.tree() : *nested, pointer, problem);
+  json::Misfits misfits = text.no_misfits();
+  json::MemberReader reader(nested == nullptr ? text.tree() : *nested, pointer, misfits);
   for (const Service service : kServices) {
     if (const json::Value* const value = reader.optional(to_string(service))) {
       const std::string at = reader.pointer_to(to_string(service));
-      slot(out, service) = SourceItem{.item = read_rule_item(*value, at, problem), .pointer = at};
+      slot(out, service) = SourceItem{.item = read_rule_item(*value, at, misfits), .pointer = at};
     }
   }
-  if (problem.any()) {
-    return text.error(problem);
+  if (misfits.any()) {
+    return text.error(misfits);
   }
   follow_wireserver(out, text);
   return out;
@@ -77,10 +77,10 @@ Result<RuleSource> read_status_document(const RuleText& text) {
 
 Result<RuleSource> read_item(const RuleText& text) {
   RuleSource out{.form = RuleForm::kItem, .single = {}, .services = {}, .local = {}, .remarks = {}};
-  json::FirstProblem problem = text.no_problem();
-  out.single = SourceItem{.item = read_rule_item(text.tree(), "", problem), .pointer = ""};
-  if (problem.any()) {
-    return text.error(problem);
+  json::Misfits misfits = text.no_misfits();
+  out.single = SourceItem{.item = read_rule_item(text.tree(), "", misfits), .pointer = ""};
+  if (misfits.any()) {
+    return text.error(misfits);
   }
   if (rules::describe_id(out.single->item.id).use_local_file_rules) {
     out.remarks.push_back(text.where("/id") +
@@ -103,10 +103,10 @@ Result<RuleSource> read_local_file(const RuleText& text, const RuleItem* host) {
                       "the forms of rules and their members are in docs/mspctl-policy.md");
   }
   RuleSource out{.form = RuleForm::kLocalFile, .single = {}, .services = {}, .local = {}, .remarks = {}};
-  json::FirstProblem problem = text.no_problem();
-  out.local = read_local_rule_file(text.tree(), problem);
-  if (problem.any()) {
-    return text.error(problem);
+  json::Misfits misfits = text.no_misfits();
+  out.local = read_local_rule_file(text.tree(), misfits);
+  if (misfits.any()) {
+    return text.error(misfits);
   }
   if (auto valid = rules::validate(*out.local); !valid) {
     return text.error("", valid.error().message, "as long as this is so, the agent closes the service");

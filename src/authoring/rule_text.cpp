@@ -50,11 +50,15 @@ Error RuleText::error(std::string_view pointer, std::string_view what, std::stri
   return config_error(fmt::format("{}: {}", where(pointer), what), std::move(hint));
 }
 
-Error RuleText::error(const json::FirstProblem& problem) const {
-  // The text begins with the pointer, which `where` names already.
-  const std::size_t colon = problem.text.find(": ", problem.pointer.size());
-  const std::string_view what = std::string_view(problem.text).substr(colon == std::string::npos ? 0 : colon + 2);
-  return error(problem.pointer, what, "the forms of rules and their members are in docs/mspctl-policy.md");
+Error RuleText::error(const json::Misfits& misfits) const {
+  std::string lines;
+  for (const json::Misfits::Misfit& misfit : misfits.list()) {
+    lines += fmt::format("{}{}: {}", lines.empty() ? "" : "\n", where(misfit.pointer), misfit.what);
+  }
+  if (misfits.count() > misfits.list().size()) {
+    lines += fmt::format("\nand {} more", misfits.count() - misfits.list().size());
+  }
+  return config_error(std::move(lines), "the forms of rules and their members are in docs/mspctl-policy.md");
 }
 
 }  // namespace msp::authoring

@@ -21,15 +21,15 @@ class RuleText {
   const json::Value& tree() const { return tree_; }
   const std::string& name() const { return name_; }
   /// For a reader of its members.
-  json::FirstProblem no_problem() const { return {.text = {}, .parsed = text_, .pointer = {}}; }
+  json::Misfits no_misfits() const { return json::Misfits(text_); }
 
   json::Place place(std::string_view pointer) const;
   /// "rules.json: line 3, column 12 (/rules/roles/0)".
   std::string where(std::string_view pointer) const;
 
   Error error(std::string_view pointer, std::string_view what, std::string hint) const;
-  /// What a reader of members found, with a hint that fits most of it.
-  Error error(const json::FirstProblem& problem) const;
+  /// What a reader of members found, a line each, with a hint that fits most of it.
+  Error error(const json::Misfits& misfits) const;
 
  private:
   RuleText(std::string text, std::string name, json::Value tree)

@@ -7,21 +7,32 @@
 
 namespace msp::json {
 
-void FirstProblem::add(std::string_view at, std::string_view what) {
-  if (text.empty()) {
-    text = fmt::format("{}: {}", at.empty() ? std::string_view("the document") : at, what);
-    pointer = at;
+void Misfits::add(std::string_view pointer, std::string_view what) {
+  if (++count_ <= kMost) {
+    list_.push_back({.pointer = std::string(pointer), .what = std::string(what)});
   }
 }
 
-Error FirstProblem::error(Source source, std::string_view document) const {
-  return Error{.source = source, .message = fmt::format("{} is refused: {}", document, text), .hint = {}, .code = 0};
+Error Misfits::error(Source source, std::string_view document) const {
+  std::string message = fmt::format("{} is refused: ", document);
+  if (count_ > 1) {
+    message += fmt::format("{} problems: ", count_);
+  }
+  for (std::size_t i = 0; i < list_.size(); ++i) {
+    const Misfit& misfit = list_[i];
+    message += fmt::format("{}{}: {}", i == 0 ? "" : "; ",
+                           misfit.pointer.empty() ? std::string_view("the document") : misfit.pointer, misfit.what);
+  }
+  if (count_ > list_.size()) {
+    message += fmt::format("; and {} more", count_ - list_.size());
+  }
+  return Error{.source = source, .message = std::move(message), .hint = {}, .code = 0};
 }
 
-MemberReader::MemberReader(const Value& value, std::string pointer, FirstProblem& problem)
-    : object_(value.object()), pointer_(std::move(pointer)), problem_(problem) {
+MemberReader::MemberReader(const Value& value, std::string pointer, Misfits& misfits)
+    : object_(value.object()), pointer_(std::move(pointer)), misfits_(misfits) {
   if (object_ == nullptr) {
-    problem_.add(pointer_, fmt::format("expected an object, found {}", describe(value.kind())));
+    misfits_.add(pointer_, fmt::format("expected an object, found {}", describe(value.kind())));
   }
 }
 
@@ -31,7 +42,7 @@ std::string MemberReader::pointer_to(std::string_view name) const {
   return out;
 }
 
-const Value* MemberReader::optional(std::string_view name) {
+const Value* MemberReader::find(std::string_view name, bool& repeated) {
   const Member* found = nullptr;
   for (std::size_t i = 0; object_ != nullptr && i < object_->members.size(); ++i) {
     const Member& member = object_->members[i];
@@ -39,7 +50,8 @@ const Value* MemberReader::optional(std::string_view name) {
       continue;
     }
     if (found != nullptr) {
-      problem_.add(pointer_to(name), "the member occurs twice");
+      misfits_.add(pointer_to(name), "the member occurs twice");
+      repeated = true;
       return nullptr;
     }
     found = &member;
@@ -47,10 +59,16 @@ const Value* MemberReader::optional(std::string_view name) {
   return found == nullptr || found->value.is_null() ? nullptr : &found->value;
 }
 
+const Value* MemberReader::optional(std::string_view name) {
+  bool repeated = false;
+  return find(name, repeated);
+}
+
 const Value* MemberReader::required(std::string_view name) {
-  const Value* const value = optional(name);
-  if (value == nullptr) {
-    problem_.add(pointer_to(name), "the member is missing or null");
+  bool told = object_ == nullptr;
+  const Value* const value = find(name, told);
+  if (value == nullptr && !told) {
+    misfits_.add(pointer_to(name), "the member is missing or null");
   }
   return value;
 }
@@ -59,7 +77,7 @@ std::string MemberReader::text_of(std::string_view name, const Value& value) {
   if (const std::string* const text = value.string()) {
     return *text;
   }
-  problem_.add(pointer_to(name), fmt::format("expected a string, found {}", describe(value.kind())));
+  misfits_.add(pointer_to(name), fmt::format("expected a string, found {}", describe(value.kind())));
   return {};
 }
 
@@ -67,7 +85,7 @@ std::vector<std::string> MemberReader::texts_of(std::string_view name, const Val
   std::vector<std::string> out;
   const Array* const items = value.array();
   if (items == nullptr) {
-    problem_.add(pointer_to(name), fmt::format("expected an array, found {}", describe(value.kind())));
+    misfits_.add(pointer_to(name), fmt::format("expected an array, found {}", describe(value.kind())));
     return out;
   }
   out.reserve(items->size());
@@ -90,7 +108,7 @@ std::optional<bool> MemberReader::optional_boolean(std::string_view name) {
   if (const bool* const flag = value->boolean()) {
     return *flag;
   }
-  problem_.add(pointer_to(name), fmt::format("expected true or false, found {}", describe(value->kind())));
+  misfits_.add(pointer_to(name), fmt::format("expected true or false, found {}", describe(value->kind())));
   return std::nullopt;
 }
 
@@ -104,7 +122,7 @@ std::optional<std::uint32_t> MemberReader::optional_uint32(std::string_view name
   if (number && *number <= std::numeric_limits<std::uint32_t>::max()) {
     return static_cast<std::uint32_t>(*number);
   }
-  problem_.add(pointer_to(name), "expected a whole number from 0 to 4294967295");
+  misfits_.add(pointer_to(name), "expected a whole number from 0 to 4294967295");
   return std::nullopt;
 }
 
@@ -116,7 +134,7 @@ std::optional<std::vector<std::string>> MemberReader::optional_strings(std::stri
 const Array* MemberReader::optional_array(std::string_view name) {
   const Value* const value = optional(name);
   if (value != nullptr && value->array() == nullptr) {
-    problem_.add(pointer_to(name), fmt::format("expected an array, found {}", describe(value->kind())));
+    misfits_.add(pointer_to(name), fmt::format("expected an array, found {}", describe(value->kind())));
   }
   return value == nullptr ? nullptr : value->array();
 }

@@ -6,8 +6,8 @@
 namespace msp {
 namespace {
 
-using json::FirstProblem;
 using json::MemberReader;
+using json::Misfits;
 using json::Value;
 
 /// One element of a section: as the field reads it, and as it stands, for what is ours.
@@ -19,37 +19,36 @@ struct Element {
 
 /// An optional array of objects, each read by `read(Element&)`.
 template <class T, class Read>
-std::optional<std::vector<T>> read_section(MemberReader& parent, std::string_view name, FirstProblem& problem,
-                                           Read read) {
+std::optional<std::vector<T>> read_section(MemberReader& parent, std::string_view name, Misfits& misfits, Read read) {
   const json::Array* const items = parent.optional_array(name);
   if (items == nullptr) {
     return std::nullopt;
   }
   std::vector<T> out;
   out.reserve(items->size());
-  for (std::size_t i = 0; i < items->size() && !problem.any(); ++i) {
+  for (std::size_t i = 0; i < items->size(); ++i) {
     const std::string pointer = parent.pointer_to(name) + "/" + std::to_string(i);
-    Element element{.item = MemberReader((*items)[i], pointer, problem), .value = (*items)[i], .pointer = pointer};
+    Element element{.item = MemberReader((*items)[i], pointer, misfits), .value = (*items)[i], .pointer = pointer};
     out.push_back(read(element));
   }
   return out;
 }
 
 /// A map, not an object with fixed members: of a repeated key the last value stays (E.1).
-std::vector<std::pair<std::string, std::string>> read_query(MemberReader& privilege, FirstProblem& problem) {
+std::vector<std::pair<std::string, std::string>> read_query(MemberReader& privilege, Misfits& misfits) {
   std::vector<std::pair<std::string, std::string>> out;
   const Value* const value = privilege.optional("queryParameters");
   if (value == nullptr) {
     return out;
   }
   if (value->object() == nullptr) {
-    problem.add(privilege.pointer_to("queryParameters"), "expected an object");
+    misfits.add(privilege.pointer_to("queryParameters"), "expected an object");
     return out;
   }
   for (const json::Member& member : value->object()->members) {
     const std::string* const text = member.value.string();
     if (text == nullptr) {
-      problem.add(privilege.pointer_to("queryParameters"), "a value is not a string");
+      misfits.add(privilege.pointer_to("queryParameters"), "a value is not a string");
       return out;
     }
     const auto known = std::ranges::find(out, member.name, &std::pair<std::string, std::string>::first);
@@ -62,9 +61,8 @@ std::vector<std::pair<std::string, std::string>> read_query(MemberReader& privil
   return out;
 }
 
-std::vector<std::string> top_level_problems(const Value& value, const std::string& pointer,
-                                            const FirstProblem& problem) {
-  json::Problems ours(problem.parsed, "the rules");
+std::vector<std::string> top_level_problems(const Value& value, const std::string& pointer, const Misfits& misfits) {
+  json::Problems ours(misfits.parsed(), "the rules");
   refuse_extension(value, pointer, ours);
   return ours.lines();
 }
@@ -113,22 +111,22 @@ void write_privilege(json::Writer& writer, const RulePrivilege& privilege) {
 
 }  // namespace
 
-RuleSections read_rule_sections(const Value& value, const std::string& pointer, FirstProblem& problem) {
-  MemberReader reader(value, pointer, problem);
-  json::Problems ours(problem.parsed, "the rules");
+RuleSections read_rule_sections(const Value& value, const std::string& pointer, Misfits& misfits) {
+  MemberReader reader(value, pointer, misfits);
+  json::Problems ours(misfits.parsed(), "the rules");
   RuleSections out;
   refuse_extension(value, pointer, ours);
-  out.privileges = read_section<RulePrivilege>(reader, "privileges", problem, [&](Element& e) {
+  out.privileges = read_section<RulePrivilege>(reader, "privileges", misfits, [&](Element& e) {
     return RulePrivilege{.name = e.item.string("name"),
                          .path = e.item.string("path"),
-                         .query_parameters = read_query(e.item, problem),
+                         .query_parameters = read_query(e.item, misfits),
                          .openmsp = read_privilege_extension(e.value, e.pointer, ours)};
   });
-  out.roles = read_section<RuleRole>(reader, "roles", problem, [&](Element& e) {
+  out.roles = read_section<RuleRole>(reader, "roles", misfits, [&](Element& e) {
     refuse_extension(e.value, e.pointer, ours);
     return RuleRole{.name = e.item.string("name"), .privileges = e.item.strings("privileges")};
   });
-  out.identities = read_section<RuleIdentity>(reader, "identities", problem, [&](Element& e) {
+  out.identities = read_section<RuleIdentity>(reader, "identities", misfits, [&](Element& e) {
     return RuleIdentity{.name = e.item.string("name"),
                         .user_name = e.item.optional_string("userName"),
                         .group_name = e.item.optional_string("groupName"),
@@ -136,7 +134,7 @@ RuleSections read_rule_sections(const Value& value, const std::string& pointer, 
                         .process_name = e.item.optional_string("processName"),
                         .openmsp = read_identity_extension(e.value, e.pointer, ours)};
   });
-  out.role_assignments = read_section<RuleAssignment>(reader, "roleAssignments", problem, [&](Element& e) {
+  out.role_assignments = read_section<RuleAssignment>(reader, "roleAssignments", misfits, [&](Element& e) {
     return RuleAssignment{.role = e.item.string("role"),
                           .identities = e.item.strings("identities"),
                           .openmsp = read_assignment_extension(e.value, e.pointer, ours)};
@@ -145,28 +143,28 @@ RuleSections read_rule_sections(const Value& value, const std::string& pointer, 
   return out;
 }
 
-RuleItem read_rule_item(const Value& value, const std::string& pointer, FirstProblem& problem) {
-  MemberReader reader(value, pointer, problem);
+RuleItem read_rule_item(const Value& value, const std::string& pointer, Misfits& misfits) {
+  MemberReader reader(value, pointer, misfits);
   RuleItem out;
   out.default_access = reader.string("defaultAccess");
   out.mode = reader.string("mode");
   out.id = reader.string("id");
   if (const Value* const rules = reader.optional("rules")) {
-    out.rules = read_rule_sections(*rules, reader.pointer_to("rules"), problem);
+    out.rules = read_rule_sections(*rules, reader.pointer_to("rules"), misfits);
   }
-  out.problems = top_level_problems(value, pointer, problem);
+  out.problems = top_level_problems(value, pointer, misfits);
   return out;
 }
 
-LocalRuleFile read_local_rule_file(const Value& value, FirstProblem& problem) {
-  MemberReader reader(value, "", problem);
+LocalRuleFile read_local_rule_file(const Value& value, Misfits& misfits) {
+  MemberReader reader(value, "", misfits);
   LocalRuleFile out;
   out.id = reader.optional_string("id");
   out.default_access = reader.optional_string("defaultAccess");
   if (const Value* const rules = reader.optional("rules")) {
-    out.rules = read_rule_sections(*rules, "/rules", problem);
+    out.rules = read_rule_sections(*rules, "/rules", misfits);
   }
-  out.problems = top_level_problems(value, "", problem);
+  out.problems = top_level_problems(value, "", misfits);
   return out;
 }
 
@@ -175,10 +173,10 @@ Result<RuleItem> parse_rule_item(std::string_view text, Source source) {
   if (!value) {
     return std::move(value).error();
   }
-  FirstProblem problem{.text = {}, .parsed = text};
-  RuleItem out = read_rule_item(*value, "", problem);
-  if (problem.any()) {
-    return problem.error(source, "the rule item");
+  Misfits misfits(text);
+  RuleItem out = read_rule_item(*value, "", misfits);
+  if (misfits.any()) {
+    return misfits.error(source, "the rule item");
   }
   return out;
 }

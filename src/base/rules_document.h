@@ -87,10 +87,10 @@ struct LocalRuleFile {
   bool operator==(const LocalRuleFile&) const = default;
 };
 
-/// From the value that stands at `pointer` of a parsed document; a problem is added, and the item then means nothing.
-RuleItem read_rule_item(const json::Value& value, const std::string& pointer, json::FirstProblem& problem);
-RuleSections read_rule_sections(const json::Value& value, const std::string& pointer, json::FirstProblem& problem);
-LocalRuleFile read_local_rule_file(const json::Value& value, json::FirstProblem& problem);
+/// From the value that stands at `pointer` of a parsed document; misfits are added, and the item then means nothing.
+RuleItem read_rule_item(const json::Value& value, const std::string& pointer, json::Misfits& misfits);
+RuleSections read_rule_sections(const json::Value& value, const std::string& pointer, json::Misfits& misfits);
+LocalRuleFile read_local_rule_file(const json::Value& value, json::Misfits& misfits);
 
 /// One item of untrusted text, for tools and tests; `source` is whose fault an error is.
 Result<RuleItem> parse_rule_item(std::string_view text, Source source);

@@ -93,18 +93,40 @@ TEST(RulesDocument, RefusalsNameThePlace) {
   EXPECT_NE(refusal("{").find("line 1"), std::string::npos);
 }
 
+TEST(RulesDocument, AllThatIsWrongIsToldAtOnceAndNothingTwice) {
+  EXPECT_EQ(refusal(R"({"mode":7,"id":"c","id":"d","rules":{"privileges":[{"name":3,"path":"/"},5],"roles":[{}]}})"),
+            "the rule item is refused: 7 problems: /defaultAccess: the member is missing or null; "
+            "/mode: expected a string, found a whole number; /id: the member occurs twice; "
+            "/rules/privileges/0/name: expected a string, found a whole number; "
+            "/rules/privileges/1: expected an object, found a whole number; "
+            "/rules/roles/0/name: the member is missing or null; "
+            "/rules/roles/0/privileges: the member is missing or null");
+}
+
+TEST(RulesDocument, OfVeryManyProblemsTheFirstAreTold) {
+  std::string privileges;
+  for (int i = 0; i < 50; ++i) {
+    privileges += i == 0 ? "1" : ",1";
+  }
+  const std::string text = refusal(with_rules(R"({"privileges":[)" + privileges + "]}"));
+  EXPECT_NE(text.find("50 problems: /rules/privileges/0: "), std::string::npos) << text;
+  EXPECT_NE(text.find("/rules/privileges/19: "), std::string::npos) << text;
+  EXPECT_EQ(text.find("/rules/privileges/20: "), std::string::npos) << text;
+  EXPECT_NE(text.find("; and 30 more"), std::string::npos) << text;
+}
+
 TEST(RulesDocument, LocalFilesHaveNoRequiredMember) {
-  json::FirstProblem problem;
-  const LocalRuleFile empty = read_local_rule_file(*json::parse("{}"), problem);
+  json::Misfits misfits;
+  const LocalRuleFile empty = read_local_rule_file(*json::parse("{}"), misfits);
   EXPECT_EQ(empty, LocalRuleFile());
   const LocalRuleFile file =
-      read_local_rule_file(*json::parse(R"({"id":"l","defaultAccess":"deny","mode":7,"rules":{}})"), problem);
+      read_local_rule_file(*json::parse(R"({"id":"l","defaultAccess":"deny","mode":7,"rules":{}})"), misfits);
   EXPECT_EQ(file.id, "l");
   EXPECT_EQ(file.default_access, "deny");
   EXPECT_TRUE(file.rules);
-  EXPECT_FALSE(problem.any());
-  (void)read_local_rule_file(*json::parse(R"({"id":1})"), problem);
-  EXPECT_TRUE(problem.any());
+  EXPECT_FALSE(misfits.any());
+  (void)read_local_rule_file(*json::parse(R"({"id":1})"), misfits);
+  EXPECT_TRUE(misfits.any());
 }
 
 }  // namespace

@@ -149,10 +149,10 @@ void ProfileCatalog::add_version(const json::Value& resource, const std::string&
   }
   const json::Value* rules = properties.raw("rules");
   if (rules != nullptr && !rules->is_null()) {
-    json::FirstProblem problem;
-    version.rules = read_rule_sections(*rules, properties.pointer_to("rules"), problem);
-    if (problem.any()) {
-      reading.problems.add(properties.pointer_to("rules"), rules->begin, problem.text);
+    json::Misfits misfits;
+    version.rules = read_rule_sections(*rules, properties.pointer_to("rules"), misfits);
+    for (const json::Misfits::Misfit& misfit : misfits.list()) {
+      reading.problems.add(misfit.pointer, rules->begin, misfit.what);
     }
     for (const std::string& line : version.rules->problems) {
       reading.problems.add(properties.pointer_to("rules"), rules->begin, line);

@@ -80,6 +80,10 @@ IdentityMatch match_identity(const IdentityRule& rule, const identity::Connectio
   return {.matched = true, .fields_met = met, .missed_field = {}};
 }
 
+bool is_fully_known(const identity::ConnectionIdentity& caller) {
+  return !caller.user_name.empty() && knows_all_groups(caller) && caller.cgroup;
+}
+
 bool may_be(const IdentityRule& rule, const identity::ConnectionIdentity& caller) {
   return (!rule.user || caller.user_name.empty() || user_fits(*rule.user, caller)) &&
          (!rule.process || *rule.process == caller.process_name) &&

@@ -51,23 +51,11 @@ class Search {
       outcome_ = {.verdict = Verdict::kAllow, .privilege = index, .role = known_role_, .identity = known_identity_};
       return true;
     }
-    for (const std::uint32_t role : roles) {
-      for (const std::uint32_t identity : rules_.roles()[role].identities) {
-        const IdentityMatch match = match_identity(rules_.identities()[identity], caller_);
-        if (match.matched || match.fields_met >= nearest_) {
-          nearest_ = match.fields_met;
-          outcome_.privilege = index;
-          outcome_.role = role;
-          outcome_.identity = identity;
-          outcome_.missed_field = match.missed_field;
-        }
-        if (match.matched) {
-          outcome_.verdict = Verdict::kAllow;
-          return true;
-        }
-      }
-    }
-    return false;
+    return std::ranges::any_of(roles, [&](std::uint32_t number) {
+      const RoleGrant& role = rules_.roles()[number];
+      const std::optional<Assigned> best = role.index ? best_of_many(role) : best_of_few(role);
+      return best && keep(index, number, *best);
+    });
   }
 
   RuleOutcome outcome() && {
@@ -79,6 +67,62 @@ class Search {
   }
 
  private:
+  struct Assigned {
+    std::uint32_t identity = RuleOutcome::kNone;
+    IdentityMatch match;
+  };
+
+  Assigned assigned(std::uint32_t identity) const {
+    return {.identity = identity, .match = match_identity(rules_.identities()[identity], caller_)};
+  }
+
+  /// The first identity that is the caller; if none is, the last of those that come nearest.
+  std::optional<Assigned> best_of_few(const RoleGrant& role) const {
+    std::optional<Assigned> best;
+    for (const std::uint32_t identity : role.identities) {
+      const Assigned next = assigned(identity);
+      if (next.match.matched) {
+        return next;
+      }
+      if (!best || next.match.fields_met >= best->match.fields_met) {
+        best = next;
+      }
+    }
+    return best;
+  }
+
+  /// As best_of_few(): those that the index leaves out meet none of their fields.
+  std::optional<Assigned> best_of_many(const RoleGrant& role) const {
+    Assigned best = assigned(role.identities.back());
+    role.index->each_candidate(caller_, [&](std::uint32_t identity) {
+      const Assigned next = assigned(identity);
+      const bool better = next.match.matched != best.match.matched ? next.match.matched
+                          : next.match.matched                     ? next.identity < best.identity
+                          : next.match.fields_met != best.match.fields_met
+                              ? next.match.fields_met > best.match.fields_met
+                              : next.identity > best.identity;
+      if (better) {
+        best = next;
+      }
+    });
+    return best;
+  }
+
+  /// True: it is the caller.
+  bool keep(std::uint32_t privilege, std::uint32_t role, const Assigned& best) {
+    if (best.match.matched || best.match.fields_met >= nearest_) {
+      nearest_ = best.match.fields_met;
+      outcome_.privilege = privilege;
+      outcome_.role = role;
+      outcome_.identity = best.identity;
+      outcome_.missed_field = best.match.missed_field;
+    }
+    if (best.match.matched) {
+      outcome_.verdict = Verdict::kAllow;
+    }
+    return best.match.matched;
+  }
+
   const RuleSet& rules_;
   const identity::ConnectionIdentity& caller_;
   RuleOutcome outcome_;
@@ -236,17 +280,28 @@ class Evaluation {
   }
 
   std::optional<std::uint32_t> denied_identity(std::uint32_t role) const {
-    return first_identity(role, [&](const IdentityRule& rule) { return may_be(rule, caller_); });
+    // What is not known of the caller counts as fitting: the index would leave that out.
+    return first_identity(role, is_fully_known(caller_),
+                          [&](const IdentityRule& rule) { return may_be(rule, caller_); });
   }
   std::optional<std::uint32_t> allowed_identity(std::uint32_t role) const {
-    return first_identity(role, [&](const IdentityRule& rule) { return match_identity(rule, caller_).matched; });
+    return first_identity(role, true, [&](const IdentityRule& rule) { return match_identity(rule, caller_).matched; });
   }
   template <class Fits>
-  std::optional<std::uint32_t> first_identity(std::uint32_t role, Fits fits) const {
-    const std::vector<std::uint32_t>& identities = rules_.roles()[role].identities;
-    const auto found =
-        std::ranges::find_if(identities, [&](std::uint32_t index) { return fits(rules_.identities()[index]); });
-    return found == identities.end() ? std::nullopt : std::optional(*found);
+  std::optional<std::uint32_t> first_identity(std::uint32_t number, bool by_index, Fits fits) const {
+    const RoleGrant& role = rules_.roles()[number];
+    const auto is_one = [&](std::uint32_t identity) { return fits(rules_.identities()[identity]); };
+    if (role.index && by_index) {
+      std::optional<std::uint32_t> first;
+      role.index->each_candidate(caller_, [&](std::uint32_t identity) {
+        if ((!first || identity < *first) && is_one(identity)) {
+          first = identity;
+        }
+      });
+      return first;
+    }
+    const auto found = std::ranges::find_if(role.identities, is_one);
+    return found == role.identities.end() ? std::nullopt : std::optional(*found);
   }
 
   const RuleSet& rules_;

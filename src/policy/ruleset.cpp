@@ -197,6 +197,9 @@ class Compiler {
     }
     for (RoleGrant& grant : out_.roles_) {
       sort_unique(grant.identities);
+      if (grant.identities.size() > IdentityIndex::kFew) {
+        grant.index = std::make_shared<const IdentityIndex>(grant.identities, out_.identities_);
+      }
     }
   }
 

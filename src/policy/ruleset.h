@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/rules_document.h"
+#include "policy/identity_index.h"
 #include "policy/rule_index.h"
 
 namespace msp::policy {
@@ -55,8 +56,9 @@ struct Effect {
 /// An assigned role: the identities that all its assignments of one effect add up to.
 struct RoleGrant {
   std::string name;
-  std::vector<std::uint32_t> identities;
+  std::vector<std::uint32_t> identities;  ///< ascending
   Effect effect = {};
+  std::shared_ptr<const IdentityIndex> index = {};  ///< null: they are few
 };
 
 struct Privilege {

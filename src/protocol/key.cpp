@@ -23,26 +23,25 @@ bool is_key(std::string_view text) {
   return text.size() == 2 * kKeyBytes && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
 }
 
-KeyDocument read(const json::Value& value, json::FirstProblem& problem) {
-  json::MemberReader reader(value, "", problem);
+KeyDocument read(const json::Value& value, json::Misfits& misfits) {
+  json::MemberReader reader(value, "", misfits);
   KeyDocument out;
   const std::string scheme = reader.string("authorizationScheme");
   out.guid = reader.string("guid");
   out.incarnation_id = reader.optional_uint32("incarnationId");
   out.issued = reader.string("issued");
   std::string key = reader.string("key");
-  if (scheme != kScheme) {
-    problem.add("/authorizationScheme", "the scheme is not Azure-HMAC-SHA256");
-  }
-  if (!is_guid(out.guid)) {
-    problem.add("/guid", "the key id is not a GUID");
-  }
-  if (out.issued.empty() || out.issued.size() > kMaxIssuedBytes || !is_printable(out.issued)) {
-    problem.add("/issued", "the time is empty, longer than 64 bytes or not printable");
-  }
-  if (!is_key(key)) {
-    problem.add("/key", "the key is not 64 hex digits");
-  }
+  // What is missing needs not be called malformed, too.
+  const auto demand = [&, complete = !misfits.any()](bool good, std::string_view pointer, std::string_view what) {
+    if (complete && !good) {
+      misfits.add(pointer, what);
+    }
+  };
+  demand(scheme == kScheme, "/authorizationScheme", "the scheme is not Azure-HMAC-SHA256");
+  demand(is_guid(out.guid), "/guid", "the key id is not a GUID");
+  demand(!out.issued.empty() && out.issued.size() <= kMaxIssuedBytes && is_printable(out.issued), "/issued",
+         "the time is empty, longer than 64 bytes or not printable");
+  demand(is_key(key), "/key", "the key is not 64 hex digits");
   out.key_hex = Secret::copy_of(key);
   wipe(key);
   return out;
@@ -55,11 +54,11 @@ Result<KeyDocument> parse_key_document(std::string_view text, Source source) {
   if (!value) {
     return std::move(value).error().context("the key document is refused");
   }
-  json::FirstProblem problem;
-  KeyDocument out = read(*value, problem);
+  json::Misfits misfits;
+  KeyDocument out = read(*value, misfits);
   json::wipe(*value);
-  if (problem.any()) {
-    return problem.error(source, "the key document");
+  if (misfits.any()) {
+    return misfits.error(source, "the key document");
   }
   return out;
 }

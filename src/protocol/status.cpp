@@ -16,11 +16,11 @@ constexpr json::Options kLimits{.max_bytes = std::size_t{64} << 20,
                                 .unique_members = false,
                                 .source = Source::kHost};
 
-AuthorizationRules read_rules(const json::Value& value, json::FirstProblem& problem) {
-  json::MemberReader reader(value, "/authorizationRules", problem);
+AuthorizationRules read_rules(const json::Value& value, json::Misfits& misfits) {
+  json::MemberReader reader(value, "/authorizationRules", misfits);
   const auto item = [&](std::string_view name) -> std::optional<RuleItem> {
     const json::Value* const found = reader.optional(name);
-    return found == nullptr ? std::nullopt : std::optional(read_rule_item(*found, reader.pointer_to(name), problem));
+    return found == nullptr ? std::nullopt : std::optional(read_rule_item(*found, reader.pointer_to(name), misfits));
   };
   AuthorizationRules out;
   out.imds = item("imds");
@@ -64,8 +64,8 @@ Result<StatusDocument> parse_status(std::string_view text) {
   if (!value) {
     return std::move(value).error().context("the status document is refused");
   }
-  json::FirstProblem problem{.text = {}, .parsed = text};
-  json::MemberReader reader(*value, "", problem);
+  json::Misfits misfits(text);
+  json::MemberReader reader(*value, "", misfits);
   StatusDocument out;
   out.authorization_scheme = reader.string("authorizationScheme");
   out.key_delivery_method = reader.string("keyDeliveryMethod");
@@ -76,10 +76,10 @@ Result<StatusDocument> parse_status(std::string_view text) {
   out.secure_channel_enabled = reader.optional_boolean("secureChannelEnabled");
   out.version = reader.string("version");
   if (const json::Value* const rules = reader.optional("authorizationRules")) {
-    out.authorization_rules = read_rules(*rules, problem);
+    out.authorization_rules = read_rules(*rules, misfits);
   }
-  if (problem.any()) {
-    return problem.error(Source::kHost, "the status document");
+  if (misfits.any()) {
+    return misfits.error(Source::kHost, "the status document");
   }
   return out;
 }

@@ -112,10 +112,10 @@ Result<LocalRuleFile> parse_local_rules(std::string_view text) {
   if (!value) {
     return std::move(value).error();
   }
-  json::FirstProblem problem{.text = {}, .parsed = text};
-  LocalRuleFile file = read_local_rule_file(*value, problem);
-  if (problem.any()) {
-    return problem.error(Source::kConfig, "the local rule file");
+  json::Misfits misfits(text);
+  LocalRuleFile file = read_local_rule_file(*value, misfits);
+  if (misfits.any()) {
+    return misfits.error(Source::kConfig, "the local rule file");
   }
   return file;
 }

@@ -2,6 +2,7 @@
 // What the record says of the caller, for every way to connect.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -149,6 +150,48 @@ TEST_F(IdentityFacts, FastOpenOptionDefersTheSyn) {
   });
   expect_client(client, kAlice, kImdsEndpoint);
 }
+
+/// A connect that is asked for through a ring: 0 or errno. `ring_flags`: who takes it up; `request_flags`: who does it.
+int connect_through_ring(unsigned ring_flags, unsigned request_flags) {
+  io_uring ring{};
+  if (const int failed = ::io_uring_queue_init(4, &ring, ring_flags); failed != 0) {
+    return -failed;
+  }
+  const Fd fd(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(kImdsEndpoint.port);
+  std::memcpy(&in.sin_addr, kImdsEndpoint.address.data(), 4);
+  io_uring_sqe* const request = ::io_uring_get_sqe(&ring);
+  ::io_uring_prep_connect(request, fd.get(), reinterpret_cast<sockaddr*>(&in), sizeof(in));
+  ::io_uring_sqe_set_flags(request, request_flags);
+  io_uring_cqe* done = nullptr;
+  int failed = ::io_uring_submit(&ring) == 1 ? ::io_uring_wait_cqe(&ring, &done) : -EIO;
+  failed = failed == 0 ? done->res : failed;
+  ::io_uring_queue_exit(&ring);
+  return -failed;
+}
+
+struct RingWay {
+  const char* name;
+  unsigned ring_flags;
+  unsigned request_flags;
+};
+
+class ThroughRing : public IdentityFacts, public testing::WithParamInterface<RingWay> {};
+
+TEST_P(ThroughRing, IsTheClientsOwnConnect) {
+  const pid_t client =
+      lab->spawn(kAlice, [] { return connect_through_ring(GetParam().ring_flags, GetParam().request_flags); });
+  expect_client(client, kAlice, kImdsEndpoint);
+  EXPECT_EQ(counters()->redirected, 1U);
+}
+
+// In the call itself, by a worker of the kernel, and by a kernel thread that looks at the ring.
+INSTANTIATE_TEST_SUITE_P(Ways, ThroughRing,
+                         testing::Values(RingWay{"InTheCall", 0, 0}, RingWay{"ByAWorker", 0, IOSQE_ASYNC},
+                                         RingWay{"ByThePoller", IORING_SETUP_SQPOLL, 0}),
+                         [](const auto& way) { return way.param.name; });
 
 constexpr int kMptcp = 262;
 

@@ -2,7 +2,7 @@
 // What the agent's own writer puts into the audit log, the tools for authors read.
 #include <gtest/gtest.h>
 
-#include "audit/json_line.h"
+#include "audit/sink.h"
 #include "authoring/request_line.h"
 
 namespace msp {
@@ -12,12 +12,9 @@ using authoring::Outcome;
 using authoring::RequestLine;
 
 RequestLine through_the_log(const audit::Record& record) {
-  audit::LineWriter writer;
-  std::string line;
-  writer.append(line, record);
-  EXPECT_TRUE(line.ends_with('\n'));
-  line.pop_back();
-  return authoring::read_request_line(line);
+  audit::CollectingSink sink;
+  sink.write(record);
+  return authoring::read_request_line(sink.lines.at(0));
 }
 
 audit::Record record() {

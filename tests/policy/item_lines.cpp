@@ -16,16 +16,16 @@ std::string_view verdict(const msp::json::Value& line) {
   if (value == nullptr || kind == nullptr || kind->string() == nullptr) {
     return "a line needs kind and value";
   }
-  msp::json::FirstProblem problem;
+  msp::json::Misfits misfits;
   msp::RuleItem item;
   if (*kind->string() == "item") {
-    item = msp::read_rule_item(*value, "", problem);
+    item = msp::read_rule_item(*value, "", misfits);
   } else {
-    msp::LocalRuleFile file = msp::read_local_rule_file(*value, problem);
+    msp::LocalRuleFile file = msp::read_local_rule_file(*value, misfits);
     item.rules = std::move(file.rules);
     item.problems = std::move(file.problems);
   }
-  if (problem.any()) {
+  if (misfits.any()) {
     return "shape";
   }
   const bool good = item.problems.empty() && (!item.rules || item.rules->problems.empty());

@@ -266,7 +266,8 @@ RuleItem random_item(Choices& choices, Names names) {
     std::string own = namer.own("role", i, role_count);
     roles.push_back({.name = std::move(own), .privileges = namer.references("p", privilege_count)});
   }
-  const std::size_t identity_count = usual_count(choices);
+  const bool many_callers = choices.chance(40);
+  const std::size_t identity_count = usual_count(choices) + (many_callers ? policy::IdentityIndex::kFew + 4 : 0);
   for (std::size_t i = 0; i < identity_count; ++i) {
     identities.push_back(random_identity(choices, namer.own("i", i, identity_count)));
   }
@@ -274,6 +275,9 @@ RuleItem random_item(Choices& choices, Names names) {
     std::string role = namer.reference("role", role_count);
     std::vector<std::string> to = namer.references("i", identity_count);
     const AssignmentExtension effect{.deny = choices.chance(40), .dry_run = choices.chance(40)};
+    if (many_callers) {
+      std::ranges::transform(identities, std::back_inserter(to), &RuleIdentity::name);
+    }
     assignments.push_back({.role = std::move(role), .identities = std::move(to), .openmsp = effect});
   }
   if (choices.chance(8)) {
