@@ -234,9 +234,9 @@ at {floor['keepalive_1']:.2f} of nginx for a keep-alive request here and at {flo
 is the difference between its row and the relay's. The relay opens a connection to the origin for each of the client's, the
 agent and nginx use theirs again, so for new connections it is no floor.
 
-p99 with one connection on one core: the writer of the audit log wakes some 20 times a second there and takes the core for a
-third of a millisecond; wrk's one request that meets it counts among the slowest hundredth. With the writer on another core
-the ratio to nginx is 0.92. What rules cost stands in [performance-policy.md](performance-policy.md).
+p99 with one connection on one core: the writer of the audit log takes that core for a tenth of a millisecond each time, and
+wrk counts the requests that it kept from being sent as slow ones
+([decisions/writer-in-short-stretches.md](decisions/writer-in-short-stretches.md)). What rules cost stands in [performance-policy.md](performance-policy.md).
 """
 
 

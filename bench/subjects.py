@@ -61,7 +61,9 @@ class Stage:
     """Builds it all; the origin is `nginx` in the host's namespace, the key comes from msp-host."""
 
     def __init__(self, programs: Path, nginx: Path):
-        self.lab = Lab(programs, "msp-bench", host_serves=("wireserver",))
+        # Polled as often as a guest is: the tests' impatience would be measured, too.
+        self.lab = Lab(programs, "msp-bench", agent_config={"openmsp": {"pollIntervalMilliseconds": 15_000}},
+                       host_serves=("wireserver",))
         try:
             self._build(programs, nginx.resolve())
         except BaseException:

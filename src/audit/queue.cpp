@@ -8,6 +8,12 @@
 #include "audit/codec.h"
 
 namespace msp::audit {
+namespace {
+
+/// So full does the ring end a nap: whoever shares a core with the writer waits for one such part, not for all of it.
+constexpr std::size_t kShareThatWakes = 16;
+
+}  // namespace
 
 Queue::Queue(std::size_t bytes) : ring_(bytes), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
@@ -17,8 +23,8 @@ bool Queue::worth_waking(Rest state) {
   if (state == Rest::kSleep) {
     return true;
   }
-  const std::size_t half = ring_.capacity() / 2;
-  return state == Rest::kNap && ring_.used() > half && ring_.refreshed_used() > half;
+  const std::size_t enough = ring_.capacity() / kShareThatWakes;
+  return state == Rest::kNap && ring_.used() > enough && ring_.refreshed_used() > enough;
 }
 
 void Queue::write(const Record& record) noexcept {
@@ -47,7 +53,7 @@ void Queue::rest(Rest how, int max_ms) {
   state_.store(how, std::memory_order_seq_cst);
   const std::uint64_t waiting = ring_.head() - ring_.tail();
   const bool stay_awake =
-      (how == Rest::kSleep && waiting != 0) || (how == Rest::kNap && waiting > ring_.capacity() / 2);
+      (how == Rest::kSleep && waiting != 0) || (how == Rest::kNap && waiting > ring_.capacity() / kShareThatWakes);
   if (!stay_awake) {
     pollfd event{.fd = event_.get(), .events = POLLIN, .revents = 0};
     if (::poll(&event, 1, max_ms) > 0) {
