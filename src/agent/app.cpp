@@ -194,7 +194,8 @@ Result<void> App::open_channel() {
         MarkingDialer dialer(*hooks_);
         return dialer.socket();
       },
-      settings, [this](std::shared_ptr<const channel::ChannelState> state) { on_channel(std::move(state)); });
+      settings, [this](std::shared_ptr<const channel::ChannelState> state) { on_channel(std::move(state)); },
+      [this] { follow_local_rules(); });
   return channel_->start();
 }
 
@@ -215,11 +216,10 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
   if (state_->document) {
     rules_->apply(*state_->document);
   }
-  auto rules = state_->document ? rules_->current() : nullptr;
   const auto wanted = make_hook_settings(config_, *state_);
   // Closing: the data path refuses before the hooks redirect more; opening: the other way round makes no difference,
   // since what is not redirected never asks the data path.
-  data_->install(std::make_shared<const proxy::Gate>(make_gate(*state_, std::move(rules))));
+  install_gate();
   if (!(hook_settings_ && same(*hook_settings_, wanted))) {
     if (auto done = hooks_->set_settings(wanted); done) {
       hook_settings_ = wanted;
@@ -234,6 +234,22 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
     }
   }
   report_provisioning();
+}
+
+/// Local rule files change without the host.
+void App::follow_local_rules() {
+  const auto before = rules_->current();
+  if (state_->document) {
+    rules_->apply(*state_->document);
+  }
+  if (rules_->current() != before) {
+    install_gate();
+  }
+}
+
+void App::install_gate() {
+  auto rules = state_->document ? rules_->current() : nullptr;
+  data_->install(std::make_shared<const proxy::Gate>(make_gate(*state_, std::move(rules))));
 }
 
 void App::on_notify() {

@@ -48,6 +48,8 @@ class App {
   Result<void> open_channel();
   Result<void> open_control_socket();
   void on_channel(std::shared_ptr<const channel::ChannelState> state);
+  void follow_local_rules();
+  void install_gate();
   void on_notify();
   void report_provisioning();
   status::Snapshot snapshot() const;

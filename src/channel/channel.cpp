@@ -39,11 +39,12 @@ bool same(const ChannelState& a, const ChannelState& b) {
 }  // namespace
 
 Channel::Channel(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings,
-                 Published published)
+                 Published published, Unchanged unchanged)
     : loop_(loop),
       clock_(clock),
       settings_(std::move(settings)),
       published_(std::move(published)),
+      unchanged_(std::move(unchanged)),
       store_(settings_.key_directory, settings_.state_directory),
       client_(loop, buffers, clock, std::move(dialer), {settings_.host, settings_.timeout_ms}),
       machine_(Machine::start(true)),
@@ -112,6 +113,7 @@ Task<Event> Channel::poll() {
   if (!answer.value.has_value()) {
     co_return PollFailed{std::move(answer.why)};
   }
+  answered_ = true;
   Polled event{facts_of(*answer.value)};
   // The same document keeps its place, so that nobody compiles the same rules again.
   if (document_ == nullptr || !(*document_ == *answer.value)) {
@@ -224,7 +226,11 @@ void Channel::publish() {
   next->message = machine_.message;
   next->host_time_offset_ms = client_.time().offset_ms();
   next->generation = state_ == nullptr ? 1 : state_->generation + 1;
+  const bool answered = std::exchange(answered_, false);
   if (state_ != nullptr && same(*state_, *next)) {
+    if (answered && unchanged_) {
+      unchanged_();
+    }
     return;
   }
   if (state_ == nullptr || state_->message != next->message || state_->phase != next->phase) {

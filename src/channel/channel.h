@@ -33,9 +33,11 @@ class Channel {
     std::uint64_t timeout_ms = 10'000;  ///< of each request to the host
   };
   using Published = std::function<void(std::shared_ptr<const ChannelState>)>;
+  /// The host answered a poll, and nothing has changed: for what is looked at as often as the host is asked.
+  using Unchanged = std::function<void()>;
 
   Channel(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings,
-          Published published);
+          Published published, Unchanged unchanged = {});
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
@@ -65,11 +67,13 @@ class Channel {
   const Clock& clock_;
   Settings settings_;
   Published published_;
+  Unchanged unchanged_;
   KeyStore store_;
   HostClient client_;
   Machine machine_;
   Signal notify_;
   bool notified_ = false;
+  bool answered_ = false;  ///< by the host, since the last publish()
   bool marked_ = false;
   std::uint64_t started_ms_ = 0;
   std::minstd_rand random_;

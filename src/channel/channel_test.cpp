@@ -37,7 +37,8 @@ class ChannelTest : public testing::Test {
                           .state_directory = directory,
                           .interval_ms = 20,
                           .timeout_ms = timeout_ms},
-        [this](std::shared_ptr<const ChannelState> state) { published.push_back(std::move(state)); });
+        [this](std::shared_ptr<const ChannelState> state) { published.push_back(std::move(state)); },
+        [this] { ++unchanged; });
     const auto started = channel->start();
     ASSERT_TRUE(started.ok()) << started.error().text();
   }
@@ -75,6 +76,7 @@ class ChannelTest : public testing::Test {
   FakeHost host{loop, buffers};
   std::string directory;
   std::vector<std::shared_ptr<const ChannelState>> published;
+  std::uint32_t unchanged = 0;
   std::unique_ptr<Channel> channel;
 };
 
@@ -105,6 +107,18 @@ TEST_F(ChannelTest, FirstBootLatchesAndKeepsTheKey) {
   EXPECT_EQ(::access((directory + "/ever-latched").c_str(), F_OK), 0);
   run_polls(3);
   EXPECT_EQ(host.keys_issued, 1U);
+}
+
+TEST_F(ChannelTest, SaysThatAPollChangedNothing) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  run_polls(2);
+  const auto states = published.size();
+  const auto before = unchanged;
+  run_polls(4);
+  EXPECT_GE(unchanged, before + 3) << "for what is looked at as often as the host is asked";
+  EXPECT_EQ(published.size(), states);
 }
 
 TEST_F(ChannelTest, RestartAdoptsTheStoredKeyAndIsClosedUntilThen) {

@@ -15,10 +15,11 @@ from .world import enter_netns, hang_up, run
 
 
 class Relay:
-    """`alter(bytes)` sees what the guest sends, piece by piece as it is read, and returns what goes on to the host."""
+    """`alter(bytes)` sees what the guest sends, piece by piece as it is read, and returns what goes on to the host;
+    `alter_back(bytes)` does so with what the host sends."""
 
-    def __init__(self, lab: Lab, alter=None):
-        self._lab, self.alter = lab, alter
+    def __init__(self, lab: Lab, alter=None, alter_back=None):
+        self._lab, self.alter, self.alter_back = lab, alter, alter_back
         self._cable_in = lab.world.netns("cable-in")
         self._cable_out = lab.world.netns("cable-out")
         run("ip", "-n", lab.host_netns, "link", "set", "vm0", "netns", self._cable_in)
@@ -88,8 +89,9 @@ class Relay:
             return
         try:
             data = source.recv(1 << 20)
-            if to_host and data and self.alter is not None:
-                data = self.alter(data)
+            alter = self.alter if to_host else self.alter_back
+            if data and alter is not None:
+                data = alter(data)
             if data:
                 sink.sendall(data)
                 return
