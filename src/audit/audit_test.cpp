@@ -149,7 +149,6 @@ Record full_record() {
   r.service = "wireserver";
   r.method = "GET";
   r.target = "/machine?comp=goalstate&sig=abc";
-  r.client = "127.0.0.1:4321";
   r.user = "alice";
   r.exe = "/usr/bin/curl";
   r.process = "cu\nrl";
@@ -159,14 +158,13 @@ Record full_record() {
   r.role = "r";
   r.identity = "i";
   r.key_guid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
-  r.vm = "vm-1";
   return r;
 }
 
 constexpr std::string_view kFullLine =
     R"({"time":"2025-04-23T12:00:00.123456Z","request_id":"5b1e4d578a90-00000000002a","connection":9,"decision":"deny",)"
-    R"("status":403,"reason":"not_elevated","vm":"vm-1","service":"wireserver","method":"GET",)"
-    R"("target":"/machine?comp=goalstate&sig=redacted","client":"127.0.0.1:4321","uid":1000,"gid":1001,"user":"alice",)"
+    R"("status":403,"reason":"not_elevated","service":"wireserver","method":"GET",)"
+    R"("target":"/machine?comp=goalstate&sig=redacted","uid":1000,"gid":1001,"user":"alice",)"
     R"("pid":77,"start_time_ns":123456789012345,"exe":"/usr/bin/curl","process":"cu\nrl","cgroup_id":88,)"
     R"("rule_set":"rules-v7","privilege":"p","role":"r","identity":"i","key_guid":"7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11",)"
     R"("bytes_in":1,"bytes_out":22,"duration_us":333,"stripped":true,"divergence":true})";
@@ -264,9 +262,9 @@ TEST(Lines, WhatWasWrittenBeforePlaysNoPart) {
     but(flag, true);
   }
   for (const auto text :
-       {&Record::service, &Record::method, &Record::target, &Record::client, &Record::user, &Record::exe,
-        &Record::process, &Record::reason, &Record::rule_set, &Record::privilege, &Record::role, &Record::identity,
-        &Record::key_guid, &Record::vm, &Record::dry_run_privilege, &Record::dry_run_role, &Record::dry_run_identity}) {
+       {&Record::service, &Record::method, &Record::target, &Record::user, &Record::exe, &Record::process,
+        &Record::reason, &Record::rule_set, &Record::privilege, &Record::role, &Record::identity, &Record::key_guid,
+        &Record::dry_run_privilege, &Record::dry_run_role, &Record::dry_run_identity}) {
     but(text, "");
     but(text, "another");
   }
@@ -293,8 +291,8 @@ TEST(Lines, TheWorstCaseFits) {
   }
   const std::string controls(kMaxTarget, '\x01');
   Record r = full_record();
-  for (std::string_view* text : {&r.service, &r.method, &r.client, &r.user, &r.exe, &r.process, &r.reason, &r.rule_set,
-                                 &r.privilege, &r.role, &r.identity, &r.key_guid, &r.vm}) {
+  for (std::string_view* text : {&r.service, &r.method, &r.user, &r.exe, &r.process, &r.reason, &r.rule_set,
+                                 &r.privilege, &r.role, &r.identity, &r.key_guid}) {
     *text = controls;
   }
   for (std::uint64_t* number :

@@ -16,7 +16,6 @@ struct Text {
   std::size_t limit;
 };
 
-constexpr Text kClient = {&Record::client, 64};
 constexpr std::array kTexts = {
     Text{&Record::service, kMaxName},
     Text{&Record::method, 32},
@@ -30,7 +29,6 @@ constexpr std::array kTexts = {
     Text{&Record::role, kMaxName},
     Text{&Record::identity, kMaxName},
     Text{&Record::key_guid, 64},
-    Text{&Record::vm, kMaxName},
     // Few records have these; they are last, so that the others need not look at them.
     Text{&Record::dry_run_privilege, kMaxName},
     Text{&Record::dry_run_role, kMaxName},
@@ -42,7 +40,7 @@ std::span<const Text> texts_of(DryRun dry_run) {
   return std::span(kTexts).first(kTexts.size() - (dry_run == DryRun::kNone ? kDryRunTexts : 0));
 }
 
-// An encoded record: Own, Common, the texts in the order of texts_of(), the client's.
+// An encoded record: Own, Common, the texts in the order of texts_of().
 struct Own {
   std::int64_t time_ns;
   RequestId request;
@@ -50,7 +48,6 @@ struct Own {
   std::uint64_t bytes_in;
   std::uint64_t bytes_out;
   std::uint64_t duration_us;
-  std::uint64_t client_size;
 };
 
 /// Without a hole: it is compared as bytes.
@@ -68,7 +65,7 @@ struct Common {
   DryRun dry_run;
   std::uint8_t reserved;
   std::array<std::uint16_t, kTexts.size()> sizes;
-  std::uint32_t reserved_too;
+  std::array<std::uint16_t, 3> reserved_too;
 };
 static_assert(std::has_unique_object_representations_v<Common>);
 
@@ -79,7 +76,7 @@ std::size_t text_size(const Record& record, const Text& text) {
 }  // namespace
 
 std::size_t encoded_size(const Record& record) {
-  std::size_t size = sizeof(Own) + sizeof(Common) + text_size(record, kClient);
+  std::size_t size = sizeof(Own) + sizeof(Common);
   for (const Text& text : texts_of(record.dry_run)) {
     size += text_size(record, text);
   }
@@ -88,7 +85,7 @@ std::size_t encoded_size(const Record& record) {
 
 std::size_t text_bound(const Record& record) {
   // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted".
-  std::size_t size = 2 * record.target.size() + 64 + record.client.size();
+  std::size_t size = 2 * record.target.size() + 64;
   for (const Text& text : texts_of(record.dry_run)) {
     size += (record.*text.member).size();
   }
@@ -101,8 +98,7 @@ void encode(const Record& record, char* out) {
                 .connection = record.connection,
                 .bytes_in = record.bytes_in,
                 .bytes_out = record.bytes_out,
-                .duration_us = record.duration_us,
-                .client_size = text_size(record, kClient)};
+                .duration_us = record.duration_us};
   Common common{.start_time_ns = record.start_time_ns,
                 .cgroup_id = record.cgroup_id,
                 .uid = record.uid,
@@ -116,7 +112,7 @@ void encode(const Record& record, char* out) {
                 .dry_run = record.dry_run,
                 .reserved = 0,
                 .sizes = {},
-                .reserved_too = 0};
+                .reserved_too = {}};
   char* at = out + sizeof own + sizeof common;
   const std::span<const Text> texts = texts_of(record.dry_run);
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -124,7 +120,6 @@ void encode(const Record& record, char* out) {
     common.sizes[i] = static_cast<std::uint16_t>(text.size());
     at = put_text(at, text);
   }
-  put_text(at, record.client.substr(0, own.client_size));
   std::memcpy(out, &own, sizeof own);
   std::memcpy(out + sizeof own, &common, sizeof common);
 }
@@ -158,14 +153,9 @@ Record decode(std::span<const char> bytes) {
     record.*texts[i].member = {at, common.sizes[i]};
     at += common.sizes[i];
   }
-  record.client = {at, own.client_size};
   return record;
 }
 
-std::span<const char> common_part(std::span<const char> bytes) {
-  Own own;
-  std::memcpy(&own, bytes.data(), sizeof own);
-  return bytes.subspan(sizeof own, bytes.size() - sizeof own - own.client_size);
-}
+std::span<const char> common_part(std::span<const char> bytes) { return bytes.subspan(sizeof(Own)); }
 
 }  // namespace msp::audit

@@ -22,8 +22,8 @@ void encode(const Record& record, char* out);
 std::size_t text_bound(const Record& record);
 /// The views point into `bytes`.
 Record decode(std::span<const char> bytes);
-/// The bytes of an encoded record that say all but when it was, in which connection, of which client address, and how
-/// much and how long: the requests that a process makes one after the other have them alike.
+/// The bytes of an encoded record that say all but when it was, in which connection, how much and how long: the
+/// requests that a process makes one after the other have them alike.
 std::span<const char> common_part(std::span<const char> bytes);
 
 }  // namespace msp::audit

@@ -76,16 +76,13 @@ char* LineWriter::write_time(char* out, std::int64_t time_ns) {
 void LineWriter::compose(const Record& record, std::span<const char> part) {
   common_.part.assign(part.data(), part.size());
   const std::size_t bound = kFixedBound + json::json_string_bound(text_bound(record));
-  fill(common_.before_client, bound, [&](char* out) {
+  fill(common_.outcome, bound, [&](char* out) {
     out = put_string(out, ",\"decision\":", to_string(record.decision));
     out = put_number(out, ",\"status\":", record.status);
     out = put_string(out, ",\"reason\":", record.reason);
-    out = put_string(out, ",\"vm\":", record.vm);
     out = put_string(out, ",\"service\":", record.service);
     out = put_string(out, ",\"method\":", record.method);
-    return put_string(out, ",\"target\":", redact_target(record.target, scratch_));
-  });
-  fill(common_.behind_client, bound, [&](char* out) {
+    out = put_string(out, ",\"target\":", redact_target(record.target, scratch_));
     if (record.has_caller) {
       out = put_caller(out, record);
     }
@@ -106,9 +103,7 @@ char* LineWriter::write(char* out, const Record& record) {
   out = write_time(put_text(out, "{\"time\":\""), record.time_ns);
   out = put_text(put_text(out, "\",\"request_id\":\""), view(record.request.text()));
   out = put_number(out, "\",\"connection\":", record.connection);
-  out = put_text(out, common_.before_client);
-  out = put_string(out, ",\"client\":", record.client);
-  out = put_text(out, common_.behind_client);
+  out = put_text(out, common_.outcome);
   out = put_number(out, ",\"bytes_in\":", record.bytes_in);
   out = put_number(out, ",\"bytes_out\":", record.bytes_out);
   out = put_number(out, ",\"duration_us\":", record.duration_us);
@@ -121,8 +116,7 @@ void LineWriter::append(std::string& out, const Record& record, std::span<const 
     compose(record, part);
   }
   const std::size_t before = out.size();
-  const std::size_t bound = kFixedBound + common_.before_client.size() + common_.behind_client.size() +
-                            json::json_string_bound(record.client.size());
+  const std::size_t bound = kFixedBound + common_.outcome.size();
   out.resize_and_overwrite(before + bound, [&](char* data, std::size_t) {
     return static_cast<std::size_t>(write(data + before, record) - data);
   });

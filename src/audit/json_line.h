@@ -25,8 +25,7 @@ class LineWriter {
   /// What lines have in common whose records have their common_part() alike.
   struct Common {
     std::string part;
-    std::string before_client;
-    std::string behind_client;
+    std::string outcome;  ///< from the decision to the key
     std::string end;
   };
 

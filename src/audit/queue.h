@@ -28,7 +28,8 @@ class Queue final : public Sink {
   void close() { closed_.store(true, std::memory_order_release); }
   void wake();
 
-  /// How the writer rests, and so what wakes it: a nap ends early when a part of the ring is full (docs/decisions/writer-in-short-stretches.md), a sleep with the next
+  /// How the writer rests, and so what wakes it: a nap ends early when a part of the ring is full
+  /// (docs/decisions/writer-in-short-stretches.md), a sleep with the next
   /// record, a stall (nothing can be written) with neither. wake() ends each.
   enum class Rest : std::uint8_t { kAwake, kNap, kSleep, kStalled };
   /// Until the time has passed (-1: no limit) or something ends it.

@@ -46,7 +46,6 @@ struct Record {
   std::string_view service = {};  ///< "imds", "wireserver", "hostga", "local"; "" unknown
   std::string_view method = {};
   std::string_view target = {};  ///< path and query as received; secrets in the query are replaced when it is written
-  std::string_view client = {};  ///< "address:port"
   std::string_view user = {};    ///< name of uid, "" unknown
   std::string_view exe = {};
   std::string_view process = {};   ///< command name
@@ -56,7 +55,6 @@ struct Record {
   std::string_view role = {};
   std::string_view identity = {};
   std::string_view key_guid = {};  ///< of the key that signed; "" unsigned
-  std::string_view vm = {};        ///< host only: which guest
   // Of the dry-run rule; not kept with DryRun::kNone.
   std::string_view dry_run_privilege = {};
   std::string_view dry_run_role = {};
