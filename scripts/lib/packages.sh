@@ -18,6 +18,9 @@ MSP_PACKAGES_BENCH=(wrk strace libbenchmark-dev)
 # The real clients of the metadata services, and what they call. Fetched to build/clients and unpacked into a throw-away
 # root by the tests, never installed: they would take this machine for a guest of theirs.
 MSP_PACKAGES_CLIENTS=(waagent cloud-init isc-dhcp-client dnsmasq-base openssh-client)
+# The same in a root of the next Debian, which boots with its own systemd (scripts/real-clients --boot).
+MSP_PACKAGES_BOOTED=(systemd systemd-sysv dbus iproute2 procps openssl openssh-server sudo netplan.io dnsmasq-base
+  ca-certificates waagent cloud-init)
 MSP_PACKAGES_FRESH=(debootstrap)
 
 # packages GROUP…: the names, one a line.
@@ -45,6 +48,13 @@ install_packages() {
   say "installing ${#missing[@]} packages: ${missing[*]}"
   quietly "$MSP_TOP/build/packages.log" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# The mirror that this machine uses, in either format of source lists.
+# shellcheck disable=SC2016  # the format is for apt
+debian_mirror() {
+  apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 2>/dev/null |
+    awk '$2 == "bookworm" && $3 == "main" { print $1; exit }'
 }
 
 readonly MSP_CLIENTS=$MSP_TOP/build/clients

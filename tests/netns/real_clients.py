@@ -23,6 +23,8 @@ ROUTES = ",".join(f"{to}/32,{HOST_ADDRESS}" for to in ("168.63.129.16", "169.254
 MAC = "00:0d:3a:12:34:56"
 # How long waagent goes on after its first status: its one-minute requests need a long run.
 SECONDS = number("MSP_CLIENT_SECONDS", 3)
+# Then there is time for an extension, too: waagent tries names that do not exist for more than half a minute.
+LONG = SECONDS >= 100
 WAAGENT, LOCAL, INIT = "walinuxagent.service", "cloud-init-local.service", "cloud-init.service"
 # The units of the packages that ask for metadata or could, with the commands of their ExecStart lines.
 COMMANDS = {WAAGENT: ["/usr/sbin/waagent", "-daemon"], LOCAL: ["/usr/bin/cloud-init", "init", "--local"],
@@ -35,33 +37,54 @@ NETWORK = {"networkInterfaces": [{"properties": {"primary": True, "macAddress": 
 
 
 class Watch:
-    """Who really ran in a cgroup: its processes as the kernel lists them, looked at again and again."""
+    """Who really ran: the Python processes below a cgroup, as the kernel lists them, looked at again and again."""
 
     def __init__(self, cgroup: Path):
         self._cgroup, self._end = cgroup, threading.Event()
         self.processes: dict[int, str] = {}  # pid: command line
+        self.cgroups: dict[int, str] = {}  # id: path
         self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
 
-    def close(self) -> None:
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
         self._end.set()
         self._thread.join()
 
     def _look(self) -> None:
         while not self._end.wait(0.005):
-            for line in (self._cgroup / "cgroup.procs").read_text().split():
+            for folder, _, _ in os.walk(self._cgroup):
                 try:
-                    said = Path(f"/proc/{line}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                    self._look_at(Path(folder))
                 except OSError:
-                    continue
-                if said.startswith("/usr/bin/python3 "):
-                    self.processes[int(line)] = said
+                    pass  # it has just gone
+
+    def _look_at(self, folder: Path) -> None:
+        self.cgroups[folder.stat().st_ino] = str(folder.relative_to(self._cgroup))
+        for pid in (folder / "cgroup.procs").read_text().split():
+            try:
+                said = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            except OSError:
+                continue
+            if said.startswith("/usr/bin/python3 "):
+                self.processes[int(pid)] = said
+
+
+def unit_of(cgroup: str | None) -> str | None:
+    """The first part of the path that is no slice."""
+    return next((part for part in (cgroup or "").split("/") if not part.endswith(".slice")), None)
 
 
 class RealClients(LabCase):
     """A class for each allowlist: `allowlist` names the file."""
 
     allowlist = ""
+    units = COMMANDS
+    processes: dict[int, str] = {}
+    seen: dict[str, list[dict]] = {}  # the audit log about each unit
+    strangers: list[dict] = []  # and about all others below the same cgroup
     host_serves = ("imds",)
     start_agent = False
     vm_model = {"properties": {
@@ -77,22 +100,32 @@ class RealClients(LabCase):
         try:
             cls.lab.start_agent(wait=False)
             poll("the agent has key and rules", lambda: cls.lab.guest_get("/metadata/versions").code == "no_rule", 15)
-            cls.watches = {unit: Watch(cls.unit(unit).cgroup) for unit in COMMANDS}
-            cls.run_cloud_init()
-            cls.run_waagent()
-            cls.seen = {unit: cls.records(cls.unit(unit)) for unit in COMMANDS}
+            with Watch(cls.units_root) as watch:
+                cls.run_clients()
+            time.sleep(0.2)  # the audit log's writer collects for a moment
+            cls.processes = watch.processes
+            cls._sort(watch.cgroups)
         except Exception as error:
             raise AssertionError(f"{error}\n{cls.logs()}\n{cls.client_logs()}") from error
-        finally:
-            for watch in getattr(cls, "watches", {}).values():
-                watch.close()
+
+    @classmethod
+    def _sort(cls, cgroups: dict[int, str]) -> None:
+        cls.seen, cls.strangers = {unit: [] for unit in cls.units}, []
+        for record in cls.lab.audit_records():
+            if (cgroup := cgroups.get(record.get("cgroup_id"))) is not None:
+                cls.seen.get(unit_of(cgroup), cls.strangers).append(record)
+
+    @classmethod
+    def run_clients(cls) -> None:
+        cls.run_cloud_init()
+        cls.run_waagent()
 
     @classmethod
     def prepare(cls) -> None:
         lab = cls.lab
-        cls.fabric = Fabric()
+        cls.fabric = Fabric(extension=LONG)
         cls.front = Front(lab, cls.fabric.content)
-        cls.root = ClientRoot(lab, PACKAGES)
+        cls.root = cls.make_root()
         cls.root.configure(cls.fabric.fingerprint)
         cls.units_root = lab.world.cgroup("guest", "units")
         change(lab.agent_config_file, lambda config: config["openmsp"].update(
@@ -104,6 +137,10 @@ class RealClients(LabCase):
         change(lab.host_config_file, lambda config: config.update(accessControlProfiles=[str(profiles)]))
         run("ip", "-n", lab.guest_netns, "link", "set", "eth0", "address", MAC)
         cls._start_dhcp()
+
+    @classmethod
+    def make_root(cls) -> ClientRoot:
+        return ClientRoot(cls.lab, PACKAGES)
 
     @classmethod
     def _start_dhcp(cls) -> None:
@@ -146,7 +183,7 @@ class RealClients(LabCase):
     @classmethod
     def run_waagent(cls) -> None:
         process = cls.start_client(cls.unit(WAAGENT), COMMANDS[WAAGENT], WAAGENT)
-        poll("waagent uploads a status", lambda: cls.fabric.statuses or process.poll() is not None, 60)
+        poll("waagent uploads a status", lambda: cls.fabric.statuses or process.poll() is not None, 150)
         time.sleep(SECONDS)
         cls.waagent_ran = process.poll() is None
         end_all(cls.unit(WAAGENT), process)

@@ -25,6 +25,22 @@ mount -t sysfs -o ro sysfs "$root/sys"
 hostname vm01
 chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
 """
+# A machine of its own as far as namespaces go; what is the kernel's alone cannot be written or called from in there.
+BOOT = """
+set -e
+root=$1
+mount --make-rprivate /
+mount -t proc proc "$root/proc"
+mount --bind "$root/proc/sys" "$root/proc/sys" && mount --bind "$root/proc/sys/net" "$root/proc/sys/net"  # its own
+mount -o remount,bind,ro "$root/proc/sys"
+if [ -e /proc/sysrq-trigger ]; then mount --bind "$root/dev/null" "$root/proc/sysrq-trigger"; fi
+mount -t sysfs -o ro sysfs "$root/sys"
+mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+hostname vm01
+cd "$root" && mkdir -p .old && pivot_root . .old
+exec setpriv --bounding-set -sys_time,-sys_module,-sys_boot,-sys_rawio,-mknod chroot . env -i PATH=/usr/sbin:/usr/bin \
+  sh -c 'umount -l /.old && exec /lib/systemd/systemd'
+"""
 DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 # Provisioning is left to cloud-init, disks and firewall alone; everything else is the package's default.
 WAAGENT_CHANGES = {"Provisioning.Agent": "cloud-init", "ResourceDisk.Format": "n", "OS.RootDeviceScsiTimeout": None,
@@ -62,7 +78,9 @@ esac
 
 
 class ClientRoot:
-    def __init__(self, lab: Lab, packages: Path):
+    """`lower` is the root below; `packages` come on top of it, if it has not the clients itself."""
+
+    def __init__(self, lab: Lab, packages: Path | None, lower: Path = Path("/")):
         self._lab = lab
         store = lab.folder / "clients"
         self.path = store / "root"
@@ -71,14 +89,15 @@ class ClientRoot:
         lab.world.on_close(run, "umount", str(store))
         for name in ("root", "upper", "work"):
             (store / name).mkdir(mode=0o755)
-        run("mount", "-t", "overlay", "-o", f"lowerdir=/,upperdir={store}/upper,workdir={store}/work", "overlay",
+        run("mount", "-t", "overlay", "-o", f"lowerdir={lower},upperdir={store}/upper,workdir={store}/work", "overlay",
             str(self.path))
         lab.world.on_close(run, "umount", str(self.path))
         self._cover("dev")
         self._cover("run")
         self._make_devices()
         self._forget_this_machine()
-        self._unpack(packages)
+        if packages is not None:
+            self._unpack(packages)
 
     def _cover(self, name: str) -> None:
         run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(self.path / name))
@@ -141,6 +160,12 @@ class ClientRoot:
     def popen(self, place: Place, argv: list[str], **options) -> subprocess.Popen:
         return place.popen(["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER,
                             "sh", self.path, *argv], stdin=subprocess.DEVNULL, cwd="/", **options)
+
+    def boot(self, place: Place, log: Path) -> subprocess.Popen:
+        """The root's own systemd as process 1, and all units that it has enabled."""
+        with open(log, "ab") as out:
+            return place.popen(["unshare", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--kill-child", "sh", "-c",
+                                BOOT, "sh", self.path], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/")
 
     def run(self, place: Place, argv: list[str], timeout: float = 20) -> str:
         """What it prints."""

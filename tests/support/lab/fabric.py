@@ -2,15 +2,17 @@
 """What WireServer and HostGAPlugin tell waagent and cloud-init: the smallest documents with which both are content.
 
 Test scaffolding, made after what the clients read; msp-host has no such content yet. One goal state, with
-certificates, no remote users and no extension.
+certificates and no remote users; with an extension, if asked for, whose files waagent has to fetch.
 """
 import base64
+import io
 import json
 import re
 import subprocess
 import tempfile
 import textwrap
 import threading
+import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -25,9 +27,33 @@ XML = {"Content-Type": "text/xml; charset=utf-8"}
 HOSTING = (f'<HostingEnvironmentConfig version="1.0.0.0" goalStateIncarnation="1"><Deployment name="{DEPLOYMENT}"/>'
            '<Incarnation number="1" instance="vm01"/><Role name="vm01"/></HostingEnvironmentConfig>')
 STATUS_BLOB = "https://status.blob.invalid/vm01.status?sv=1"
+NAME, VERSION = "Example.Hello", "1.0.0"
+STORE = "https://store.invalid"  # no such name: waagent turns to HostGAPlugin
+PLUGIN = (f'<Plugins><Plugin name="{NAME}" version="{VERSION}" location="{STORE}/m.xml" failoverlocation="{STORE}/m2.xml" '
+          'state="enabled" isJson="true" useExactVersion="true"/></Plugins>'
+          f'<PluginSettings><Plugin name="{NAME}" version="{VERSION}"><RuntimeSettings seqNo="0">'
+          '{"runtimeSettings":[{"handlerSettings":{"publicSettings":{}}}]}</RuntimeSettings></Plugin></PluginSettings>')
 EXTENSIONS = ('<Extensions version="1.0.0.0" goalStateIncarnation="1"><GuestAgentExtension><GAFamilies/>'
-              '</GuestAgentExtension><Plugins/><PluginSettings/>'
+              '</GuestAgentExtension>{plugins}'
               f'<StatusUploadBlob statusBlobType="BlockBlob">{STATUS_BLOB}</StatusUploadBlob></Extensions>')
+MANIFEST = (f"<PluginVersionManifest><Plugins><Plugin><Version>{VERSION}</Version><Uris><Uri>{STORE}/x.zip</Uri></Uris>"
+            "</Plugin></Plugins><InternalPlugins/></PluginVersionManifest>")
+# The extension asks for the instance's metadata, as many do, and says that it is content.
+PACKAGE = {
+    "HandlerManifest.json": json.dumps([{"version": 1.0, "handlerManifest": {
+        **{f"{step}Command": "bin/nothing" for step in ("install", "uninstall", "update", "disable")},
+        "enableCommand": "bin/enable", "rebootAfterInstall": False, "reportHeartbeat": False}}]),
+    "bin/nothing": "#!/bin/sh\n",
+    "bin/enable": """#!/bin/sh
+/usr/bin/python3 bin/ask.py || exit 1
+echo '[{"version":"1.0","timestampUTC":"2026-01-01T00:00:00Z","status":{"name":"hello","operation":"enable",
+"status":"success","code":0,"formattedMessage":{"lang":"en-US","message":"ok"}}}]' >status/$ConfigSequenceNumber.status
+""",
+    "bin/ask.py": """import urllib.request
+open('/proc/self/comm', 'w').write('extension')
+url = 'http://169.254.169.254/metadata/instance?api-version=2018-02-01'
+urllib.request.urlopen(urllib.request.Request(url, headers={'Metadata': 'true'}), timeout=10).read()
+"""}
 REMOTE_ACCESS = "<RemoteAccess><Version>1</Version><Incarnation>1</Incarnation><Users/></RemoteAccess>"
 
 
@@ -35,11 +61,20 @@ def openssl(*arguments: str, cwd: str, text: bytes = b"") -> bytes:
     return subprocess.run(["openssl", *arguments], input=text, cwd=cwd, check=True, capture_output=True).stdout
 
 
+def package() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in PACKAGE.items():
+            archive.writestr(name, text)
+    return data.getvalue()
+
+
 class Fabric:
     """The incarnation may be raised: then the clients fetch everything again."""
 
-    def __init__(self):
+    def __init__(self, extension: bool = False):
         self.incarnation = 1
+        self._plugins = PLUGIN if extension else "<Plugins/><PluginSettings/>"
         self.health: list[tuple[str, str]] = []  # who reported which state
         self.statuses: list[dict] = []  # uploaded status documents
         self._lock = threading.Lock()
@@ -68,7 +103,7 @@ class Fabric:
                 return 200, XML, self._certificates(request)
             kind = parse_qs(query).get("type", [""])[0]
             documents = {"hostingEnvironmentConfig": HOSTING, "sharedConfig": "<SharedConfig/>",
-                         "extensionsConfig": EXTENSIONS}
+                         "extensionsConfig": EXTENSIONS.replace("{plugins}", self._plugins)}
             if kind in documents:
                 return 200, XML, documents[kind].encode()
         if method == b"GET" and comp == "remoteaccess":
@@ -80,7 +115,7 @@ class Fabric:
             return 200, {}, b""
         if method == b"POST" and path == "/machine" and comp == "roleproperties":
             return 202, {}, b""
-        if method == b"POST" and path == "/HealthService":
+        if method == b"POST" and (path == "/HealthService" or comp == "telemetrydata"):
             return 200, {}, b""
         return 404, {}, b"the test has no such document"
 
@@ -90,6 +125,9 @@ class Fabric:
             with self._lock:
                 self.statuses.append(json.loads(base64.b64decode(upload["content"])))
             return 200, {}, b""
+        if request.method == b"GET" and path == "/extensionArtifact":
+            asked = request.headers[b"x-ms-artifact-location"]
+            return 200, {}, package() if asked.endswith(b".zip") else MANIFEST.encode()
         return 404, {}, b"not supported"  # for /vmSettings that is an answer
 
     def _goal_state(self) -> str:
