@@ -133,7 +133,8 @@ class Booted(Judge, RealClients):
         [record] = poll("its audit record", lambda: [
             r for r in self.lab.audit_records()[before:] if r.get("process") == "waagent" and r["uid"] == 0 and
             r["pid"] not in self.processes], 3)
-        print(f"\n  {unit}: {record['decision']} {record.get('reason') or record['privilege']} (status {status})", flush=True)
+        why = record.get("reason") or record["privilege"]
+        print(f"\n  a script of root in {unit}: {record['decision']} {why} (status {status})", flush=True)
         self.assertEqual((record["decision"], record.get("reason", "")), self.stranger)
         self.assertEqual(status, "200" if record["decision"] == "permit" else "403")
 

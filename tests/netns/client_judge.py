@@ -44,6 +44,7 @@ class Judge:
         self.assertEqual([state for who, state in self.fabric.health if who == "WALinuxAgent"][:2], ["NotReady", "Ready"])
         told = [status["aggregateStatus"] for status in self.fabric.statuses]
         self.assertEqual({status["guestAgentStatus"]["status"] for status in told}, {"Ready"})
+        print(f"waagent {told[-1]['guestAgentStatus']['version']}, {len(told)} status documents: ", end="", flush=True)
         if LONG:
             [handler] = told[-1]["handlerAggregateStatus"]
             self.assertEqual((handler["handlerName"], handler["status"]), (NAME, "Ready"))

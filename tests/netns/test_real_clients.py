@@ -58,6 +58,8 @@ class Attempts(Judge):
                 if program is PYTHON:
                     self.assertEqual(record["process"], "waagent")
                 print(f"\n  {what}: {decision} {reason or record.get('privilege')} (status {status})", end="", flush=True)
+                if what == ATTEMPTS[0][0]:
+                    print(f"\n    {json.dumps(record)}", end="")
 
     def attempt(self, place: Place, program: list, method: str, address: str, target: str) -> tuple[int, str, dict]:
         before = len(self.records(place))
@@ -69,7 +71,8 @@ class Attempts(Judge):
 
     def test_another_user_may_not(self):
         place = self.unit(WAAGENT).as_user(ORDINARY_USER)
-        self.assert_refused(place.call(http.get, IMDS, "/metadata/instance?api-version=2018-02-01"), 403, "identity_mismatch")
+        answer = place.call(http.get, IMDS, "/metadata/instance?api-version=2018-02-01")
+        self.assert_refused(answer, 403, "identity_mismatch")
 
     def run_by_hand(self, good) -> list[dict]:
         """waagent itself, started from root's session, until good(its records)."""

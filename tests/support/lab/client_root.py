@@ -164,8 +164,8 @@ class ClientRoot:
     def boot(self, place: Place, log: Path) -> subprocess.Popen:
         """The root's own systemd as process 1, and all units that it has enabled."""
         with open(log, "ab") as out:
-            return place.popen(["unshare", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--kill-child", "sh", "-c",
-                                BOOT, "sh", self.path], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/")
+            return place.popen(["unshare", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--kill-child", "sh",
+                                "-c", BOOT, "sh", self.path], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/")
 
     def run(self, place: Place, argv: list[str], timeout: float = 20) -> str:
         """What it prints."""
