@@ -19,7 +19,6 @@ from .world import Place, run
 ENTER = """
 set -e
 root=$1 && shift
-mount --make-rprivate /
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 hostname vm01
@@ -29,7 +28,6 @@ chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF
 BOOT = """
 set -e
 root=$1
-mount --make-rprivate /
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys" && mount --bind "$root/proc/sys/net" "$root/proc/sys/net"  # its own
 mount -o remount,bind,ro "$root/proc/sys"
