@@ -12,9 +12,15 @@ MSP_PACKAGES_RUN=(iproute2 procps curl)
 MSP_PACKAGES_PRESUBMIT=(clang-format-19 clang-tidy-19 shellcheck)
 # The test of kills loads with wrk; the gate counts instructions and system calls; the rules' JSON Schema is tried by a
 # validator; two subvolumes of a btrfs image give two files one inode number.
-MSP_PACKAGES_TEST=(wrk strace valgrind python3-jsonschema btrfs-progs)
+MSP_PACKAGES_TEST=(wrk strace valgrind python3-jsonschema btrfs-progs openssl)
 # wrk is the load, strace counts; nginx, peer and origin, is unpacked (see scripts/bench).
 MSP_PACKAGES_BENCH=(wrk strace libbenchmark-dev)
+# The real clients of the metadata services, and what they call. Fetched to build/clients and unpacked into a throw-away
+# root by the tests, never installed: they would take this machine for a guest of theirs.
+MSP_PACKAGES_CLIENTS=(waagent cloud-init isc-dhcp-client dnsmasq-base openssh-client)
+# The same in a root of the next Debian, which boots with its own systemd (scripts/real-clients --boot).
+MSP_PACKAGES_BOOTED=(systemd systemd-sysv dbus iproute2 procps openssl openssh-server sudo netplan.io dnsmasq-base
+  ca-certificates waagent cloud-init)
 MSP_PACKAGES_FRESH=(debootstrap)
 
 # packages GROUP…: the names, one a line.
@@ -42,4 +48,24 @@ install_packages() {
   say "installing ${#missing[@]} packages: ${missing[*]}"
   quietly "$MSP_TOP/build/packages.log" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# The mirror that this machine uses, in either format of source lists.
+# shellcheck disable=SC2016  # the format is for apt
+debian_mirror() {
+  apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 2>/dev/null |
+    awk '$2 == "bookworm" && $3 == "main" { print $1; exit }'
+}
+
+readonly MSP_CLIENTS=$MSP_TOP/build/clients
+clients_fetched() { [[ "$(cat "$MSP_CLIENTS/fetched" 2>/dev/null)" == "${MSP_PACKAGES_CLIENTS[*]}" ]]; }
+
+# fetch_clients: the real clients, and those of their dependencies that this machine has not.
+fetch_clients() {
+  if clients_fetched; then return 0; fi
+  rm -rf "$MSP_CLIENTS"
+  mkdir -p "$MSP_CLIENTS/partial"
+  quietly "$MSP_TOP/build/clients.log" apt-get install -y --no-install-recommends --download-only \
+    -o Dir::Cache::archives="$MSP_CLIENTS" "${MSP_PACKAGES_CLIENTS[@]}" || return
+  printf '%s\n' "${MSP_PACKAGES_CLIENTS[*]}" >"$MSP_CLIENTS/fetched"
 }

@@ -82,7 +82,7 @@ class Origin:
     def _talk(self, connection: socket.socket) -> None:
         with connection:
             try:
-                reader = _Reader(connection, self._record)
+                reader = RequestReader(connection, self._record)
                 while (head := reader.head()) is not None:
                     request = Request(head)
                     early = request.target.startswith(b"/early")
@@ -143,7 +143,7 @@ class Origin:
         return True
 
 
-class _Reader:
+class RequestReader:
     def __init__(self, connection: socket.socket, record):
         self._connection, self._record, self._buffer = connection, record, b""
 
