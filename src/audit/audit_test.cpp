@@ -232,6 +232,15 @@ std::string line_of(LineWriter& lines, const Record& record) {
   return out;
 }
 
+TEST(Codec, TheIdOfAResourceIsNotCut) {
+  const std::string id = "/SUBSCRIPTIONS/" + std::string(400, 'S') + "/VERSIONS/1.0.0";
+  Record r = full_record();
+  r.rule_set = id;
+  CollectingSink sink;
+  sink.write(r);
+  EXPECT_EQ(*json::parse(sink.lines.at(0))->find("rule_set")->string(), id);
+}
+
 TEST(Lines, WhatWasWrittenBeforePlaysNoPart) {
   Record usual = full_record();
   usual.dry_run = DryRun::kAllow;

@@ -24,7 +24,7 @@ constexpr std::array kTexts = {
     Text{&Record::exe, kMaxPath},
     Text{&Record::process, kMaxName},
     Text{&Record::reason, kMaxName},
-    Text{&Record::rule_set, kMaxName},
+    Text{&Record::rule_set, kMaxRuleSet},
     Text{&Record::privilege, kMaxName},
     Text{&Record::role, kMaxName},
     Text{&Record::identity, kMaxName},

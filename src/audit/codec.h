@@ -13,6 +13,7 @@ namespace msp::audit {
 
 inline constexpr std::size_t kMaxTarget = 2048;
 inline constexpr std::size_t kMaxPath = 512;
+inline constexpr std::size_t kMaxRuleSet = 512;  ///< ids of ARM resources are longer than names
 inline constexpr std::size_t kMaxName = 128;
 
 std::size_t encoded_size(const Record& record);

@@ -95,7 +95,7 @@ ParseResult parse_header(std::string_view line, bool obs_text, HeaderList& heade
     return bad("header_not_signable", "a header value holds a control or non-ASCII byte; encode it");
   }
   if (!headers.push({line.substr(0, colon), value})) {
-    return refuse(431, "too_many_headers", "there are more than 100 headers; send fewer");
+    return refuse(431, "too_many_headers", "there are too many headers; send fewer");
   }
   return {ParseStatus::kComplete, 0, {}};
 }
@@ -186,7 +186,7 @@ bool detail::same_but_case(std::string_view a, std::string_view b) {
 }
 
 bool HeaderList::push(const Header& header) {
-  if (size_ == items_.size()) {
+  if (size_ == limit_) {
     return false;
   }
   items_[size_++] = header;

@@ -15,6 +15,7 @@ namespace msp::http {
 /// Limit of a head, with the final empty line. Also the size of one pooled buffer block.
 inline constexpr std::size_t kMaxHeadBytes = std::size_t{64} * 1024;
 inline constexpr std::size_t kMaxHeaders = 100;
+inline constexpr std::size_t kMaxAddedHeaders = 8;  ///< by an agent, on the way from its client to its host
 
 struct Header {
   std::string_view name;   ///< as received
@@ -40,8 +41,10 @@ class HeaderList {
   bool empty() const { return size_ == 0; }
   const Header& operator[](std::size_t i) const { return items_[i]; }
 
-  /// False when full.
+  /// False when full: at kMaxHeaders.
   bool push(const Header& header);
+  /// For the host's end, which takes what an agent made of a head that was full.
+  void admit_added() { limit_ = items_.size(); }
   void clear() { size_ = 0; }
 
   /// The first header of that name (any case), or null.
@@ -51,8 +54,9 @@ class HeaderList {
   std::string_view value(std::string_view name) const;
 
  private:
-  std::array<Header, kMaxHeaders> items_;
+  std::array<Header, kMaxHeaders + kMaxAddedHeaders> items_;
   std::size_t size_ = 0;
+  std::size_t limit_ = kMaxHeaders;
 };
 
 struct RequestHead {

@@ -154,6 +154,17 @@ TEST(RequestHead, LimitsAreExact) {
   EXPECT_EQ(one_more.refusal.code, "too_many_headers");
 }
 
+TEST(RequestHead, AHostTakesWhatAnAgentMadeOfAFullHead) {
+  RequestHead head;
+  head.headers.admit_added();
+  std::string many = "GET / HTTP/1.1\r\n";
+  for (std::size_t i = 0; i < kMaxHeaders + kMaxAddedHeaders; ++i) {
+    many += "a: b\r\n";
+  }
+  EXPECT_TRUE(parse_request_head(many + "\r\n", head).complete());
+  EXPECT_EQ(parse_request_head(many + "a: b\r\n\r\n", head).refusal.status, 431);
+}
+
 TEST(ResponseHead, TakesWhatHostsSend) {
   ResponseHead head;
   EXPECT_TRUE(parse_response_head("HTTP/1.1 200 OK\r\nServer: IMDS/1\r\n\r\n", head).complete());

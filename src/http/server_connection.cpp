@@ -106,6 +106,7 @@ Task<bool> ServerConnection::serve_one(bool first) {
   RequestHead& head = scratch_->head;
   head.method = {};
   head.minor_version = 1;
+  head.headers.admit_added();
   request_id_ = shared_.ids.next();
   reading_head_ = true;
   const HeadRead read =

@@ -17,7 +17,7 @@
 namespace msp::protocol {
 
 /// More headers than this are not signed: the limit of a parsed head, and room for what the agent adds.
-inline constexpr std::size_t kMaxSignedHeaders = http::kMaxHeaders + 8;
+inline constexpr std::size_t kMaxSignedHeaders = http::kMaxHeaders + http::kMaxAddedHeaders;
 
 /// The parts of a request, as written on the wire. Untrusted bytes.
 struct SignableRequest {

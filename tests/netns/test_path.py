@@ -210,6 +210,16 @@ class EndorsedPath(LabCase):
                 twin = self.raw(IMDS, good + head + b"\r\n")
                 self.assertIn(twin.status, (200, 404), f"twin: {twin} {twin.body[:200]!r}")
 
+    def test_as_many_headers_as_there_may_be(self):
+        def head(count: int) -> bytes:
+            more = b"".join(b"X-Number-%d: %d\r\n" % (i, i) for i in range(count - 2))
+            return b"GET /metadata/versions HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata: true\r\n" + more + b"\r\n"
+
+        # The agent's own come on top: the host must take them.
+        twin = self.raw(IMDS, head(100))
+        self.assertEqual(twin.status, 200, f"{twin} {twin.body[:200]!r}")
+        self.assert_refused(self.raw(IMDS, head(101)), 431, "too_many_headers")
+
     def test_a_body_above_the_limit(self):
         limit = 102400
         for name, too_much in (("content-length", {"body": b"x" * (limit + 1)}),
