@@ -38,7 +38,8 @@ def measure(program: str) -> dict[str, float]:
 def ratios(run: dict[str, float]) -> dict[str, float]:
     out = {f"decide/{mode}/{size} to 10 rules": run[f"decide/{mode}/{size}"] / run[f"decide/{mode}/10"]
            for mode in MODES for size in SIZES[1:]}
-    out["decide_many_callers/10000 to 8 callers"] = run["decide_many_callers/10000"] / run["decide_many_callers/8"]
+    for name in ("decide_many_callers", "decide_many_roles", "decide_other_methods"):
+        out[f"{name}/10000 to 8"] = run[f"{name}/10000"] / run[f"{name}/8"]
     out["decide_same_path/10000 to 10 rules"] = run["decide_same_path/10000"] / run["decide_same_path/10"]
     return out
 
@@ -48,6 +49,8 @@ def goals(figures: dict[str, float]) -> list[tuple[str, float, float, str]]:
     out = [(f"decide, {mode}, 10 rules", figures[f"decide/{mode}/10"], 300, "ns") for mode in MODES]
     out += [(f"decide, {mode}, {size} rules, to 10", figures[f"decide/{mode}/{size} to 10 rules"], 1.5, "×")
             for mode in MODES for size in SIZES[1:]]
+    out += [(f"{name}, 10000 to 8", figures[f"{name}/10000 to 8"], 1.5, "×")
+            for name in ("decide_many_callers", "decide_many_roles", "decide_other_methods")]
     out.append(("canonical form of a token URL", figures["canonicalise"], 300, "ns"))
     out.append(("compiling 10000 rules", figures["compile/10000"] / 1e6, 50, "ms"))
     return out

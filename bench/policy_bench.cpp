@@ -83,6 +83,31 @@ void decide_many_callers(benchmark::State& state) {
   decide_over(state, policy::Matching::kEnforce, rules(10, Others::kOtherPaths, static_cast<int>(state.range(0))));
 }
 
+/// As many roles hold the one privilege, each assigned to somebody else.
+void decide_many_roles(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    const std::string index = std::to_string(i);
+    item.rules->roles->push_back({.name = "r" + index, .privileges = {"token"}});
+    RuleIdentity& identity = item.rules->identities->emplace_back();
+    identity.name = "other" + index;
+    identity.user_name = "other-" + index;
+    item.rules->role_assignments->push_back({.role = "r" + index, .identities = {identity.name}});
+  }
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
+/// As many privileges on the one path are for another method.
+void decide_other_methods(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    item.rules->privileges->push_back(
+        {.name = "post" + std::to_string(i), .path = "/metadata/identity/oauth2/token", .query_parameters = {}});
+    item.rules->privileges->back().openmsp.methods = {"POST"};
+  }
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
 void canonicalise(benchmark::State& state) {
   request::Arena arena;
   const auto target = http::parse_target(kToken);
@@ -134,6 +159,8 @@ BENCHMARK_CAPTURE(decide, shadow, policy::Matching::kShadow)->Arg(10)->Arg(10'00
 BENCHMARK_CAPTURE(decide, enforce, policy::Matching::kEnforce)->Arg(10)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_same_path)->Arg(10)->Arg(1'000)->Arg(10'000);
 BENCHMARK(decide_many_callers)->Arg(8)->Arg(1'000)->Arg(10'000);
+BENCHMARK(decide_many_roles)->Arg(8)->Arg(10'000);
+BENCHMARK(decide_other_methods)->Arg(8)->Arg(10'000);
 BENCHMARK(compile)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(memory)->Arg(10'000)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/exe_path.h"
 
+#include <functional>
+
 namespace msp::policy {
 namespace {
 
@@ -19,6 +21,16 @@ std::string_view next_component(std::string_view& rest, bool& at_start) {
 }
 
 }  // namespace
+
+std::size_t component_hash(std::string_view path) {
+  std::size_t hash = path.starts_with('/') ? 1 : 0;
+  bool start = true;
+  for (auto part = next_component(path, start); !part.empty(); part = next_component(path, start)) {
+    // Multiplied by an odd number, so that the order of components counts.
+    hash = hash * 0x9e3779b97f4a7c15U + std::hash<std::string_view>()(part);
+  }
+  return hash;
+}
 
 bool same_components(std::string_view a, std::string_view b) {
   if (a == b) {

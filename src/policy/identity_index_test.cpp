@@ -37,20 +37,16 @@ std::vector<IdentityRule> crowd() {
   return all;
 }
 
-std::vector<std::uint32_t> numbers(std::size_t count) {
-  std::vector<std::uint32_t> out(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    out[i] = i;
-  }
+std::set<std::uint32_t> candidates(const std::vector<IdentityRule>& all, const identity::ConnectionIdentity& caller) {
+  const IdentityIndex index(all);
+  std::set<std::uint32_t> out;
+  index.each_candidate(caller, [&](std::uint32_t found) { out.insert(found); });
   return out;
 }
 
 std::set<std::uint32_t> candidates(const identity::ConnectionIdentity& caller) {
   const std::vector<IdentityRule> all = crowd();
-  const IdentityIndex index(numbers(all.size()), all);
-  std::set<std::uint32_t> out;
-  index.each_candidate(caller, [&](std::uint32_t found) { EXPECT_TRUE(out.insert(found).second) << "twice"; });
-  return out;
+  return candidates(all, caller);
 }
 
 TEST(IdentityIndex, WhoIsNobodyInParticularFindsOnlyWhatAsksForNothing) {
@@ -69,13 +65,44 @@ TEST(IdentityIndex, EachFieldFindsItsOwn) {
   EXPECT_THAT(candidates(caller), ElementsAre(12, 21, 30, 38, 47, 4000));
 }
 
-TEST(IdentityIndex, AnExecutableThatIsAskedForBesideAUnitIsNotLost) {
-  const std::vector<IdentityRule> all = {
-      {.name = {}, .user = {}, .group = {}, .process = {}, .exe = "/a", .place = in_unit("a.service")}};
-  const IdentityIndex index(numbers(1), all);
-  std::set<std::uint32_t> out;
-  index.each_candidate({}, [&](std::uint32_t found) { out.insert(found); });
-  EXPECT_THAT(out, SizeIs(1));
+TEST(IdentityIndex, EachStandsUnderWhatTellsItBest) {
+  std::vector<IdentityRule> all;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string n = std::to_string(i);
+    all.push_back({.name = {}, .user = "svc", .group = {}, .process = {}, .exe = "/opt//app" + n + "/./bin/x"});
+  }
+  identity::ConnectionIdentity caller;
+  caller.user_name = "svc";
+  EXPECT_THAT(candidates(all, caller), IsEmpty());
+  caller.exe_rule_paths = {"/opt/app7/bin/x", "/opt/app9/bin/x/"};
+  EXPECT_THAT(candidates(all, caller), ElementsAre(7, 9));
+}
+
+TEST(IdentityIndex, PlacesAreFoundFromBelowAndContainersByAllTheirDigits) {
+  std::vector<IdentityRule> all;
+  const auto in = [&](PlaceRule place) {
+    all.push_back({.name = {},
+                   .user = {},
+                   .group = {},
+                   .process = {},
+                   .exe = {},
+                   .place = std::make_shared<const PlaceRule>(std::move(place))});
+  };
+  in({.unit = {}, .cgroup = "/", .container = {}});
+  in({.unit = {}, .cgroup = "/a", .container = {}});
+  in({.unit = {}, .cgroup = "/a/b", .container = {}});
+  in({.unit = {}, .cgroup = "/a/bc", .container = {}});
+  const std::string id(64, 'a');
+  in({.unit = {}, .cgroup = {}, .container = id.substr(0, 12)});
+  in({.unit = {}, .cgroup = {}, .container = id});
+  in({.unit = {}, .cgroup = {}, .container = "b" + id.substr(0, 11)});
+  identity::ConnectionIdentity caller;
+  caller.cgroup = std::make_shared<const identity::CgroupPlace>(
+      identity::CgroupPlace{.path = "/a/b/docker-" + id + ".scope", .unit = {}, .container = id});
+  EXPECT_THAT(candidates(all, caller), ElementsAre(0, 1, 2, 4, 5));
+  caller.cgroup =
+      std::make_shared<const identity::CgroupPlace>(identity::CgroupPlace{.path = "/", .unit = {}, .container = {}});
+  EXPECT_THAT(candidates(all, caller), ElementsAre(0));
 }
 
 RuleItem item_with(std::vector<RuleIdentity> identities, bool deny) {
@@ -92,16 +119,15 @@ RuleItem item_with(std::vector<RuleIdentity> identities, bool deny) {
   return item;
 }
 
-TEST(IdentityIndex, IsMadeForRolesOfManyAlone) {
-  std::vector<RuleIdentity> identities(IdentityIndex::kFew);
+TEST(IdentityIndex, IsMadeWhereThereAreManyAlone) {
+  std::vector<RuleIdentity> identities(IdentityIndex::kFew - 1);
   for (std::size_t i = 0; i < identities.size(); ++i) {
     identities[i].name = std::to_string(i);
   }
-  const auto few = RuleSet::compile(item_with(identities, false), Matching::kEnforce);
-  EXPECT_EQ(few->roles().at(0).index, nullptr);
+  EXPECT_EQ(RuleSet::compile(item_with(identities, false), Matching::kEnforce)->callers(), nullptr);
   identities.emplace_back().name = "one more";
-  const auto many = RuleSet::compile(item_with(identities, false), Matching::kEnforce);
-  EXPECT_NE(many->roles().at(0).index, nullptr);
+  EXPECT_NE(RuleSet::compile(item_with(identities, false), Matching::kEnforce)->callers(), nullptr);
+  EXPECT_NE(RuleSet::compile(item_with(identities, true), Matching::kEnforce)->callers(), nullptr);
 }
 
 /// Few words, so that fields often fit.
@@ -146,22 +172,17 @@ struct Expected {
   bool matched = false;
 };
 
-/// The first identity that is the caller, else the last of the nearest.
+/// The first identity that is the caller.
 Expected looked_through(const RuleSet& rules, const identity::ConnectionIdentity& caller) {
-  Expected out;
-  int nearest = -1;
   for (const IdentityRule& rule : rules.identities()) {
-    const IdentityMatch match = match_identity(rule, caller);
-    if (match.matched) {
+    if (match_identity(rule, caller).matched) {
       return {.identity = rule.name, .matched = true};
     }
-    if (match.fields_met >= nearest) {
-      nearest = match.fields_met;
-      out.identity = rule.name;
-    }
   }
-  return out;
+  return {};
 }
+
+Reason reason_of_denial(const Decision& decision) { return std::get<Denial>(decision).reason; }
 
 TEST(IdentityIndex, ADecisionNamesTheSameIdentityAsLookingThroughAll) {
   RandomCallers random(20261127);
@@ -179,13 +200,61 @@ TEST(IdentityIndex, ADecisionNamesTheSameIdentityAsLookingThroughAll) {
     const Decision decision = decide(caller, request.view(), snapshot);
     const auto* permit = std::get_if<Permit>(&decision);
     ASSERT_EQ(permit != nullptr, expected.matched) << round;
-    ASSERT_EQ(permit != nullptr ? permit->names().identity : std::get<Denial>(decision).nearest.identity,
-              expected.identity)
-        << round;
+    if (permit != nullptr) {
+      ASSERT_EQ(permit->names().identity, expected.identity) << round;
+    } else {
+      ASSERT_EQ(reason_of_denial(decision), Reason::kIdentityMismatch) << round;
+      ASSERT_NE(std::get<Denial>(decision).nearest.identity, "") << round;
+    }
     permits += permit != nullptr ? 1 : 0;
   }
   EXPECT_GT(permits, 300);
   EXPECT_LT(permits, 2700);
+}
+
+/// A role for each of `users`, all with the one privilege.
+RuleItem item_of_roles(std::size_t users, bool deny) {
+  RuleItem item = item_with({}, false);
+  item.rules->roles->clear();
+  item.rules->role_assignments->clear();
+  for (std::size_t i = 0; i < users; ++i) {
+    const std::string n = std::to_string(i);
+    item.rules->roles->push_back({.name = "r" + n, .privileges = {"p"}});
+    RuleIdentity& identity = item.rules->identities->emplace_back();
+    identity.name = "i" + n;
+    identity.user_name = "u" + n;
+    item.rules->role_assignments->push_back({.role = "r" + n, .identities = {"i" + n}});
+    item.rules->role_assignments->back().openmsp.deny = deny;
+  }
+  return item;
+}
+
+TEST(IdentityIndex, OfManyRolesTheCallersOwnCounts) {
+  const test::PolicyRequest request(Service::kImds, "GET", "/x");
+  for (const bool deny : {false, true}) {
+    Snapshot snapshot;
+    snapshot.rules.fill(RuleSet::compile(item_of_roles(1000, deny), Matching::kEnforce));
+    identity::ConnectionIdentity caller;
+    caller.known = true;
+    caller.cgroup = std::make_shared<const identity::CgroupPlace>();
+    for (const bool named : {true, false}) {
+      caller.user_name = named ? "u700" : "stranger";
+      const Decision decision = decide(caller, request.view(), snapshot);
+      if (const auto* permit = std::get_if<Permit>(&decision)) {
+        EXPECT_TRUE(named && !deny);
+        EXPECT_EQ(permit->names().role, "r700");
+      } else {
+        EXPECT_EQ(reason_of_denial(decision), named ? Reason::kExplicitDeny : Reason::kIdentityMismatch);
+        EXPECT_EQ(std::get<Denial>(decision).nearest.role, named ? "r700" : deny ? "" : "r999");
+      }
+    }
+  }
+  // Without a name anybody could be meant.
+  Snapshot snapshot;
+  snapshot.rules.fill(RuleSet::compile(item_of_roles(1000, true), Matching::kEnforce));
+  identity::ConnectionIdentity nameless;
+  nameless.known = true;
+  EXPECT_EQ(reason_of_denial(decide(nameless, request.view(), snapshot)), Reason::kExplicitDeny);
 }
 
 TEST(IdentityIndex, ADenyOfManyHitsWhoeverLookingThroughAllWouldHit) {

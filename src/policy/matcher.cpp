@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "policy/fold.h"
+#include "policy/holdings.h"
 #include "policy/identity_match.h"
 #include "policy/legacy_query.h"
 
@@ -32,8 +33,8 @@ class Scratch {
 /// Collects matching privileges until one of their identities is the caller; keeps the nearest miss.
 class Search {
  public:
-  Search(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RuleOutcome* other)
-      : rules_(rules), caller_(caller) {
+  Search(const RuleSet& rules, const identity::ConnectionIdentity& caller, Holdings& holdings, const RuleOutcome* other)
+      : rules_(rules), caller_(caller), holdings_(holdings) {
     if (other != nullptr && other->verdict == Verdict::kAllow && !other->by_default) {
       known_role_ = other->role;
       known_identity_ = other->identity;
@@ -47,15 +48,11 @@ class Search {
       outcome_.privilege = index;  // of several without identities, the one with the longest path
     }
     const std::vector<std::uint32_t>& roles = rules_.privileges()[index].roles;
-    if (std::ranges::find(roles, known_role_) != roles.end()) {
+    if (std::ranges::binary_search(roles, known_role_)) {
       outcome_ = {.verdict = Verdict::kAllow, .privilege = index, .role = known_role_, .identity = known_identity_};
       return true;
     }
-    return std::ranges::any_of(roles, [&](std::uint32_t number) {
-      const RoleGrant& role = rules_.roles()[number];
-      const std::optional<Assigned> best = role.index ? best_of_many(role) : best_of_few(role);
-      return best && keep(index, number, *best);
-    });
+    return rules_.privileges()[index].many_callers ? any_of_many(index, roles) : any_of_few(index, roles);
   }
 
   RuleOutcome outcome() && {
@@ -77,35 +74,23 @@ class Search {
   }
 
   /// The first identity that is the caller; if none is, the last of those that come nearest.
-  std::optional<Assigned> best_of_few(const RoleGrant& role) const {
-    std::optional<Assigned> best;
-    for (const std::uint32_t identity : role.identities) {
-      const Assigned next = assigned(identity);
-      if (next.match.matched) {
-        return next;
-      }
-      if (!best || next.match.fields_met >= best->match.fields_met) {
-        best = next;
-      }
-    }
-    return best;
+  bool any_of_few(std::uint32_t privilege, const std::vector<std::uint32_t>& roles) {
+    return std::ranges::any_of(roles, [&](std::uint32_t role) {
+      return std::ranges::any_of(rules_.roles()[role].identities,
+                                 [&](std::uint32_t identity) { return keep(privilege, role, assigned(identity)); });
+    });
   }
 
-  /// As best_of_few(): those that the index leaves out meet none of their fields.
-  std::optional<Assigned> best_of_many(const RoleGrant& role) const {
-    Assigned best = assigned(role.identities.back());
-    role.index->each_candidate(caller_, [&](std::uint32_t identity) {
-      const Assigned next = assigned(identity);
-      const bool better = next.match.matched != best.match.matched ? next.match.matched
-                          : next.match.matched                     ? next.identity < best.identity
-                          : next.match.fields_met != best.match.fields_met
-                              ? next.match.fields_met > best.match.fields_met
-                              : next.identity > best.identity;
-      if (better) {
-        best = next;
-      }
-    });
-    return best;
+  /// The same without looking at those that the caller is not: a miss names one that stands for all.
+  bool any_of_many(std::uint32_t privilege, const std::vector<std::uint32_t>& roles) {
+    const auto take = [&](std::uint32_t role, std::uint32_t identity) {
+      return keep(privilege, role, assigned(identity));
+    };
+    if (holdings_.any_grant(roles, take)) {
+      return true;
+    }
+    const std::vector<std::uint32_t>& last = rules_.roles()[roles.back()].identities;
+    return !last.empty() && take(roles.back(), last.back());
   }
 
   /// True: it is the caller.
@@ -125,6 +110,7 @@ class Search {
 
   const RuleSet& rules_;
   const identity::ConnectionIdentity& caller_;
+  Holdings& holdings_;
   RuleOutcome outcome_;
   std::uint32_t known_role_ = RuleOutcome::kNone;  ///< one of its identities is known to be the caller
   std::uint32_t known_identity_ = RuleOutcome::kNone;
@@ -206,11 +192,12 @@ template <class Reading>
 class Evaluation {
  public:
   Evaluation(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request,
-             Reading& reading)
-      : rules_(rules), caller_(caller), reading_(reading) {
+             Reading& reading, Holdings& holdings)
+      : rules_(rules), caller_(caller), reading_(reading), holdings_(holdings) {
     if (rules.names_methods()) {
       const auto method = request::parse_method(request.method);
-      method_ = method ? static_cast<std::uint8_t>(1U << static_cast<unsigned>(*method)) : kOtherMethod;
+      method_ = method ? method_bit(*method) : kOtherMethod;
+      method_text_ = method ? to_string(*method) : std::string_view();
     }
   }
 
@@ -218,7 +205,7 @@ class Evaluation {
     if (std::optional<RuleOutcome> denied = deny()) {
       return *denied;
     }
-    Search search(rules_, caller_, other);
+    Search search(rules_, caller_, holdings_, other);
     any(rules_, [&](std::uint32_t index) { return applies(index) && search.privilege_matches(index); });
     return std::move(search).outcome();
   }
@@ -251,7 +238,10 @@ class Evaluation {
   /// Calls visit(number) for what the index of `from` finds, until it returns true.
   template <class From, class Visit>
   bool any(const From& from, Visit visit) {
-    return Reading::index(from).any(reading_.path(), [&](auto f) { return reading_.any_pair(f); }, visit);
+    const auto any_pair = [&](auto f) {
+      return (!method_text_.empty() && f(kMethodKey, method_text_)) || reading_.any_pair(f);
+    };
+    return Reading::index(from).any(reading_.path(), any_pair, visit);
   }
 
   /// Calls visit(privilege, role) for each grant whose privilege matches, until it returns true.
@@ -263,8 +253,18 @@ class Evaluation {
     any(grants, [&](std::uint32_t index) {
       const SpecialGrants::Entry& entry = grants.entries[index];
       return applies(entry.privilege) &&
-             std::ranges::any_of(entry.roles, [&](std::uint32_t role) { return visit(entry.privilege, role); });
+             any_role(entry, [&](std::uint32_t role) { return visit(entry.privilege, role); });
     });
+  }
+
+  /// Calls visit(role) for those that may concern the caller, until it returns true.
+  template <class Visit>
+  bool any_role(const SpecialGrants::Entry& entry, Visit visit) {
+    // What is not known of the caller counts as fitting for a deny: the index would leave that out.
+    if (entry.many_callers && is_fully_known(caller_)) {
+      return holdings_.any_grant(entry.roles, [&](std::uint32_t role, std::uint32_t) { return visit(role); });
+    }
+    return std::ranges::any_of(entry.roles, visit);
   }
 
   std::optional<RuleOutcome> deny() {
@@ -279,45 +279,42 @@ class Evaluation {
     return out;
   }
 
-  std::optional<std::uint32_t> denied_identity(std::uint32_t role) const {
-    // What is not known of the caller counts as fitting: the index would leave that out.
+  std::optional<std::uint32_t> denied_identity(std::uint32_t role) {
     return first_identity(role, is_fully_known(caller_),
                           [&](const IdentityRule& rule) { return may_be(rule, caller_); });
   }
-  std::optional<std::uint32_t> allowed_identity(std::uint32_t role) const {
+  std::optional<std::uint32_t> allowed_identity(std::uint32_t role) {
     return first_identity(role, true, [&](const IdentityRule& rule) { return match_identity(rule, caller_).matched; });
   }
   template <class Fits>
-  std::optional<std::uint32_t> first_identity(std::uint32_t number, bool by_index, Fits fits) const {
+  std::optional<std::uint32_t> first_identity(std::uint32_t number, bool by_index, Fits fits) {
     const RoleGrant& role = rules_.roles()[number];
-    const auto is_one = [&](std::uint32_t identity) { return fits(rules_.identities()[identity]); };
-    if (role.index && by_index) {
-      std::optional<std::uint32_t> first;
-      role.index->each_candidate(caller_, [&](std::uint32_t identity) {
-        if ((!first || identity < *first) && is_one(identity)) {
-          first = identity;
-        }
-      });
-      return first;
+    if (by_index && role.identities.size() > IdentityIndex::kFew) {
+      return holdings_.identity_in(role);
     }
-    const auto found = std::ranges::find_if(role.identities, is_one);
+    const auto found = std::ranges::find_if(
+        role.identities, [&](std::uint32_t identity) { return fits(rules_.identities()[identity]); });
     return found == role.identities.end() ? std::nullopt : std::optional(*found);
   }
 
   const RuleSet& rules_;
   const identity::ConnectionIdentity& caller_;
   Reading& reading_;
+  Holdings& holdings_;
   std::uint8_t method_ = Privilege::kAnyMethod;
+  std::string_view method_text_;  ///< empty: no rule asks for it, or it is none that a rule can name
 };
 
 template <class Reading>
 RuleOutcome evaluate(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request,
                      const RuleOutcome* other) {
+  // Hardened builds would clear all of both for each decision.
+  [[clang::uninitialized]] Holdings holdings(rules, caller);
   if (rules.privileges().empty()) {
-    return Search(rules, caller, other).outcome();
+    return Search(rules, caller, holdings, other).outcome();
   }
-  [[clang::uninitialized]] Reading reading(request);  // hardened builds would clear all of it for each decision
-  Evaluation<Reading> evaluation(rules, caller, request, reading);
+  [[clang::uninitialized]] Reading reading(request);
+  Evaluation<Reading> evaluation(rules, caller, request, reading, holdings);
   RuleOutcome out = evaluation.search(other);
   if (other == nullptr) {
     out.dry_run = evaluation.dry_run(out.by_deny);

@@ -24,6 +24,9 @@ struct RequiredQuery {
   std::vector<std::string> values;
 };
 
+/// A method that a rule names is demanded like a pair of the query; no request has a pair with this key.
+inline constexpr std::string_view kMethodKey = "\x01method";
+
 class RuleIndex {
  public:
   /// Rules of one path that demand something of the query: up to here they are looked through, beyond they are found by

@@ -37,8 +37,11 @@ void sort_unique(std::vector<std::uint32_t>& values) {
 }
 
 std::vector<std::pair<std::string, std::string>> folded_query(const RulePrivilege& privilege) {
+  // Of keys that are alike but for case one counts, wherever it stands.
+  std::vector<std::pair<std::string, std::string>> pairs = privilege.query_parameters;
+  std::ranges::sort(pairs);
   std::map<std::string, std::string> folded;
-  for (const auto& [key, value] : privilege.query_parameters) {
+  for (const auto& [key, value] : pairs) {
     folded[lower(key)] = lower(value);
   }
   return {folded.begin(), folded.end()};
@@ -51,7 +54,7 @@ std::uint8_t mask_of(const PrivilegeExtension& extension) {
   unsigned mask = 0;
   for (const std::string& name : extension.methods) {
     if (const auto method = request::parse_method(name)) {
-      mask |= 1U << static_cast<unsigned>(*method);
+      mask |= method_bit(*method);
     }
   }
   return static_cast<std::uint8_t>(mask);
@@ -65,12 +68,32 @@ std::shared_ptr<const PlaceRule> place_of(const IdentityExtension& extension) {
       PlaceRule{.unit = extension.unit, .cgroup = extension.cgroup, .container = extension.container});
 }
 
+void add_methods(const Privilege& privilege, std::vector<RequiredQuery>& demands) {
+  if (privilege.methods == Privilege::kAnyMethod) {
+    return;
+  }
+  RequiredQuery& methods = demands.emplace_back();
+  methods.key = kMethodKey;
+  for (const request::Method method : request::kMethods) {
+    if ((privilege.methods & method_bit(method)) != 0) {
+      methods.values.emplace_back(to_string(method));
+    }
+  }
+}
+
 std::vector<RequiredQuery> legacy_demands(const Privilege& privilege) {
   std::vector<RequiredQuery> out;
-  out.reserve(privilege.legacy_query.size());
+  out.reserve(privilege.legacy_query.size() + 1);
   for (const auto& [key, value] : privilege.legacy_query) {
     out.push_back({.key = key, .values = {value}});
   }
+  add_methods(privilege, out);
+  return out;
+}
+
+std::vector<RequiredQuery> canonical_demands(const Privilege& privilege) {
+  std::vector<RequiredQuery> out = privilege.canonical_query;
+  add_methods(privilege, out);
   return out;
 }
 
@@ -102,7 +125,7 @@ class SpecialCollector {
     grants_.legacy =
         RuleIndex(std::move(legacy_), [&](std::uint32_t entry) { return legacy_demands(privilege_of(entry)); });
     grants_.canonical =
-        RuleIndex(std::move(canonical_), [&](std::uint32_t entry) { return privilege_of(entry).canonical_query; });
+        RuleIndex(std::move(canonical_), [&](std::uint32_t entry) { return canonical_demands(privilege_of(entry)); });
     return std::move(grants_);
   }
 
@@ -197,9 +220,6 @@ class Compiler {
     }
     for (RoleGrant& grant : out_.roles_) {
       sort_unique(grant.identities);
-      if (grant.identities.size() > IdentityIndex::kFew) {
-        grant.index = std::make_shared<const IdentityIndex>(grant.identities, out_.identities_);
-      }
     }
   }
 
@@ -250,9 +270,41 @@ class Compiler {
     out_.legacy_paths_ =
         RuleIndex(std::move(legacy_paths), [&](std::uint32_t i) { return legacy_demands(out_.privileges_[i]); });
     out_.canonical_paths_ =
-        RuleIndex(std::move(canonical_paths), [&](std::uint32_t i) { return out_.privileges_[i].canonical_query; });
+        RuleIndex(std::move(canonical_paths), [&](std::uint32_t i) { return canonical_demands(out_.privileges_[i]); });
     out_.denies_ = std::move(denies).take(out_.privileges_);
     out_.dry_runs_ = std::move(dry_runs).take(out_.privileges_);
+    index_callers();
+  }
+
+  bool has_many(const std::vector<std::uint32_t>& roles) const {
+    std::size_t sum = 0;
+    for (const std::uint32_t role : roles) {
+      sum += out_.roles_[role].identities.size() + 1;  // a role costs a look, too
+    }
+    return sum > IdentityIndex::kFew;
+  }
+
+  void index_callers() {
+    bool any = false;
+    const auto mark = [&](auto& items) {
+      for (auto& item : items) {
+        item.many_callers = has_many(item.roles);
+        any = any || item.many_callers;
+      }
+    };
+    mark(out_.privileges_);
+    mark(out_.denies_.entries);
+    mark(out_.dry_runs_.entries);
+    if (!any) {
+      return;
+    }
+    out_.callers_ = std::make_unique<const IdentityIndex>(out_.identities_);
+    out_.roles_of_.resize(out_.identities_.size());
+    for (std::uint32_t role = 0; role < out_.roles_.size(); ++role) {
+      for (const std::uint32_t identity : out_.roles_[role].identities) {
+        out_.roles_of_[identity].push_back(role);
+      }
+    }
   }
 
   /// The key for canonical_paths, and privilege.canonical_query; nothing if there is no canonical form (E.2.7).
@@ -311,6 +363,10 @@ std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why
   set->id_ = std::move(id);
   set->unusable_ = why.empty() ? "no reason was given" : std::move(why);
   return set;
+}
+
+std::uint8_t method_bit(request::Method method) {
+  return static_cast<std::uint8_t>(1U << static_cast<unsigned>(method));
 }
 
 std::vector<std::string> RuleSet::exe_paths() const {

@@ -16,6 +16,7 @@
 #include "base/rules_document.h"
 #include "policy/identity_index.h"
 #include "policy/rule_index.h"
+#include "request/canonical_request.h"
 
 namespace msp::policy {
 
@@ -58,7 +59,6 @@ struct RoleGrant {
   std::string name;
   std::vector<std::uint32_t> identities;  ///< ascending
   Effect effect = {};
-  std::shared_ptr<const IdentityIndex> index = {};  ///< null: they are few
 };
 
 struct Privilege {
@@ -67,6 +67,7 @@ struct Privilege {
   std::vector<RequiredQuery> canonical_query;                     ///< all must be met
   std::vector<std::uint32_t> roles;                               ///< that allow; indexes into RuleSet::roles()
   std::uint8_t methods = kAnyMethod;                              ///< bits by request::Method
+  bool many_callers = false;                                      ///< more identities than are looked through
 
   static constexpr std::uint8_t kAnyMethod = 0xff;  ///< also one that request::Method does not know
 };
@@ -76,11 +77,14 @@ struct SpecialGrants {
   struct Entry {
     std::uint32_t privilege = 0;
     std::vector<std::uint32_t> roles;
+    bool many_callers = false;  ///< as Privilege::many_callers
   };
   std::vector<Entry> entries;
   RuleIndex legacy;     ///< as RuleSet::legacy_paths(); values are indexes into `entries`
   RuleIndex canonical;  ///< as RuleSet::canonical_paths()
 };
+
+std::uint8_t method_bit(request::Method method);
 
 class RuleSet {
  public:
@@ -104,6 +108,10 @@ class RuleSet {
   const std::vector<Privilege>& privileges() const { return privileges_; }
   const std::vector<RoleGrant>& roles() const { return roles_; }
   const std::vector<IdentityRule>& identities() const { return identities_; }
+  /// Of identities(); null when nothing has many callers.
+  const IdentityIndex* callers() const { return callers_.get(); }
+  /// Roles that an identity is assigned to, of any effect, ascending; only where there is callers().
+  const std::vector<std::uint32_t>& roles_of(std::uint32_t identity) const { return roles_of_[identity]; }
   bool names_executables() const { return names_executables_; }
   /// An identity asks for unit, cgroup or container.
   bool names_cgroups() const { return names_cgroups_; }
@@ -142,6 +150,8 @@ class RuleSet {
   std::vector<Privilege> privileges_;
   std::vector<RoleGrant> roles_;
   std::vector<IdentityRule> identities_;
+  std::unique_ptr<const IdentityIndex> callers_;
+  std::vector<std::vector<std::uint32_t>> roles_of_;
   RuleIndex legacy_paths_;
   RuleIndex canonical_paths_;
   SpecialGrants denies_;

@@ -71,6 +71,16 @@ TEST(RuleSet, OfRepeatedNamesTheLastCounts) {
   EXPECT_THAT(set->notes(), ElementsAre(HasSubstr("\"gone\""), HasSubstr("\"p\"")));
 }
 
+TEST(RuleSet, OfQueryKeysThatFoldAlikeTheSameCountsInAnyOrder) {
+  RuleItem item = empty_item();
+  item.rules->privileges = {{{.name = "a", .path = "/", .query_parameters = {{"K", "v"}, {"k", "w"}}},
+                             {.name = "b", .path = "/", .query_parameters = {{"k", "w"}, {"K", "v"}}}}};
+  const auto set = RuleSet::compile(item, Matching::kEnforce);
+  for (const Privilege& privilege : set->privileges()) {
+    EXPECT_THAT(privilege.legacy_query, ElementsAre(std::pair<std::string, std::string>("k", "w")));
+  }
+}
+
 TEST(RuleSet, APrivilegeWithoutCanonicalFormIsNoted) {
   RuleItem item = empty_item();
   item.rules->privileges = {{{.name = "bad", .path = "/a%zz", .query_parameters = {}}}};

@@ -4,6 +4,7 @@
 // canonical form decides and is never sent: method, path and query go out byte for byte as received.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,6 +23,8 @@
 namespace msp::request {
 
 enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kOptions, kPatch };
+inline constexpr std::array kMethods = {Method::kGet,    Method::kHead,    Method::kPost, Method::kPut,
+                                        Method::kDelete, Method::kOptions, Method::kPatch};
 
 /// Case-sensitive; none for every other method.
 std::optional<Method> parse_method(std::string_view text);
