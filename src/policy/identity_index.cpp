@@ -19,7 +19,7 @@ class IdentityIndex::Builder {
   void add(const IdentityRule& rule, std::uint32_t index) {
     std::vector<std::uint32_t>* best = &out_.others_;
     std::size_t fewest = static_cast<std::size_t>(-1);
-    const auto offer = [&](std::size_t shared, auto& table, auto key) {
+    const auto offer = [&](std::size_t shared, auto& table, const auto& key) {
       if (shared < fewest) {
         fewest = shared;
         best = &table[key];
