@@ -9,6 +9,7 @@
 
 #include "authoring/finding.h"
 #include "authoring/lint.h"
+#include "authoring/rule_source.h"
 #include "base/json.h"
 #include "base/rules_document.h"
 
@@ -30,6 +31,11 @@ struct Linted {
 
 /// What members an object with fixed names may have besides those of the item itself, by where the item stands.
 enum class ItemForm : std::uint8_t { kItem, kLocal, kVersion };
+
+/// What stands around the items, and what is not there: members that nobody reads, an IMDS without rules.
+void check_document(const json::Value& tree, RuleForm form, Findings& findings);
+/// Of a resource, which may be a profile as well.
+bool is_version(const json::Value& resource);
 
 /// Types, missing, repeated and unknown members of the JSON itself. False: the agent would refuse to read it.
 bool check_shape(const json::Value& item, const std::string& pointer, ItemForm form, Findings& findings);

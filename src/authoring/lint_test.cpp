@@ -262,7 +262,7 @@ TEST(Lint, DeniesAreNoDuplicates) {
 }
 
 TEST(Lint, WireServerAnswersRootAlone) {
-  EXPECT_THAT(told("{\"wireserver\":" + Parts().text() + "}"),
+  EXPECT_THAT(told("{\"imds\":" + Parts().text() + ",\"wireserver\":" + Parts().text() + "}"),
               testing::ElementsAre("never-elevated /wireserver/rules/identities/0/userName"));
   EXPECT_THAT(told("{\"imds\":" + Parts().text() + "}"), IsEmpty());
 }
