@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 
+#include "authoring/lint_callers.h"
 #include "authoring/lint_checks.h"
 #include "authoring/rule_callers.h"
 #include "authoring/rule_forms.h"
@@ -71,9 +72,11 @@ class Reach {
       }
       const std::string why = why_unreachable(i, role);
       if (!why.empty()) {
-        findings_.warning("unreachable-assignment", linted_.at("roleAssignments", i),
-                          fmt::format("the assignment of \"{}\" grants nothing: {}", rules_.roles[role].name, why),
-                          "mend it, or remove it");
+        findings_.warning(
+            "unreachable-assignment", linted_.at("roleAssignments", i),
+            fmt::format("the assignment of \"{}\" {}: {}", rules_.roles[role].name,
+                        rules_.role_assignments[i].openmsp.deny ? "denies nobody" : "grants nothing", why),
+            "mend it, or remove it");
       } else if (!is_special(i) && is_redundant(i, role)) {
         findings_.warning("redundant-assignment", linted_.at("roleAssignments", i),
                           fmt::format("the assignment of \"{}\" grants nothing new: all its identities have these "
@@ -176,7 +179,9 @@ class Reach {
     if (callers.empty()) {
       return "none of its identities exists";
     }
-    if (std::ranges::all_of(callers, [&](std::uint32_t i) { return !why_nobody(rules_.identities[i]).empty(); })) {
+    // A deny of a name that nobody has is about everybody without one: far from having no effect.
+    const auto why_none = rules_.role_assignments[assignment].openmsp.deny ? why_denies_nobody : why_nobody;
+    if (std::ranges::all_of(callers, [&](std::uint32_t i) { return !why_none(rules_.identities[i]).empty(); })) {
       return "no process can be any of its identities";
     }
     if (std::ranges::all_of(privileges, [&](std::uint32_t i) { return !forms_[i].legacy && !forms_[i].canonical; })) {
