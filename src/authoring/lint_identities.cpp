@@ -129,49 +129,4 @@ void check_identities(const Linted& linted, Findings& findings) {
   }
 }
 
-void check_machine(const Linted& linted, Machine& machine, Findings& findings) {
-  if (!linted.item.rules || !linted.item.rules->identities) {
-    return;
-  }
-  const std::vector<RuleIdentity>& identities = *linted.item.rules->identities;
-  for (std::size_t i = 0; i < identities.size(); ++i) {
-    const RuleIdentity& identity = identities[i];
-    const std::string at = linted.at("identities", i);
-    const auto missing = [&](std::string_view code, std::string_view member, std::string what, std::string remedy) {
-      findings.warning(code, fmt::format("{}/{}", at, member),
-                       fmt::format("no process here can be \"{}\": {}", identity.name, what), std::move(remedy));
-    };
-    if (identity.user_name && !machine.has_user(*identity.user_name)) {
-      missing("no-such-user", "userName", fmt::format("there is no user \"{}\"", *identity.user_name),
-              "create the user, or mend the name");
-    }
-    if (identity.group_name && !machine.has_group(*identity.group_name)) {
-      missing("no-such-group", "groupName", fmt::format("there is no group \"{}\"", *identity.group_name),
-              "create the group, or mend the name");
-    }
-    if (!identity.exe_path) {
-      continue;
-    }
-    switch (machine.program(*identity.exe_path)) {
-      case Machine::Program::kFound:
-        break;
-      case Machine::Program::kMissing:
-        missing("no-such-executable", "exePath", fmt::format("there is no file \"{}\"", *identity.exe_path),
-                "install it, or mend the path; a process shows its own at /proc/N/exe");
-        break;
-      case Machine::Program::kNotRunnable:
-        missing("no-such-executable", "exePath", fmt::format("\"{}\" is no executable file", *identity.exe_path),
-                "name the program itself; of a script that is its interpreter");
-        break;
-      case Machine::Program::kLink:
-        findings.warning("executable-is-link", at + "/exePath",
-                         fmt::format("\"{}\" leads through a symbolic link: the field's agent compares the path of the "
-                                     "file that runs, and never finds this one",
-                                     *identity.exe_path),
-                         "write the path that the link leads to");
-        break;
-    }
-  }
-}
-
 }  // namespace msp::authoring
