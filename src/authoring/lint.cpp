@@ -91,6 +91,7 @@ void check_item(const Linted& linted, const json::Value& value, Findings& findin
   check_privileges(linted, findings);
   check_identities(linted, findings);
   check_reach(linted, findings);
+  check_grants(linted, findings);
   check_matching(linted, findings);
   if (linted.options.target == Target::kField) {
     check_extensions(value, linted.pointer, findings);

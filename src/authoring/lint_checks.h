@@ -50,6 +50,8 @@ void check_privileges(const Linted& linted, Findings& findings);
 void check_identities(const Linted& linted, Findings& findings);
 /// Rules without effect: beside broader ones, or since nobody can be the caller.
 void check_reach(const Linted& linted, Findings& findings);
+/// What an assignment gives beside others: nothing more, or what is denied again. Methods that a default leaves open.
+void check_grants(const Linted& linted, Findings& findings);
 /// Requests about which the two readings of these rules disagree.
 void check_matching(const Linted& linted, Findings& findings);
 void check_machine(const Linted& linted, Machine& machine, Findings& findings);
