@@ -22,9 +22,9 @@ struct Candidate {
 
 void add_versions(const json::Value& tree, std::vector<Candidate>& out) {
   const auto add = [&](const json::Value& resource, const std::string& pointer) {
-    const json::Value* const properties = resource.find("properties");
-    if (properties != nullptr && properties->find("applicableHostEndpoint") == nullptr) {
-      out.push_back({.value = properties, .pointer = pointer + "/properties", .form = ItemForm::kVersion});
+    if (is_version(resource)) {
+      out.push_back(
+          {.value = resource.find("properties"), .pointer = pointer + "/properties", .form = ItemForm::kVersion});
     }
   };
   if (tree.find("properties") != nullptr) {
@@ -91,6 +91,7 @@ void check_item(const Linted& linted, const json::Value& value, Findings& findin
   check_privileges(linted, findings);
   check_identities(linted, findings);
   check_reach(linted, findings);
+  check_grants(linted, findings);
   check_matching(linted, findings);
   if (linted.options.target == Target::kField) {
     check_extensions(value, linted.pointer, findings);
@@ -124,6 +125,7 @@ Result<LintReport> lint(const RuleText& text, const LintOptions& options) {
   const RuleForm form = form_of(text.tree());
   Findings findings(text);
   LintReport out;
+  check_document(text.tree(), form, findings);
   std::vector<Candidate> found = candidates(text.tree(), form);
   for (const Candidate& candidate : found) {
     out.unreadable = !check_shape(*candidate.value, candidate.pointer, candidate.form, findings) || out.unreadable;

@@ -24,7 +24,11 @@ enum class Target : std::uint8_t { kOpenMsp, kField };
 /// What identities can be compared with. Implemented by the assembly; calls may block.
 class Machine {
  public:
-  enum class Program : std::uint8_t { kFound, kMissing, kNotRunnable, kLink };
+  enum class Program : std::uint8_t { kFound, kMissing, kNotRunnable, kScript, kLink };
+  struct Unit {
+    bool found = false;
+    std::string name;  ///< under which it runs: another one than asked for if that is an alias
+  };
 
   Machine() = default;
   Machine(const Machine&) = delete;
@@ -35,6 +39,8 @@ class Machine {
   virtual bool has_group(const std::string& name) = 0;
   /// kLink: the path leads to a program through a symbolic link.
   virtual Program program(const std::string& path) = 0;
+  /// A systemd unit that has a file here; an instance has one if its template has. Not found: also one that is masked.
+  virtual Unit unit(const std::string& name) = 0;
 };
 
 struct LintOptions {

@@ -9,6 +9,7 @@
 
 #include "authoring/finding.h"
 #include "authoring/lint.h"
+#include "authoring/rule_source.h"
 #include "base/json.h"
 #include "base/rules_document.h"
 
@@ -31,6 +32,11 @@ struct Linted {
 /// What members an object with fixed names may have besides those of the item itself, by where the item stands.
 enum class ItemForm : std::uint8_t { kItem, kLocal, kVersion };
 
+/// What stands around the items, and what is not there: members that nobody reads, an IMDS without rules.
+void check_document(const json::Value& tree, RuleForm form, Findings& findings);
+/// Of a resource, which may be a profile as well.
+bool is_version(const json::Value& resource);
+
 /// Types, missing, repeated and unknown members of the JSON itself. False: the agent would refuse to read it.
 bool check_shape(const json::Value& item, const std::string& pointer, ItemForm form, Findings& findings);
 /// Our own members, where they would be ignored and so widen the rules.
@@ -44,6 +50,8 @@ void check_privileges(const Linted& linted, Findings& findings);
 void check_identities(const Linted& linted, Findings& findings);
 /// Rules without effect: beside broader ones, or since nobody can be the caller.
 void check_reach(const Linted& linted, Findings& findings);
+/// What an assignment gives beside others: nothing more, or what is denied again. Methods that a default leaves open.
+void check_grants(const Linted& linted, Findings& findings);
 /// Requests about which the two readings of these rules disagree.
 void check_matching(const Linted& linted, Findings& findings);
 void check_machine(const Linted& linted, Machine& machine, Findings& findings);

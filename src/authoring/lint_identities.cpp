@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <unordered_map>
+
+#include "authoring/lint_callers.h"
 #include "authoring/lint_checks.h"
-#include "authoring/rule_callers.h"
 
 namespace msp::authoring {
 namespace {
@@ -21,17 +23,56 @@ bool is_everybody(const RuleIdentity& identity) {
          !has_place(identity) && !identity.openmsp.exe_sha256;
 }
 
-void check_identity(const std::string& at, const RuleIdentity& identity, Findings& findings) {
-  if (is_everybody(identity)) {
-    findings.warning("identity-everybody", at,
-                     fmt::format("the identity \"{}\" has no field, and so is every caller", identity.name),
-                     "say who is meant: userName or groupName first");
+/// What assignments do to whom they name.
+struct Use {
+  bool allowed = false;  ///< also where nothing assigns it anything
+  bool denied = false;
+};
+
+/// By the name of an identity. To the field's agent every assignment allows.
+std::unordered_map<std::string_view, Use> uses(const Linted& linted) {
+  std::unordered_map<std::string_view, Use> out;
+  if (!linted.item.rules->role_assignments) {
+    return out;
+  }
+  for (const RuleAssignment& assignment : *linted.item.rules->role_assignments) {
+    const bool deny = assignment.openmsp.deny && linted.options.target == Target::kOpenMsp;
+    for (const std::string& name : assignment.identities) {
+      (deny ? out[name].denied : out[name].allowed) = true;
+    }
+  }
+  return out;
+}
+
+void check_nobody(const std::string& at, const RuleIdentity& identity, Use use, Findings& findings) {
+  const std::string why = why_nobody(identity);
+  if (why.empty()) {
     return;
   }
-  if (const std::string why = why_nobody(identity); !why.empty()) {
+  const bool denies = use.denied && why_denies_nobody(identity).empty();
+  if (denies) {
+    findings.note(
+        "deny-of-unknown", at,
+        fmt::format("{}: a deny of \"{}\" is about every caller of whom that is not known", why, identity.name),
+        "nothing, if this is meant; else write what the process really has");
+  }
+  if (use.allowed || !denies) {
     findings.warning("identity-nobody", at, fmt::format("no process is ever \"{}\": {}", identity.name, why),
                      "write what the process really has: mspctl policy explain --pid N shows it");
   }
+}
+
+/// Who is denied should not be narrowed: what helps an allow would open a deny.
+void check_denied(const std::string& at, const RuleIdentity& identity, Findings& findings) {
+  if (!is_anchored(identity)) {
+    findings.warning("forgeable-identity", at,
+                     fmt::format("nobody has to be \"{}\": a copy of the program is another program, and is not denied",
+                                 identity.name),
+                     "deny users, units or containers");
+  }
+}
+
+void check_allowed(const std::string& at, const RuleIdentity& identity, Findings& findings) {
   if (!is_anchored(identity)) {
     findings.warning(
         "forgeable-identity", at,
@@ -48,6 +89,21 @@ void check_identity(const std::string& at, const RuleIdentity& identity, Finding
   }
 }
 
+void check_identity(const std::string& at, const RuleIdentity& identity, Use use, Findings& findings) {
+  if (is_everybody(identity)) {
+    findings.warning("identity-everybody", at,
+                     fmt::format("the identity \"{}\" has no field, and so is every caller", identity.name),
+                     "say who is meant: userName or groupName first");
+    return;
+  }
+  check_nobody(at, identity, use, findings);
+  if (use.allowed) {
+    check_allowed(at, identity, findings);
+  } else {
+    check_denied(at, identity, findings);
+  }
+}
+
 }  // namespace
 
 void check_identities(const Linted& linted, Findings& findings) {
@@ -55,62 +111,20 @@ void check_identities(const Linted& linted, Findings& findings) {
     return;
   }
   const std::vector<RuleIdentity>& identities = *linted.item.rules->identities;
+  const auto used = uses(linted);
   for (std::size_t i = 0; i < identities.size(); ++i) {
+    const auto found = used.find(identities[i].name);
+    const Use use = found == used.end() ? Use{.allowed = true} : found->second;
     RuleIdentity seen = identities[i];
     if (linted.options.target == Target::kField) {
       seen.openmsp = {};  // that agent does not see it
     }
-    check_identity(linted.at("identities", i), seen, findings);
-    if (linted.wireserver && identities[i].user_name && identities[i].user_name != "root") {
+    check_identity(linted.at("identities", i), seen, use, findings);
+    if (linted.wireserver && use.allowed && identities[i].user_name && identities[i].user_name != "root") {
       findings.warning("never-elevated", linted.at("identities", i) + "/userName",
                        fmt::format("WireServer and HostGAPlugin refuse everybody but uid 0, so \"{}\" is never allowed",
                                    identities[i].name),
                        "remove it, unless this is another name of uid 0");
-    }
-  }
-}
-
-void check_machine(const Linted& linted, Machine& machine, Findings& findings) {
-  if (!linted.item.rules || !linted.item.rules->identities) {
-    return;
-  }
-  const std::vector<RuleIdentity>& identities = *linted.item.rules->identities;
-  for (std::size_t i = 0; i < identities.size(); ++i) {
-    const RuleIdentity& identity = identities[i];
-    const std::string at = linted.at("identities", i);
-    const auto missing = [&](std::string_view code, std::string_view member, std::string what, std::string remedy) {
-      findings.warning(code, fmt::format("{}/{}", at, member),
-                       fmt::format("no process here can be \"{}\": {}", identity.name, what), std::move(remedy));
-    };
-    if (identity.user_name && !machine.has_user(*identity.user_name)) {
-      missing("no-such-user", "userName", fmt::format("there is no user \"{}\"", *identity.user_name),
-              "create the user, or mend the name");
-    }
-    if (identity.group_name && !machine.has_group(*identity.group_name)) {
-      missing("no-such-group", "groupName", fmt::format("there is no group \"{}\"", *identity.group_name),
-              "create the group, or mend the name");
-    }
-    if (!identity.exe_path) {
-      continue;
-    }
-    switch (machine.program(*identity.exe_path)) {
-      case Machine::Program::kFound:
-        break;
-      case Machine::Program::kMissing:
-        missing("no-such-executable", "exePath", fmt::format("there is no file \"{}\"", *identity.exe_path),
-                "install it, or mend the path; a process shows its own at /proc/N/exe");
-        break;
-      case Machine::Program::kNotRunnable:
-        missing("no-such-executable", "exePath", fmt::format("\"{}\" is no executable file", *identity.exe_path),
-                "name the program itself; of a script that is its interpreter");
-        break;
-      case Machine::Program::kLink:
-        findings.warning("executable-is-link", at + "/exePath",
-                         fmt::format("\"{}\" leads through a symbolic link: the field's agent compares the path of the "
-                                     "file that runs, and never finds this one",
-                                     *identity.exe_path),
-                         "write the path that the link leads to");
-        break;
     }
   }
 }

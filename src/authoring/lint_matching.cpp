@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
-#include <span>
+#include <utility>
 
 #include "authoring/asked.h"
 #include "authoring/judge.h"
+#include "authoring/lint_askers.h"
 #include "authoring/lint_checks.h"
-#include "authoring/rule_callers.h"
+#include "authoring/lint_tricks.h"
 #include "authoring/rule_forms.h"
 #include "authoring/rule_index.h"
 
@@ -18,92 +21,9 @@ namespace {
 /// Larger sets are looked at in part, and the note says so.
 constexpr std::size_t kMostPrivileges = 5000;
 
-constexpr std::string_view kAuthor =
-    "write the rule so that both readings agree, or settle on one canonicalRequestMode";
-
-/// A way to ask for a privilege that the two readings may take differently.
-struct Trick {
-  std::string_view code;
-  std::string_view what;
-  bool by_rule;  ///< it depends on how the rule is written; else it works on most rules, and is told once
-  std::string_view remedy;
-  std::string (*target)(const Form& form);
-};
-
-std::string with_path(const Form& form, std::string path) {
-  return target_of({.path = std::move(path), .query = form.query});
-}
-
-/// The target with something put between path and query.
-std::string before_query(const Form& form, std::string_view text) {
-  std::string target = target_of(form);
-  target.insert(std::min(target.size(), target.find('?')), text);
-  return target;
-}
-
-std::string first_segment_with(const Form& form, std::string_view text) {
-  std::string target = target_of(form);
-  const std::size_t at = std::min({target.size(), target.find('/', 1), target.find('?')});
-  target.insert(at, text);
-  return target;
-}
-
-/// "?k=no&k=v": the first value is another one.
-std::string doubled_query(const Form& form) {
-  if (form.query.empty()) {
-    return {};
-  }
-  Form out = form;
-  out.query.insert(out.query.begin(), {form.query.front().first, form.query.front().second + "x"});
-  return target_of(out);
-}
-
-std::string hidden_query(const Form& form) {
-  if (form.query.empty()) {
-    return {};
-  }
-  std::string target = target_of(form);
-  target.replace(target.find('?'), 1, "%3F");
-  return target;
-}
-
-std::string without_slash(const Form& form) {
-  return form.path.size() > 1 && form.path.ends_with('/') ? with_path(form, form.path.substr(0, form.path.size() - 1))
-                                                          : std::string();
-}
-
-constexpr std::array kTricks{
-    Trick{"legacy-prefix", "a longer last segment (legacy matching compares characters, canonical matching segments)",
-          true, "let canonical matching decide; where legacy must, end the path with '/'",
-          [](const Form& form) { return form.path.ends_with('/') ? "" : with_path(form, form.path + "-x"); }},
-    Trick{"trailing-slash", "the path without the rule's last '/'", true,
-          "write the path without it; where legacy decides, '/a' also allows '/a-x'", without_slash},
-    Trick{"rule-spelling", "just what the rule says, as this reading takes it", true, kAuthor,
-          [](const Form& form) { return target_of(form); }},
-    Trick{
-        "dot-segment", "a '.' segment in the path", false, {}, [](const Form& form) { return "/." + target_of(form); }},
-    Trick{"matrix-parameter",
-          "a ';' parameter in the path",
-          false,
-          {},
-          [](const Form& form) { return first_segment_with(form, ";a=b"); }},
-    Trick{"hidden-query", "an escaped '?' in front of the query", false, {}, hidden_query},
-    Trick{"repeated-parameter",
-          "a query parameter given twice (legacy matching takes the first, canonical any)",
-          false,
-          {},
-          doubled_query},
-    Trick{"malformed-escape",
-          "a '%' without two hex digits behind the path",
-          false,
-          {},
-          [](const Form& form) { return before_query(form, "/%zz"); }},
-    Trick{"non-ascii",
-          "a character outside ASCII behind the path",
-          false,
-          {},
-          [](const Form& form) { return before_query(form, "/%C3%A9"); }},
-};
+constexpr std::string_view kLeak =
+    "let canonical matching decide (canonicalRequestMode enforce); where legacy must, grant what is meant and let "
+    "defaultAccess deny the rest";
 
 policy::Snapshot compiled(RuleItem item, policy::Matching matching) {
   item.mode = "enforce";  // what rules say, not how seriously they are taken
@@ -113,16 +33,27 @@ policy::Snapshot compiled(RuleItem item, policy::Matching matching) {
   return out;
 }
 
+/// How one request of one caller fares.
+struct Difference {
+  bool gains = false;  ///< legacy matching gives the caller what canonical matching does not
+  std::string text;
+};
+
 class Comparison {
  public:
-  Comparison(const Linted& linted, Findings& findings)
+  Comparison(const Linted& linted, const WholeRules& rules, Findings& findings)
       : linted_(linted),
+        rules_(rules),
         findings_(findings),
         legacy_(compiled(linted.item, policy::Matching::kOff)),
         canonical_(compiled(linted.item, policy::Matching::kEnforce)) {}
 
-  void run(const WholeRules& rules) {
-    const RuleIndex index(rules);
+  void run() {
+    std::vector<PrivilegeForms> forms;
+    forms.reserve(rules_.privileges.size());
+    std::ranges::transform(rules_.privileges, std::back_inserter(forms), forms_of);
+    const RuleIndex index(rules_);
+    const Askers askers(rules_, index, forms, linted_.wireserver);
     std::size_t looked_at = 0;
     for (const std::uint32_t i : index.privileges()) {
       if (++looked_at > kMostPrivileges) {
@@ -131,65 +62,136 @@ class Comparison {
                        "lint parts of these rules");
         break;
       }
-      const Indexes granted = index.granted(i);
-      const Caller caller = granted.empty() ? Caller() : caller_of(rules.identities[granted.front()]);
-      privilege(i, rules.privileges[i], caller);
+      const std::vector<std::string>& methods = rules_.privileges[i].openmsp.methods;
+      method_ = methods.empty() ? "GET" : methods.front();
+      privilege(i, forms[i], askers.of(i));
     }
     tell_common();
   }
 
  private:
-  void privilege(std::uint32_t i, const RulePrivilege& privilege, const Caller& caller) {
-    const PrivilegeForms forms = forms_of(privilege);
-    const identity::ConnectionIdentity who = make_caller(caller);
-    const std::vector<std::string>& methods = privilege.openmsp.methods;
-    method_ = methods.empty() ? "GET" : methods.front();
-    std::string told;
-    for (const Trick& trick : kTricks) {
+  using Outcomes = std::array<std::string, 2>;  ///< a text where nobody gains, and one where somebody does
+
+  void privilege(std::uint32_t i, const PrivilegeForms& forms, const std::vector<Asker>& askers) {
+    std::vector<std::string> told;
+    for (const Trick& trick : tricks()) {
+      Outcomes found;
+      std::string last;
       for (const std::optional<Form>* form : {&forms.legacy, &forms.canonical}) {
-        const std::string target = *form ? trick.target(**form) : std::string();
-        if (target.empty() || target == told || !differs(who, target)) {
-          continue;
+        for (std::size_t n = 0; *form; ++n) {
+          std::string target = trick.target(**form, n);
+          if (target.empty()) {
+            break;
+          }
+          if (target == last || (trick.by_rule && std::ranges::find(told, target) != told.end())) {
+            continue;  // the two forms are mostly one
+          }
+          if (compare(target, **form, askers, found)) {
+            told.push_back(target);
+          }
+          last = std::move(target);
         }
-        if (trick.by_rule) {
-          tell(i, privilege, trick, target, caller);
-          told = target;
-        } else {
-          common_.try_emplace(trick.code, Common{.trick = &trick, .count = 0, .witness = witness(target, caller)});
-          ++common_[trick.code].count;
-        }
-        break;
+      }
+      report(i, trick, found);
+    }
+  }
+
+  /// Keeps the first witness of each kind. True: there is one.
+  bool compare(const std::string& target, const Form& form, const std::vector<Asker>& askers, Outcomes& found) {
+    bool any = false;
+    for (const Asker& asker : askers) {
+      if (std::optional<Difference> difference = differs(asker, target, form)) {
+        any = true;
+        std::string& kept = found[difference->gains ? 1 : 0];
+        kept = kept.empty() ? std::move(difference->text) : kept;
+      }
+    }
+    return any;
+  }
+
+  std::optional<Difference> differs(const Asker& asker, const std::string& target, const Form& form) {
+    asked_.ask(Service::kImds, method_, target);
+    if (asked_.refusal().status != 0) {
+      return std::nullopt;  // refused in both
+    }
+    const Judgement legacy = judge(asker.who, asked_, legacy_);
+    const Judgement canonical = judge(asker.who, asked_, canonical_);
+    const bool passes = legacy.outcome == Outcome::kPermit;
+    if (passes == (canonical.outcome == Outcome::kPermit)) {
+      return std::nullopt;
+    }
+    const std::string witness = fmt::format("{} {} by {}", method_, target, asker.shown);
+    if (!passes) {
+      return Difference{
+          .gains = false,
+          .text = fmt::format("{}: legacy matching denies it ({}), canonical allows; nobody gains by legacy matching",
+                              witness, legacy.code)};
+    }
+    // Canonical matching refuses a spelling, not what was asked for.
+    const bool may_ask_plainly = canonical.status == kBadRequest && passes_plainly(asker, form);
+    return Difference{
+        .gains = !may_ask_plainly,
+        .text = fmt::format(
+            "{}: legacy matching allows it, canonical denies ({}); {}", witness, canonical.code,
+            may_ask_plainly ? "nobody gains: this caller may ask for it plainly" : who_gains(asker.standing))};
+  }
+
+  bool passes_plainly(const Asker& asker, const Form& form) {
+    asked_.ask(Service::kImds, method_, target_of(form));
+    return asked_.refusal().status == 0 && judge(asker.who, asked_, canonical_).outcome == Outcome::kPermit;
+  }
+
+  static std::string_view who_gains(Asker::Standing standing) {
+    switch (standing) {
+      case Asker::Standing::kGranted:
+        return "who is granted this gets more than the rule says";
+      case Asker::Standing::kDenied:
+        return "who is denied this gets past the deny";
+      case Asker::Standing::kStranger:
+        return "everybody gets past the rule";
+    }
+    return {};
+  }
+
+  void report(std::uint32_t i, const Trick& trick, Outcomes& found) {
+    for (std::size_t gains = 0; gains < found.size(); ++gains) {
+      if (found[gains].empty()) {
+        continue;
+      }
+      if (trick.by_rule) {
+        tell(i, trick, found[gains]);
+        continue;
+      }
+      Common& common = common_[{trick.code, gains != 0}];
+      if (common.count++ == 0) {
+        common.trick = &trick;
+        common.witness = std::move(found[gains]);
       }
     }
   }
 
-  /// Whether it passes in one reading and not in the other; `outcome_` says how.
-  bool differs(const identity::ConnectionIdentity& caller, std::string_view target) {
-    asked_.ask(Service::kImds, method_, target);
-    if (asked_.refusal().status != 0) {
-      return false;  // refused in both
+  /// It matters where legacy matching decides; elsewhere it is what a change of the mode would bring.
+  Severity severity() const {
+    return linted_.options.matching != policy::Matching::kEnforce ? Severity::kWarning : Severity::kNote;
+  }
+
+  void tell(std::uint32_t i, const Trick& trick, std::string_view witness) {
+    findings_.add(
+        severity(), trick.code, linted_.at("privileges", i) + "/path",
+        fmt::format("the readings differ about \"{}\" with {}: {}", rules_.privileges[i].name, trick.what, witness),
+        std::string(trick.remedy));
+  }
+
+  void tell_common() {
+    for (const auto& [key, common] : common_) {
+      const bool gains = key.second;
+      findings_.add(gains ? severity() : Severity::kNote, key.first, linted_.pointer + "/rules/privileges",
+                    fmt::format("the readings differ about {} privilege{} with {}: {}", common.count,
+                                common.count == 1 ? "" : "s", common.trick->what, common.witness),
+                    std::string(gains ? kLeak
+                                      : "nothing is wrong with the rules; it is what a change of "
+                                        "canonicalRequestMode would bring"));
     }
-    const Judgement legacy = judge(caller, asked_, legacy_);
-    const Judgement canonical = judge(caller, asked_, canonical_);
-    legacy_allows_ = legacy.outcome == Outcome::kPermit;
-    const bool canonical_allows = canonical.outcome == Outcome::kPermit;
-    outcome_ = legacy_allows_ ? fmt::format("legacy matching allows it, canonical denies ({})", canonical.code)
-                              : fmt::format("legacy matching denies it ({}), canonical allows", legacy.code);
-    return legacy_allows_ != canonical_allows;
-  }
-
-  std::string witness(std::string_view target, const Caller& caller) const {
-    return fmt::format("{} {} by {}: {}", method_, target, describe(caller), outcome_);
-  }
-
-  void tell(std::uint32_t i, const RulePrivilege& privilege, const Trick& trick, std::string_view target,
-            const Caller& caller) {
-    // It matters where legacy matching decides; elsewhere it is what a change of the mode would bring.
-    const bool decides = linted_.options.matching != policy::Matching::kEnforce;
-    findings_.add(decides ? Severity::kWarning : Severity::kNote, trick.code, linted_.at("privileges", i) + "/path",
-                  fmt::format("the readings differ about \"{}\" with {}: {}", privilege.name, trick.what,
-                              witness(target, caller)),
-                  std::string(trick.remedy));
   }
 
   struct Common {
@@ -198,31 +200,23 @@ class Comparison {
     std::string witness;
   };
 
-  void tell_common() {
-    for (const auto& [code, common] : common_) {
-      findings_.note(code, linted_.pointer + "/rules/privileges",
-                     fmt::format("the readings differ about {} privilege{} with {}: {}", common.count,
-                                 common.count == 1 ? "" : "s", common.trick->what, common.witness),
-                     "nothing is wrong with the rules; it is what a change of canonicalRequestMode would bring");
-    }
-  }
+  static constexpr int kBadRequest = 400;
 
   const Linted& linted_;
+  const WholeRules& rules_;
   Findings& findings_;
   policy::Snapshot legacy_;
   policy::Snapshot canonical_;
   Asked asked_;
   std::string method_;
-  std::string outcome_;
-  bool legacy_allows_ = false;
-  std::map<std::string_view, Common> common_;
+  std::map<std::pair<std::string_view, bool>, Common> common_;  ///< by code, and whether somebody gains
 };
 
 }  // namespace
 
 void check_matching(const Linted& linted, Findings& findings) {
   if (const std::optional<WholeRules> rules = whole_rules(linted.item)) {
-    Comparison(linted, findings).run(*rules);
+    Comparison(linted, *rules, findings).run();
   }
 }
 

@@ -2,12 +2,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
-#include <span>
 
+#include "authoring/lint_callers.h"
 #include "authoring/lint_checks.h"
+#include "authoring/lint_cover.h"
 #include "authoring/rule_callers.h"
-#include "authoring/rule_forms.h"
 #include "authoring/rule_index.h"
 
 namespace msp::authoring {
@@ -16,46 +15,20 @@ namespace {
 /// Larger roles are not compared identity by identity.
 constexpr std::size_t kMostCompared = 2000;
 
-bool subset(const QueryPairs& fewer, const QueryPairs& more) {
-  return std::ranges::all_of(fewer, [&](const auto& pair) { return std::ranges::find(more, pair) != more.end(); });
-}
-
-/// Each need of `fewer` is met whenever those of `more` are.
-bool subset(const std::vector<policy::RequiredQuery>& fewer, const std::vector<policy::RequiredQuery>& more) {
-  return std::ranges::all_of(fewer, [&](const policy::RequiredQuery& need) {
-    return std::ranges::any_of(more, [&](const policy::RequiredQuery& other) {
-      return need.key == other.key && std::ranges::all_of(other.values, [&](const std::string& value) {
-               return std::ranges::find(need.values, value) != need.values.end();
-             });
-    });
-  });
-}
-
 class Reach {
  public:
   Reach(const Linted& linted, const WholeRules& rules, Findings& findings)
-      : linted_(linted), rules_(rules), index_(rules), findings_(findings) {
-    forms_.reserve(rules_.privileges.size());
-    for (const RulePrivilege& privilege : rules_.privileges) {
-      forms_.push_back(forms_of(privilege));
-    }
-    for (const std::uint32_t i : index_.privileges()) {
-      if (const std::optional<Form>& form = forms_[i].canonical) {
-        by_path_[form->path].push_back(i);
-      }
-    }
-  }
+      : linted_(linted), rules_(rules), index_(rules), cover_(rules_, index_), findings_(findings) {}
 
   void privileges() {
     for (const std::uint32_t i : index_.privileges()) {
-      const std::optional<Form>& form = forms_[i].canonical;
-      if (!form || !forms_[i].legacy || has_special(i)) {
+      if (!cover_.forms(i).canonical || !cover_.forms(i).legacy || has_special(i)) {
         continue;
       }
-      if (const std::uint32_t other = earlier_twin(i, form->path); other != RuleIndex::kNone) {
+      if (const std::uint32_t other = earlier_twin(i); other != RuleIndex::kNone) {
         report(i, other, "duplicate-privilege", "\"{}\" asks for the same path and query as \"{}\"",
                "keep one, and put it into the roles of both");
-      } else if (const std::uint32_t broad = broader(i, form->path); broad != RuleIndex::kNone) {
+      } else if (const std::uint32_t broad = broader(i); broad != RuleIndex::kNone) {
         report(i, broad, "shadowed-privilege",
                "\"{}\" never decides anything: \"{}\" is broader and has at least the same identities",
                "remove one of the two: the narrow one if the broad one is meant");
@@ -71,9 +44,11 @@ class Reach {
       }
       const std::string why = why_unreachable(i, role);
       if (!why.empty()) {
-        findings_.warning("unreachable-assignment", linted_.at("roleAssignments", i),
-                          fmt::format("the assignment of \"{}\" grants nothing: {}", rules_.roles[role].name, why),
-                          "mend it, or remove it");
+        findings_.warning(
+            "unreachable-assignment", linted_.at("roleAssignments", i),
+            fmt::format("the assignment of \"{}\" {}: {}", rules_.roles[role].name,
+                        rules_.role_assignments[i].openmsp.deny ? "denies nobody" : "grants nothing", why),
+            "mend it, or remove it");
       } else if (!is_special(i) && is_redundant(i, role)) {
         findings_.warning("redundant-assignment", linted_.at("roleAssignments", i),
                           fmt::format("the assignment of \"{}\" grants nothing new: all its identities have these "
@@ -102,53 +77,17 @@ class Reach {
                       std::string(remedy));
   }
 
-  bool asks_no_more(std::uint32_t broad, std::uint32_t narrow) const {
-    const PrivilegeForms& a = forms_[broad];
-    const PrivilegeForms& b = forms_[narrow];
-    return a.legacy && b.legacy && a.canonical && b.canonical &&
-           asks_no_more(rules_.privileges[broad], rules_.privileges[narrow]) &&
-           canonical_covers(*a.canonical, *b.canonical) && legacy_covers(*a.legacy, *b.legacy) &&
-           subset(a.legacy->query, b.legacy->query) && subset(a.canonical_query, b.canonical_query);
+  std::uint32_t earlier_twin(std::uint32_t i) const {
+    return cover_.first(i, [&](std::uint32_t other) {
+      return other < i && cover_.asks_no_more(other, i) && cover_.asks_no_more(i, other);
+    });
   }
 
-  /// Methods: none named is any.
-  static bool asks_no_more(const RulePrivilege& broad, const RulePrivilege& narrow) {
-    const std::vector<std::string>& may = broad.openmsp.methods;
-    const std::vector<std::string>& wants = narrow.openmsp.methods;
-    return may.empty() || (!wants.empty() && std::ranges::all_of(wants, [&](const std::string& method) {
-             return std::ranges::find(may, method) != may.end();
-           }));
-  }
-
-  std::span<const std::uint32_t> of_path(std::string_view path) const {
-    const auto found = by_path_.find(path);
-    return found == by_path_.end() ? std::span<const std::uint32_t>() : found->second;
-  }
-
-  std::uint32_t earlier_twin(std::uint32_t i, std::string_view path) const {
-    for (const std::uint32_t other : of_path(path)) {
-      if (other < i && asks_no_more(other, i) && asks_no_more(i, other)) {
-        return other;
-      }
-    }
-    return RuleIndex::kNone;
-  }
-
-  /// Looks only at the privileges whose path is a prefix.
-  std::uint32_t broader(std::uint32_t i, std::string_view path) const {
-    while (true) {
-      for (const std::uint32_t other : of_path(path)) {
-        if (other != i && !has_special(other) && asks_no_more(other, i) && !asks_no_more(i, other) &&
-            grants_at_least(other, i)) {
-          return other;
-        }
-      }
-      if (path.size() <= 1) {
-        return RuleIndex::kNone;
-      }
-      const std::size_t slash = path.rfind('/');
-      path = slash == 0 ? std::string_view("/") : path.substr(0, slash);
-    }
+  std::uint32_t broader(std::uint32_t i) const {
+    return cover_.first(i, [&](std::uint32_t other) {
+      return other != i && !has_special(other) && cover_.asks_no_more(other, i) && !cover_.asks_no_more(i, other) &&
+             grants_at_least(other, i);
+    });
   }
 
   /// With no identity a privilege denies, and so does its broader one if it has none for the caller.
@@ -176,10 +115,13 @@ class Reach {
     if (callers.empty()) {
       return "none of its identities exists";
     }
-    if (std::ranges::all_of(callers, [&](std::uint32_t i) { return !why_nobody(rules_.identities[i]).empty(); })) {
+    // A deny of a name that nobody has is about everybody without one: far from having no effect.
+    const auto why_none = rules_.role_assignments[assignment].openmsp.deny ? why_denies_nobody : why_nobody;
+    if (std::ranges::all_of(callers, [&](std::uint32_t i) { return !why_none(rules_.identities[i]).empty(); })) {
       return "no process can be any of its identities";
     }
-    if (std::ranges::all_of(privileges, [&](std::uint32_t i) { return !forms_[i].legacy && !forms_[i].canonical; })) {
+    if (std::ranges::all_of(privileges,
+                            [&](std::uint32_t i) { return !cover_.forms(i).legacy && !cover_.forms(i).canonical; })) {
       return "no request can meet any of its privileges";
     }
     return {};
@@ -210,9 +152,8 @@ class Reach {
   const Linted& linted_;
   WholeRules rules_;
   RuleIndex index_;
+  Cover cover_;
   Findings& findings_;
-  std::vector<PrivilegeForms> forms_;
-  std::map<std::string, Indexes, std::less<>> by_path_;
 };
 
 }  // namespace

@@ -8,11 +8,10 @@
 #include <unordered_set>
 
 #include "authoring/lint_checks.h"
+#include "authoring/lint_members.h"
 
 namespace msp::authoring {
 namespace {
-
-constexpr std::string_view kOurs = "openmsp";
 
 enum class Want : std::uint8_t { kText, kTexts, kObjects, kQuery, kRules, kOurs };
 
@@ -48,33 +47,19 @@ std::span<const Field> fields_of_section(std::string_view section) {
   return section == "identities" ? std::span<const Field>(kIdentityFields) : kAssignmentFields;
 }
 
-char folded(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-/// Edit distance with letters compared without case.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) {
-    row[j] = j;
-  }
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t same = diagonal + (folded(a[i]) == folded(b[j]) ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({same, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
+template <class Fields>
+std::vector<std::string_view> names_of(const Fields& fields) {
+  std::vector<std::string_view> out;
+  std::ranges::transform(fields, std::back_inserter(out), &Field::name);
+  return out;
 }
 
-std::string_view nearest(std::string_view name, std::span<const Field> fields) {
-  constexpr std::size_t kLongest = 40;
-  const auto found = std::ranges::find_if(fields, [&](const Field& field) {
-    return name.size() <= kLongest && distance(name, field.name) <= 1 + field.name.size() / 5;
-  });
-  return found == fields.end() ? std::string_view() : found->name;
-}
+/// What stands beside a version's rules. Known, so that it is not taken for a misspelt member of theirs.
+constexpr std::array<std::string_view, 7> kVersionOthers{
+    "targetLocations", "excludeFromLatest", "publishedDate",         "provisioningState",
+    "osType",          "description",       "applicableHostEndpoint"};
+/// A misspelt name of a service makes a text look like a local rule file.
+constexpr std::array<std::string_view, 4> kServices{"imds", "wireserver", "hostga", "authorizationRules"};
 
 class Shape {
  public:
@@ -82,8 +67,9 @@ class Shape {
 
   bool readable() const { return readable_; }
 
-  /// `strict`: members that nobody reads are worth a word here.
-  void object(const json::Value& value, const std::string& pointer, std::span<const Field> fields, bool strict = true) {
+  /// `others`: names that are known here and not looked at.
+  void object(const json::Value& value, const std::string& pointer, std::span<const Field> fields,
+              Members members = Members::kFixed, std::span<const std::string_view> others = {}) {
     if (value.object() == nullptr) {
       mistyped(pointer, value, "an object");
       return;
@@ -94,8 +80,10 @@ class Shape {
       json::append_pointer(at, member.name);
       const auto field = std::ranges::find(fields, std::string_view(member.name), &Field::name);
       if (field == fields.end()) {
-        if (strict) {
-          unknown(at, member.name, fields);
+        if (members == Members::kFixed || std::ranges::find(others, std::string_view(member.name)) == others.end()) {
+          std::vector<std::string_view> known = names_of(fields);
+          known.insert(known.end(), others.begin(), others.end());
+          tell_unknown(at, member.name, known, members, findings_);
         }
         continue;
       }
@@ -126,17 +114,6 @@ class Shape {
   void mistyped(std::string_view pointer, const json::Value& value, std::string_view wanted) {
     unreadable("wrong-type", pointer, fmt::format("this is {}, not {}", json::describe(value.kind()), wanted),
                fmt::format("write {}", wanted));
-  }
-
-  void unknown(std::string_view pointer, std::string_view name, std::span<const Field> fields) {
-    if (name == kOurs) {
-      findings_.error("misplaced-openmsp", pointer, "nothing is defined for an \"openmsp\" here",
-                      "it belongs into a privilege, an identity or a role assignment");
-      return;
-    }
-    const std::string_view meant = nearest(name, fields);
-    findings_.error("unknown-member", pointer, fmt::format("no agent knows the member \"{}\", it has no effect", name),
-                    meant.empty() ? "remove it" : fmt::format("did you mean \"{}\"?", meant));
   }
 
   void wanted(const json::Value& value, const std::string& pointer, const Field& field) {
@@ -219,10 +196,10 @@ bool check_shape(const json::Value& item, const std::string& pointer, ItemForm f
       shape.object(item, pointer, kItemFields);
       break;
     case ItemForm::kLocal:
-      shape.object(item, pointer, kLocalFields);
+      shape.object(item, pointer, kLocalFields, Members::kFixed, kServices);
       break;
     case ItemForm::kVersion:
-      shape.object(item, pointer, kVersionFields, false);  // a resource has members of its own
+      shape.object(item, pointer, kVersionFields, Members::kOpen, kVersionOthers);
       break;
   }
   return shape.readable();

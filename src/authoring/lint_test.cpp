@@ -155,6 +155,14 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"name":"app","userName":"root","exePath":"/usr/bin/python3.11"})"},
         Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
                 R"({"name":"app","userName":"root","processName":"busybox"})"},
+        Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
+                R"({"name":"app","userName":"root","exePath":"/usr/bin/python3.11-dbg"})"},
+        Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
+                R"({"name":"app","userName":"root","exePath":"/lib64/ld-linux-x86-64.so.2"})"},
+        Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
+                R"({"name":"app","userName":"root","exePath":"/usr/bin/pwsh"})"},
+        Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
+                R"({"name":"app","userName":"root","exePath":"/usr/bin/qemu-x86_64-static"})"},
         Mistake{"empty-section /rules/roles", &Parts::roles, ""}));
 
 TEST(Lint, AMissingSectionIsAnError) {
@@ -256,13 +264,13 @@ TEST(Lint, DeniesAreNoDuplicates) {
   parts.assignments = allow + "}";
   EXPECT_THAT(told(parts.text()), IsEmpty());
   parts.assignments = allow + R"(,"openmsp":{"effect":"deny"}},{"role":"reader","identities":["bad"]})";
-  EXPECT_THAT(told(parts.text()), IsEmpty());
+  EXPECT_THAT(told(parts.text()), testing::ElementsAre("denied-anyway /rules/roleAssignments/2/identities/0"));
   parts.assignments = allow + R"(},{"role":"reader","identities":["bad"]})";
   EXPECT_THAT(told(parts.text()), Contains("redundant-assignment /rules/roleAssignments/2"));
 }
 
 TEST(Lint, WireServerAnswersRootAlone) {
-  EXPECT_THAT(told("{\"wireserver\":" + Parts().text() + "}"),
+  EXPECT_THAT(told("{\"imds\":" + Parts().text() + ",\"wireserver\":" + Parts().text() + "}"),
               testing::ElementsAre("never-elevated /wireserver/rules/identities/0/userName"));
   EXPECT_THAT(told("{\"imds\":" + Parts().text() + "}"), IsEmpty());
 }
@@ -275,7 +283,13 @@ class FakeMachine : public Machine {
     if (path == "/opt/app/app") {
       return Program::kFound;
     }
+    if (path == "/opt/script") {
+      return Program::kScript;
+    }
     return path == "/opt/link" ? Program::kLink : path == "/etc/passwd" ? Program::kNotRunnable : Program::kMissing;
+  }
+  Unit unit(const std::string& name) override {
+    return {.found = name != "none.service", .name = name == "alias.service" ? "app.service" : name};
   }
 };
 
@@ -292,6 +306,25 @@ TEST(Lint, IdentitiesAreComparedWithTheMachineOnDemand) {
   EXPECT_THAT(found, Contains("no-such-executable /rules/identities/0/exePath"));
   parts.identities = R"({"name":"app","userName":"svc","groupName":"grp","exePath":"/opt/link"})";
   EXPECT_THAT(told(parts.text(), look), testing::ElementsAre("executable-is-link /rules/identities/0/exePath"));
+}
+
+TEST(Lint, ScriptsAndUnitsAreComparedWithTheMachine) {
+  FakeMachine machine;
+  const LintOptions look{.machine = &machine};
+  const auto found = [&](const std::string& field) {
+    Parts parts;
+    parts.identities = R"({"name":"app","userName":"svc",)" + field + "}";
+    EXPECT_THAT(told(parts.text()), IsEmpty());
+    return told(parts.text(), look);
+  };
+  EXPECT_THAT(found(R"("exePath":"/opt/script")"),
+              testing::ElementsAre("executable-is-script /rules/identities/0/exePath"));
+  EXPECT_THAT(found(R"("openmsp":{"unit":"app.service"})"), IsEmpty());
+  EXPECT_THAT(found(R"("openmsp":{"unit":"none.service"})"),
+              testing::ElementsAre("no-such-unit /rules/identities/0/openmsp/unit"));
+  EXPECT_THAT(found(R"("openmsp":{"unit":"alias.service"})"),
+              testing::ElementsAre("unit-is-alias /rules/identities/0/openmsp/unit"));
+  EXPECT_THAT(found(R"("openmsp":{"unit":"session-3.scope"})"), IsEmpty());
 }
 
 TEST(Lint, EveryFormIsLinted) {

@@ -3,8 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <array>
 #include <optional>
 
 #include "identity/cgroup_place.h"
@@ -12,11 +10,6 @@
 
 namespace msp::authoring {
 namespace {
-
-constexpr std::array<std::string_view, 30> kInterpreters{
-    "ash",    "awk",  "bash",  "busybox", "csh",    "dash", "deno", "dotnet", "env",  "expect",
-    "fish",   "gawk", "guile", "java",    "julia",  "ksh",  "lua",  "luajit", "mawk", "node",
-    "nodejs", "perl", "php",   "pypy",    "python", "ruby", "sh",   "tclsh",  "wish", "zsh"};
 
 bool same(const std::optional<std::string>& broad, const std::optional<std::string>& narrow) {
   return !broad || (narrow && *broad == *narrow);
@@ -54,10 +47,6 @@ bool narrowed(std::string& to, const std::string& from, bool (*is_within)(std::s
   }
   to = from;
   return true;
-}
-
-bool has_parent_component(std::string_view path) {
-  return path.ends_with("/..") || path.contains("/../") || path.starts_with("../") || path == "..";
 }
 
 }  // namespace
@@ -129,44 +118,6 @@ std::string_view base_name(std::string_view path) {
     path.remove_suffix(1);
   }
   return path.substr(path.rfind('/') + 1);
-}
-
-std::string why_nobody(const RuleIdentity& identity) {
-  if (identity.user_name && (identity.user_name->empty() || *identity.user_name == "undefined")) {
-    return fmt::format("\"{}\" is not the name of a user", *identity.user_name);
-  }
-  if (identity.group_name && identity.group_name->empty()) {
-    return "\"\" is not the name of a group";
-  }
-  if (identity.exe_path && (!identity.exe_path->starts_with('/') || has_parent_component(*identity.exe_path))) {
-    return fmt::format("the path of an executable begins with '/' and holds no \"..\", unlike \"{}\"",
-                       *identity.exe_path);
-  }
-  if (!identity.process_name) {
-    return {};
-  }
-  if (identity.process_name->empty()) {
-    return "\"\" is not the name of an executable";
-  }
-  if (identity.process_name->contains('/')) {
-    return fmt::format("processName is the base name of the executable, and \"{}\" is a path", *identity.process_name);
-  }
-  if (identity.exe_path && base_name(*identity.exe_path) != *identity.process_name) {
-    return fmt::format("processName is the base name of the executable, which for \"{}\" is not \"{}\"",
-                       *identity.exe_path, *identity.process_name);
-  }
-  return {};
-}
-
-std::string_view interpreter(const RuleIdentity& identity) {
-  std::string_view name = identity.exe_path ? base_name(*identity.exe_path) : std::string_view();
-  if (name.empty() && identity.process_name) {
-    name = *identity.process_name;
-  }
-  // python3.11, perl5.36.0, lua5.4
-  const std::string_view bare = name.substr(0, name.find_last_not_of("0123456789.-") + 1);
-  const auto* const found = std::ranges::find(kInterpreters, bare);
-  return found == kInterpreters.end() ? std::string_view() : *found;
 }
 
 }  // namespace msp::authoring

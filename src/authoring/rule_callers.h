@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Identities of rules as callers: who just meets one, which is broader, which nobody can be.
+// Identities of rules as callers: who just meets one, which is broader.
 // Pure functions; any thread.
 // Nothing fails.
 #pragma once
@@ -28,11 +28,5 @@ std::string describe(const Caller& caller);
 
 /// The last component.
 std::string_view base_name(std::string_view path);
-
-/// Why no process can ever be this caller; empty: one can.
-std::string why_nobody(const RuleIdentity& identity);
-
-/// "python" of "/usr/bin/python3.11": a program that runs whatever it is told to. Empty for any other.
-std::string_view interpreter(const RuleIdentity& identity);
 
 }  // namespace msp::authoring

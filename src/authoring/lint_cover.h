@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which privileges ask no more of a request than another one, so that they match wherever it does, in both readings.
+// Immutable; any thread. Rules and index must outlive it. Files of ten thousand privileges are usual: they are looked
+// up by path and query parameter, never compared with all others.
+// A privilege that no request can meet in one of the readings covers nothing and is covered by nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "authoring/rule_forms.h"
+#include "authoring/rule_index.h"
+
+namespace msp::authoring {
+
+class Cover {
+ public:
+  Cover(const WholeRules& rules, const RuleIndex& index);
+
+  const PrivilegeForms& forms(std::uint32_t privilege) const { return forms_[privilege]; }
+  /// Path, query and method.
+  bool asks_no_more(std::uint32_t broad, std::uint32_t narrow) const;
+  /// Path and query alone.
+  bool matches_along(std::uint32_t broad, std::uint32_t narrow) const;
+
+  using Predicate = std::function<bool(std::uint32_t)>;
+  /// The first that fits of those that might match along with `narrow`, itself among them: those of its path first,
+  /// each path's in the order of the rules. kNone: none fits.
+  std::uint32_t first(std::uint32_t narrow, const Predicate& fits) const;
+
+ private:
+  std::uint32_t first_of_path(std::string_view path, const PrivilegeForms& narrow, const Predicate& fits) const;
+
+  const WholeRules& rules_;
+  std::vector<PrivilegeForms> forms_;
+  std::unordered_map<std::string, Indexes> filed_;  ///< by path and one of its query parameters
+};
+
+}  // namespace msp::authoring
