@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <functional>
+#include <set>
 #include <utility>
 
 #include "authoring/arm_rules.h"
@@ -100,15 +102,27 @@ void check_item(const Linted& linted, const json::Value& value, Findings& findin
   }
 }
 
-/// I.4 is stricter than the rest: a local file with such a fault closes the service.
+/// I.4 is stricter than the rest: a local file with such a fault closes the service. What is told here is not told a
+/// second time as what the agent forgives elsewhere.
 bool check_local(const Candidate& candidate, Findings& findings) {
-  json::Misfits misfits;
-  const auto valid = rules::validate(read_local_rule_file(*candidate.value, misfits));
-  if (!valid) {
-    findings.error("local-file-refused", candidate.pointer, valid.error().message,
-                   "mend it: as long as it is so, the agent closes the service");
+  json::Misfits form;
+  json::Misfits broken;
+  rules::check_local_rules(read_local_rule_file(*candidate.value, form), broken);
+  constexpr std::string_view kRemedy = "mend it: as long as it is so, the agent closes the service";
+  std::set<std::string, std::less<>> told;
+  for (const json::Misfits::Misfit& misfit : broken.list()) {
+    findings.error("local-file-refused", misfit.pointer, misfit.what, std::string(kRemedy));
+    told.insert(misfit.pointer);
   }
-  return valid.ok();
+  if (broken.count() > broken.list().size()) {
+    findings.error("local-file-refused", candidate.pointer,
+                   fmt::format("{} more faults like these are counted only", broken.count() - broken.list().size()),
+                   std::string(kRemedy));
+  }
+  findings.only([told = std::move(told)](Severity severity, std::string_view /*code*/, std::string_view pointer) {
+    return severity != Severity::kError || !told.contains(pointer);
+  });
+  return !broken.any();
 }
 
 }  // namespace

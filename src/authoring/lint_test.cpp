@@ -334,5 +334,20 @@ TEST(Lint, ManyFindingsAreCountedAndNotAllKept) {
   EXPECT_LT(report.findings.size(), 2000U);
 }
 
+TEST(Lint, ALocalFileIsToldAllThatClosesItsServiceAndNothingTwice) {
+  EXPECT_THAT(told(R"({"id":" ","defaultAccess":"deny","rules":{
+      "privileges":[{"name":"p","path":"/a","queryParameters":{"k":" "}},{"name":"q","path":" "}],
+      "roles":[{"name":"r","privileges":["p","q","zz"]}],
+      "identities":[{"name":"i","userName":" "}],
+      "roleAssignments":[{"role":"r","identities":["i"]}]}})"),
+              testing::IsSupersetOf(
+                  {"local-file-refused /id", "local-file-refused /rules/privileges/0/queryParameters/k",
+                   "local-file-refused /rules/privileges/1/path", "local-file-refused /rules/roles/0/privileges/2",
+                   "local-file-refused /rules/identities/0"}));
+  EXPECT_THAT(told(R"({"rules":{"privileges":[],"roles":[{"name":"r","privileges":["zz"]}],"identities":[],
+      "roleAssignments":[]}})"),
+              Not(Contains(HasSubstr("dangling"))));
+}
+
 }  // namespace
 }  // namespace msp::authoring

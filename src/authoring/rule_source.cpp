@@ -108,8 +108,9 @@ Result<RuleSource> read_local_file(const RuleText& text, const RuleItem* host) {
   if (misfits.any()) {
     return text.error(misfits);
   }
-  if (auto valid = rules::validate(*out.local); !valid) {
-    return text.error("", valid.error().message, "as long as this is so, the agent closes the service");
+  rules::check_local_rules(*out.local, misfits);
+  if (misfits.any()) {
+    return text.error(misfits, "as long as this is so, the agent closes the service");
   }
   if (text.tree().find("mode") != nullptr) {
     out.remarks.push_back(text.where("/mode") + ": a local rule file has no mode, this one has no effect");

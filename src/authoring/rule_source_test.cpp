@@ -105,7 +105,9 @@ TEST(RuleSource, ALocalFileStandsAloneOrIsMerged) {
 }
 
 TEST(RuleSource, AnInvalidLocalFileIsRefused) {
-  EXPECT_THAT(bad(R"({"defaultAccess":"perhaps"})"), HasSubstr("neither allow nor deny"));
+  EXPECT_EQ(bad("{\"defaultAccess\":\"perhaps\",\n\"id\":\" \"}"),
+            "f.json: line 1, column 18 (/defaultAccess): defaultAccess is neither allow nor deny\n"
+            "f.json: line 2, column 6 (/id): the id is blank");
   EXPECT_EQ(good(R"({"defaultAccess":"allow"})").item(Service::kImds)->default_access, "allow");
 }
 

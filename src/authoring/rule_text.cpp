@@ -50,7 +50,7 @@ Error RuleText::error(std::string_view pointer, std::string_view what, std::stri
   return config_error(fmt::format("{}: {}", where(pointer), what), std::move(hint));
 }
 
-Error RuleText::error(const json::Misfits& misfits) const {
+Error RuleText::error(const json::Misfits& misfits, std::string hint) const {
   std::string lines;
   for (const json::Misfits::Misfit& misfit : misfits.list()) {
     lines += fmt::format("{}{}: {}", lines.empty() ? "" : "\n", where(misfit.pointer), misfit.what);
@@ -58,7 +58,7 @@ Error RuleText::error(const json::Misfits& misfits) const {
   if (misfits.count() > misfits.list().size()) {
     lines += fmt::format("\nand {} more", misfits.count() - misfits.list().size());
   }
-  return config_error(std::move(lines), "the forms of rules and their members are in docs/mspctl-policy.md");
+  return config_error(std::move(lines), std::move(hint));
 }
 
 }  // namespace msp::authoring

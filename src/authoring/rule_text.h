@@ -28,8 +28,9 @@ class RuleText {
   std::string where(std::string_view pointer) const;
 
   Error error(std::string_view pointer, std::string_view what, std::string hint) const;
-  /// What a reader of members found, a line each, with a hint that fits most of it.
-  Error error(const json::Misfits& misfits) const;
+  /// What a reader of members found, a line each.
+  Error error(const json::Misfits& misfits,
+              std::string hint = "the forms of rules and their members are in docs/mspctl-policy.md") const;
 
  private:
   RuleText(std::string text, std::string name, json::Value tree)
