@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "authoring/finding.h"
 #include "authoring/lint.h"
@@ -31,8 +32,10 @@ struct Linted {
 /// What members an object with fixed names may have besides those of the item itself, by where the item stands.
 enum class ItemForm : std::uint8_t { kItem, kLocal, kVersion };
 
-/// Types, missing, repeated and unknown members of the JSON itself. False: the agent would refuse to read it.
-bool check_shape(const json::Value& item, const std::string& pointer, ItemForm form, Findings& findings);
+/// Types, missing, repeated and unknown members of the JSON itself. Returns pointers to what the agent could not read:
+/// with any, it refuses the whole.
+std::vector<std::string> check_shape(const json::Value& item, const std::string& pointer, ItemForm form,
+                                     Findings& findings);
 /// Our own members, where they would be ignored and so widen the rules.
 void check_extensions(const json::Value& item, const std::string& pointer, Findings& findings);
 
