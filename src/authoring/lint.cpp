@@ -11,6 +11,7 @@
 #include "authoring/lint_checks.h"
 #include "authoring/lint_damage.h"
 #include "authoring/rule_source.h"
+#include "protocol/status.h"
 #include "rules/local_rules.h"
 
 namespace msp::authoring {
@@ -164,6 +165,9 @@ class Run {
  private:
   /// What stands around the items: the rest of a status document, of resources.
   Result<void> check_around() {
+    if (form_ == RuleForm::kStatus) {
+      check_document();
+    }
     if (out_.unreadable || form_ == RuleForm::kLocalFile) {
       return {};
     }
@@ -173,6 +177,19 @@ class Run {
     }
     out_.remarks = std::move(rules->remarks);
     return {};
+  }
+
+  /// All but the items, whose shape has been checked.
+  void check_document() {
+    json::Misfits misfits = text_.no_misfits();
+    (void)protocol::read_status(text_.tree(), misfits);
+    for (const json::Misfits::Misfit& misfit : misfits.list()) {
+      if (!misfit.pointer.starts_with("/authorizationRules/")) {
+        out_.unreadable = true;
+        findings_.error("status-refused", misfit.pointer, misfit.what,
+                        "mend it: as it is, the agent refuses this answer and keeps the rules it has");
+      }
+    }
   }
 
   void check(const Candidate& candidate, const Damage& damage) {

@@ -408,5 +408,17 @@ TEST(Lint, NothingIsToldThatOnlyFollowsFromWhatCannotBeRead) {
   }
 }
 
+TEST(Lint, OfAStatusDocumentAllIsTold) {
+  EXPECT_THAT(told(R"({"authorizationScheme":"a","keyDeliveryMethod":"http","version":2,"secureChannelState":"audit",
+      "authorizationRules":{"imds":{"defaultAccess":"allowed","mode":5,"id":"x"}}})"),
+              testing::UnorderedElementsAre("status-refused /version", "status-refused /secureChannelState",
+                                            "wrong-type /authorizationRules/imds/mode",
+                                            "unknown-default-access /authorizationRules/imds/defaultAccess",
+                                            "world-closed /authorizationRules/imds/defaultAccess"));
+  EXPECT_THAT(told(R"({"keyDeliveryMethod":"http","version":"2.0","authorizationRules":5})"),
+              testing::UnorderedElementsAre("status-refused /authorizationScheme", "status-refused ", "status-refused ",
+                                            "status-refused /authorizationRules"));
+}
+
 }  // namespace
 }  // namespace msp::authoring

@@ -59,20 +59,17 @@ Result<RuleSource> read_services(const RuleText& text, RuleForm form) {
 }
 
 Result<RuleSource> read_status_document(const RuleText& text) {
+  json::Misfits misfits = text.no_misfits();
+  // By the reader of the agent itself.
+  const protocol::StatusDocument document = protocol::read_status(text.tree(), misfits);
+  if (misfits.any()) {
+    return text.error(misfits, "the agent would refuse this answer and keep the rules it has");
+  }
   auto out = read_services(text, RuleForm::kStatus);
-  if (!out) {
-    return out;
+  if (out) {
+    std::ranges::move(protocol::remarks(document), std::back_inserter(out->remarks));
   }
-  // The rest of the document is judged by the reader of the agent itself.
-  auto document = protocol::parse_status(json::to_text(text.tree()));
-  if (document) {
-    if (auto valid = protocol::validate(*document); !valid) {
-      return text.error("", valid.error().message, "the agent would refuse this answer and keep the rules it has");
-    }
-    std::ranges::move(protocol::remarks(*document), std::back_inserter(out->remarks));
-    return out;
-  }
-  return text.error("", document.error().message, "the agent would refuse this answer and keep the rules it has");
+  return out;
 }
 
 Result<RuleSource> read_item(const RuleText& text) {

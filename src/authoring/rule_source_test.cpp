@@ -147,6 +147,13 @@ TEST(RuleSource, VersionsOfAccessControlProfiles) {
   EXPECT_THAT(good(R"({"properties":{"defaultAccess":"Deny"}})").remarks, ElementsAre(HasSubstr("no mode")));
 }
 
+TEST(RuleSource, OfAStatusDocumentAllIsToldAtOnce) {
+  EXPECT_EQ(bad(R"({"authorizationScheme":"a","keyDeliveryMethod":"http","version":2,"secureChannelEnabled":true,
+"authorizationRules":{"imds":{"defaultAccess":"allow","mode":5,"id":"x"}}})"),
+            "f.json: line 1, column 65 (/version): expected a string, found a whole number\n"
+            "f.json: line 2, column 62 (/authorizationRules/imds/mode): expected a string, found a whole number");
+}
+
 TEST(RuleSource, ErrorsNameTheirPlace) {
   EXPECT_EQ(bad("{\n  \"mode\": \"enforce\",\n  \"id\": 7, \"defaultAccess\": \"deny\"}"),
             "f.json: line 3, column 9 (/id): expected a string, found a whole number");
