@@ -2,9 +2,9 @@
 // check_local_rules() and validate() of local_rules.h: protocol.md I.4.
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <unordered_set>
 
+#include "base/utf8.h"
 #include "policy/fold.h"
 #include "rules/blank.h"
 #include "rules/local_rules.h"
@@ -23,11 +23,7 @@ const std::vector<T>& items_of(const std::optional<std::vector<T>>& section) {
 /// In quotes; of a long text the beginning, so that a message stays one that can be read.
 std::string quoted(std::string_view text) {
   constexpr std::size_t kMost = 80;
-  std::size_t size = std::min(text.size(), kMost);
-  while (size < text.size() && size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) {
-    --size;  // not within a character
-  }
-  return fmt::format("\"{}\"{}", text.substr(0, size), size < text.size() ? "…" : "");
+  return fmt::format("\"{}\"{}", utf8_truncate(text, kMost), text.size() > kMost ? "…" : "");
 }
 
 std::string at(std::string_view section, std::size_t index) { return fmt::format("/rules/{}/{}", section, index); }
