@@ -139,6 +139,13 @@ class Run {
 
   /// All of the text, also where a part of it cannot be read.
   Result<LintReport> report() && {
+    if (text_.not_utf8() != nullptr && !is_of_host(form_)) {
+      return *text_.not_utf8();
+    }
+    for (const std::string& pointer : text_.replaced()) {
+      findings_.warning("not-utf8", pointer, "this text holds what is no UTF-8; the agent reads U+FFFD in its place",
+                        "write it in UTF-8");
+    }
     const std::vector<Candidate> found = candidates(text_.tree(), form_);
     std::vector<Damage> damages;
     for (const Candidate& candidate : found) {
@@ -168,14 +175,16 @@ class Run {
     if (form_ == RuleForm::kStatus) {
       check_document();
     }
-    if (out_.unreadable || form_ == RuleForm::kLocalFile) {
+    if (out_.unreadable) {
       return {};
     }
     auto rules = read_rules(text_);
-    if (!rules) {
+    if (rules) {
+      out_.remarks = std::move(rules->remarks);
+      std::erase(out_.remarks, text_.not_utf8() != nullptr ? replaced_remark(text_) : "");  // a finding says it
+    } else if (form_ != RuleForm::kLocalFile) {                                             // there all is in the items
       return std::move(rules).error();
     }
-    out_.remarks = std::move(rules->remarks);
     return {};
   }
 

@@ -420,5 +420,22 @@ TEST(Lint, OfAStatusDocumentAllIsTold) {
                                             "status-refused /authorizationRules"));
 }
 
+TEST(Lint, WhatIsNoUtf8IsAWarningWhereTheAgentForgivesIt) {
+  Parts parts;
+  parts.head = "\"defaultAccess\":\"deny\",\"mode\":\"enforce\",\"id\":\"r\xff\"";
+  const LintReport report = report_of(parts.text());
+  EXPECT_THAT(told(report), testing::ElementsAre("not-utf8 /id"));
+  EXPECT_EQ(report.findings.front().place.column, 47U);
+  EXPECT_THAT(report.remarks, IsEmpty());
+  const auto local = RuleText::parse("{\"defaultAccess\":\"deny\",\"id\":\"r\xff\"}", "r.json");
+  ASSERT_TRUE(local);
+  EXPECT_FALSE(lint(*local, {})) << "the agent refuses such a local file";
+}
+
+TEST(Lint, AnEmptyLocalFileIsSaidToBeOne) {
+  EXPECT_THAT(report_of("{}").remarks, testing::ElementsAre(HasSubstr("read as a local rule file")));
+  EXPECT_FALSE(report_of("{}").unreadable);
+}
+
 }  // namespace
 }  // namespace msp::authoring

@@ -111,6 +111,28 @@ TEST(RuleSource, AnInvalidLocalFileIsRefused) {
   EXPECT_EQ(good(R"({"defaultAccess":"allow"})").item(Service::kImds)->default_access, "allow");
 }
 
+TEST(RuleSource, AnEmptyLocalFileIsOneAsForTheAgent) {
+  const RuleSource source = good("{}");
+  EXPECT_EQ(source.form, RuleForm::kLocalFile);
+  EXPECT_EQ(source.item(Service::kImds)->default_access, "deny");
+  EXPECT_THAT(source.remarks, ElementsAre(HasSubstr("adds nothing")));
+  EXPECT_THAT(bad("[]"), HasSubstr("no version"));
+}
+
+TEST(RuleSource, BytesThatAreNoUtf8AreReadAsTheAgentDoes) {
+  // A raw byte, in a value and in a name; half of a pair of escapes.
+  for (const char* odd : {"\"id\":\"a\xff\"", "\"id\":\"x\",\"\xc3\":1", R"("id":"a\udc00")"}) {
+    const std::string members = std::string(odd) + R"(,"defaultAccess":"deny")";
+    const RuleSource source = good("{" + members + R"(,"mode":"audit"})");
+    EXPECT_THAT(source.remarks, ElementsAre(HasSubstr("read as U+FFFD"))) << odd;
+    EXPECT_THAT(good(R"({"imds":{)" + members + R"(,"mode":"audit"}})").remarks, ElementsAre(HasSubstr("(/imds/")))
+        << odd;
+    // Nobody accepts it in a local file, nor in what a gallery keeps.
+    EXPECT_THAT(bad("{" + members + "}"), HasSubstr("line 1, column")) << odd;
+    EXPECT_THAT(bad(R"({"properties":{"mode":"Audit",)" + members + "}}"), HasSubstr("line 1, column")) << odd;
+  }
+}
+
 TEST(RuleSource, VersionsOfAccessControlProfiles) {
   const std::string profile = "/subscriptions/S/providers/Microsoft.Compute/galleries/N/inVMAccessControlProfiles/";
   const auto version = [&](const std::string& name) {
@@ -160,7 +182,7 @@ TEST(RuleSource, ErrorsNameTheirPlace) {
   EXPECT_THAT(bad("{\"mode\":"), HasSubstr("f.json: line 1, column 9"));
   EXPECT_THAT(bad("[]"), HasSubstr("f.json: line 1, column 1: there is no version"));
   EXPECT_THAT(bad("7"), HasSubstr("rules are an object"));
-  EXPECT_THAT(bad("{}"), HasSubstr("no rules in any form"));
+  EXPECT_THAT(bad("{\"rulez\":1}"), HasSubstr("no rules in any form"));
 }
 
 }  // namespace
