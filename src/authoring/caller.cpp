@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "base/rules_extension.h"
+
 namespace msp::authoring {
 namespace {
 
@@ -18,6 +20,21 @@ std::shared_ptr<const identity::CgroupPlace> place_of(const Caller& caller) {
 }
 
 }  // namespace
+
+std::vector<CallerFault> faults_of(const Caller& caller) {
+  std::vector<CallerFault> out;
+  const auto look = [&out](std::string_view member, std::string_view value, std::string_view what) {
+    if (!value.empty() && !what.empty()) {
+      out.push_back({.member = member, .value = value, .what = what});
+    }
+  };
+  look("unit", caller.unit, unit_fault(caller.unit));
+  if (caller.cgroup != "/") {  // a process may well be in the root, only no rule names it
+    look("cgroup", caller.cgroup, cgroup_fault(caller.cgroup));
+  }
+  look("container", caller.container, container_fault(caller.container));
+  return out;
+}
 
 identity::ConnectionIdentity make_caller(const Caller& caller) {
   identity::ConnectionIdentity out;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "identity/connection_identity.h"
@@ -23,6 +24,14 @@ struct Caller {
   std::string unit;     ///< over what the cgroup says
   std::string container;
 };
+
+/// What is said of a caller's place in a form that no process and no rule can have.
+struct CallerFault {
+  std::string_view member;  ///< "unit", "cgroup" or "container"
+  std::string_view value;
+  std::string_view what;  ///< "must be …"
+};
+std::vector<CallerFault> faults_of(const Caller& caller);
 
 /// Elevated is uid 0; where no uid is given, the user root.
 identity::ConnectionIdentity make_caller(const Caller& caller);

@@ -62,6 +62,9 @@ Caller read_caller(ObjectReader& parent) {
   out.cgroup = reader.string("cgroup", "");
   out.unit = reader.string("unit", "");
   out.container = reader.string("container", "");
+  for (const CallerFault& fault : faults_of(out)) {
+    reader.fail(fault.member, fault.what);
+  }
   reader.finish();
   if (out.user.empty() && !out.uid) {
     parent.fail("as", "names nobody: say user, or uid for a user without name");

@@ -14,7 +14,7 @@ TEST(CaseFile, EveryMemberIsRead) {
   const auto file = read_cases(R"({"rules":"r.json","matching":"shadow","service":"imds","cases":[
     {"name":"short","as":"alice","request":"GET /a","expect":"permit"},
     {"name":"long","as":{"user":"bob","uid":7,"groups":["g"],"exe":"/x","process":"p","cgroup":"/c","unit":"u.service",
-      "container":"aa"},"service":"wireserver","matching":"off","request":"PUT /b?c=d",
+      "container":"0123456789ab"},"service":"wireserver","matching":"off","request":"PUT /b?c=d",
      "expect":{"outcome":"deny","status":403,"code":"no_rule","privilege":"p"}},
     {"name":"url","as":{"uid":9},"request":"GET http://168.63.129.16:32526/x","expect":"audit"}]})",
                                "f");
@@ -27,7 +27,7 @@ TEST(CaseFile, EveryMemberIsRead) {
   const Case& one = file->cases[1];
   EXPECT_EQ(one.caller.uid, 7U);
   EXPECT_EQ(one.caller.groups, std::vector<std::string>{"g"});
-  EXPECT_EQ(one.caller.container, "aa");
+  EXPECT_EQ(one.caller.container, "0123456789ab");
   EXPECT_EQ(one.url.service, Service::kWireServer);
   EXPECT_EQ(one.url.target, "/b?c=d");
   EXPECT_EQ(one.matching, policy::Matching::kOff);
@@ -60,6 +60,16 @@ TEST(CaseFile, AllThatIsWrongIsToldAtOnce) {
                     HasSubstr("does not say which service"), HasSubstr("/cases/1/expect/status"),
                     HasSubstr("/cases/2/name"), HasSubstr("/cases/2/request"), HasSubstr("/cases/2/expect")));
   EXPECT_FALSE(read_cases("{}", "f")) << "no cases are no test";
+}
+
+TEST(CaseFile, APlaceThatNoProcessCanHaveIsAMistake) {
+  const auto file = read_cases(R"({"service":"imds","cases":[
+    {"name":"a","as":{"user":"x","unit":"foo","cgroup":"foo","container":"zz"},"request":"GET /","expect":"deny"},
+    {"name":"b","as":{"user":"x","cgroup":"/"},"request":"GET /","expect":"deny"}]})",
+                               "f");
+  ASSERT_FALSE(file);
+  EXPECT_THAT(file.error().message, AllOf(HasSubstr("/cases/0/as/unit at line 2"), HasSubstr("/cases/0/as/cgroup"),
+                                          HasSubstr("/cases/0/as/container"), HasSubstr("f: 3 problems")));
 }
 
 TEST(CaseFile, OnlyWhatIsExpectedMustHold) {

@@ -21,6 +21,9 @@ std::string_view to_string(Severity severity) {
 
 void Findings::add(Severity severity, std::string_view code, std::string_view pointer, std::string text,
                    std::string remedy) {
+  if (filter_ && !filter_(severity, code, pointer)) {
+    return;
+  }
   // Each severity has its own room: many notes must not hide an error.
   if (++counts_[static_cast<std::size_t>(severity)] > kMost) {
     return;

@@ -7,8 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "authoring/rule_text.h"
@@ -46,6 +48,9 @@ class Findings {
   void note(std::string_view code, std::string_view pointer, std::string text, std::string remedy) {
     add(Severity::kNote, code, pointer, std::move(text), std::move(remedy));
   }
+  /// From here on only what passes is added; an empty function: all.
+  using Filter = std::function<bool(Severity severity, std::string_view code, std::string_view pointer)>;
+  void only(Filter filter) { filter_ = std::move(filter); }
   void add(Severity severity, std::string_view code, std::string_view pointer, std::string text, std::string remedy);
 
   /// Of all, also of those that are not kept.
@@ -56,6 +61,7 @@ class Findings {
 
  private:
   const RuleText& text_;
+  Filter filter_;
   std::vector<Finding> kept_;
   std::array<std::size_t, kSeverityCount> counts_{};
 };

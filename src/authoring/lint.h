@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks through rules for what an author did not mean: mistakes that the agent silently forgives, and holes.
 // Pure; any thread. What the machine has (users, files) comes through Machine.
-// Rules that the agent would refuse to read are findings as well, and `unreadable` tells so; text that is no JSON, or
-// rules in no known form, are an Error.
+// Rules that the agent would refuse to read are findings as well, and `unreadable` tells so; the rest is looked at all
+// the same. Text that is no JSON, or rules in no known form, are an Error.
 #pragma once
 
 #include <array>

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "authoring/finding.h"
 #include "authoring/lint.h"
@@ -37,8 +38,10 @@ void check_document(const json::Value& tree, RuleForm form, Findings& findings);
 /// Of a resource, which may be a profile as well.
 bool is_version(const json::Value& resource);
 
-/// Types, missing, repeated and unknown members of the JSON itself. False: the agent would refuse to read it.
-bool check_shape(const json::Value& item, const std::string& pointer, ItemForm form, Findings& findings);
+/// Types, missing, repeated and unknown members of the JSON itself. Returns pointers to what the agent could not read:
+/// with any, it refuses the whole.
+std::vector<std::string> check_shape(const json::Value& item, const std::string& pointer, ItemForm form,
+                                     Findings& findings);
 /// Our own members, where they would be ignored and so widen the rules.
 void check_extensions(const json::Value& item, const std::string& pointer, Findings& findings);
 

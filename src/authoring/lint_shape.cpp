@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <unordered_set>
+#include <utility>
 
 #include "authoring/lint_checks.h"
 #include "authoring/lint_members.h"
@@ -65,7 +66,7 @@ class Shape {
  public:
   explicit Shape(Findings& findings) : findings_(findings) {}
 
-  bool readable() const { return readable_; }
+  std::vector<std::string> damage() && { return std::move(damage_); }
 
   /// `others`: names that are known here and not looked at.
   void object(const json::Value& value, const std::string& pointer, std::span<const Field> fields,
@@ -100,13 +101,14 @@ class Shape {
       const json::Value* const found = value.find(field.name);
       if (field.required && (found == nullptr || found->is_null())) {
         unreadable("missing-member", pointer, fmt::format("the member \"{}\" is missing", field.name), "add it");
+        damage_.back() += fmt::format("/{}", field.name);
       }
     }
   }
 
  private:
   void unreadable(std::string_view code, std::string_view pointer, std::string text, std::string_view remedy) {
-    readable_ = false;
+    damage_.emplace_back(pointer);
     findings_.error(code, pointer, std::move(text),
                     fmt::format("{}: as it is, the agent refuses to read any of these rules", remedy));
   }
@@ -184,12 +186,13 @@ class Shape {
   }
 
   Findings& findings_;
-  bool readable_ = true;
+  std::vector<std::string> damage_;
 };
 
 }  // namespace
 
-bool check_shape(const json::Value& item, const std::string& pointer, ItemForm form, Findings& findings) {
+std::vector<std::string> check_shape(const json::Value& item, const std::string& pointer, ItemForm form,
+                                     Findings& findings) {
   Shape shape(findings);
   switch (form) {
     case ItemForm::kItem:
@@ -202,7 +205,7 @@ bool check_shape(const json::Value& item, const std::string& pointer, ItemForm f
       shape.object(item, pointer, kVersionFields, Members::kOpen, kVersionOthers);
       break;
   }
-  return shape.readable();
+  return std::move(shape).damage();
 }
 
 void check_extensions(const json::Value& item, const std::string& pointer, Findings& findings) {

@@ -367,5 +367,108 @@ TEST(Lint, ManyFindingsAreCountedAndNotAllKept) {
   EXPECT_LT(report.findings.size(), 2000U);
 }
 
+TEST(Lint, ALocalFileIsToldAllThatClosesItsServiceAndNothingTwice) {
+  EXPECT_THAT(told(R"({"id":" ","defaultAccess":"deny","rules":{
+      "privileges":[{"name":"p","path":"/a","queryParameters":{"k":" "}},{"name":"q","path":" "}],
+      "roles":[{"name":"r","privileges":["p","q","zz"]}],
+      "identities":[{"name":"i","userName":" "}],
+      "roleAssignments":[{"role":"r","identities":["i"]}]}})"),
+              testing::IsSupersetOf(
+                  {"local-file-refused /id", "local-file-refused /rules/privileges/0/queryParameters/k",
+                   "local-file-refused /rules/privileges/1/path", "local-file-refused /rules/roles/0/privileges/2",
+                   "local-file-refused /rules/identities/0"}));
+  EXPECT_THAT(told(R"({"rules":{"privileges":[],"roles":[{"name":"r","privileges":["zz"]}],"identities":[],
+      "roleAssignments":[]}})"),
+              Not(Contains(HasSubstr("dangling"))));
+}
+
+TEST(Lint, PastWhatCannotBeReadTheRestIsToldToo) {
+  const LintReport report = report_of(R"({"defaultAccess":"deny","mode":"enforce","id":"x","rules":{
+      "privileges":[{"name":"p","path":5}],
+      "roles":[{"name":"r","privileges":["p","nope"]},{"name":"r","privileges":[]}],
+      "identities":[{"name":"i","userNam":"bob","openmsp":{"unit":"x","foo":1}}],
+      "roleAssignments":[{"role":"zz","identities":["nobodyhere"],"openmsp":{"effect":"Deny"}}]}})");
+  EXPECT_TRUE(report.unreadable);
+  EXPECT_THAT(told(report, Severity::kError),
+              testing::UnorderedElementsAre(
+                  "wrong-type /rules/privileges/0/path", "dangling-privilege /rules/roles/0/privileges/1",
+                  "duplicate-name /rules/roles/1/name", "empty-role /rules/roles/1/privileges",
+                  "unknown-member /rules/identities/0/userNam", "openmsp-refused /rules/identities/0/openmsp/unit",
+                  "openmsp-refused /rules/identities/0/openmsp/foo", "dangling-role /rules/roleAssignments/0/role",
+                  "dangling-identity /rules/roleAssignments/0/identities/0",
+                  "openmsp-refused /rules/roleAssignments/0/openmsp/effect"));
+  EXPECT_THAT(report.remarks, Contains(HasSubstr("told once all of them can be read")));
+}
+
+/// Each of these has one fault of form, and nothing else is wrong.
+TEST(Lint, NothingIsToldThatOnlyFollowsFromWhatCannotBeRead) {
+  const std::string roles = R"({"name":"reader","privileges":["token"]})";
+  const std::string denies = R"({"role":"reader","identities":["app"],"openmsp":{"effect":"deny"}})";
+  const auto one = [](void (*breaks)(Parts&)) {
+    Parts parts;
+    breaks(parts);
+    return parts.text();
+  };
+  for (const std::string& text :
+       {one([](Parts& p) { p.head = R"("defaultAccess":"deny","mode":5,"id":"r")"; }),
+        one([](Parts& p) { p.head = R"("mode":"audit","id":"r")"; }),
+        one([](Parts& p) { p.head = R"("mode":"audit","id":null,"defaultAccess":"deny")"; }),
+        one([](Parts& p) { p.privileges = "7"; }),
+        one([](Parts& p) { p.privileges = R"({"path":"/a"})"; }),
+        one([](Parts& p) { p.privileges = R"({"name":"token"})"; }),
+        one([](Parts& p) { p.privileges = R"({"name":"token","path":"/a","queryParameters":[]})"; }),
+        one([](Parts& p) { p.roles = R"({"name":["reader"],"privileges":["token"]})"; }),
+        one([](Parts& p) { p.roles = R"({"name":"reader","privileges":"token"})"; }),
+        one([](Parts& p) { p.roles = R"({"name":"reader"})"; }),
+        one([](Parts& p) { p.roles = R"({"name":"reader","privileges":["token",{}]})"; }),
+        one([](Parts& p) { p.roles = R"({"name":"a","name":"reader","privileges":["token"]})"; }),
+        one([](Parts& p) { p.identities = "null"; }),
+        one([](Parts& p) { p.identities = R"({"name":"app","userName":7,"exePath":"/usr/bin/python3"})"; }),
+        one([](Parts& p) { p.identities = R"({"userName":"svc"})"; }),
+        one([](Parts& p) { p.assignments = R"({"role":"reader","identities":{}})"; }),
+        one([](Parts& p) { p.assignments = R"({"role":5,"identities":["app"]})"; }),
+        one([](Parts& p) {
+          p.roles = "[]";
+          p.assignments = R"({"role":"reader","identities":["app"],"openmsp":{"effect":"deny"}})";
+        }),
+        std::string(R"({"defaultAccess":"deny","mode":"enforce","id":"r","rules":[]})"),
+        std::string(R"({"defaultAccess":"deny","mode":"enforce","id":"r","rules":{"privileges":{},"roles":[)" + roles +
+                    R"(],"identities":[{"name":"app","userName":"svc"}],"roleAssignments":[)" + denies + "]}}"),
+        std::string(R"({"defaultAccess":"deny","rules":{"privileges":[{"name":7,"path":"/a"}],"roles":[)" + roles +
+                    R"(],"identities":[{"name":"app","userName":"svc"}],"roleAssignments":[)" + denies + "]}}"),
+        std::string(R"({"imds":5})")}) {
+    EXPECT_EQ(told(text).size(), 1U) << text << testing::PrintToString(told(text));
+  }
+}
+
+TEST(Lint, OfAStatusDocumentAllIsTold) {
+  EXPECT_THAT(told(R"({"authorizationScheme":"a","keyDeliveryMethod":"http","version":2,"secureChannelState":"audit",
+      "authorizationRules":{"imds":{"defaultAccess":"allowed","mode":5,"id":"x"}}})"),
+              testing::UnorderedElementsAre("status-refused /version", "status-refused /secureChannelState",
+                                            "wrong-type /authorizationRules/imds/mode",
+                                            "unknown-default-access /authorizationRules/imds/defaultAccess",
+                                            "world-closed /authorizationRules/imds/defaultAccess"));
+  EXPECT_THAT(told(R"({"keyDeliveryMethod":"http","version":"2.0","authorizationRules":5})"),
+              testing::UnorderedElementsAre("status-refused /authorizationScheme", "status-refused ", "status-refused ",
+                                            "status-refused /authorizationRules"));
+}
+
+TEST(Lint, WhatIsNoUtf8IsAWarningWhereTheAgentForgivesIt) {
+  Parts parts;
+  parts.head = "\"defaultAccess\":\"deny\",\"mode\":\"enforce\",\"id\":\"r\xff\"";
+  const LintReport report = report_of(parts.text());
+  EXPECT_THAT(told(report), testing::ElementsAre("not-utf8 /id"));
+  EXPECT_EQ(report.findings.front().place.column, 47U);
+  EXPECT_THAT(report.remarks, IsEmpty());
+  const auto local = RuleText::parse("{\"defaultAccess\":\"deny\",\"id\":\"r\xff\"}", "r.json");
+  ASSERT_TRUE(local);
+  EXPECT_FALSE(lint(*local, {})) << "the agent refuses such a local file";
+}
+
+TEST(Lint, AnEmptyLocalFileIsSaidToBeOne) {
+  EXPECT_THAT(report_of("{}").remarks, testing::ElementsAre(HasSubstr("read as a local rule file")));
+  EXPECT_FALSE(report_of("{}").unreadable);
+}
+
 }  // namespace
 }  // namespace msp::authoring

@@ -2,6 +2,7 @@
 #include "authoring/request_line.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -98,16 +99,16 @@ RequestLine read_record(const json::Value& record) {
   return out;
 }
 
-RequestLine read_simple(std::string_view text, const json::Value& value) {
+RequestLine read_simple(std::string_view text, const json::Value& value, std::optional<Service> service) {
   json::Problems problems(text, "line");
   json::ObjectReader reader(value, "", problems);
   Case one;
-  read_question(reader, std::nullopt, one);
+  read_question(reader, service, one);
   const std::optional<Expected> expected = read_expected(reader);
   (void)reader.string("name", "");
   reader.finish();
   if (!problems.empty()) {
-    return other(Kind::kUnusable, problems.lines().front());
+    return other(Kind::kUnusable, fmt::format("{}", fmt::join(problems.lines(), "; ")));
   }
   RequestLine out;
   out.kind = Kind::kRequest;
@@ -124,7 +125,7 @@ RequestLine read_simple(std::string_view text, const json::Value& value) {
 
 }  // namespace
 
-RequestLine read_request_line(std::string_view text) {
+RequestLine read_request_line(std::string_view text, std::optional<Service> service) {
   const auto value = json::parse(text, {.lossy_utf8 = true});
   if (!value) {
     return other(Kind::kUnusable, "no JSON: " + value.error().message);
@@ -138,8 +139,8 @@ RequestLine read_request_line(std::string_view text) {
   if (value->find("request_id") != nullptr) {
     return read_record(*value);
   }
-  if (value->find("request") != nullptr) {
-    return read_simple(text, *value);
+  if (value->find("request") != nullptr || value->find("as") != nullptr) {
+    return read_simple(text, *value, service);
   }
   return other(Kind::kUnusable, "neither a record of the audit log nor a request (as, request)");
 }

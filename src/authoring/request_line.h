@@ -37,6 +37,7 @@ struct RequestLine {
   bool cut = false;                 ///< a text has the longest size that the log keeps: it may be cut
 };
 
-RequestLine read_request_line(std::string_view text);
+/// `service`: who is asked by a line in the simple form that has a path only.
+RequestLine read_request_line(std::string_view text, std::optional<Service> service = std::nullopt);
 
 }  // namespace msp::authoring

@@ -59,20 +59,17 @@ Result<RuleSource> read_services(const RuleText& text, RuleForm form) {
 }
 
 Result<RuleSource> read_status_document(const RuleText& text) {
+  json::Misfits misfits = text.no_misfits();
+  // By the reader of the agent itself.
+  const protocol::StatusDocument document = protocol::read_status(text.tree(), misfits);
+  if (misfits.any()) {
+    return text.error(misfits, "the agent would refuse this answer and keep the rules it has");
+  }
   auto out = read_services(text, RuleForm::kStatus);
-  if (!out) {
-    return out;
+  if (out) {
+    std::ranges::move(protocol::remarks(document), std::back_inserter(out->remarks));
   }
-  // The rest of the document is judged by the reader of the agent itself.
-  auto document = protocol::parse_status(json::to_text(text.tree()));
-  if (document) {
-    if (auto valid = protocol::validate(*document); !valid) {
-      return text.error("", valid.error().message, "the agent would refuse this answer and keep the rules it has");
-    }
-    std::ranges::move(protocol::remarks(*document), std::back_inserter(out->remarks));
-    return out;
-  }
-  return text.error("", document.error().message, "the agent would refuse this answer and keep the rules it has");
+  return out;
 }
 
 Result<RuleSource> read_item(const RuleText& text) {
@@ -98,18 +95,25 @@ RuleItem standing_alone(const LocalRuleFile& file) {
 }
 
 Result<RuleSource> read_local_file(const RuleText& text, const RuleItem* host) {
-  if (!has_any(text.tree(), {"id", "defaultAccess", "rules"})) {
+  const json::Object* const object = text.tree().object();
+  const bool empty = object != nullptr && object->members.empty();
+  if (host == nullptr && !empty && !has_any(text.tree(), {"id", "defaultAccess", "rules"})) {
     return text.error("", "these are no rules in any form that is known",
                       "the forms of rules and their members are in docs/mspctl-policy.md");
   }
   RuleSource out{.form = RuleForm::kLocalFile, .single = {}, .services = {}, .local = {}, .remarks = {}};
+  if (empty) {
+    out.remarks.push_back(text.where("") +
+                          ": this is read as a local rule file, which adds nothing to the host's rules");
+  }
   json::Misfits misfits = text.no_misfits();
   out.local = read_local_rule_file(text.tree(), misfits);
   if (misfits.any()) {
     return text.error(misfits);
   }
-  if (auto valid = rules::validate(*out.local); !valid) {
-    return text.error("", valid.error().message, "as long as this is so, the agent closes the service");
+  rules::check_local_rules(*out.local, misfits);
+  if (misfits.any()) {
+    return text.error(misfits, "as long as this is so, the agent closes the service");
   }
   if (text.tree().find("mode") != nullptr) {
     out.remarks.push_back(text.where("/mode") + ": a local rule file has no mode, this one has no effect");
@@ -125,6 +129,22 @@ Result<RuleSource> read_local_file(const RuleText& text, const RuleItem* host) {
   const rules::LocalRules local{.state = rules::LocalRules::State::kValid, .file = *out.local, .failure = {}};
   out.single = SourceItem{.item = rules::merge(*host, id, local), .pointer = ""};
   return out;
+}
+
+Result<RuleSource> read_form(const RuleText& text, RuleForm form, const RuleItem* host) {
+  switch (form) {
+    case RuleForm::kArm:
+      return read_arm(text);
+    case RuleForm::kStatus:
+      return read_status_document(text);
+    case RuleForm::kServices:
+      return read_services(text, RuleForm::kServices);
+    case RuleForm::kItem:
+      return read_item(text);
+    case RuleForm::kLocalFile:
+      return read_local_file(text, host);
+  }
+  return bug("a form of rules without a reader");
 }
 
 }  // namespace
@@ -194,26 +214,25 @@ Result<RuleSource> read_rules(const RuleText& text, const RuleItem* host) {
     return text.error("", fmt::format("rules are an object, not {}", json::describe(text.tree().kind())),
                       "the forms of rules and their members are in docs/mspctl-policy.md");
   }
-  if (host != nullptr) {
-    return read_local_file(text, host);
+  const RuleForm form = host != nullptr ? RuleForm::kLocalFile : form_of(text.tree());
+  if (text.not_utf8() != nullptr && !is_of_host(form)) {
+    return *text.not_utf8();
   }
-  switch (form_of(text.tree())) {
-    case RuleForm::kArm:
-      return read_arm(text);
-    case RuleForm::kStatus:
-      return read_status_document(text);
-    case RuleForm::kServices:
-      return read_services(text, RuleForm::kServices);
-    case RuleForm::kItem:
-      return read_item(text);
-    case RuleForm::kLocalFile:
-      return read_local_file(text, nullptr);
+  auto out = read_form(text, form, host);
+  if (out && text.not_utf8() != nullptr) {
+    out->remarks.push_back(replaced_remark(text));
   }
-  return bug("a form of rules without a reader");
+  return out;
 }
 
-Result<RuleSource> read_rules(std::string text, std::string name) {
-  auto parsed = RuleText::parse(std::move(text), std::move(name));
+std::string replaced_remark(const RuleText& text) {
+  const std::vector<std::string> places = text.replaced();
+  return fmt::format("{}: what is no UTF-8 is read as U+FFFD, as the agent does with what a host sends",
+                     text.where(places.empty() ? "" : places.front()));
+}
+
+Result<RuleSource> read_rules(std::string text, std::string name, std::string base) {
+  auto parsed = RuleText::parse(std::move(text), std::move(name), std::move(base));
   if (!parsed) {
     return std::move(parsed).error();
   }

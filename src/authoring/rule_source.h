@@ -28,6 +28,10 @@ enum class RuleForm : std::uint8_t {
 };
 /// "item", "services", "status document", "local rule file", "inVMAccessControlProfiles".
 std::string_view to_string(RuleForm form);
+/// What the agent reads with U+FFFD in the place of bytes that are no UTF-8: all that comes from a host.
+constexpr bool is_of_host(RuleForm form) {
+  return form == RuleForm::kItem || form == RuleForm::kServices || form == RuleForm::kStatus;
+}
 /// By the members it has; the text need not be right otherwise. `tree`: an object or an array.
 RuleForm form_of(const json::Value& tree);
 
@@ -56,7 +60,10 @@ struct RuleSource {
 /// default access is deny unless it says otherwise.
 Result<RuleSource> read_rules(const RuleText& text, const RuleItem* host = nullptr);
 
-/// Both steps at once.
-Result<RuleSource> read_rules(std::string text, std::string name);
+/// What the remark says of a text that is no UTF-8 (RuleText::not_utf8).
+std::string replaced_remark(const RuleText& text);
+
+/// Both steps at once. `base`: as for RuleText::parse.
+Result<RuleSource> read_rules(std::string text, std::string name, std::string base = {});
 
 }  // namespace msp::authoring

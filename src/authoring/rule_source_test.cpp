@@ -105,8 +105,32 @@ TEST(RuleSource, ALocalFileStandsAloneOrIsMerged) {
 }
 
 TEST(RuleSource, AnInvalidLocalFileIsRefused) {
-  EXPECT_THAT(bad(R"({"defaultAccess":"perhaps"})"), HasSubstr("neither allow nor deny"));
+  EXPECT_EQ(bad("{\"defaultAccess\":\"perhaps\",\n\"id\":\" \"}"),
+            "f.json: line 1, column 18 (/defaultAccess): defaultAccess is neither allow nor deny\n"
+            "f.json: line 2, column 6 (/id): the id is blank");
   EXPECT_EQ(good(R"({"defaultAccess":"allow"})").item(Service::kImds)->default_access, "allow");
+}
+
+TEST(RuleSource, AnEmptyLocalFileIsOneAsForTheAgent) {
+  const RuleSource source = good("{}");
+  EXPECT_EQ(source.form, RuleForm::kLocalFile);
+  EXPECT_EQ(source.item(Service::kImds)->default_access, "deny");
+  EXPECT_THAT(source.remarks, ElementsAre(HasSubstr("adds nothing")));
+  EXPECT_THAT(bad("[]"), HasSubstr("no version"));
+}
+
+TEST(RuleSource, BytesThatAreNoUtf8AreReadAsTheAgentDoes) {
+  // A raw byte, in a value and in a name; half of a pair of escapes.
+  for (const char* odd : {"\"id\":\"a\xff\"", "\"id\":\"x\",\"\xc3\":1", R"("id":"a\udc00")"}) {
+    const std::string members = std::string(odd) + R"(,"defaultAccess":"deny")";
+    const RuleSource source = good("{" + members + R"(,"mode":"audit"})");
+    EXPECT_THAT(source.remarks, ElementsAre(HasSubstr("read as U+FFFD"))) << odd;
+    EXPECT_THAT(good(R"({"imds":{)" + members + R"(,"mode":"audit"}})").remarks, ElementsAre(HasSubstr("(/imds/")))
+        << odd;
+    // Nobody accepts it in a local file, nor in what a gallery keeps.
+    EXPECT_THAT(bad("{" + members + "}"), HasSubstr("line 1, column")) << odd;
+    EXPECT_THAT(bad(R"({"properties":{"mode":"Audit",)" + members + "}}"), HasSubstr("line 1, column")) << odd;
+  }
 }
 
 TEST(RuleSource, VersionsOfAccessControlProfiles) {
@@ -145,13 +169,20 @@ TEST(RuleSource, VersionsOfAccessControlProfiles) {
   EXPECT_THAT(good(R"({"properties":{"defaultAccess":"Deny"}})").remarks, ElementsAre(HasSubstr("no mode")));
 }
 
+TEST(RuleSource, OfAStatusDocumentAllIsToldAtOnce) {
+  EXPECT_EQ(bad(R"({"authorizationScheme":"a","keyDeliveryMethod":"http","version":2,"secureChannelEnabled":true,
+"authorizationRules":{"imds":{"defaultAccess":"allow","mode":5,"id":"x"}}})"),
+            "f.json: line 1, column 65 (/version): expected a string, found a whole number\n"
+            "f.json: line 2, column 62 (/authorizationRules/imds/mode): expected a string, found a whole number");
+}
+
 TEST(RuleSource, ErrorsNameTheirPlace) {
   EXPECT_EQ(bad("{\n  \"mode\": \"enforce\",\n  \"id\": 7, \"defaultAccess\": \"deny\"}"),
             "f.json: line 3, column 9 (/id): expected a string, found a whole number");
   EXPECT_THAT(bad("{\"mode\":"), HasSubstr("f.json: line 1, column 9"));
   EXPECT_THAT(bad("[]"), HasSubstr("f.json: line 1, column 1: there is no version"));
   EXPECT_THAT(bad("7"), HasSubstr("rules are an object"));
-  EXPECT_THAT(bad("{}"), HasSubstr("no rules in any form"));
+  EXPECT_THAT(bad("{\"rulez\":1}"), HasSubstr("no rules in any form"));
 }
 
 }  // namespace

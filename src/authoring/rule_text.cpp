@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace msp::authoring {
 namespace {
 
@@ -17,18 +19,64 @@ constexpr json::Options kLimits{.max_bytes = std::size_t{64} << 20,
                                 .unique_members = false,
                                 .source = Source::kConfig};
 
+Error named(Error error, const std::string& name) {
+  if (error.hint.empty()) {
+    error.hint = "mend the JSON at this place";
+  }
+  return std::move(error).context(name);
+}
+
+/// A raw byte, or half of a pair of escapes.
+bool replaced_in(std::string_view raw, std::string_view decoded) {
+  return decoded.contains("\xEF\xBF\xBD") &&
+         (utf8_invalid_at(raw) != std::string_view::npos || raw.contains("\\ud") || raw.contains("\\uD"));
+}
+
+/// The depth of the tree is bounded by kLimits.
+void add_replaced(std::string_view text, const json::Value& value, const std::string& pointer,
+                  std::vector<std::string>& out) {
+  if (const std::string* const decoded = value.string()) {
+    if (replaced_in(text.substr(value.begin, value.end - value.begin), *decoded)) {
+      out.push_back(pointer);
+    }
+  }
+  for (std::size_t i = 0; value.array() != nullptr && i < value.array()->size(); ++i) {
+    add_replaced(text, (*value.array())[i], fmt::format("{}/{}", pointer, i), out);
+  }
+  for (std::size_t i = 0; value.object() != nullptr && i < value.object()->members.size(); ++i) {
+    const json::Member& member = value.object()->members[i];
+    std::string at = pointer;
+    json::append_pointer(at, member.name);
+    if (replaced_in(text.substr(member.begin, member.value.begin - member.begin), member.name)) {
+      out.push_back(at);
+    }
+    add_replaced(text, member.value, at, out);
+  }
+}
+
 }  // namespace
 
-Result<RuleText> RuleText::parse(std::string text, std::string name) {
+Result<RuleText> RuleText::parse(std::string text, std::string name, std::string base) {
   auto tree = json::parse(text, kLimits);
-  if (!tree) {
-    Error error = std::move(tree).error();
-    if (error.hint.empty()) {
-      error.hint = "mend the JSON at this place";
-    }
-    return std::move(error).context(name);
+  if (tree) {
+    return RuleText(std::move(text), std::move(name), std::move(base), *std::move(tree), std::nullopt);
   }
-  return RuleText(std::move(text), std::move(name), *std::move(tree));
+  json::Options lossy = kLimits;
+  lossy.lossy_utf8 = true;
+  auto replaced = json::parse(text, lossy);
+  if (!replaced) {
+    return named(std::move(replaced).error(), name);
+  }
+  Error error = named(std::move(tree).error(), name);
+  return RuleText(std::move(text), std::move(name), std::move(base), *std::move(replaced), std::move(error));
+}
+
+std::vector<std::string> RuleText::replaced() const {
+  std::vector<std::string> out;
+  if (not_utf8_) {
+    add_replaced(text_, tree_, "", out);
+  }
+  return out;
 }
 
 json::Place RuleText::place(std::string_view pointer) const {
@@ -42,15 +90,16 @@ json::Place RuleText::place(std::string_view pointer) const {
 
 std::string RuleText::where(std::string_view pointer) const {
   const json::Place at = place(pointer);
-  return fmt::format("{}: line {}, column {}{}{}{}", name_, at.line, at.column, pointer.empty() ? "" : " (", pointer,
-                     pointer.empty() ? "" : ")");
+  const std::string whole = base_ + std::string(pointer);
+  const std::string shown = whole.empty() ? std::string() : fmt::format(" ({})", whole);
+  return fmt::format("{}: line {}, column {}{}", name_, at.line, at.column, shown);
 }
 
 Error RuleText::error(std::string_view pointer, std::string_view what, std::string hint) const {
   return config_error(fmt::format("{}: {}", where(pointer), what), std::move(hint));
 }
 
-Error RuleText::error(const json::Misfits& misfits) const {
+Error RuleText::error(const json::Misfits& misfits, std::string hint) const {
   std::string lines;
   for (const json::Misfits::Misfit& misfit : misfits.list()) {
     lines += fmt::format("{}{}: {}", lines.empty() ? "" : "\n", where(misfit.pointer), misfit.what);
@@ -58,7 +107,7 @@ Error RuleText::error(const json::Misfits& misfits) const {
   if (misfits.count() > misfits.list().size()) {
     lines += fmt::format("\nand {} more", misfits.count() - misfits.list().size());
   }
-  return config_error(std::move(lines), "the forms of rules and their members are in docs/mspctl-policy.md");
+  return config_error(std::move(lines), std::move(hint));
 }
 
 }  // namespace msp::authoring

@@ -58,7 +58,7 @@ void Simulation::add(std::string_view line, bool complete) {
   if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
     return;
   }
-  RequestLine read = read_request_line(line);
+  RequestLine read = read_request_line(line, service_);
   switch (read.kind) {
     case RequestLine::Kind::kRequest:
       request(read);

@@ -63,6 +63,8 @@ class Simulation {
   Simulation(policy::Snapshot rules, std::optional<policy::Snapshot> other,
              std::function<std::vector<std::string>(const std::string& user)> groups_of);
 
+  /// Who is asked by lines that have a path only.
+  void assume(std::optional<Service> service) { service_ = service; }
   /// Lines are counted anew from here.
   void begin_file(std::string name);
   /// `complete`: it ended with a newline.
@@ -85,6 +87,7 @@ class Simulation {
   policy::Snapshot rules_;
   std::optional<policy::Snapshot> other_;
   std::function<std::vector<std::string>(const std::string& user)> groups_of_;
+  std::optional<Service> service_;
   Asked asked_;
   std::string file_;
   std::uint64_t line_ = 0;  ///< of the file

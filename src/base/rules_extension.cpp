@@ -45,16 +45,16 @@ void with_extension(const Value& element, const std::string& pointer, Problems& 
   }
 }
 
-/// The member's text if it is there and passes; else a problem that says what is allowed.
-template <class Passes>
-std::optional<std::string> checked(ObjectReader& reader, std::string_view name, Passes passes, std::string_view rule) {
+/// The member's text if it is there; a problem that says what is allowed if it has a fault.
+std::optional<std::string> checked(ObjectReader& reader, std::string_view name,
+                                   std::string_view (*fault)(std::string_view)) {
   const Value* const value = reader.raw(name);
   if (value == nullptr) {
     return std::nullopt;
   }
   std::string text = reader.string(name);
-  if (value->is_string() && !passes(text)) {
-    reader.fail(name, rule);
+  if (const std::string_view wrong = value->is_string() ? fault(text) : std::string_view(); !wrong.empty()) {
+    reader.fail(name, wrong);
   }
   return text;
 }
@@ -93,9 +93,10 @@ std::string ascii_lower(std::string text) {
   return text;
 }
 
-bool is_sha256(std::string_view text) {
+std::string_view sha256_fault(std::string_view text) {
   const std::string lower = ascii_lower(std::string(text));
-  return lower.size() == kDigits && lower.find_first_not_of(kHexDigits) == std::string::npos;
+  const bool is_one = lower.size() == kDigits && lower.find_first_not_of(kHexDigits) == std::string::npos;
+  return is_one ? "" : "must be a SHA-256 of 64 hexadecimal digits";
 }
 
 void write_text(json::Writer& writer, std::string_view name, const std::optional<std::string>& value) {
@@ -105,6 +106,23 @@ void write_text(json::Writer& writer, std::string_view name, const std::optional
 }
 
 }  // namespace
+
+std::string_view unit_fault(std::string_view text) {
+  return is_unit(text) ? ""
+                       : "must be the full name of a systemd unit that processes run in, such as "
+                         "\"walinuxagent.service\" (.service, .scope, .socket, .mount or .swap)";
+}
+
+std::string_view cgroup_fault(std::string_view text) {
+  return is_cgroup_path(text) ? ""
+                              : "must be a path below the cgroup root, such as \"/system.slice/x.service\": no empty, "
+                                "\".\" or \"..\" component, no \"/\" at the end";
+}
+
+std::string_view container_fault(std::string_view text) {
+  return is_container_id(text) ? ""
+                               : "must be a container's id of 64 digits, or its first 12 or more: 0 to 9 and a to f";
+}
 
 PrivilegeExtension read_privilege_extension(const Value& element, const std::string& pointer, Problems& problems) {
   PrivilegeExtension out;
@@ -134,15 +152,10 @@ PrivilegeExtension read_privilege_extension(const Value& element, const std::str
 IdentityExtension read_identity_extension(const Value& element, const std::string& pointer, Problems& problems) {
   IdentityExtension out;
   with_extension(element, pointer, problems, [&](ObjectReader& reader) {
-    out.unit = checked(reader, "unit", is_unit,
-                       "must be the full name of a systemd unit that processes run in, such as "
-                       "\"walinuxagent.service\" (.service, .scope, .socket, .mount or .swap)");
-    out.cgroup = checked(reader, "cgroup", is_cgroup_path,
-                         "must be a path below the cgroup root, such as \"/system.slice/x.service\": no empty, \".\" "
-                         "or \"..\" component, no \"/\" at the end");
-    out.container = checked(reader, "container", is_container_id,
-                            "must be a container's id of 64 digits, or its first 12 or more: 0 to 9 and a to f");
-    out.exe_sha256 = checked(reader, "exeSha256", is_sha256, "must be a SHA-256 of 64 hexadecimal digits");
+    out.unit = checked(reader, "unit", unit_fault);
+    out.cgroup = checked(reader, "cgroup", cgroup_fault);
+    out.container = checked(reader, "container", container_fault);
+    out.exe_sha256 = checked(reader, "exeSha256", sha256_fault);
     if (out.exe_sha256) {
       out.exe_sha256 = ascii_lower(*std::move(out.exe_sha256));
     }

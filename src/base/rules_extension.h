@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json_fields.h"
@@ -35,6 +36,11 @@ struct AssignmentExtension {
 
   bool operator==(const AssignmentExtension&) const = default;
 };
+
+// What an identity may ask of these, and so what a caller can have. Empty: it may be so; else "must be …".
+std::string_view unit_fault(std::string_view text);
+std::string_view cgroup_fault(std::string_view text);
+std::string_view container_fault(std::string_view text);
 
 // From the element (a privilege, …) that stands at `pointer`; without an `openmsp` in it, the defaults.
 PrivilegeExtension read_privilege_extension(const json::Value& element, const std::string& pointer,

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/caller_options.h"
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
+#include <string>
+#include <utility>
 
 #include "cli/live_process.h"
 
@@ -13,6 +17,13 @@ Result<identity::ConnectionIdentity> CallerOptions::resolve(const RuleItem* item
   }
   if (words.user.empty() && !words.uid) {
     return config_error("nobody is named who asks", "say --as USER (or --uid N for a user without name), or --pid N");
+  }
+  std::string wrong;
+  for (const authoring::CallerFault& fault : authoring::faults_of(words)) {
+    wrong += fmt::format("{}--{} \"{}\": it {}", wrong.empty() ? "" : "\n", fault.member, fault.value, fault.what);
+  }
+  if (!wrong.empty()) {
+    return config_error(std::move(wrong), "no rule could ever match it as it is; --pid N takes all from a process");
   }
   return authoring::make_caller(words);
 }

@@ -35,9 +35,7 @@ void print_help(std::ostream& out) {
   out << "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
 }
 
-}  // namespace
-
-int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   if (arguments.empty()) {
     print_help(err);
     return kExitCannotTell;
@@ -71,6 +69,19 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   err << "mspctl: there is no verb '" << first << "'\n\n";
   print_help(err);
   return kExitCannotTell;
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  const int code = dispatch(arguments, out, err);
+  // What could not be written must not end as if somebody had got it.
+  if (!out.flush()) {
+    err << "mspctl: the output could not be written\n"
+           "  -> see that the disk has room and that what reads the output does not end before it\n";
+    return kExitCannotTell;
+  }
+  return code;
 }
 
 }  // namespace msp::cli

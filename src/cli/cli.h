@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // mspctl: picks the verb and runs it.
 // Called once by main; single-threaded.
-// Exit codes are the verb's; unknown verbs and options print what is possible and end with kExitCannotTell.
+// Exit codes are the verb's; unknown verbs and options print what is possible and end with kExitCannotTell;
+// so does every verb whose output could not be written.
 #pragma once
 
 #include <iosfwd>

@@ -37,6 +37,40 @@ Outcome call(const std::vector<std::string>& arguments) {
   return {code, out.str(), err.str()};
 }
 
+/// As a file on a disk without room: the fault shows when the buffer is written out.
+class FullDisk : public std::streambuf {
+ protected:
+  std::streamsize xsputn(const char* /*text*/, std::streamsize size) override { return size; }
+  int overflow(int c) override { return c; }
+  int sync() override { return -1; }
+};
+
+TEST(CliOutput, WhatCannotBeWrittenIsAnErrorOfEveryVerb) {
+  const std::string rules = std::string(testing::TempDir()) + "msp-cli-output-rules.json";
+  std::ofstream(rules) << R"({"imds":{"defaultAccess":"deny","mode":"enforce","id":"x"}})";
+  const std::string cases = std::string(testing::TempDir()) + "msp-cli-output-cases.json";
+  std::ofstream(cases)
+      << R"({"cases":[{"name":"a","as":"b","request":"GET http://169.254.169.254/","expect":"permit"}]})";
+  const std::string lines = std::string(testing::TempDir()) + "msp-cli-output-lines.jsonl";
+  std::ofstream(lines) << R"({"as":"b","request":"GET http://169.254.169.254/"})";
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"policy", "convert", "--to", "item", rules},
+        {"policy", "lint", rules},
+        {"policy", "diff", rules, rules},
+        {"policy", "simulate", "--requests", lines, "--rules", rules},
+        {"policy", "test", cases},
+        {"policy", "explain", "--as", "a", "GET", "http://169.254.169.254/"},
+        {"policy", "--help"},
+        {"--version"},
+        {"status", "--json", "--socket", "/none"}}) {
+    FullDisk disk;
+    std::ostream out(&disk);
+    std::ostringstream err;
+    EXPECT_EQ(run(arguments, out, err), kExitCannotTell) << testing::PrintToString(arguments);
+    EXPECT_THAT(err.str(), HasSubstr("the output could not be written"));
+  }
+}
+
 // An agent's control socket on a thread of its own.
 class Cli : public testing::Test {
  protected:

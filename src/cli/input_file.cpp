@@ -2,8 +2,10 @@
 #include "cli/input_file.h"
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <iostream>  // banned-ok: std::cin, a file like the others
+#include <system_error>
 
 namespace msp::cli {
 
@@ -11,6 +13,10 @@ Result<void> with_input(const std::string& path,
                         const std::function<Result<void>(std::istream& in, const std::string& name)>& read) {
   if (path == "-") {
     return read(std::cin, "standard input");
+  }
+  // It could be opened, and only reading it would fail.
+  if (std::error_code none; std::filesystem::is_directory(path, none)) {
+    return config_error(path + " is a folder", "name a file in it, or '-' for standard input");
   }
   errno = 0;
   std::ifstream in(path, std::ios::binary);

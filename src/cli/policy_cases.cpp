@@ -59,7 +59,7 @@ Result<authoring::RuleSource> rules_of(const Options& options, const authoring::
   if (file.rules_text.empty()) {
     return authoring::RuleSource();
   }
-  auto read = authoring::read_rules(file.rules_text, options.file);
+  auto read = authoring::read_rules(file.rules_text, options.file, "/rules");
   if (read && file.service) {
     read->assign(*file.service);
   }

@@ -69,7 +69,7 @@ TEST_F(PolicyCases, UnusableInput) {
   EXPECT_EQ(policy({"test", write("a.json", cases("\"none.json\"", "\"deny\""))}).code, kExitUnusable);
   const Outcome bad = policy({"test", write("b.json", cases(R"({"imds":7})", "\"deny\""))});
   EXPECT_EQ(bad.code, kExitUnusable);
-  EXPECT_THAT(bad.err, HasSubstr("b.json: line 1, column 18 (/imds)"));
+  EXPECT_THAT(bad.err, HasSubstr("b.json: line 1, column 18 (/rules/imds)"));
   const Outcome shape = policy({"test", write("c.json", cases("null", "\"maybe\", \"x\": 1"))});
   EXPECT_EQ(shape.code, kExitUnusable);
   EXPECT_THAT(shape.err, HasSubstr("/cases/1/x at line 3"));

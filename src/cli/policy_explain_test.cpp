@@ -130,5 +130,22 @@ TEST_F(PolicyExplain, HelpAndMissingVerbs) {
   EXPECT_EQ(policy({"explains"}).code, kExitUnusable);
 }
 
+TEST_F(PolicyExplain, APlaceThatNoProcessCanHaveIsRefused) {
+  const Outcome outcome =
+      explain({"--as", "svc", "--unit", "foo", "--cgroup", "foo", "--container", "zz", "GET", kUrl});
+  EXPECT_EQ(outcome.code, kExitUnusable);
+  EXPECT_THAT(outcome.err, HasSubstr("--unit \"foo\": it must be the full name of a systemd unit"));
+  EXPECT_THAT(outcome.err, HasSubstr("--cgroup \"foo\": it must be a path"));
+  EXPECT_THAT(outcome.err, HasSubstr("--container \"zz\": it must be a container's id"));
+  EXPECT_EQ(explain({"--as", "svc", "--cgroup", "/", "GET", kUrl}).code, kExitFindings) << "the root is a place";
+}
+
+TEST_F(PolicyExplain, AFolderIsNoFileOfRules) {
+  const Outcome outcome = policy({"explain", "--rules", path(""), "--as", "a", "GET", kUrl});
+  EXPECT_EQ(outcome.code, kExitUnusable);
+  EXPECT_THAT(outcome.err, HasSubstr("is a folder\n  -> name a file"));
+  EXPECT_THAT(policy({"simulate", "--rules", rules, "--requests", path("")}).err, HasSubstr("is a folder"));
+}
+
 }  // namespace
 }  // namespace msp::cli

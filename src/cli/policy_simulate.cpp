@@ -83,6 +83,7 @@ Result<int> simulate(const Options& options, std::ostream& out, std::ostream& er
     groups_of = [&](const std::string& user) { return groups.of(user); };
   }
   authoring::Simulation simulation(*std::move(rules), std::move(other), std::move(groups_of));
+  simulation.assume(options.service_wanted());
   const LineSink sink{
       .line = [&](std::string_view line, bool complete) { simulation.add(line, complete); },
       .too_long = [&] { simulation.add_unreadable(fmt::format("longer than {} bytes", kMaxLineBytes)); }};

@@ -96,5 +96,13 @@ TEST_F(PolicySimulate, UnusableInput) {
   EXPECT_EQ(policy({"simulate", "--rules", alice}).code, kExitUnusable);
 }
 
+TEST_F(PolicySimulate, ServiceSaysWhoIsAskedByAPath) {
+  const std::string lines = write("paths.jsonl", R"({"as":"alice","request":"GET /metadata"})");
+  EXPECT_THAT(policy({"simulate", "--requests", lines, "--rules", alice}).err, HasSubstr("say --service imds"));
+  const Outcome said = policy({"simulate", "--requests", lines, "--rules", alice, "--service", "imds"});
+  EXPECT_EQ(said.code, kExitOk) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("1 lines: 1 requests"));
+}
+
 }  // namespace
 }  // namespace msp::cli

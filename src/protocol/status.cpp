@@ -4,6 +4,7 @@
 #include "base/json_members.h"
 #include "protocol/charset.h"
 #include "protocol/headers.h"
+#include "protocol/status_meaning.h"
 
 namespace msp::protocol {
 namespace {
@@ -43,29 +44,8 @@ void write_rules(json::Writer& writer, const AuthorizationRules& rules) {
   writer.end_object();
 }
 
-}  // namespace
-
-Result<StatusDocument> read_status(std::string_view body, std::string_view content_type) {
-  Result<std::string> text = text_of_body(body, content_type);
-  if (!text) {
-    return std::move(text).error().context("the status document is refused");
-  }
-  Result<StatusDocument> document = parse_status(*text);
-  if (document) {
-    if (Result<void> good = validate(*document); !good) {
-      return std::move(good).error();
-    }
-  }
-  return document;
-}
-
-Result<StatusDocument> parse_status(std::string_view text) {
-  Result<json::Value> value = json::parse(text, kLimits);
-  if (!value) {
-    return std::move(value).error().context("the status document is refused");
-  }
-  json::Misfits misfits(text);
-  json::MemberReader reader(*value, "", misfits);
+/// All but the rules.
+StatusDocument read_head(json::MemberReader& reader) {
   StatusDocument out;
   out.authorization_scheme = reader.string("authorizationScheme");
   out.key_delivery_method = reader.string("keyDeliveryMethod");
@@ -75,11 +55,64 @@ Result<StatusDocument> parse_status(std::string_view text) {
   out.secure_channel_state = reader.optional_string("secureChannelState");
   out.secure_channel_enabled = reader.optional_boolean("secureChannelEnabled");
   out.version = reader.string("version");
+  return out;
+}
+
+void read_rules_member(json::MemberReader& reader, json::Misfits& misfits, StatusDocument& out) {
   if (const json::Value* const rules = reader.optional("authorizationRules")) {
     out.authorization_rules = read_rules(*rules, misfits);
   }
+}
+
+Result<json::Value> parse_json(std::string_view text) {
+  Result<json::Value> value = json::parse(text, kLimits);
+  if (!value) {
+    return std::move(value).error().context("the status document is refused");
+  }
+  return value;
+}
+
+}  // namespace
+
+Result<StatusDocument> read_status(std::string_view body, std::string_view content_type) {
+  const Result<std::string> text = text_of_body(body, content_type);
+  if (!text) {
+    return Error(text.error()).context("the status document is refused");
+  }
+  const Result<json::Value> value = parse_json(*text);
+  if (!value) {
+    return value.error();
+  }
+  json::Misfits misfits(*text);
+  StatusDocument out = read_status(*value, misfits);
   if (misfits.any()) {
-    return misfits.error(Source::kHost, "the status document");
+    return refused(misfits);
+  }
+  return out;
+}
+
+StatusDocument read_status(const json::Value& value, json::Misfits& misfits) {
+  json::MemberReader reader(value, "", misfits);
+  StatusDocument out = read_head(reader);
+  // Before the rules: many faults in those must not hide one that is about the document.
+  if (value.object() != nullptr) {
+    check_meaning(out, misfits);
+  }
+  read_rules_member(reader, misfits, out);
+  return out;
+}
+
+Result<StatusDocument> parse_status(std::string_view text) {
+  const Result<json::Value> value = parse_json(text);
+  if (!value) {
+    return value.error();
+  }
+  json::Misfits misfits(text);
+  json::MemberReader reader(*value, "", misfits);
+  StatusDocument out = read_head(reader);
+  read_rules_member(reader, misfits, out);
+  if (misfits.any()) {
+    return refused(misfits);
   }
   return out;
 }

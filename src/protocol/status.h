@@ -40,8 +40,10 @@ struct StatusDocument {
   bool operator==(const StatusDocument&) const = default;
 };
 
-/// Both steps below. `content_type`: header of the answer, may be empty.
+/// Both steps below, all that is wrong in one error. `content_type`: header of the answer, may be empty.
 Result<StatusDocument> read_status(std::string_view body, std::string_view content_type = {});
+/// The same of a value, for tools; with any misfit the document means nothing.
+StatusDocument read_status(const json::Value& value, json::Misfits& misfits);
 
 /// Form (B.2). `text` is UTF-8; what is not becomes U+FFFD.
 Result<StatusDocument> parse_status(std::string_view text);

@@ -6,6 +6,7 @@
 
 #include "protocol/headers.h"
 #include "protocol/status.h"
+#include "protocol/status_meaning.h"
 
 namespace msp::protocol {
 namespace {
@@ -42,34 +43,42 @@ std::string v1_mode(std::string_view state, Service service) {
 
 }  // namespace
 
-Result<void> validate(const StatusDocument& document) {
-  std::string wrong;
-  const auto add = [&](std::string_view what) {
-    wrong += wrong.empty() ? "" : "; ";
-    wrong += what;
+void check_meaning(const StatusDocument& document, json::Misfits& misfits) {
+  const auto readable = [&misfits](std::string_view pointer) {
+    return std::ranges::find(misfits.list(), pointer, &json::Misfits::Misfit::pointer) == misfits.list().end();
   };
-  if (!document.secure_channel_enabled && !document.secure_channel_state) {
-    add("both secureChannelEnabled and secureChannelState are missing");
+  const bool no_enabled = !document.secure_channel_enabled && readable("/secureChannelEnabled");
+  const bool no_state = !document.secure_channel_state && readable("/secureChannelState");
+  if (no_enabled && no_state) {
+    misfits.add("", "both secureChannelEnabled and secureChannelState are missing");
   }
-  if (document.secure_channel_state) {
+  if (document.secure_channel_state && readable("/secureChannelState")) {
     const std::string state = lower(*document.secure_channel_state);
     if (state != kStateDisabled && state != kWireServerOnly && state != kWireServerAndImds) {
-      add("secureChannelState is none of Disabled, WireServer, WireServerAndImds");
+      misfits.add("/secureChannelState", "secureChannelState is none of Disabled, WireServer, WireServerAndImds");
     }
   }
-  if (document.version == "1.0" && !document.secure_channel_state) {
-    add("version 1.0 needs secureChannelState");
+  if (document.version == "1.0" && no_state) {
+    misfits.add("", "version 1.0 needs secureChannelState");
   }
-  if (is_v2(document) && !document.secure_channel_enabled) {
-    add("version 2.0 needs secureChannelEnabled");
+  if (is_v2(document) && no_enabled) {
+    misfits.add("", "version 2.0 needs secureChannelEnabled");
   }
-  if (wrong.empty()) {
-    return {};
+}
+
+Error refused(const json::Misfits& misfits) {
+  Error error = misfits.error(Source::kHost, "the status document");
+  error.hint = "the host must send a document as protocol versions 1.0 and 2.0 describe it";
+  return error;
+}
+
+Result<void> validate(const StatusDocument& document) {
+  json::Misfits misfits;
+  check_meaning(document, misfits);
+  if (misfits.any()) {
+    return refused(misfits);
   }
-  return Error{.source = Source::kHost,
-               .message = "the status document is refused: " + wrong,
-               .hint = "the host must send a document as protocol versions 1.0 and 2.0 describe it",
-               .code = 0};
+  return {};
 }
 
 std::vector<std::string> remarks(const StatusDocument& document) {

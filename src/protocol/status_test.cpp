@@ -101,6 +101,21 @@ TEST(Status, ErrorsNameThePlaceAndNeverTheContent) {
   EXPECT_EQ(status.error().message.find("secret-rule"), std::string::npos);
 }
 
+TEST(Status, AllThatIsWrongIsToldAtOnce) {
+  const auto message = [](std::string_view document) { return read_status(document).error().message; };
+  EXPECT_EQ(message(R"({"authorizationScheme":"a","keyDeliveryMethod":7,"version":2,"secureChannelState":"audit",
+                        "authorizationRules":{"imds":{"defaultAccess":"allow","mode":5,"id":"x"}}})"),
+            "the status document is refused: 4 problems: /keyDeliveryMethod: expected a string, found a whole number; "
+            "/version: expected a string, found a whole number; "
+            "/secureChannelState: secureChannelState is none of Disabled, WireServer, WireServerAndImds; "
+            "/authorizationRules/imds/mode: expected a string, found a whole number");
+  // A member of a wrong type is not missing as well.
+  EXPECT_EQ(message(R"({"authorizationScheme":"a","keyDeliveryMethod":"http","version":"2.0",
+                        "secureChannelEnabled":"yes"})"),
+            "the status document is refused: /secureChannelEnabled: expected true or false, found a string");
+  EXPECT_EQ(message("[]"), "the status document is refused: the document: expected an object, found an array");
+}
+
 TEST(Status, RemarksOnWhatIsOdd) {
   auto status = read_status(minimal(R"("secureChannelState":"Disabled")"));
   ASSERT_TRUE(status);

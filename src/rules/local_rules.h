@@ -22,7 +22,9 @@ IdDescriptor describe_id(std::string_view raw_id);
 
 /// UTF-8 with or without byte order mark (I.2). Form only.
 Result<LocalRuleFile> parse_local_rules(std::string_view text);
-/// I.4; the error tells the first rule that is broken.
+/// I.4, each rule that is broken with the place in the file. Names of elements are quoted, shortened.
+void check_local_rules(const LocalRuleFile& file, json::Misfits& misfits);
+/// The same, all in one error.
 Result<void> validate(const LocalRuleFile& file);
 
 /// What stands in the place of a local file at this moment.

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "policy/ruleset.h"
 #include "tests/vectors/golden.h"
 
@@ -104,6 +107,45 @@ TEST(LocalRules, TheErrorNamesWhatIsWrong) {
   auto valid = validate(*file);
   ASSERT_FALSE(valid);
   EXPECT_NE(valid.error().text().find("\"gone\", which does not exist"), std::string::npos) << valid.error().text();
+}
+
+TEST(LocalRules, AllThatIsWrongIsToldAtOnceWithItsPlace) {
+  const auto file = parse_local_rules(R"({"id":" ","defaultAccess":"allowed","rules":{
+    "privileges":[{"name":" ","path":"/a"},{"name":"p","path":" ","queryParameters":{"":"x","k/2":" "}},
+                  {"name":"p","path":"/b"}],
+    "roles":[{"name":"r","privileges":[]},{"name":"r2","privileges":["p","p","zz"," "]}],
+    "identities":[{"name":"i","userName":" "}],
+    "roleAssignments":[{"role":"rr","identities":["i","i","qq"]},{"role":" ","identities":[]}]}})");
+  ASSERT_TRUE(file);
+  json::Misfits misfits;
+  check_local_rules(*file, misfits);
+  std::vector<std::string> pointers;
+  for (const json::Misfits::Misfit& misfit : misfits.list()) {
+    pointers.push_back(misfit.pointer);
+  }
+  EXPECT_EQ(pointers, (std::vector<std::string>{
+                          "/defaultAccess", "/id", "/rules/privileges/0/name", "/rules/privileges/2/name",
+                          "/rules/privileges/1/path", "/rules/privileges/1/queryParameters/",
+                          "/rules/privileges/1/queryParameters/k~12", "/rules/roles/0/privileges",
+                          "/rules/roles/1/privileges/1", "/rules/roles/1/privileges/2", "/rules/roles/1/privileges/3",
+                          "/rules/identities/0", "/rules/roleAssignments/0/role",
+                          "/rules/roleAssignments/0/identities/1", "/rules/roleAssignments/0/identities/2",
+                          "/rules/roleAssignments/1/role", "/rules/roleAssignments/1/identities"}));
+  const std::string told = validate(*file).error().text();
+  EXPECT_NE(told.find("17 problems: /defaultAccess: "), std::string::npos) << told;
+  EXPECT_NE(told.find("/rules/roleAssignments/1/identities: the list names nothing"), std::string::npos) << told;
+}
+
+TEST(LocalRules, WhatIsToldIsBounded) {
+  const std::string tail = std::string(5000, 'x') + R"(é","privileges":[]})";
+  std::string roles = R"({"name":"0)" + tail;
+  for (int i = 1; i < 30; ++i) {
+    roles += R"(,{"name":")" + std::to_string(i) + tail;
+  }
+  const std::string again = R"({"rules":{"roles":[)" + roles + "," + roles + "]}}";
+  const std::string told = validate(*parse_local_rules(again)).error().text();
+  EXPECT_LT(told.size(), 5000U);
+  EXPECT_NE(told.find("; and 70 more"), std::string::npos) << told;
 }
 
 }  // namespace
