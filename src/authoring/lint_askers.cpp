@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "authoring/lint_askers.h"
 
-#include <algorithm>
+#include <optional>
 #include <unordered_set>
 
 #include "authoring/rule_callers.h"
@@ -52,8 +52,9 @@ Askers::Askers(const WholeRules& rules, const RuleIndex& index, const std::vecto
   }
   for (const std::uint32_t i : index.privileges()) {
     const Indexes granted = index.granted(i);
-    if (forms[i].canonical && !granted.empty()) {
-      granted_at_.try_emplace(forms[i].canonical->path, granted.front());
+    const std::optional<Form>& form = forms[i].canonical;
+    if (form && !granted.empty()) {
+      granted_at_.try_emplace(form->path, granted.front());
     }
   }
 }
@@ -74,10 +75,11 @@ void Askers::add_denied(std::uint32_t privilege, std::vector<Asker>& out) const 
   for (const std::uint32_t i : denied_[privilege]) {
     const Caller denied = caller_of(rules_.identities[i]);
     out.push_back(asker(Asker::Standing::kDenied, denied));
-    if (!forms_[privilege].canonical) {
+    const std::optional<Form>& form = forms_[privilege].canonical;
+    if (!form) {
       continue;
     }
-    std::string_view path = forms_[privilege].canonical->path;
+    std::string_view path = form->path;
     while (true) {
       if (const auto found = granted_at_.find(path); found != granted_at_.end()) {
         if (auto caller = both(denied, caller_of(rules_.identities[found->second]))) {

@@ -35,7 +35,7 @@ class Cover {
  private:
   std::uint32_t first_of_path(std::string_view path, const PrivilegeForms& narrow, const Predicate& fits) const;
 
-  const WholeRules& rules_;
+  WholeRules rules_;  ///< views
   std::vector<PrivilegeForms> forms_;
   std::unordered_map<std::string, Indexes> filed_;  ///< by path and one of its query parameters
 };

@@ -30,13 +30,13 @@ struct Use {
 };
 
 /// By the name of an identity. To the field's agent every assignment allows.
-std::unordered_map<std::string_view, Use> uses(const Linted& linted) {
+std::unordered_map<std::string_view, Use> uses(const RuleSections& rules, Target target) {
   std::unordered_map<std::string_view, Use> out;
-  if (!linted.item.rules->role_assignments) {
+  if (!rules.role_assignments) {
     return out;
   }
-  for (const RuleAssignment& assignment : *linted.item.rules->role_assignments) {
-    const bool deny = assignment.openmsp.deny && linted.options.target == Target::kOpenMsp;
+  for (const RuleAssignment& assignment : *rules.role_assignments) {
+    const bool deny = assignment.openmsp.deny && target == Target::kOpenMsp;
     for (const std::string& name : assignment.identities) {
       (deny ? out[name].denied : out[name].allowed) = true;
     }
@@ -111,7 +111,7 @@ void check_identities(const Linted& linted, Findings& findings) {
     return;
   }
   const std::vector<RuleIdentity>& identities = *linted.item.rules->identities;
-  const auto used = uses(linted);
+  const auto used = uses(*linted.item.rules, linted.options.target);
   for (std::size_t i = 0; i < identities.size(); ++i) {
     const auto found = used.find(identities[i].name);
     const Use use = found == used.end() ? Use{.allowed = true} : found->second;

@@ -20,6 +20,8 @@ namespace {
 
 /// Larger sets are looked at in part, and the note says so.
 constexpr std::size_t kMostPrivileges = 5000;
+/// Of the segments of one path.
+constexpr std::size_t kMostPlaces = 32;
 
 constexpr std::string_view kLeak =
     "let canonical matching decide (canonicalRequestMode enforce); where legacy must, grant what is meant and let "
@@ -78,7 +80,7 @@ class Comparison {
       Outcomes found;
       std::string last;
       for (const std::optional<Form>* form : {&forms.legacy, &forms.canonical}) {
-        for (std::size_t n = 0; *form; ++n) {
+        for (std::size_t n = 0; *form && n < kMostPlaces; ++n) {
           std::string target = trick.target(**form, n);
           if (target.empty()) {
             break;
