@@ -66,7 +66,10 @@ Caller read_caller(ObjectReader& parent) {
     reader.fail(fault.member, fault.what);
   }
   reader.finish();
-  if (out.user.empty() && !out.uid) {
+  // What could not be read has been told, and is not missing as well.
+  const json::Value* const user = value->find("user");
+  const bool named = !out.user.empty() || out.uid || (user != nullptr && !user->is_string());
+  if (value->object() != nullptr && !named) {
     parent.fail("as", "names nobody: say user, or uid for a user without name");
   }
   return out;
