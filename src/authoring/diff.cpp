@@ -4,13 +4,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
 
+#include "authoring/diff_callers.h"
 #include "authoring/diff_requests.h"
 #include "authoring/diff_side.h"
-#include "authoring/rule_callers.h"
 
 namespace msp::authoring {
 namespace {
@@ -26,11 +27,6 @@ SideVerdict verdict_of(const Judgement& judgement) {
       .identity = std::string(judgement.names.identity)};
 }
 
-std::size_t fields_of(const Caller& caller) {
-  return caller.groups.size() + (caller.exe.empty() ? 0 : 1) + (caller.process.empty() ? 0 : 1) +
-         (caller.unit.empty() ? 0 : 1) + (caller.cgroup.empty() ? 0 : 1) + (caller.container.empty() ? 0 : 1);
-}
-
 /// The comparison of one service.
 class Comparison {
  public:
@@ -41,8 +37,9 @@ class Comparison {
         rules_b_(rules_b),
         options_(options),
         report_(report),
-        a_(a, callers_),
-        b_(b, callers_) {}
+        a_(a, table_),
+        b_(b, table_),
+        callers_(service, table_) {}
 
   void run() {
     heads();
@@ -50,10 +47,6 @@ class Comparison {
     if (candidates.joins_bounded) {
       report_.bounds.push_back(
           fmt::format("{}: of requests that ask for two privileges at once not all were tried", to_string(service_)));
-    }
-    name_nobody();
-    for (const Caller& caller : callers_.callers()) {
-      known_.push_back(realistic(caller));
     }
     for (const CandidateRequest& request : candidates.requests) {
       if (report_.decisions >= options_.max_decisions) {
@@ -69,10 +62,8 @@ class Comparison {
   }
 
  private:
-  struct Known {
-    Caller caller;
-    identity::ConnectionIdentity identity;
-  };
+  using Known = DiffCallers::Known;
+
   struct Best {
     std::tuple<int, std::size_t, std::size_t> rank;
     Difference difference;
@@ -99,23 +90,6 @@ class Comparison {
     both_audit_ = a->mode() == policy::Mode::kAudit && b->mode() == policy::Mode::kAudit;
   }
 
-  /// A user that no rule names.
-  void name_nobody() {
-    nobody_ = "somebody";
-    while (std::ranges::any_of(callers_.callers(), [&](const Caller& caller) { return caller.user == nobody_; })) {
-      nobody_ += "-else";
-    }
-  }
-
-  /// Everybody has a user; WireServer and HostGAPlugin are asked by root, or refuse.
-  Known realistic(Caller caller) const {
-    if (caller.user.empty()) {
-      caller.user = service_ == Service::kImds ? nobody_ : "root";
-    }
-    identity::ConnectionIdentity identity = make_caller(caller);
-    return {.caller = std::move(caller), .identity = std::move(identity)};
-  }
-
   void compare(const CandidateRequest& request, const std::vector<std::string>& methods) {
     const std::vector<std::uint32_t> at_a = a_.at_path(request.form);
     const std::vector<std::uint32_t> at_b = b_.at_path(request.form);
@@ -127,21 +101,20 @@ class Comparison {
     std::vector<std::uint32_t> deny;
     collect(a_, at_a, allow, deny);
     collect(b_, at_b, allow, deny);
-    const std::vector<Known> pairs = joined(allow, deny);
+    const DiffCallers::List pairs = joined(allow, deny);
     for (const std::string& method : methods) {
       asked_.ask(service_, method, request.target);
       if (asked_.refusal().status != 0) {
         return;
       }
-      decide(request, realistic({}));
-      for (const std::vector<std::uint32_t>* list : {&allow, &deny}) {
-        for (const std::uint32_t i : *list) {
-          decide(request, known_[i]);
-        }
+      decide(request, callers_.nobody());
+      for (const std::uint32_t i : allow) {
+        decide(request, callers_.allowed(i));
       }
-      for (const Known& pair : pairs) {
-        decide(request, pair);
+      for (const std::uint32_t i : deny) {
+        decide(request, callers_.denied(i));
       }
+      decide(request, pairs);
     }
   }
 
@@ -160,8 +133,8 @@ class Comparison {
   }
 
   /// A deny shows only at those who would be allowed without it.
-  std::vector<Known> joined(const std::vector<std::uint32_t>& allow, const std::vector<std::uint32_t>& deny) {
-    std::vector<Known> out;
+  DiffCallers::List joined(const std::vector<std::uint32_t>& allow, const std::vector<std::uint32_t>& deny) {
+    DiffCallers::List out;
     for (const std::uint32_t i : allow) {
       for (const std::uint32_t j : deny) {
         if (out.size() >= kMostPairs) {
@@ -172,9 +145,7 @@ class Comparison {
           pairs_bounded_ = true;
           return out;
         }
-        if (const auto caller = both(callers_.callers()[i], callers_.callers()[j])) {
-          out.push_back(realistic(*caller));
-        }
+        std::ranges::move(callers_.both(i, j), std::back_inserter(out));
       }
     }
     return out;
@@ -182,6 +153,12 @@ class Comparison {
 
   bool passes(const Judgement& judgement) const {
     return judgement.outcome == Outcome::kPermit || (judgement.outcome == Outcome::kAudit && !both_audit_);
+  }
+
+  void decide(const CandidateRequest& request, const DiffCallers::List& callers) {
+    for (const Known& who : callers) {
+      decide(request, who);
+    }
   }
 
   void decide(const CandidateRequest& request, const Known& who) {
@@ -225,11 +202,10 @@ class Comparison {
   const policy::Snapshot& rules_b_;
   const DiffOptions& options_;
   DiffReport& report_;
-  CallerTable callers_;
+  CallerTable table_;
   DiffSide a_;
   DiffSide b_;
-  std::vector<Known> known_;  ///< by index of callers_
-  std::string nobody_;
+  DiffCallers callers_;
   Asked asked_;
   bool same_heads_ = true;
   bool both_audit_ = false;

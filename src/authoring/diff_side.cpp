@@ -5,8 +5,6 @@
 #include <functional>
 #include <span>
 
-#include "authoring/rule_callers.h"
-
 namespace msp::authoring {
 namespace {
 
@@ -99,9 +97,9 @@ std::uint32_t CallerTable::add(const RuleIdentity& identity) {
         &identity.openmsp.cgroup, &identity.openmsp.container}) {
     append(text, *field);
   }
-  const auto [found, is_new] = by_meaning_.try_emplace(std::move(text), callers_.size());
+  const auto [found, is_new] = by_meaning_.try_emplace(std::move(text), identities_.size());
   if (is_new) {
-    callers_.push_back(caller_of(identity));
+    identities_.push_back(&identity);
   }
   return found->second;
 }

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "authoring/caller.h"
 #include "authoring/rule_forms.h"
 #include "authoring/rule_index.h"
 #include "base/rules_document.h"
@@ -19,15 +18,15 @@
 
 namespace msp::authoring {
 
-/// Callers of both sides, each kind once, whatever its name.
+/// Identities of both sides, each kind once, whatever its name. They must outlive it.
 class CallerTable {
  public:
   std::uint32_t add(const RuleIdentity& identity);
-  const std::vector<Caller>& callers() const { return callers_; }
+  const std::vector<const RuleIdentity*>& identities() const { return identities_; }
 
  private:
   std::map<std::string, std::uint32_t> by_meaning_;
-  std::vector<Caller> callers_;
+  std::vector<const RuleIdentity*> identities_;
 };
 
 struct Grants {
