@@ -94,6 +94,22 @@ TEST(Convert, WhatTheAgentWouldRefuseIsNotWritten) {
   EXPECT_TRUE(converted(kItem, options));
 }
 
+TEST(Convert, RulesThatDenyEverythingAreNotWritten) {
+  const std::string outside = R"({"openmsp":{"x":1},)" + kItem.substr(1);
+  std::string inside = kItem;
+  inside.replace(inside.find(R"("name":"i")"), 10, R"("name":"i","openmsp":{"unti":"a.service"})");
+  for (const ConvertTo to : {ConvertTo::kItem, ConvertTo::kServices, ConvertTo::kStatus, ConvertTo::kProfile}) {
+    ConvertOptions options{
+        .to = to, .service = Service::kImds, .mode = "enforce", .profile_id = kProfile, .lossy = true};
+    EXPECT_THAT(converted(outside, options).error().text(), HasSubstr("/openmsp at line 1"));
+    EXPECT_THAT(converted(inside, options).error().text(), HasSubstr("/rules/identities/0/openmsp/unti"));
+    // Those of another service are not asked for.
+    options.service = Service::kWireServer;
+    const std::string two = R"({"imds":)" + outside + R"(,"wireserver":)" + kItem + "}";
+    EXPECT_TRUE(converted(two, options)) << static_cast<int>(to);
+  }
+}
+
 TEST(Convert, SwitchingLocalFilesOnIsLostWhereIdsAreNotWritten) {
   const std::string item = R"({"defaultAccess":"deny","mode":"audit",
     "id":"eyJpZCI6InNpZy03IiwidXNlTG9jYWxGaWxlUnVsZXMiOnRydWV9"})";
