@@ -43,18 +43,22 @@ class Comparison {
 
   void run() {
     heads();
-    const CandidateRequests candidates = candidate_requests(a_, b_);
+    // Half of what may be done, so that the other half finds out what becomes of these requests.
+    const std::size_t left = options_.max_steps - std::min(report_.steps, options_.max_steps);
+    const CandidateRequests candidates = candidate_requests(a_, b_, left / 2);
+    report_.steps += candidates.steps;
     if (candidates.joins_bounded) {
       report_.bounds.push_back(
-          fmt::format("{}: of requests that ask for two privileges at once not all were tried", to_string(service_)));
+          fmt::format("{}: of requests, most of all those that ask for two privileges at once, not all were tried",
+                      to_string(service_)));
     }
     for (const CandidateRequest& request : candidates.requests) {
-      if (report_.decisions >= options_.max_decisions) {
-        report_.bounds.push_back(fmt::format("{}: {} decisions were made, the rest was not looked at",
-                                             to_string(service_), report_.decisions));
+      compare(request, candidates.methods);
+      if (is_enough()) {
+        report_.bounds.push_back(fmt::format("{}: {} decisions were made in {} steps, the rest was not looked at",
+                                             to_string(service_), report_.decisions, report_.steps));
         break;
       }
-      compare(request, candidates.methods);
     }
     for (auto& [key, best] : best_) {
       report_.differences.push_back(std::move(best.difference));
@@ -90,17 +94,20 @@ class Comparison {
     both_audit_ = a->mode() == policy::Mode::kAudit && b->mode() == policy::Mode::kAudit;
   }
 
+  bool is_enough() const { return report_.decisions >= options_.max_decisions || report_.steps >= options_.max_steps; }
+
   void compare(const CandidateRequest& request, const std::vector<std::string>& methods) {
-    const std::vector<std::uint32_t> at_a = a_.at_path(request.form);
-    const std::vector<std::uint32_t> at_b = b_.at_path(request.form);
-    if (same_heads_ && a_.meaning(at_a) == b_.meaning(at_b)) {
+    const std::vector<std::uint32_t> near_a = a_.near(request.form);
+    const std::vector<std::uint32_t> near_b = b_.near(request.form);
+    report_.steps += near_a.size() + near_b.size();
+    if (same_heads_ && a_.meaning(near_a) == b_.meaning(near_b)) {
       return;  // the same privileges for the same callers: nobody can tell the sides apart here
     }
     ++report_.requests;
     std::vector<std::uint32_t> allow;
     std::vector<std::uint32_t> deny;
-    collect(a_, at_a, allow, deny);
-    collect(b_, at_b, allow, deny);
+    collect(a_, near_a, allow, deny);
+    collect(b_, near_b, allow, deny);
     const DiffCallers::List pairs = joined(allow, deny);
     for (const std::string& method : methods) {
       asked_.ask(service_, method, request.target);
@@ -118,12 +125,13 @@ class Comparison {
     }
   }
 
-  static void collect(const DiffSide& side, const std::vector<std::uint32_t>& privileges,
-                      std::vector<std::uint32_t>& allow, std::vector<std::uint32_t>& deny) {
+  void collect(const DiffSide& side, const std::vector<std::uint32_t>& privileges, std::vector<std::uint32_t>& allow,
+               std::vector<std::uint32_t>& deny) {
     for (const std::uint32_t i : privileges) {
       const Grants& grants = side.grants(i);
       allow.insert(allow.end(), grants.allow.begin(), grants.allow.end());
       deny.insert(deny.end(), grants.deny.begin(), grants.deny.end());
+      report_.steps += grants.allow.size() + grants.deny.size();
     }
     for (std::vector<std::uint32_t>* list : {&allow, &deny}) {
       std::ranges::sort(*list);
@@ -137,18 +145,23 @@ class Comparison {
     DiffCallers::List out;
     for (const std::uint32_t i : allow) {
       for (const std::uint32_t j : deny) {
-        if (out.size() >= kMostPairs) {
-          if (!pairs_bounded_) {
-            report_.bounds.push_back(
-                fmt::format("{}: not every caller that is both allowed and denied was tried", to_string(service_)));
-          }
-          pairs_bounded_ = true;
+        if (out.size() >= kMostPairs || is_enough()) {
+          pairs_bounded();
           return out;
         }
+        ++report_.steps;
         std::ranges::move(callers_.both(i, j), std::back_inserter(out));
       }
     }
     return out;
+  }
+
+  void pairs_bounded() {
+    if (!pairs_bounded_) {
+      report_.bounds.push_back(
+          fmt::format("{}: not every caller that is both allowed and denied was tried", to_string(service_)));
+    }
+    pairs_bounded_ = true;
   }
 
   bool passes(const Judgement& judgement) const {
@@ -162,9 +175,10 @@ class Comparison {
   }
 
   void decide(const CandidateRequest& request, const Known& who) {
-    if (report_.decisions >= options_.max_decisions) {
+    if (is_enough()) {
       return;
     }
+    ++report_.steps;
     ++report_.decisions;
     const Judgement a = judge(who.identity, asked_, rules_a_);
     const Judgement b = judge(who.identity, asked_, rules_b_);

@@ -68,7 +68,10 @@ DiffCallers::DiffCallers(Service service, const CallerTable& table)
 }
 
 DiffCallers::List DiffCallers::both(std::uint32_t allow, std::uint32_t deny) const {
-  return allowed_[allow].empty() ? List() : known(denied_among(caller_of(*identities_[allow]), *identities_[deny]));
+  const RuleIdentity& one = *identities_[allow];
+  const RuleIdentity& other = *identities_[deny];
+  const bool two_users = one.user_name && other.user_name && *one.user_name != *other.user_name;
+  return allowed_[allow].empty() || two_users ? List() : known(denied_among(caller_of(one), other));
 }
 
 /// What is not known of a caller counts as fitting for a deny, and some denies nobody meets in another way.

@@ -195,6 +195,36 @@ TEST(Diff, LargeSetsAreComparedWhereTheyDiffer) {
   EXPECT_LT(report.decisions, 1000U);
 }
 
+/// One path, privileges told apart by a value of the query, one role, one identity.
+RuleSource by_value(int privileges) {
+  Parts out;
+  out.privileges = "";
+  std::string names;
+  for (int i = 0; i < privileges; ++i) {
+    const std::string n = std::to_string(i);
+    const std::string comma = i == 0 ? "" : ",";
+    out.privileges += comma + R"({"name":"p)" + n + R"(","path":"/p","queryParameters":{"k":")" + n + "\"}}";
+    names += comma + "\"p" + n + "\"";
+  }
+  out.roles = R"({"name":"reader","privileges":[)" + names + "]}";
+  return out.source();
+}
+
+TEST(Diff, WorkGrowsAsTheRulesDo) {
+  const DiffReport small = compare(by_value(200), by_value(100));
+  const DiffReport large = compare(by_value(800), by_value(400));
+  EXPECT_EQ(small.differences.size(), 100U);
+  EXPECT_EQ(large.differences.size(), 400U);
+  EXPECT_LT(large.steps, small.steps * 5);
+}
+
+TEST(Diff, AllWorkIsBounded) {
+  const auto report = diff(by_value(200), by_value(100), {.max_steps = 20'000});
+  ASSERT_TRUE(report);
+  EXPECT_LT(report->steps, 21'000U);
+  EXPECT_THAT(report->bounds, testing::Contains(testing::HasSubstr("the rest was not looked at")));
+}
+
 TEST(Diff, WhatWasBoundedIsSaid) {
   Parts b = large(50, 50);
   b.head = R"("defaultAccess":"allow","mode":"enforce","id":"r")";

@@ -97,7 +97,11 @@ void print_json(const DiffReport& report, std::ostream& out) {
   writer.end_array();
   write_texts(writer, "bounds", report.bounds);
   write_texts(writer, "remarks", report.remarks);
-  out << std::move(writer.field("requests", report.requests).field("decisions", report.decisions).end_object()).take()
+  out << std::move(writer.field("requests", report.requests)
+                       .field("decisions", report.decisions)
+                       .field("steps", report.steps)
+                       .end_object())
+             .take()
       << '\n';
 }
 
