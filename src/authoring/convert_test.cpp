@@ -110,6 +110,20 @@ TEST(Convert, RulesThatDenyEverythingAreNotWritten) {
   }
 }
 
+TEST(Convert, AModeThatCountsAsOneOrAnotherIsLostInAProfile) {
+  for (const std::string mode : {"weird", " audit", ""}) {
+    std::string item = kItem;
+    item.replace(item.find("audit"), 5, mode);
+    ConvertOptions options{.to = ConvertTo::kProfile, .service = Service::kImds, .mode = {}, .profile_id = kProfile};
+    EXPECT_THAT(converted(item, options).error().text(), HasSubstr("the mode \"" + mode + "\" (written as Enforce"));
+    options.lossy = true;
+    EXPECT_EQ(text_at(good(item, options), "/value/1/properties/mode"), "Enforce");
+    options.lossy = false;
+    options.mode = "disabled";
+    EXPECT_EQ(text_at(good(item, options), "/value/1/properties/mode"), "Disabled");
+  }
+}
+
 TEST(Convert, SwitchingLocalFilesOnIsLostWhereIdsAreNotWritten) {
   const std::string item = R"({"defaultAccess":"deny","mode":"audit",
     "id":"eyJpZCI6InNpZy03IiwidXNlTG9jYWxGaWxlUnVsZXMiOnRydWV9"})";
