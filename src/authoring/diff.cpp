@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -27,12 +29,28 @@ SideVerdict verdict_of(const Judgement& judgement) {
       .identity = std::string(judgement.names.identity)};
 }
 
+/// Why an item is refused, whatever the place: one that moves to another line is the same.
+std::set<std::string> reasons(const RuleItem* item) {
+  std::set<std::string> out;
+  for (const std::string& line : item == nullptr ? std::vector<std::string>() : policy::RuleSet::refusals(*item)) {
+    // "/rules/identities/0/openmsp/unti at line 3, column 12: is not known": what is in the openmsp is no place.
+    const std::size_t text = line.starts_with('/') ? line.find(": ") : std::string::npos;
+    const std::string pointer = text == std::string::npos ? "" : line.substr(0, std::min(text, line.find(" at line ")));
+    const std::size_t ours = pointer.find("/openmsp");
+    out.insert((ours == std::string::npos ? "" : pointer.substr(ours)) +
+               line.substr(text == std::string::npos ? 0 : text));
+  }
+  return out;
+}
+
 /// The comparison of one service.
 class Comparison {
  public:
   Comparison(Service service, const RuleItem* a, const RuleItem* b, const policy::Snapshot& rules_a,
              const policy::Snapshot& rules_b, const DiffOptions& options, DiffReport& report)
       : service_(service),
+        item_a_(a),
+        item_b_(b),
         rules_a_(rules_a),
         rules_b_(rules_b),
         options_(options),
@@ -89,8 +107,10 @@ class Comparison {
     }
     compare("mode", std::string(policy::to_string(a->mode())), std::string(policy::to_string(b->mode())));
     compare("defaultAccess", a->default_allow() ? "allow" : "deny", b->default_allow() ? "allow" : "deny");
-    compare("usable", a->unusable().empty() ? "yes" : "no: " + a->unusable(),
-            b->unusable().empty() ? "yes" : "no: " + b->unusable());
+    if (reasons(item_a_) != reasons(item_b_)) {
+      compare("usable", a->unusable().empty() ? "yes" : "no: " + a->unusable(),
+              b->unusable().empty() ? "yes" : "no: " + b->unusable());
+    }
     both_audit_ = a->mode() == policy::Mode::kAudit && b->mode() == policy::Mode::kAudit;
   }
 
@@ -212,6 +232,8 @@ class Comparison {
   }
 
   Service service_;
+  const RuleItem* item_a_;
+  const RuleItem* item_b_;
   const policy::Snapshot& rules_a_;
   const policy::Snapshot& rules_b_;
   const DiffOptions& options_;

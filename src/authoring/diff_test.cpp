@@ -157,6 +157,25 @@ TEST(Diff, RulesThatCannotBeUsedCloseTheService) {
   EXPECT_EQ(report.heads.at(0).what, "usable");
 }
 
+TEST(Diff, WhereARefusalStandsMakesNoDifference) {
+  Parts a;
+  a.identities = R"({"name":"app","userName":"svc","openmsp":{"unti":"a.service"}})";
+  Parts b;
+  b.identities = "\n" + a.identities;
+  EXPECT_TRUE(compare(a.source(), b.source()).same());
+  b.identities = R"({"name":"first"},)" + a.identities;
+  EXPECT_TRUE(compare(a.source(), b.source()).same());
+  // An array of resources is written on other lines, and has other pointers.
+  const auto profile = read_rules(R"([{"id":"/p","properties":{"applicableHostEndpoint":"IMDS"}},
+    {"id":"/p/versions/1","properties":{"mode":"Enforce","defaultAccess":"Deny","rules":{"identities":[)" +
+                                      a.identities + "]}}}]",
+                                  "p.json");
+  ASSERT_TRUE(profile);
+  EXPECT_TRUE(compare(a.source(), *profile).same());
+  b.identities = R"({"name":"app","openmsp":{"cgruop":"/x"}})";
+  EXPECT_EQ(compare(a.source(), b.source()).heads.at(0).what, "usable");
+}
+
 TEST(Diff, ASideWithoutRulesIsOpen) {
   const RuleSource none = *read_rules(R"({"wireserver":null,"imds":null})", "n.json");
   const DiffReport report = compare(none, Parts().source());
