@@ -13,6 +13,7 @@ namespace msp::authoring {
 namespace {
 
 constexpr std::string_view kVersions = "/versions/";
+constexpr std::string_view kOurs = "openmsp";
 constexpr std::string_view kHint = "a version has properties {mode, defaultAccess, rules}, see docs/mspctl-policy.md";
 
 struct Version {
@@ -52,6 +53,11 @@ class Reader {
     if (value.object() == nullptr || value.find("properties") == nullptr) {
       return text_.error(pointer, "this is no resource: it has no properties", std::string(kHint));
     }
+    for (const std::string& at : {pointer, pointer + "/properties"}) {
+      if (auto without = no_extension(at); !without) {
+        return without;
+      }
+    }
     json::Misfits misfits = text_.no_misfits();
     json::MemberReader reader(value, pointer, misfits);
     const std::string id = reader.optional_string("id").value_or("");
@@ -79,6 +85,17 @@ class Reader {
     version.profile = policy::lower(id);
     version.profile.resize(std::min(version.profile.size(), version.profile.rfind(kVersions)));
     versions_.push_back(std::move(version));
+    return {};
+  }
+
+  /// It would restrict something in a way that nobody knows here.
+  Result<void> no_extension(const std::string& pointer) const {
+    const json::Value* const element = text_.tree().at(pointer);
+    if (element != nullptr && element->object() != nullptr &&
+        std::ranges::any_of(element->object()->members, [](const auto& member) { return member.name == kOurs; })) {
+      return text_.error(fmt::format("{}/{}", pointer, kOurs), "an openmsp is not known here",
+                         "it may stand in a privilege, an identity or a role assignment; msp-host refuses this file");
+    }
     return {};
   }
 
@@ -142,6 +159,9 @@ Result<RuleSource> read_arm(const RuleText& text) {
       return std::move(read).error();
     }
     return std::move(reader).result();
+  }
+  if (auto without = reader.no_extension(""); !without) {
+    return std::move(without).error();
   }
   const std::string prefix = tree.array() != nullptr ? "" : "/value";
   const json::Array& list = tree.array() != nullptr ? *tree.array() : *tree.find("value")->array();

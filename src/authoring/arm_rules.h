@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the VM model's form of rules: versions of inVMAccessControlProfiles (protocol.md N).
-// Pure; any thread. The text comes from an export of resources; members that are not rules are ignored.
+// Pure; any thread. The text comes from an export of resources; members that are not rules are ignored,
+// except our own: an `openmsp` stands for a restriction.
 // A version that the host would refuse is an Error with its place.
 #pragma once
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "authoring/rule_callers.h"
 #include "base/rules_extension.h"
 
 namespace msp::authoring {
@@ -45,12 +46,13 @@ identity::ConnectionIdentity make_caller(const Caller& caller) {
   out.euid = out.uid;
   out.user_name = caller.user;
   out.group_names = caller.groups;
+  out.more_groups = caller.more_groups;
   out.exe_path = caller.exe;
   if (!caller.exe.empty()) {
     out.exe_rule_paths.push_back(caller.exe);
   }
-  out.process_name = caller.process.empty() ? caller.exe.substr(caller.exe.rfind('/') + 1) : caller.process;
-  out.cgroup = place_of(caller);
+  out.process_name = caller.process.empty() ? std::string(base_name(caller.exe)) : caller.process;
+  out.cgroup = caller.place_unknown ? nullptr : place_of(caller);
   return out;
 }
 

@@ -23,6 +23,10 @@ struct Caller {
   std::string cgroup;   ///< path of its cgroup; says unit and container as well
   std::string unit;     ///< over what the cgroup says
   std::string container;
+  // What the agent cannot always tell (policy::may_be).
+  bool unnamed = false;        ///< its uid has no name; `user` is empty
+  bool more_groups = false;    ///< it has groups that were not seen, or have no name
+  bool place_unknown = false;  ///< its cgroup is gone
 };
 
 /// What is said of a caller's place in a form that no process and no rule can have.

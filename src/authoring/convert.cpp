@@ -192,8 +192,10 @@ class Converter {
     }
     std::string mode = policy_lower(options_.mode.empty() ? part.item->mode : options_.mode);
     if (mode != "enforce" && mode != "audit" && mode != "disabled") {
-      out_.notes.push_back(
-          fmt::format("the mode \"{}\" is written as Enforce, which is what it counts as", part.item->mode));
+      out_.lost.push_back(
+          fmt::format("the mode \"{}\" (written as Enforce, as which it counts, but with canonicalRequestMode off it "
+                      "counts as disabled; --mode says which is meant)",
+                      part.item->mode));
       mode = "enforce";
     }
     set(out, "mode", text_value(capital(mode)));

@@ -7,9 +7,26 @@
 
 #include "base/json_members.h"
 #include "policy/fold.h"
+#include "policy/ruleset.h"
 #include "rules/local_rules.h"
 
 namespace msp::authoring {
+
+namespace {
+
+Result<void> usable(const std::vector<RulePart>& parts) {
+  std::string all;
+  for (const RulePart& part : parts) {
+    for (const std::string& why : policy::RuleSet::refusals(*part.item)) {
+      all += (all.empty() ? "" : "; ") + why;
+    }
+  }
+  return all.empty() ? Result<void>()
+                     : config_error("these rules cannot be used and deny everything: " + all,
+                                    "mend them first; mspctl policy lint shows each place");
+}
+
+}  // namespace
 
 Result<std::vector<RulePart>> parts_of(const RuleText& text, const RuleSource& source, std::optional<Service> wanted) {
   if (wanted == Service::kHostGaPlugin) {
@@ -21,7 +38,8 @@ Result<std::vector<RulePart>> parts_of(const RuleText& text, const RuleSource& s
   };
   if (source.single) {
     add(*source.single, wanted);
-    return out;
+    auto all = usable(out);
+    return all ? Result(std::move(out)) : std::move(all).error();
   }
   for (const Service service : {Service::kImds, Service::kWireServer}) {
     const std::optional<SourceItem>& item = source.services[static_cast<std::size_t>(service)];
@@ -34,7 +52,8 @@ Result<std::vector<RulePart>> parts_of(const RuleText& text, const RuleSource& s
                                : fmt::format("{} holds no rules", text.name()),
                         "name a file that does");
   }
-  return out;
+  auto all = usable(out);
+  return all ? Result(std::move(out)) : std::move(all).error();
 }
 
 json::Object object_of(const json::Value& value) {

@@ -25,7 +25,8 @@ struct RulePart {
   const RuleItem* item = nullptr;    ///< what it means
 };
 
-/// One for each service that has rules; `wanted` alone where it is given.
+/// One for each service that has rules; `wanted` alone where it is given. Rules that the agent would refuse, and so
+/// deny everything, are an Error with all reasons: in another form they could mean something.
 Result<std::vector<RulePart>> parts_of(const RuleText& text, const RuleSource& source, std::optional<Service> wanted);
 
 json::Object object_of(const json::Value& value);

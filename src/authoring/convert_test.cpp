@@ -94,6 +94,36 @@ TEST(Convert, WhatTheAgentWouldRefuseIsNotWritten) {
   EXPECT_TRUE(converted(kItem, options));
 }
 
+TEST(Convert, RulesThatDenyEverythingAreNotWritten) {
+  const std::string outside = R"({"openmsp":{"x":1},)" + kItem.substr(1);
+  std::string inside = kItem;
+  inside.replace(inside.find(R"("name":"i")"), 10, R"("name":"i","openmsp":{"unti":"a.service"})");
+  for (const ConvertTo to : {ConvertTo::kItem, ConvertTo::kServices, ConvertTo::kStatus, ConvertTo::kProfile}) {
+    ConvertOptions options{
+        .to = to, .service = Service::kImds, .mode = "enforce", .profile_id = kProfile, .lossy = true};
+    EXPECT_THAT(converted(outside, options).error().text(), HasSubstr("/openmsp at line 1"));
+    EXPECT_THAT(converted(inside, options).error().text(), HasSubstr("/rules/identities/0/openmsp/unti"));
+    // Those of another service are not asked for.
+    options.service = Service::kWireServer;
+    const std::string two = R"({"imds":)" + outside + R"(,"wireserver":)" + kItem + "}";
+    EXPECT_TRUE(converted(two, options)) << static_cast<int>(to);
+  }
+}
+
+TEST(Convert, AModeThatCountsAsOneOrAnotherIsLostInAProfile) {
+  for (const std::string mode : {"weird", " audit", ""}) {
+    std::string item = kItem;
+    item.replace(item.find("audit"), 5, mode);
+    ConvertOptions options{.to = ConvertTo::kProfile, .service = Service::kImds, .mode = {}, .profile_id = kProfile};
+    EXPECT_THAT(converted(item, options).error().text(), HasSubstr("the mode \"" + mode + "\" (written as Enforce"));
+    options.lossy = true;
+    EXPECT_EQ(text_at(good(item, options), "/value/1/properties/mode"), "Enforce");
+    options.lossy = false;
+    options.mode = "disabled";
+    EXPECT_EQ(text_at(good(item, options), "/value/1/properties/mode"), "Disabled");
+  }
+}
+
 TEST(Convert, SwitchingLocalFilesOnIsLostWhereIdsAreNotWritten) {
   const std::string item = R"({"defaultAccess":"deny","mode":"audit",
     "id":"eyJpZCI6InNpZy03IiwidXNlTG9jYWxGaWxlUnVsZXMiOnRydWV9"})";

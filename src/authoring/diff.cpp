@@ -4,13 +4,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 
+#include "authoring/diff_callers.h"
 #include "authoring/diff_requests.h"
 #include "authoring/diff_side.h"
-#include "authoring/rule_callers.h"
 
 namespace msp::authoring {
 namespace {
@@ -26,9 +29,18 @@ SideVerdict verdict_of(const Judgement& judgement) {
       .identity = std::string(judgement.names.identity)};
 }
 
-std::size_t fields_of(const Caller& caller) {
-  return caller.groups.size() + (caller.exe.empty() ? 0 : 1) + (caller.process.empty() ? 0 : 1) +
-         (caller.unit.empty() ? 0 : 1) + (caller.cgroup.empty() ? 0 : 1) + (caller.container.empty() ? 0 : 1);
+/// Why an item is refused, whatever the place: one that moves to another line is the same.
+std::set<std::string> reasons(const RuleItem* item) {
+  std::set<std::string> out;
+  for (const std::string& line : item == nullptr ? std::vector<std::string>() : policy::RuleSet::refusals(*item)) {
+    // "/rules/identities/0/openmsp/unti at line 3, column 12: is not known": what is in the openmsp is no place.
+    const std::size_t text = line.starts_with('/') ? line.find(": ") : std::string::npos;
+    const std::string pointer = text == std::string::npos ? "" : line.substr(0, std::min(text, line.find(" at line ")));
+    const std::size_t ours = pointer.find("/openmsp");
+    out.insert((ours == std::string::npos ? "" : pointer.substr(ours)) +
+               line.substr(text == std::string::npos ? 0 : text));
+  }
+  return out;
 }
 
 /// The comparison of one service.
@@ -37,31 +49,34 @@ class Comparison {
   Comparison(Service service, const RuleItem* a, const RuleItem* b, const policy::Snapshot& rules_a,
              const policy::Snapshot& rules_b, const DiffOptions& options, DiffReport& report)
       : service_(service),
+        item_a_(a),
+        item_b_(b),
         rules_a_(rules_a),
         rules_b_(rules_b),
         options_(options),
         report_(report),
-        a_(a, callers_),
-        b_(b, callers_) {}
+        a_(a, table_),
+        b_(b, table_),
+        callers_(service, table_) {}
 
   void run() {
     heads();
-    const CandidateRequests candidates = candidate_requests(a_, b_);
+    // Half of what may be done, so that the other half finds out what becomes of these requests.
+    const std::size_t left = options_.max_steps - std::min(report_.steps, options_.max_steps);
+    const CandidateRequests candidates = candidate_requests(a_, b_, left / 2);
+    report_.steps += candidates.steps;
     if (candidates.joins_bounded) {
       report_.bounds.push_back(
-          fmt::format("{}: of requests that ask for two privileges at once not all were tried", to_string(service_)));
-    }
-    name_nobody();
-    for (const Caller& caller : callers_.callers()) {
-      known_.push_back(realistic(caller));
+          fmt::format("{}: of requests, most of all those that ask for two privileges at once, not all were tried",
+                      to_string(service_)));
     }
     for (const CandidateRequest& request : candidates.requests) {
-      if (report_.decisions >= options_.max_decisions) {
-        report_.bounds.push_back(fmt::format("{}: {} decisions were made, the rest was not looked at",
-                                             to_string(service_), report_.decisions));
+      compare(request, candidates.methods);
+      if (is_enough()) {
+        report_.bounds.push_back(fmt::format("{}: {} decisions were made in {} steps, the rest was not looked at",
+                                             to_string(service_), report_.decisions, report_.steps));
         break;
       }
-      compare(request, candidates.methods);
     }
     for (auto& [key, best] : best_) {
       report_.differences.push_back(std::move(best.difference));
@@ -69,10 +84,8 @@ class Comparison {
   }
 
  private:
-  struct Known {
-    Caller caller;
-    identity::ConnectionIdentity identity;
-  };
+  using Known = DiffCallers::Known;
+
   struct Best {
     std::tuple<int, std::size_t, std::size_t> rank;
     Difference difference;
@@ -94,63 +107,51 @@ class Comparison {
     }
     compare("mode", std::string(policy::to_string(a->mode())), std::string(policy::to_string(b->mode())));
     compare("defaultAccess", a->default_allow() ? "allow" : "deny", b->default_allow() ? "allow" : "deny");
-    compare("usable", a->unusable().empty() ? "yes" : "no: " + a->unusable(),
-            b->unusable().empty() ? "yes" : "no: " + b->unusable());
+    if (reasons(item_a_) != reasons(item_b_)) {
+      compare("usable", a->unusable().empty() ? "yes" : "no: " + a->unusable(),
+              b->unusable().empty() ? "yes" : "no: " + b->unusable());
+    }
     both_audit_ = a->mode() == policy::Mode::kAudit && b->mode() == policy::Mode::kAudit;
   }
 
-  /// A user that no rule names.
-  void name_nobody() {
-    nobody_ = "somebody";
-    while (std::ranges::any_of(callers_.callers(), [&](const Caller& caller) { return caller.user == nobody_; })) {
-      nobody_ += "-else";
-    }
-  }
-
-  /// Everybody has a user; WireServer and HostGAPlugin are asked by root, or refuse.
-  Known realistic(Caller caller) const {
-    if (caller.user.empty()) {
-      caller.user = service_ == Service::kImds ? nobody_ : "root";
-    }
-    identity::ConnectionIdentity identity = make_caller(caller);
-    return {.caller = std::move(caller), .identity = std::move(identity)};
-  }
+  bool is_enough() const { return report_.decisions >= options_.max_decisions || report_.steps >= options_.max_steps; }
 
   void compare(const CandidateRequest& request, const std::vector<std::string>& methods) {
-    const std::vector<std::uint32_t> at_a = a_.at_path(request.form);
-    const std::vector<std::uint32_t> at_b = b_.at_path(request.form);
-    if (same_heads_ && a_.meaning(at_a) == b_.meaning(at_b)) {
+    const std::vector<std::uint32_t> near_a = a_.near(request.form);
+    const std::vector<std::uint32_t> near_b = b_.near(request.form);
+    report_.steps += near_a.size() + near_b.size();
+    if (same_heads_ && a_.meaning(near_a) == b_.meaning(near_b)) {
       return;  // the same privileges for the same callers: nobody can tell the sides apart here
     }
     ++report_.requests;
     std::vector<std::uint32_t> allow;
     std::vector<std::uint32_t> deny;
-    collect(a_, at_a, allow, deny);
-    collect(b_, at_b, allow, deny);
-    const std::vector<Known> pairs = joined(allow, deny);
+    collect(a_, near_a, allow, deny);
+    collect(b_, near_b, allow, deny);
+    const DiffCallers::List pairs = joined(allow, deny);
     for (const std::string& method : methods) {
       asked_.ask(service_, method, request.target);
       if (asked_.refusal().status != 0) {
         return;
       }
-      decide(request, realistic({}));
-      for (const std::vector<std::uint32_t>* list : {&allow, &deny}) {
-        for (const std::uint32_t i : *list) {
-          decide(request, known_[i]);
-        }
+      decide(request, callers_.nobody());
+      for (const std::uint32_t i : allow) {
+        decide(request, callers_.allowed(i));
       }
-      for (const Known& pair : pairs) {
-        decide(request, pair);
+      for (const std::uint32_t i : deny) {
+        decide(request, callers_.denied(i));
       }
+      decide(request, pairs);
     }
   }
 
-  static void collect(const DiffSide& side, const std::vector<std::uint32_t>& privileges,
-                      std::vector<std::uint32_t>& allow, std::vector<std::uint32_t>& deny) {
+  void collect(const DiffSide& side, const std::vector<std::uint32_t>& privileges, std::vector<std::uint32_t>& allow,
+               std::vector<std::uint32_t>& deny) {
     for (const std::uint32_t i : privileges) {
       const Grants& grants = side.grants(i);
       allow.insert(allow.end(), grants.allow.begin(), grants.allow.end());
       deny.insert(deny.end(), grants.deny.begin(), grants.deny.end());
+      report_.steps += grants.allow.size() + grants.deny.size();
     }
     for (std::vector<std::uint32_t>* list : {&allow, &deny}) {
       std::ranges::sort(*list);
@@ -160,34 +161,44 @@ class Comparison {
   }
 
   /// A deny shows only at those who would be allowed without it.
-  std::vector<Known> joined(const std::vector<std::uint32_t>& allow, const std::vector<std::uint32_t>& deny) {
-    std::vector<Known> out;
+  DiffCallers::List joined(const std::vector<std::uint32_t>& allow, const std::vector<std::uint32_t>& deny) {
+    DiffCallers::List out;
     for (const std::uint32_t i : allow) {
       for (const std::uint32_t j : deny) {
-        if (out.size() >= kMostPairs) {
-          if (!pairs_bounded_) {
-            report_.bounds.push_back(
-                fmt::format("{}: not every caller that is both allowed and denied was tried", to_string(service_)));
-          }
-          pairs_bounded_ = true;
+        if (out.size() >= kMostPairs || is_enough()) {
+          pairs_bounded();
           return out;
         }
-        if (const auto caller = both(callers_.callers()[i], callers_.callers()[j])) {
-          out.push_back(realistic(*caller));
-        }
+        ++report_.steps;
+        std::ranges::move(callers_.both(i, j), std::back_inserter(out));
       }
     }
     return out;
+  }
+
+  void pairs_bounded() {
+    if (!pairs_bounded_) {
+      report_.bounds.push_back(
+          fmt::format("{}: not every caller that is both allowed and denied was tried", to_string(service_)));
+    }
+    pairs_bounded_ = true;
   }
 
   bool passes(const Judgement& judgement) const {
     return judgement.outcome == Outcome::kPermit || (judgement.outcome == Outcome::kAudit && !both_audit_);
   }
 
+  void decide(const CandidateRequest& request, const DiffCallers::List& callers) {
+    for (const Known& who : callers) {
+      decide(request, who);
+    }
+  }
+
   void decide(const CandidateRequest& request, const Known& who) {
-    if (report_.decisions >= options_.max_decisions) {
+    if (is_enough()) {
       return;
     }
+    ++report_.steps;
     ++report_.decisions;
     const Judgement a = judge(who.identity, asked_, rules_a_);
     const Judgement b = judge(who.identity, asked_, rules_b_);
@@ -221,15 +232,16 @@ class Comparison {
   }
 
   Service service_;
+  const RuleItem* item_a_;
+  const RuleItem* item_b_;
   const policy::Snapshot& rules_a_;
   const policy::Snapshot& rules_b_;
   const DiffOptions& options_;
   DiffReport& report_;
-  CallerTable callers_;
+  CallerTable table_;
   DiffSide a_;
   DiffSide b_;
-  std::vector<Known> known_;  ///< by index of callers_
-  std::string nobody_;
+  DiffCallers callers_;
   Asked asked_;
   bool same_heads_ = true;
   bool both_audit_ = false;

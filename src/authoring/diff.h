@@ -59,6 +59,7 @@ struct DiffReport {
   std::vector<std::string> remarks;
   std::size_t requests = 0;   ///< candidates that were tried
   std::size_t decisions = 0;  ///< on each side
+  std::size_t steps = 0;      ///< all of the work: requests put together, privileges and callers looked at, decisions
 
   bool same() const { return differences.empty() && heads.empty(); }
 };
@@ -66,6 +67,7 @@ struct DiffReport {
 struct DiffOptions {
   policy::Matching matching = policy::Matching::kEnforce;
   std::size_t max_decisions = 2'000'000;  ///< on each side
+  std::size_t max_steps = 20'000'000;
 };
 
 Result<DiffReport> diff(const RuleSource& a, const RuleSource& b, const DiffOptions& options);

@@ -14,10 +14,26 @@ namespace {
 
 using namespace test;  // NOLINT(google-build-using-namespace): the makers of random rules
 
+/// Somebody whom a deny meets only where not all is known of a caller.
+void hard_to_tell(Random& random, RuleIdentity& identity) {
+  switch (below(random, 3)) {
+    case 0:
+      identity.user_name = "undefined";
+      break;
+    case 1:
+      identity.group_name = "";
+      break;
+    default:
+      identity.openmsp.unit = "a.service";
+      identity.openmsp.cgroup = "/system.slice/b.service";
+      break;
+  }
+}
+
 void change(Random& random, RuleItem& item) {
   RuleSections& rules = *item.rules;
   const auto i = static_cast<std::size_t>(below(random, 4));
-  switch (below(random, 7)) {
+  switch (below(random, 9)) {
     case 0:
       rules.role_assignments->erase(rules.role_assignments->begin());
       break;
@@ -36,6 +52,13 @@ void change(Random& random, RuleItem& item) {
     case 5:
       item.default_access = item.default_access == "allow" ? "deny" : "allow";
       break;
+    case 6:
+      rules.role_assignments->push_back(random_assignment(random));
+      rules.role_assignments->back().openmsp.deny = true;
+      break;
+    case 7:
+      hard_to_tell(random, (*rules.identities)[i]);
+      break;
     default:
       rules.roles->front().privileges.push_back(pick(random, "p", 4));
       break;
@@ -51,7 +74,17 @@ Caller random_caller(Random& random) {
     }
   }
   out.exe = one_of(random, std::array{"/x/e", "/y/e", "/x/f", "/z/q"});
+  if (below(random, 4) == 0) {
+    out.process = one_of(random, std::array{"e", "f"});  // a link's
+  }
   out.unit = one_of(random, kUnits);
+  if (below(random, 4) == 0) {
+    out.unnamed = true;
+    out.uid = out.user == "root" ? 0 : 1000;
+    out.user.clear();
+  }
+  out.more_groups = below(random, 4) == 0;
+  out.place_unknown = below(random, 4) == 0;
   return out;
 }
 
@@ -68,6 +101,12 @@ RuleSource source_of(const RuleItem& item, Service service) {
   return out;
 }
 
+std::string written(const RuleItem& item) {
+  json::Writer writer;
+  write_rule_item(writer, item);
+  return std::move(writer).take();
+}
+
 bool passes(const policy::Snapshot& rules, const Caller& caller, Service service, std::string_view method,
             std::string_view target) {
   Asked asked;
@@ -81,7 +120,10 @@ TEST(DiffProperty, FindsWhatARandomChangeDoesAndPrintsOnlyWhatIsSo) {
     Random random(*rc::gen::arbitrary<std::uint32_t>());
     const Service service = below(random, 4) == 0 ? Service::kWireServer : Service::kImds;
     const auto matching = below(random, 2) == 0 ? policy::Matching::kOff : policy::Matching::kEnforce;
-    const RuleItem before = random_item(random);
+    RuleItem before = random_item(random);
+    if (below(random, 3) == 0) {
+      hard_to_tell(random, before.rules->identities->front());
+    }
     RuleItem after = before;
     change(random, after);
     const RuleSource a = source_of(before, service);
@@ -106,7 +148,11 @@ TEST(DiffProperty, FindsWhatARandomChangeDoesAndPrintsOnlyWhatIsSo) {
             std::ranges::any_of(report->differences, [&](const Difference& d) { return d.opens == !at_a; });
         if (!found) {
           RC_LOG() << method << " " << target << " by " << caller.user << " " << caller.exe << " unit " << caller.unit
-                   << (at_a ? " closes" : " opens") << '\n';
+                   << (caller.unnamed ? " without a name" : "") << (caller.more_groups ? " more groups" : "")
+                   << (caller.place_unknown ? " cgroup gone" : "") << (at_a ? " closes" : " opens") << " at "
+                   << to_string(service) << '\n'
+                   << written(before) << '\n'
+                   << written(after) << '\n';
         }
         RC_ASSERT(found);
       }

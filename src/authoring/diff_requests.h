@@ -5,6 +5,7 @@
 // the fewest others, so if two sets differ anywhere, they differ at such a one. The others show the edges.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,10 @@ struct CandidateRequest {
 struct CandidateRequests {
   std::vector<CandidateRequest> requests;  ///< by rank, each target once
   std::vector<std::string> methods;        ///< GET alone, unless a privilege names methods
-  bool joins_bounded = false;              ///< not all pairs of privileges along one path were taken
+  bool joins_bounded = false;              ///< not all pairs of privileges along one path, or not all requests
+  std::size_t steps = 0;                   ///< requests that were put together, also those made before
 };
 
-CandidateRequests candidate_requests(const DiffSide& a, const DiffSide& b);
+CandidateRequests candidate_requests(const DiffSide& a, const DiffSide& b, std::size_t max_steps);
 
 }  // namespace msp::authoring

@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <span>
-
-#include "authoring/rule_callers.h"
+#include <utility>
 
 namespace msp::authoring {
 namespace {
@@ -67,8 +65,13 @@ std::uint64_t hash(const RulePrivilege& privilege, const PrivilegeForms& forms) 
   return std::hash<std::string>{}(text);
 }
 
-/// With '/' behind each segment, so that bytes align with segments.
-std::string canonical_key(const Form& form) { return form.path == "/" ? std::string() : form.path.substr(1) + "/"; }
+std::vector<policy::RequiredQuery> demands_of(const Form& form) {
+  std::vector<policy::RequiredQuery> out;
+  for (const auto& [key, value] : form.query) {
+    out.push_back({.key = key, .values = {value}});
+  }
+  return out;
+}
 
 /// What all assignments of each role grant, without dry runs: those have no effect.
 std::vector<Grants> grants_of_roles(const WholeRules& rules, const RuleIndex& index, CallerTable& callers) {
@@ -92,6 +95,8 @@ std::vector<Grants> grants_of_roles(const WholeRules& rules, const RuleIndex& in
 
 }  // namespace
 
+std::string canonical_key(const Form& form) { return form.path == "/" ? std::string() : form.path.substr(1) + "/"; }
+
 std::uint32_t CallerTable::add(const RuleIdentity& identity) {
   std::string text;
   for (const std::optional<std::string>* field :
@@ -99,9 +104,9 @@ std::uint32_t CallerTable::add(const RuleIdentity& identity) {
         &identity.openmsp.cgroup, &identity.openmsp.container}) {
     append(text, *field);
   }
-  const auto [found, is_new] = by_meaning_.try_emplace(std::move(text), callers_.size());
+  const auto [found, is_new] = by_meaning_.try_emplace(std::move(text), identities_.size());
   if (is_new) {
-    callers_.push_back(caller_of(identity));
+    identities_.push_back(&identity);
   }
   return found->second;
 }
@@ -146,18 +151,21 @@ void DiffSide::add_privileges(const WholeRules& rules, CallerTable& callers) {
       canonical[canonical_key(*form)].push_back(at);
     }
   }
-  legacy_ = policy::PrefixIndex(legacy);
-  canonical_ = policy::PrefixIndex(canonical);
+  legacy_ = policy::RuleIndex(std::move(legacy), [&](std::uint32_t i) { return demands_of(*forms_[i].legacy); });
+  canonical_ = policy::RuleIndex(std::move(canonical), [&](std::uint32_t i) { return forms_[i].canonical_query; });
 }
 
-std::vector<std::uint32_t> DiffSide::at_path(const Form& form) const {
+std::vector<std::uint32_t> DiffSide::near(const Form& form) const {
   std::vector<std::uint32_t> out;
-  const auto collect = [&](std::span<const std::uint32_t> found) {
-    out.insert(out.end(), found.begin(), found.end());
+  const auto collect = [&](std::uint32_t privilege) {
+    out.push_back(privilege);
     return false;
   };
-  legacy_.any_prefix(form.path, collect);
-  canonical_.any_prefix(canonical_key(form), collect);
+  const auto any_pair = [&](auto f) {
+    return std::ranges::any_of(form.query, [&](const auto& pair) { return f(pair.first, pair.second); });
+  };
+  legacy_.any(form.path, any_pair, collect);
+  canonical_.any(canonical_key(form), any_pair, collect);
   tidy(out);
   return out;
 }

@@ -11,29 +11,31 @@
 #include <string_view>
 #include <vector>
 
-#include "authoring/caller.h"
 #include "authoring/rule_forms.h"
 #include "authoring/rule_index.h"
 #include "base/rules_document.h"
-#include "policy/prefix_index.h"
+#include "policy/rule_index.h"
 
 namespace msp::authoring {
 
-/// Callers of both sides, each kind once, whatever its name.
+/// Identities of both sides, each kind once, whatever its name. They must outlive it.
 class CallerTable {
  public:
   std::uint32_t add(const RuleIdentity& identity);
-  const std::vector<Caller>& callers() const { return callers_; }
+  const std::vector<const RuleIdentity*>& identities() const { return identities_; }
 
  private:
   std::map<std::string, std::uint32_t> by_meaning_;
-  std::vector<Caller> callers_;
+  std::vector<const RuleIdentity*> identities_;
 };
 
 struct Grants {
   std::vector<std::uint32_t> allow;  ///< indexes into CallerTable, ascending, each once
   std::vector<std::uint32_t> deny;
 };
+
+/// With '/' behind each segment, so that bytes align with segments.
+std::string canonical_key(const Form& form);
 
 class DiffSide {
  public:
@@ -43,8 +45,8 @@ class DiffSide {
   const std::vector<const RulePrivilege*>& privileges() const { return privileges_; }
   const Grants& grants(std::uint32_t privilege) const { return grants_[grant_of_[privilege]]; }
 
-  /// Privileges whose path a request for `form` has, in either reading; queries are not looked at. Ascending.
-  std::vector<std::uint32_t> at_path(const Form& form) const;
+  /// Privileges that a request for `form` can meet, in either reading, and some that it does not. Ascending.
+  std::vector<std::uint32_t> near(const Form& form) const;
   /// Equal where path, query, methods and grants of these privileges mean the same, in any order.
   std::vector<std::uint64_t> meaning(const std::vector<std::uint32_t>& privileges) const;
 
@@ -56,8 +58,8 @@ class DiffSide {
   std::vector<std::uint32_t> grant_of_;  ///< by privilege; roles make few kinds of grants
   std::vector<Grants> grants_;
   std::vector<std::uint64_t> meaning_;  ///< by privilege
-  policy::PrefixIndex legacy_;
-  policy::PrefixIndex canonical_;
+  policy::RuleIndex legacy_;
+  policy::RuleIndex canonical_;
 };
 
 }  // namespace msp::authoring

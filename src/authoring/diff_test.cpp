@@ -157,6 +157,25 @@ TEST(Diff, RulesThatCannotBeUsedCloseTheService) {
   EXPECT_EQ(report.heads.at(0).what, "usable");
 }
 
+TEST(Diff, WhereARefusalStandsMakesNoDifference) {
+  Parts a;
+  a.identities = R"({"name":"app","userName":"svc","openmsp":{"unti":"a.service"}})";
+  Parts b;
+  b.identities = "\n" + a.identities;
+  EXPECT_TRUE(compare(a.source(), b.source()).same());
+  b.identities = R"({"name":"first"},)" + a.identities;
+  EXPECT_TRUE(compare(a.source(), b.source()).same());
+  // An array of resources is written on other lines, and has other pointers.
+  const auto profile = read_rules(R"([{"id":"/p","properties":{"applicableHostEndpoint":"IMDS"}},
+    {"id":"/p/versions/1","properties":{"mode":"Enforce","defaultAccess":"Deny","rules":{"identities":[)" +
+                                      a.identities + "]}}}]",
+                                  "p.json");
+  ASSERT_TRUE(profile);
+  EXPECT_TRUE(compare(a.source(), *profile).same());
+  b.identities = R"({"name":"app","openmsp":{"cgruop":"/x"}})";
+  EXPECT_EQ(compare(a.source(), b.source()).heads.at(0).what, "usable");
+}
+
 TEST(Diff, ASideWithoutRulesIsOpen) {
   const RuleSource none = *read_rules(R"({"wireserver":null,"imds":null})", "n.json");
   const DiffReport report = compare(none, Parts().source());
@@ -193,6 +212,36 @@ TEST(Diff, LargeSetsAreComparedWhereTheyDiffer) {
   EXPECT_THAT(pairs(report), ElementsAre("+p7/i3"));
   EXPECT_THAT(report.bounds, IsEmpty());
   EXPECT_LT(report.decisions, 1000U);
+}
+
+/// One path, privileges told apart by a value of the query, one role, one identity.
+RuleSource by_value(int privileges) {
+  Parts out;
+  out.privileges = "";
+  std::string names;
+  for (int i = 0; i < privileges; ++i) {
+    const std::string n = std::to_string(i);
+    const std::string comma = i == 0 ? "" : ",";
+    out.privileges += comma + R"({"name":"p)" + n + R"(","path":"/p","queryParameters":{"k":")" + n + "\"}}";
+    names += comma + "\"p" + n + "\"";
+  }
+  out.roles = R"({"name":"reader","privileges":[)" + names + "]}";
+  return out.source();
+}
+
+TEST(Diff, WorkGrowsAsTheRulesDo) {
+  const DiffReport small = compare(by_value(200), by_value(100));
+  const DiffReport large = compare(by_value(800), by_value(400));
+  EXPECT_EQ(small.differences.size(), 100U);
+  EXPECT_EQ(large.differences.size(), 400U);
+  EXPECT_LT(large.steps, small.steps * 5);
+}
+
+TEST(Diff, AllWorkIsBounded) {
+  const auto report = diff(by_value(200), by_value(100), {.max_steps = 20'000});
+  ASSERT_TRUE(report);
+  EXPECT_LT(report->steps, 21'000U);
+  EXPECT_THAT(report->bounds, testing::Contains(testing::HasSubstr("the rest was not looked at")));
 }
 
 TEST(Diff, WhatWasBoundedIsSaid) {

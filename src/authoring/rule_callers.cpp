@@ -21,6 +21,12 @@ void append(std::string& out, std::string_view what, const std::optional<std::st
   }
 }
 
+void tell(std::string& out, bool is_so, std::string_view what) {
+  if (is_so) {
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", what);
+  }
+}
+
 std::optional<std::string> said(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
 /// Takes what only one of two says; false if they contradict each other.
@@ -68,13 +74,13 @@ Caller caller_of(const RuleIdentity& identity) {
 std::optional<Caller> both(const Caller& a, const Caller& b) {
   Caller out = a;
   out.groups.insert(out.groups.end(), b.groups.begin(), b.groups.end());
+  // An executable and the name of a process never exclude each other: the agent follows links from a rule's path to the
+  // file, and the process has the file's own name.
   const bool possible = same_or_one(out.user, b.user) && merge_exe(out.exe, b.exe) &&
                         same_or_one(out.process, b.process) && same_or_one(out.unit, b.unit) &&
                         narrowed(out.cgroup, b.cgroup, identity::is_at_or_below) &&
                         narrowed(out.container, b.container, has_digits);
-  // The process is the base name of the executable: one caller has one of each.
-  const bool one_name = out.exe.empty() || out.process.empty() || base_name(out.exe) == out.process;
-  return possible && one_name ? std::optional(std::move(out)) : std::nullopt;
+  return possible ? std::optional(std::move(out)) : std::nullopt;
 }
 
 bool covers(const RuleIdentity& broad, const RuleIdentity& narrow) {
@@ -99,17 +105,22 @@ std::string describe(const RuleIdentity& identity) {
 std::string describe(const Caller& caller) {
   std::string out;
   append(out, "user", said(caller.user));
+  tell(out, caller.unnamed, "a user without a name");
   if (caller.uid) {
     out += fmt::format("{}uid {}", out.empty() ? "" : ", ", *caller.uid);
   }
   for (const std::string& group : caller.groups) {
     append(out, "group", group);
   }
+  tell(out, caller.more_groups, "groups that are not known");
   append(out, "executable", said(caller.exe));
+  // The agent looks for the file at the path, and calls the process by the file's own name.
+  tell(out, !caller.exe.empty() && !caller.process.empty() && base_name(caller.exe) != caller.process, "a link");
   append(out, "process", said(caller.process));
   append(out, "unit", said(caller.unit));
   append(out, "cgroup", said(caller.cgroup));
   append(out, "container", said(caller.container));
+  tell(out, caller.place_unknown, "a cgroup that is gone");
   return out.empty() ? "somebody that no rule names" : out;
 }
 

@@ -176,6 +176,17 @@ TEST(RuleSource, OfAStatusDocumentAllIsToldAtOnce) {
             "f.json: line 2, column 62 (/authorizationRules/imds/mode): expected a string, found a whole number");
 }
 
+TEST(RuleSource, AnOpenmspThatNobodyKnowsRefusesAVersion) {
+  EXPECT_THAT(bad(R"({"properties":{"mode":"Audit","defaultAccess":"Deny",
+    "openmsp":{"x":1}}})"),
+              HasSubstr("f.json: line 2, column 15 (/properties/openmsp): an openmsp is not known here"));
+  EXPECT_THAT(bad(R"([{"openmsp":{},"properties":{"mode":"Audit","defaultAccess":"Deny"}}])"),
+              HasSubstr("(/0/openmsp)"));
+  EXPECT_THAT(bad(R"([{"id":"/p","properties":{"applicableHostEndpoint":"IMDS","openmsp":null}}])"),
+              HasSubstr("(/0/properties/openmsp)"));
+  EXPECT_THAT(bad(R"({"value":[],"openmsp":{}})"), HasSubstr("(/openmsp)"));
+}
+
 TEST(RuleSource, ErrorsNameTheirPlace) {
   EXPECT_EQ(bad("{\n  \"mode\": \"enforce\",\n  \"id\": 7, \"defaultAccess\": \"deny\"}"),
             "f.json: line 3, column 9 (/id): expected a string, found a whole number");

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ostream>
+#include <utility>
 
 #include "authoring/diff.h"
 #include "authoring/rule_callers.h"
@@ -44,6 +45,14 @@ void write_side(json::Writer& writer, std::string_view name, const SideVerdict& 
   writer.field("ground", side.ground).field("privilege", side.privilege).field("identity", side.identity).end_object();
 }
 
+void write_texts(json::Writer& writer, std::string_view name, const std::vector<std::string>& texts) {
+  writer.key(name).begin_array();
+  for (const std::string& text : texts) {
+    writer.value(text);
+  }
+  writer.end_array();
+}
+
 void write_witness(json::Writer& writer, const Witness& witness) {
   const authoring::Caller& caller = witness.caller;
   writer.key("request").begin_object().field("method", witness.method).field("url", url_of(witness)).end_object();
@@ -51,16 +60,21 @@ void write_witness(json::Writer& writer, const Witness& witness) {
   for (const std::string& group : caller.groups) {
     writer.value(group);
   }
-  writer.end_array().field("exe", caller.exe).field("process", caller.process).field("unit", caller.unit);
-  writer.field("cgroup", caller.cgroup).field("container", caller.container).end_object();
-}
-
-void write_texts(json::Writer& writer, std::string_view name, const std::vector<std::string>& texts) {
-  writer.key(name).begin_array();
-  for (const std::string& text : texts) {
-    writer.value(text);
-  }
   writer.end_array();
+  if (caller.uid) {
+    writer.field("uid", *caller.uid);
+  }
+  writer.field("exe", caller.exe).field("process", caller.process).field("unit", caller.unit);
+  writer.field("cgroup", caller.cgroup).field("container", caller.container);
+  std::vector<std::string> unknown;
+  for (const auto& [name, is_so] : {std::pair("user", caller.unnamed), std::pair("groups", caller.more_groups),
+                                    std::pair("cgroup", caller.place_unknown)}) {
+    if (is_so) {
+      unknown.emplace_back(name);
+    }
+  }
+  write_texts(writer, "unknown", unknown);
+  writer.end_object();
 }
 
 void print_json(const DiffReport& report, std::ostream& out) {
@@ -83,7 +97,11 @@ void print_json(const DiffReport& report, std::ostream& out) {
   writer.end_array();
   write_texts(writer, "bounds", report.bounds);
   write_texts(writer, "remarks", report.remarks);
-  out << std::move(writer.field("requests", report.requests).field("decisions", report.decisions).end_object()).take()
+  out << std::move(writer.field("requests", report.requests)
+                       .field("decisions", report.decisions)
+                       .field("steps", report.steps)
+                       .end_object())
+             .take()
       << '\n';
 }
 

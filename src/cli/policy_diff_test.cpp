@@ -47,6 +47,22 @@ TEST_F(PolicyDiff, ProgramsGetTheSameAsAnObject) {
   EXPECT_EQ(*shown->at("/differences/0/b/ground")->string(), "default_access");
 }
 
+TEST_F(PolicyDiff, WhatIsNotKnownOfACallerIsSaid) {
+  const std::string head = R"({"imds":{"defaultAccess":"deny","mode":"enforce","id":"x","rules":{
+    "privileges":[{"name":"p","path":"/metadata/instance"}],"roles":[{"name":"r","privileges":["p"]}],
+    "identities":[{"name":"ev"},{"name":"ghost","userName":"undefined"}],
+    "roleAssignments":[{"role":"r","identities":["ev"]})";
+  const std::string a = write("a.json", head + "]}}}");
+  const std::string b =
+      write("b.json", head + R"(,{"role":"r","identities":["ghost"],"openmsp":{"effect":"deny"}}]}}})");
+  const Outcome outcome = policy({"diff", a, b});
+  EXPECT_EQ(outcome.code, kExitFindings);
+  EXPECT_THAT(outcome.out, HasSubstr("/metadata/instance by a user without a name\n"));
+  const auto shown = json::parse(policy({"diff", "--json", a, b}).out);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(*shown->at("/differences/0/caller/unknown/0")->string(), "user");
+}
+
 TEST_F(PolicyDiff, UnusableInputIsTold) {
   const std::string a = write("a.json", rules(R"(["app"])"));
   EXPECT_EQ(policy({"diff", a, path("none.json")}).code, kExitUnusable);

@@ -119,6 +119,24 @@ TEST(Profiles, AWrongRuleRefusesTheFile) {
   EXPECT_THAT(error_of("{}"), HasSubstr("defaultAccess"));
 }
 
+TEST(Profiles, AnOpenmspThatNobodyKnowsRefusesTheFile) {
+  const auto error_of = [](const std::string& text) {
+    ProfileCatalog profiles;
+    auto added = profiles.add_text(text, "p.json");
+    EXPECT_FALSE(added) << text;
+    return added ? "" : added.error().text();
+  };
+  const std::string id = R"("id":"/a/inVMAccessControlProfiles/p/versions/1")";
+  EXPECT_THAT(error_of("{" + id + R"(,"properties":{"defaultAccess":"Allow","openmsp":{"x":1}}})"),
+              HasSubstr("/properties/openmsp at line 1, column 89: is not known here"));
+  EXPECT_THAT(error_of("[{" + id + R"(,"openmsp":{},"properties":{"defaultAccess":"Allow"}}])"),
+              HasSubstr("/0/openmsp at line 1"));
+  EXPECT_THAT(error_of(R"({"id":"/a/inVMAccessControlProfiles/p","properties":{"applicableHostEndpoint":"IMDS",
+      "openmsp":null}})"),
+              HasSubstr("/properties/openmsp at line 2"));
+  EXPECT_THAT(error_of(R"({"openmsp":{},"value":[]})"), HasSubstr("/openmsp at line 1"));
+}
+
 TEST(Registry, WithoutAProfileTheDefaultsOfTheProtocolHold) {
   auto vm = make_vm(model(R"({"enabled":true,"wireServer":{"mode":"Audit"}})"), {});
   ASSERT_TRUE(vm);

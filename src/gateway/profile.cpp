@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json_fields.h"
 #include "base/json_members.h"
+#include "base/rules_extension.h"
 
 namespace msp::gateway {
 namespace {
@@ -94,6 +95,7 @@ Result<void> ProfileCatalog::add_text(std::string_view text, std::string_view na
   Reading reading{.problems = problems, .name = name};
   const json::Value* list = tree->array() != nullptr ? &*tree : tree->find("value");
   if (list != nullptr && list->array() != nullptr) {
+    refuse_extension(*tree, "", problems);
     const std::string prefix = list == &*tree ? "" : "/value";
     for (std::size_t i = 0; i < list->array()->size(); ++i) {
       add_resource((*list->array())[i], fmt::format("{}/{}", prefix, i), reading);
@@ -105,6 +107,10 @@ Result<void> ProfileCatalog::add_text(std::string_view text, std::string_view na
 }
 
 void ProfileCatalog::add_resource(const json::Value& resource, const std::string& pointer, Reading& reading) {
+  refuse_extension(resource, pointer, reading.problems);
+  if (const json::Value* properties = resource.find("properties"); properties != nullptr) {
+    refuse_extension(*properties, pointer + "/properties", reading.problems);
+  }
   const json::Value* id = resource.find("id");
   if (id == nullptr || !id->is_string()) {
     reading.problems.add(pointer, resource.begin, "is no resource: it has no id");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Versions of inVMAccessControlProfiles (protocol.md N): the allowlists that virtual machines refer to by id.
 // Read at start on the main thread; immutable afterwards.
-// A version that cannot be read refuses its file as a whole: an allowlist is applied whole or not at all.
+// A version that cannot be read, or an `openmsp` where none is known (docs/policy.md), refuses its file as a whole: an
+// allowlist is applied whole or not at all.
 #pragma once
 
 #include <cstdint>
