@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "authoring/lint_callers.h"
 #include "authoring/rule_callers.h"
 #include "identity/cgroup_place.h"
 

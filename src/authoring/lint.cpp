@@ -184,7 +184,9 @@ class Run {
     if (rules) {
       out_.remarks = std::move(rules->remarks);
       std::erase(out_.remarks, text_.not_utf8() != nullptr ? replaced_remark(text_) : "");  // a finding says it
-    } else if (form_ != RuleForm::kLocalFile) {                                             // there all is in the items
+    } else if (findings_.has("misplaced-openmsp")) {
+      out_.unreadable = true;                    // that is what it is refused for, and it has been told, each place
+    } else if (form_ != RuleForm::kLocalFile) {  // there all is in the items
       return std::move(rules).error();
     }
     return {};

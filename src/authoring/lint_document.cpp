@@ -41,6 +41,9 @@ void check_members(const json::Value& value, const std::string& pointer, Names k
 
 /// A service that is left out, or misspelt, has no rules: WireServer answers root alone then, IMDS everybody.
 void check_open(const json::Value* services, const std::string& pointer, Findings& findings) {
+  if (services != nullptr && services->object() == nullptr && !services->is_null()) {
+    return;  // a wrong type: that the agent refuses it is told
+  }
   const json::Value* const imds = services == nullptr ? nullptr : services->find("imds");
   if (imds == nullptr || imds->is_null()) {
     findings.warning("world-open", imds == nullptr ? pointer : pointer + "/imds",

@@ -36,10 +36,10 @@ void add_legacy_pairs(std::string_view query, Pairs& out) {
   }
 }
 
-/// Of keys that fold to the same, the last stays.
+/// Of keys that fold to the same, the last in the order of bytes stays.
 std::map<std::string, std::string> folded_query(const RulePrivilege& privilege) {
   std::map<std::string, std::string> out;
-  for (const auto& [key, value] : privilege.query_parameters) {
+  for (const auto& [key, value] : std::map(privilege.query_parameters.begin(), privilege.query_parameters.end())) {
     out[policy::lower(key)] = policy::lower(value);
   }
   return out;
