@@ -229,6 +229,9 @@ TEST(DryRuns, DenyGoesBeforeAllowAndARealDenyBeforeAnAllow) {
   const RuleItem both = item({{.role = "token", .identities = {"bob"}, .openmsp = kDryAllow},
                               {.role = "all", .identities = {"bob"}, .openmsp = kDryDeny}});
   EXPECT_EQ(std::get<Denial>(run(both, caller("bob"), "/metadata/identity")).dry_run.verdict, Verdict::kDeny);
+  const RuleItem turned = item({{.role = "all", .identities = {"bob"}, .openmsp = kDryAllow},
+                                {.role = "token", .identities = {"bob"}, .openmsp = kDryDeny}});
+  EXPECT_EQ(std::get<Denial>(run(turned, caller("bob"), "/metadata/identity")).dry_run.verdict, Verdict::kDeny);
   const RuleItem denied = item({{.role = "token", .identities = {"bob"}, .openmsp = kDryAllow},
                                 {.role = "all", .identities = {"bob"}, .openmsp = kDeny}});
   const Decision decision = run(denied, caller("bob"), "/metadata/identity");

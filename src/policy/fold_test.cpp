@@ -47,6 +47,7 @@ TEST(Fold, IllFormedPartsAreReplacedOneByOne) {
             "a\ufffd"
             "b");
   EXPECT_EQ(lower("\xc0\xaf"), "\ufffd\ufffd");
+  EXPECT_EQ(lower("\xe0\x80\xaf"), "\ufffd\ufffd\ufffd");
   EXPECT_EQ(lower("\xe4\xb8"), "\ufffd");
   EXPECT_EQ(lower("\xe4\xb8/"), "\ufffd/");
   EXPECT_EQ(lower("\xf0\x9f\x92/"), "\ufffd/");

@@ -257,6 +257,83 @@ TEST(IdentityIndex, OfManyRolesTheCallersOwnCounts) {
   EXPECT_EQ(reason_of_denial(decide(nameless, request.view(), snapshot)), Reason::kExplicitDeny);
 }
 
+/// Two privileges with as many roles each; the caller is in one of the second, and has many roles that hold nothing.
+TEST(IdentityIndex, ARoleGrantsItsOwnPrivilegesAlone) {
+  RuleItem item = item_of_roles(40, false);
+  item.rules->privileges = {
+      {{.name = "p", .path = "/a", .query_parameters = {}}, {.name = "q", .path = "/b", .query_parameters = {}}}};
+  for (std::size_t i = 20; i < 40; ++i) {
+    item.rules->roles->at(i).privileges = {"q"};
+  }
+  for (int i = 0; i < 60; ++i) {
+    const std::string name = "idle" + std::to_string(i);
+    item.rules->roles->push_back({.name = name, .privileges = {}});
+    item.rules->role_assignments->push_back({.role = name, .identities = {"i30"}});
+  }
+  Snapshot snapshot;
+  snapshot.rules.fill(RuleSet::compile(item, Matching::kEnforce));
+  identity::ConnectionIdentity caller;
+  caller.known = true;
+  caller.user_name = "u30";
+  const test::PolicyRequest a(Service::kImds, "GET", "/a");
+  const test::PolicyRequest b(Service::kImds, "GET", "/b");
+  EXPECT_EQ(reason_of_denial(decide(caller, a.view(), snapshot)), Reason::kIdentityMismatch);
+  EXPECT_TRUE(std::holds_alternative<Permit>(decide(caller, b.view(), snapshot)));
+}
+
+TEST(IdentityIndex, ADenyOfManyIsForThoseItNames) {
+  std::vector<RuleIdentity> identities(IdentityIndex::kFew + 4);
+  for (std::size_t i = 0; i < identities.size(); ++i) {
+    identities[i].name = std::to_string(i);
+    identities[i].user_name = "u" + identities[i].name;
+  }
+  RuleItem item = item_with(identities, true);
+  item.rules->identities->emplace_back().name = "other";
+  item.rules->identities->back().user_name = "other";
+  item.rules->role_assignments->push_back({.role = "r", .identities = {"other"}});
+  Snapshot snapshot;
+  snapshot.rules.fill(RuleSet::compile(item, Matching::kEnforce));
+  identity::ConnectionIdentity caller;
+  caller.known = true;
+  caller.cgroup = std::make_shared<const identity::CgroupPlace>();
+  const test::PolicyRequest request(Service::kImds, "GET", "/x");
+  caller.user_name = "other";
+  EXPECT_TRUE(std::holds_alternative<Permit>(decide(caller, request.view(), snapshot)));
+  caller.user_name = "u7";
+  EXPECT_EQ(reason_of_denial(decide(caller, request.view(), snapshot)), Reason::kExplicitDeny);
+}
+
+TEST(IdentityIndex, OfManyPrivilegesOfOnePathThoseOfTheMethodAreFound) {
+  RuleItem item = item_with(
+      {RuleIdentity{.name = "all", .user_name = {}, .group_name = {}, .exe_path = {}, .process_name = {}}}, false);
+  item.default_access = "deny";
+  item.rules->privileges->clear();
+  item.rules->roles->front().privileges.clear();
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    item.rules->privileges->push_back({.name = name, .path = "/x", .query_parameters = {}});
+    item.rules->privileges->back().openmsp.methods = {"DELETE"};
+    item.rules->roles->front().privileges.push_back(name);
+  }
+  item.rules->privileges->at(7).openmsp.methods = {"GET", "PUT"};
+  for (const Matching matching : {Matching::kOff, Matching::kEnforce}) {
+    Snapshot snapshot;
+    snapshot.matching = matching;
+    snapshot.rules.fill(RuleSet::compile(item, matching));
+    identity::ConnectionIdentity caller;
+    caller.known = true;
+    for (const char* method : {"GET", "PUT"}) {
+      const test::PolicyRequest request(Service::kImds, method, "/x");
+      const Decision decision = decide(caller, request.view(), snapshot);
+      const auto* permit = std::get_if<Permit>(&decision);
+      ASSERT_NE(permit, nullptr) << method;
+      EXPECT_EQ(permit->names().privilege, "p7");
+    }
+    const test::PolicyRequest other(Service::kImds, "POST", "/x");
+    EXPECT_EQ(reason_of_denial(decide(caller, other.view(), snapshot)), Reason::kNoRule);
+  }
+}
+
 TEST(IdentityIndex, ADenyOfManyHitsWhoeverLookingThroughAllWouldHit) {
   RandomCallers random(20261128);
   const test::PolicyRequest request(Service::kImds, "GET", "/x");

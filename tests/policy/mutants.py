@@ -221,7 +221,7 @@ EXTENSIONS = [
           "(path.size() == ancestor.size() || path[ancestor.size()] == '/')", "path.size() >= ancestor.size()"),
     fault("identity/cgroup_place.cpp", "a unit below a user's manager is a unit of the system",
           "      out.unit = unescaped(component);\n      out.container = container_of_unit(out.unit);\n      break;\n",
-          "      out.unit = unescaped(component);\n      out.container = container_of_unit(out.unit);\n"),
+          "      out.unit = unescaped(component);\n      out.container = container_of_unit(out.unit);\n      continue;\n"),
 ]
 
 MANY = [
