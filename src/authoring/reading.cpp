@@ -38,8 +38,12 @@ void add_legacy_pairs(std::string_view query, Pairs& out) {
 
 /// Of keys that fold to the same, the last in the order of bytes stays.
 std::map<std::string, std::string> folded_query(const RulePrivilege& privilege) {
+  std::map<std::string, std::string> by_key;
+  for (const auto& [key, value] : privilege.query_parameters) {
+    by_key[key] = value;
+  }
   std::map<std::string, std::string> out;
-  for (const auto& [key, value] : std::map(privilege.query_parameters.begin(), privilege.query_parameters.end())) {
+  for (const auto& [key, value] : by_key) {
     out[policy::lower(key)] = policy::lower(value);
   }
   return out;

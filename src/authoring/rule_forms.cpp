@@ -5,6 +5,7 @@
 #include <map>
 
 #include "policy/fold.h"
+#include "policy/rule_query.h"
 #include "request/arena.h"
 #include "request/canonical_path.h"
 #include "request/canonical_query.h"
@@ -17,15 +18,6 @@ constexpr char kHex[] = "0123456789ABCDEF";
 bool unreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
          c == '_' || c == '~';
-}
-
-QueryPairs folded(const RulePrivilege& privilege) {
-  std::map<std::string, std::string> out;
-  // As the compiler does: of keys that fold alike the last in the order of bytes.
-  for (const auto& [key, value] : std::map(privilege.query_parameters.begin(), privilege.query_parameters.end())) {
-    out[policy::lower(key)] = policy::lower(value);
-  }
-  return {out.begin(), out.end()};
 }
 
 std::string joined(const QueryPairs& pairs) {
@@ -72,7 +64,7 @@ void add_canonical(const std::string& path, const QueryPairs& query, PrivilegeFo
 PrivilegeForms forms_of(const RulePrivilege& privilege) {
   PrivilegeForms out;
   const std::string path = policy::lower(privilege.path);
-  QueryPairs query = folded(privilege);
+  QueryPairs query = policy::folded_query(privilege);
   add_canonical(path, query, out);
   const bool has_empty_key = std::ranges::any_of(query, [](const auto& pair) { return pair.first.empty(); });
   // A request's path begins with '/', and ends for this reading at its first '?' even where that was escaped.

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "policy/fold.h"
+#include "policy/rule_query.h"
 #include "request/arena.h"
 #include "request/canonical_path.h"
 #include "request/canonical_query.h"
@@ -34,17 +35,6 @@ void sort_unique(std::vector<std::uint32_t>& values) {
   std::ranges::sort(values);
   const auto rest = std::ranges::unique(values);
   values.erase(rest.begin(), rest.end());
-}
-
-std::vector<std::pair<std::string, std::string>> folded_query(const RulePrivilege& privilege) {
-  // Of keys that are alike but for case one counts, wherever it stands.
-  std::vector<std::pair<std::string, std::string>> pairs = privilege.query_parameters;
-  std::ranges::sort(pairs);
-  std::map<std::string, std::string> folded;
-  for (const auto& [key, value] : pairs) {
-    folded[lower(key)] = lower(value);
-  }
-  return {folded.begin(), folded.end()};
 }
 
 std::uint8_t mask_of(const PrivilegeExtension& extension) {

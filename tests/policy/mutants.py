@@ -102,7 +102,7 @@ COMPILER = [
           "table[items[i].name] = i;", "table.try_emplace(items[i].name, i);"),
     fault("policy/ruleset.cpp", "\"Allow\" is not allow",
           'lower(item.default_access) == "allow"', 'item.default_access == "allow"'),
-    fault("policy/ruleset.cpp", "query values keep their case",
+    fault("policy/rule_query.cpp", "query values keep their case",
           "folded[lower(key)] = lower(value);", "folded[lower(key)] = value;"),
     fault("policy/ruleset.cpp", "paths keep their case",
           "const std::string path = lower(privileges[i].path);", "const std::string path = privileges[i].path;"),
