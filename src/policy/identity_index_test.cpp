@@ -303,6 +303,33 @@ TEST(IdentityIndex, ADenyOfManyIsForThoseItNames) {
   EXPECT_EQ(reason_of_denial(decide(caller, request.view(), snapshot)), Reason::kExplicitDeny);
 }
 
+TEST(IdentityIndex, ADryRunOfManyIsForThoseItNames) {
+  std::vector<RuleIdentity> identities(IdentityIndex::kFew + 4);
+  for (std::size_t i = 0; i < identities.size(); ++i) {
+    identities[i].name = std::to_string(i);
+    identities[i].user_name = "u" + identities[i].name;
+  }
+  RuleItem item = item_with(identities, false);
+  item.rules->role_assignments->front().openmsp.dry_run = true;
+  item.rules->identities->emplace_back().name = "tool";
+  item.rules->identities->back().process_name = "tool";
+  item.rules->roles->push_back({.name = "s", .privileges = {"p"}});
+  item.rules->role_assignments->push_back({.role = "s", .identities = {"tool"}});
+  Snapshot snapshot;
+  snapshot.rules.fill(RuleSet::compile(item, Matching::kEnforce));
+  const test::PolicyRequest request(Service::kImds, "GET", "/x");
+  identity::ConnectionIdentity caller;
+  caller.known = true;
+  caller.process_name = "tool";
+  for (const bool named : {false, true}) {
+    caller.user_name = named ? "u7" : "";
+    const Decision decision = decide(caller, request.view(), snapshot);
+    const auto* permit = std::get_if<Permit>(&decision);
+    ASSERT_NE(permit, nullptr);
+    EXPECT_EQ(permit->dry_run().verdict, named ? Verdict::kAllow : Verdict::kNotRun);
+  }
+}
+
 TEST(IdentityIndex, OfManyPrivilegesOfOnePathThoseOfTheMethodAreFound) {
   RuleItem item = item_with(
       {RuleIdentity{.name = "all", .user_name = {}, .group_name = {}, .exe_path = {}, .process_name = {}}}, false);
