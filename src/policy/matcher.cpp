@@ -64,48 +64,38 @@ class Search {
   }
 
  private:
-  struct Assigned {
-    std::uint32_t identity = RuleOutcome::kNone;
-    IdentityMatch match;
-  };
-
-  Assigned assigned(std::uint32_t identity) const {
-    return {.identity = identity, .match = match_identity(rules_.identities()[identity], caller_)};
-  }
-
   /// The first identity that is the caller; if none is, the last of those that come nearest.
   bool any_of_few(std::uint32_t privilege, const std::vector<std::uint32_t>& roles) {
     return std::ranges::any_of(roles, [&](std::uint32_t role) {
       return std::ranges::any_of(rules_.roles()[role].identities,
-                                 [&](std::uint32_t identity) { return keep(privilege, role, assigned(identity)); });
+                                 [&](std::uint32_t identity) { return take(privilege, role, identity); });
     });
   }
 
   /// The same without looking at those that the caller is not: a miss names one that stands for all.
   bool any_of_many(std::uint32_t privilege, const std::vector<std::uint32_t>& roles) {
-    const auto take = [&](std::uint32_t role, std::uint32_t identity) {
-      return keep(privilege, role, assigned(identity));
-    };
-    if (holdings_.any_grant(roles, take)) {
+    if (holdings_.any_grant(
+            roles, [&](std::uint32_t role, std::uint32_t identity) { return take(privilege, role, identity); })) {
       return true;
     }
     const std::vector<std::uint32_t>& last = rules_.roles()[roles.back()].identities;
-    return !last.empty() && take(roles.back(), last.back());
+    return !last.empty() && take(privilege, roles.back(), last.back());
   }
 
-  /// True: it is the caller.
-  bool keep(std::uint32_t privilege, std::uint32_t role, const Assigned& best) {
-    if (best.match.matched || best.match.fields_met >= nearest_) {
-      nearest_ = best.match.fields_met;
+  /// True: it is the caller. A miss is kept if none came nearer.
+  bool take(std::uint32_t privilege, std::uint32_t role, std::uint32_t identity) {
+    const IdentityMatch match = match_identity(rules_.identities()[identity], caller_);
+    if (match.matched || match.fields_met >= nearest_) {
+      nearest_ = match.fields_met;
       outcome_.privilege = privilege;
       outcome_.role = role;
-      outcome_.identity = best.identity;
-      outcome_.missed_field = best.match.missed_field;
+      outcome_.identity = identity;
+      outcome_.missed_field = match.missed_field;
     }
-    if (best.match.matched) {
+    if (match.matched) {
       outcome_.verdict = Verdict::kAllow;
     }
-    return best.match.matched;
+    return match.matched;
   }
 
   const RuleSet& rules_;
