@@ -173,8 +173,8 @@ Result<void> App::open_data_path() {
 }
 
 Result<void> App::open_channel() {
-  local_rules_ =
-      std::make_unique<rules::LocalDirectory>(std::filesystem::path(config_.latch_key_folder).parent_path() / "rules");
+  const std::string rules_directory = std::filesystem::path(config_.latch_key_folder).parent_path() / "rules";
+  local_rules_ = std::make_unique<rules::LocalDirectory>(rules_directory);
   auto cgroup = config_.reference_cgroup ? Result(*config_.reference_cgroup) : intercept::cgroup2_root();
   if (!cgroup) {
     return std::move(cgroup).error();
@@ -195,8 +195,17 @@ Result<void> App::open_channel() {
         return dialer.socket();
       },
       settings, [this](std::shared_ptr<const channel::ChannelState> state) { on_channel(std::move(state)); },
-      [this] { follow_local_rules(); });
-  return channel_->start();
+      [this] {
+        follow_local_rules();
+        if (local_watch_) {
+          local_watch_->look_again();
+        }
+      });
+  if (auto done = channel_->start(); !done) {
+    return done;
+  }
+  watch_local_rules(rules_directory);
+  return {};
 }
 
 Result<void> App::open_control_socket() {
@@ -245,6 +254,21 @@ void App::follow_local_rules() {
   if (rules_->current() != before) {
     install_gate();
   }
+}
+
+/// Without a watch the files are read at every poll, as the field's agent does: no reason not to start.
+void App::watch_local_rules(const std::string& directory) {
+  if (std::error_code none; !std::filesystem::exists(directory, none)) {
+    if (auto made = file::ensure_directory(directory, 0700); !made) {
+      log::write(std::move(made).error().context("local rule files"));
+    }
+  }
+  auto watch = rules::LocalWatch::start(loop_, directory, [this] { follow_local_rules(); });
+  if (!watch) {
+    log::write(watch.error());
+    return;
+  }
+  local_watch_ = std::move(*watch);
 }
 
 void App::install_gate() {

@@ -18,6 +18,7 @@
 #include "channel/channel.h"
 #include "identity/names.h"
 #include "intercept/interceptor.h"
+#include "rules/local_watch.h"
 #include "rules/publisher.h"
 #include "status/control_server.h"
 #include "status/provision.h"
@@ -49,6 +50,7 @@ class App {
   Result<void> open_control_socket();
   void on_channel(std::shared_ptr<const channel::ChannelState> state);
   void follow_local_rules();
+  void watch_local_rules(const std::string& directory);
   void install_gate();
   void on_notify();
   void report_provisioning();
@@ -70,6 +72,7 @@ class App {
   std::unique_ptr<IdentityKeeper> keeper_;
   std::unique_ptr<rules::LocalDirectory> local_rules_;
   std::unique_ptr<rules::Publisher> rules_;
+  std::unique_ptr<rules::LocalWatch> local_watch_;
   status::Provisioning provisioning_;
   std::string hooks_message_;
   std::optional<intercept::Settings> hook_settings_;

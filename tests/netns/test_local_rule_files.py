@@ -127,3 +127,34 @@ class LocalRuleFiles(RuledLab):
               f"{lost} refused and closed", flush=True)
         self.assertGreater(lost, 10)
         self.assertGreater(count - lost, 10)
+
+
+class LocalRuleFilesAtOnce(LocalRuleFiles):
+    """The host is asked at the start, and then not again while these tests run: what comes, the watch has seen."""
+
+    agent_config = {"openmsp": {"pollIntervalMilliseconds": 3_600_000}}
+    rewrites = 1000
+
+    def test_a_burst_of_rewrites_ends_with_the_last_one(self):
+        self.wait_rule_set("imds", "lab-useLocalFileRules-true")
+        self.addCleanup(lambda: [file.unlink() for file in self.folder.iterdir()])
+        self.put(Step(local("before", "daemon"), "_before", []))
+        last = Step(local(f"burst-{self.rewrites}", "www-data"), f"_burst-{self.rewrites}", [
+            K("client", "daemon", VERSIONS, "200", MISMATCH), K("client", "www-data", VERSIONS, None, "200")])
+
+        def burst() -> None:
+            file = self.folder / "IMDS_Rules.json"
+            for count in range(1, self.rewrites):
+                text = local(f"burst-{count}", ("daemon", "nobody")[count % 2])
+                if count % 3 == 0:
+                    file.write_text(text)  # in place: whoever reads meanwhile may find half a document
+                else:
+                    fresh = file.with_suffix(".new")
+                    fresh.write_text(text)
+                    fresh.chmod(0o600)
+                    os.replace(fresh, file)
+            self.put(last)
+        lost = self.live_through(last.connections, burst, lambda service: self.rule_set(service, last))
+        print(f"the last of {self.rewrites} rewrites decides; {lost} of {len(last.connections)} connections lost their right",
+              flush=True)
+        self.assertEqual(lost, 1)
