@@ -160,8 +160,10 @@ Result<void> App::open_data_path() {
     return std::move(data).error();
   }
   data_ = std::move(*data);
-  auto names = identity::NameResolver::start(
-      kNameTtlMs, [this](std::shared_ptr<const identity::NameTable> table) { data_->set_names(std::move(table)); });
+  auto names = identity::NameResolver::start(kNameTtlMs, [this](std::shared_ptr<const identity::NameTable> table) {
+    loop_.post([this, table] { name_table_ = table; });
+    data_->set_names(std::move(table));
+  });
   if (!names) {
     return std::move(names).error();
   }
@@ -314,6 +316,7 @@ status::Snapshot App::snapshot() const {
   parts.rules = rules_ ? rules_->current().get() : nullptr;
   parts.counters = data_ ? &data_->counters() : nullptr;
   parts.audit = audit_.get();
+  parts.names = name_table_.get();
   parts.uptime_s = (clock_.boottime_ms() - started_ms_) / 1000;
   parts.now_ns = clock_.realtime_ns();
   parts.boot_ms = static_cast<std::int64_t>(clock_.boottime_ms());

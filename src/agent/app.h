@@ -67,6 +67,7 @@ class App {
   NoAudit no_audit_;
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<intercept::Interceptor> hooks_;
+  std::shared_ptr<const identity::NameTable> name_table_;  ///< the control thread's
   std::unique_ptr<identity::NameResolver> names_;
   std::unique_ptr<DataThread> data_;
   std::unique_ptr<IdentityKeeper> keeper_;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/snapshot.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/version.h"
 #include "bpf/contract.h"
+#include "http/status.h"
 
 namespace msp::agent {
 namespace {
@@ -105,6 +107,41 @@ void add_counters(status::Snapshot& out, const SnapshotParts& parts) {
   }
 }
 
+std::vector<status::SummaryRow> rows_of(const std::vector<audit::SummaryGroup>& groups, const SnapshotParts& parts) {
+  std::vector<status::SummaryRow> rows;
+  for (const audit::SummaryGroup& from : groups) {
+    status::SummaryRow row;
+    // Nobody is known behind the connection.
+    const bool nobody = from.user.empty() && from.exe.empty() && from.process.empty();
+    row.user_name = nobody ? "empty" : from.user;
+    row.process_full_path = nobody ? "empty" : from.exe;
+    row.process_command_line = nobody ? "empty" : from.process;
+    if (!nobody && parts.names != nullptr && !parts.names->group(from.gid).empty()) {
+      row.user_groups.emplace_back(parts.names->group(from.gid));
+    }
+    row.ip = "None";
+    for (std::size_t i = 0; i < kServiceCount && parts.config != nullptr; ++i) {
+      const auto service = static_cast<Service>(i);
+      if (from.service == to_string(service)) {
+        row.ip = address_text(parts.config->service(service).endpoint);
+        row.port = parts.config->service(service).endpoint.port;
+      }
+    }
+    row.response_status = fmt::format("{} {}", from.status, http::reason_phrase(from.status));
+    row.count = from.count;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+void add_summaries(status::Snapshot& out, const SnapshotParts& parts) {
+  if (parts.audit != nullptr) {
+    const audit::Summary summary = parts.audit->summary();
+    out.connection_summary = rows_of(summary.served, parts);
+    out.failed_summary = rows_of(summary.refused, parts);
+  }
+}
+
 }  // namespace
 
 status::Snapshot make_snapshot(const SnapshotParts& parts) {
@@ -124,6 +161,7 @@ status::Snapshot make_snapshot(const SnapshotParts& parts) {
   add_channel(out, parts);
   add_services(out, parts);
   add_counters(out, parts);
+  add_summaries(out, parts);
   return out;
 }
 

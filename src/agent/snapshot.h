@@ -10,6 +10,7 @@
 #include "agent/config.h"
 #include "audit/log.h"
 #include "channel/state.h"
+#include "identity/names.h"
 #include "intercept/interceptor.h"
 #include "policy/snapshot.h"
 #include "proxy/data_plane.h"
@@ -26,6 +27,7 @@ struct SnapshotParts {
   const policy::Snapshot* rules = nullptr;
   const proxy::Counters* counters = nullptr;
   const audit::Log* audit = nullptr;
+  const identity::NameTable* names = nullptr;
   std::uint64_t uptime_s = 0;
   std::int64_t now_ns = 0;   ///< CLOCK_REALTIME
   std::int64_t boot_ms = 0;  ///< CLOCK_BOOTTIME

@@ -110,9 +110,10 @@ char* LineWriter::write(char* out, const Record& record) {
   return put_text(out, common_.end);
 }
 
-void LineWriter::append(std::string& out, const Record& record, std::span<const char> encoded) {
+bool LineWriter::append(std::string& out, const Record& record, std::span<const char> encoded) {
   const std::span<const char> part = common_part(encoded);
-  if (std::string_view(part.data(), part.size()) != common_.part) {
+  const bool alike = std::string_view(part.data(), part.size()) == common_.part;
+  if (!alike) {
     compose(record, part);
   }
   const std::size_t before = out.size();
@@ -120,6 +121,7 @@ void LineWriter::append(std::string& out, const Record& record, std::span<const 
   out.resize_and_overwrite(before + bound, [&](char* data, std::size_t) {
     return static_cast<std::size_t>(write(data + before, record) - data);
   });
+  return alike;
 }
 
 }  // namespace msp::audit

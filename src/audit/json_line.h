@@ -18,8 +18,8 @@ namespace msp::audit {
 
 class LineWriter {
  public:
-  /// Appends one object and a newline. `encoded`: of the same record.
-  void append(std::string& out, const Record& record, std::span<const char> encoded);
+  /// Appends one object and a newline. `encoded`: of the same record. True if its common_part() is the last one's.
+  bool append(std::string& out, const Record& record, std::span<const char> encoded);
 
  private:
   /// What lines have in common whose records have their common_part() alike.

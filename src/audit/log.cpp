@@ -30,7 +30,7 @@ class BlockedSignals {
 class LogImpl final : public Log {
  public:
   LogImpl(const Config& config, const Clock& clock)
-      : queue_(config.queue_bytes), writer_(config, clock, queue_, refusals_) {}
+      : clock_(clock), queue_(config.queue_bytes), writer_(config, clock, queue_, {refusals_, tally_}) {}
   ~LogImpl() override { stop(); }
 
   Result<void> start() {
@@ -53,6 +53,7 @@ class LogImpl final : public Log {
   bool flush() override { return thread_.joinable() && writer_.flush(); }
   Counters counters() const override { return writer_.counters(); }
   std::vector<Refusal> recent_refusals() const override { return refusals_.list(); }
+  Summary summary() const override { return tally_.list(clock_.realtime_ns()); }
 
  private:
   void stop() {
@@ -63,8 +64,10 @@ class LogImpl final : public Log {
     }
   }
 
+  const Clock& clock_;
   Queue queue_;
   Refusals refusals_;
+  Tally tally_;
   Writer writer_;
   std::thread thread_;
 };

@@ -56,6 +56,20 @@ struct Refusal {
   std::string user, process, exe, service, method, target, reason, rule_set;
 };
 
+/// Requests of callers that look alike and had the same answer.
+struct SummaryGroup {
+  std::string user;
+  std::uint32_t gid = 0;
+  std::string service, exe, process;
+  std::uint16_t status = 0;
+  std::uint64_t count = 0;
+};
+/// protocol.md H.3, of the last four hours; most frequent first.
+struct Summary {
+  std::vector<SummaryGroup> served;   ///< all that was answered, refusals too
+  std::vector<SummaryGroup> refused;  ///< refused by rules (403), or would have been
+};
+
 class Log {
  public:
   /// Opens the file and starts the writer. Fails if the place is unsafe or missing; a full or read-only disk is no
@@ -74,6 +88,8 @@ class Log {
   virtual Counters counters() const = 0;
   /// The last refusals, newest first.
   virtual std::vector<Refusal> recent_refusals() const = 0;
+  /// Records that were lost are in no summary.
+  virtual Summary summary() const = 0;
 
  protected:
   Log() = default;

@@ -19,11 +19,11 @@ constexpr auto kFlushPatience = std::chrono::seconds(2);
 
 }  // namespace
 
-Writer::Writer(const Config& config, const Clock& clock, Queue& queue, Refusals& refusals)
+Writer::Writer(const Config& config, const Clock& clock, Queue& queue, Views views)
     : config_(config),
       clock_(clock),
       queue_(queue),
-      refusals_(refusals),
+      views_(views),
       file_({.path = config.path, .mode = config.mode, .rotate_bytes = config.rotate_bytes, .keep = config.keep}) {}
 
 Result<void> Writer::open() {
@@ -111,6 +111,7 @@ void Writer::fill(Batch& batch) {
   batch.text = events_;
   batch.end = ring.tail();
   batch.permits = batch.denials = batch.audits = 0;
+  Tally::Adding tally(views_.tally);
   while (batch.text.size() < kBatchBytes) {
     std::uint64_t at = batch.end;
     const std::span<const char> bytes = ring.next(at);
@@ -118,13 +119,18 @@ void Writer::fill(Batch& batch) {
       break;
     }
     const Record record = decode(bytes);
-    lines_.append(batch.text, record, bytes);
+    const bool alike = lines_.append(batch.text, record, bytes);
     ++(record.decision == Decision::kPermit ? batch.permits
        : record.decision == Decision::kDeny ? batch.denials
                                             : batch.audits);
-    // A batch that could not be written is made again later: its refusals are known by then.
-    if (record.decision != Decision::kPermit && at > shown_) {
-      refusals_.add(record);
+    // A batch that could not be written is made again later: its records are known by then.
+    const bool known = at <= shown_;
+    if (!known) {
+      tally.add(record, alike && tallied_);
+    }
+    tallied_ = !known;
+    if (record.decision != Decision::kPermit && !known) {
+      views_.refusals.add(record);
     }
     batch.end = at;
   }

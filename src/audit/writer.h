@@ -14,14 +14,21 @@
 #include "audit/log_file.h"
 #include "audit/queue.h"
 #include "audit/refusals.h"
+#include "audit/tally.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 namespace msp::audit {
 
+/// What people are shown of the records, besides the file.
+struct Views {
+  Refusals& refusals;
+  Tally& tally;
+};
+
 class Writer {
  public:
-  Writer(const Config& config, const Clock& clock, Queue& queue, Refusals& refusals);
+  Writer(const Config& config, const Clock& clock, Queue& queue, Views views);
 
   /// Opens the file; before run().
   Result<void> open();
@@ -60,12 +67,13 @@ class Writer {
   const Config config_;
   const Clock& clock_;
   Queue& queue_;
-  Refusals& refusals_;
+  Views views_;
   LogFile file_;
   LineWriter lines_;
   Batch batch_;
   std::string events_;           // lines of our own that wait to be written
-  std::uint64_t shown_ = 0;      // queue position up to which refusals were noted
+  std::uint64_t shown_ = 0;      // queue position up to which views_ know the records
+  bool tallied_ = false;         // the record that lines_ saw last is one that the tally saw last
   std::uint64_t announced_ = 0;  // losses that the file and the log know of
   log::RateLimit loss_lines_{1, 60'000};
 

@@ -26,8 +26,7 @@ Result<std::unique_ptr<LocalWatch>> LocalWatch::start(Loop& loop, std::string di
     error.hint = "the files are read at every poll all the same; raise fs.inotify.max_user_instances";
     return error;
   }
-  std::unique_ptr<LocalWatch> watch(
-      new LocalWatch(loop, std::move(inotify), std::move(directory), std::move(changed)));
+  auto watch = std::make_unique<LocalWatch>(loop, std::move(inotify), std::move(directory), std::move(changed));
   if (auto done = watch->watch_.start(); !done) {
     return std::move(done).error();
   }

@@ -25,6 +25,8 @@ class LocalWatch {
 
   /// An error means that the kernel gives no watch (limit of inotify instances): Source::kKernel.
   static Result<std::unique_ptr<LocalWatch>> start(Loop& loop, std::string directory, std::function<void()> changed);
+  /// For start(), which makes the descriptor.
+  LocalWatch(Loop& loop, Fd inotify, std::string directory, std::function<void()> changed);
   LocalWatch(const LocalWatch&) = delete;
   LocalWatch& operator=(const LocalWatch&) = delete;
 
@@ -33,7 +35,6 @@ class LocalWatch {
   void look_again();
 
  private:
-  LocalWatch(Loop& loop, Fd inotify, std::string directory, std::function<void()> changed);
   void on_events();
   Task<void> gather();
 
