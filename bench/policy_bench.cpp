@@ -58,12 +58,12 @@ identity::ConnectionIdentity caller() {
   return out;
 }
 
-void decide_over(benchmark::State& state, policy::Matching matching, const RuleItem& item) {
+void decide_as(benchmark::State& state, const identity::ConnectionIdentity& who, policy::Matching matching,
+               const RuleItem& item) {
   policy::Snapshot snapshot;
   snapshot.matching = matching;
   snapshot.rules.fill(policy::RuleSet::compile(item, matching));
   const test::PolicyRequest request(Service::kImds, "GET", kToken);
-  const identity::ConnectionIdentity who = caller();
   for (auto _ : state) {
     policy::Decision decision = policy::decide(who, request.view(), snapshot);
     if (!std::holds_alternative<policy::Permit>(decision)) {
@@ -71,6 +71,10 @@ void decide_over(benchmark::State& state, policy::Matching matching, const RuleI
     }
     benchmark::DoNotOptimize(decision);
   }
+}
+
+void decide_over(benchmark::State& state, policy::Matching matching, const RuleItem& item) {
+  decide_as(state, caller(), matching, item);
 }
 
 void decide(benchmark::State& state, policy::Matching matching) { decide_over(state, matching, rules(state.range(0))); }
@@ -106,6 +110,63 @@ void decide_other_methods(benchmark::State& state) {
     item.rules->privileges->back().openmsp.methods = {"POST"};
   }
   decide_over(state, policy::Matching::kEnforce, item);
+}
+
+/// As many users have a privilege, a role and an identity each, all for the one path.
+void decide_each_its_own(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    const std::string index = std::to_string(i);
+    item.rules->privileges->push_back(
+        {.name = "own" + index, .path = "/metadata/identity/oauth2/token", .query_parameters = {}});
+    item.rules->roles->push_back({.name = "r" + index, .privileges = {"own" + index}});
+    RuleIdentity& identity = item.rules->identities->emplace_back();
+    identity.name = "other" + index;
+    identity.user_name = "other-" + index;
+    item.rules->role_assignments->push_back({.role = "r" + index, .identities = {identity.name}});
+  }
+  identity::ConnectionIdentity who = caller();
+  who.user_name = "other-" + std::to_string(state.range(0) - 1);
+  decide_as(state, who, policy::Matching::kEnforce, item);
+}
+
+/// As many privileges of the path stand in a grid of two query keys.
+void decide_grid(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i * i < state.range(0); ++i) {
+    for (long j = 0; j * j < state.range(0); ++j) {
+      item.rules->privileges->push_back(
+          {.name = "grid" + std::to_string(i) + "-" + std::to_string(j),
+           .path = "/metadata/identity/oauth2/token",
+           .query_parameters = {{"resource", i == 0 ? "https://management.azure.com/" : "r" + std::to_string(i)},
+                                {"api-version", j == 0 ? "2018-02-01" : "v" + std::to_string(j)}}});
+    }
+  }
+  item.rules->roles->push_back({.name = "grid", .privileges = {"grid0-0"}});
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
+/// As many users are denied by user and executable; of the caller's container no name is known.
+void decide_nameless(benchmark::State& state) {
+  RuleItem item = rules(10);
+  RuleAssignment denies{.role = "denied", .identities = {}};
+  denies.openmsp.deny = true;
+  item.rules->roles->push_back({.name = "denied", .privileges = {"token"}});
+  for (long i = 0; i < state.range(0); ++i) {
+    RuleIdentity& identity = item.rules->identities->emplace_back();
+    identity.name = "denied" + std::to_string(i);
+    identity.user_name = "denied-" + std::to_string(i);
+    identity.exe_path = "/opt/denied/" + std::to_string(i);
+    denies.identities.push_back(identity.name);
+  }
+  item.rules->role_assignments->push_back(std::move(denies));
+  RuleIdentity& app = item.rules->identities->emplace_back();
+  app.name = "app";
+  app.exe_path = "/opt/app/bin/app";
+  item.rules->role_assignments->push_back({.role = "reader", .identities = {"app"}});
+  identity::ConnectionIdentity who = caller();
+  who.user_name.clear();
+  decide_as(state, who, policy::Matching::kEnforce, item);
 }
 
 void canonicalise(benchmark::State& state) {
@@ -161,6 +222,9 @@ BENCHMARK(decide_same_path)->Arg(10)->Arg(1'000)->Arg(10'000);
 BENCHMARK(decide_many_callers)->Arg(8)->Arg(1'000)->Arg(10'000);
 BENCHMARK(decide_many_roles)->Arg(8)->Arg(10'000);
 BENCHMARK(decide_other_methods)->Arg(8)->Arg(10'000);
+BENCHMARK(decide_each_its_own)->Arg(8)->Arg(10'000)->Arg(100'000);
+BENCHMARK(decide_grid)->Arg(9)->Arg(10'000);
+BENCHMARK(decide_nameless)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(compile)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(memory)->Arg(10'000)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 

@@ -27,7 +27,7 @@ struct RequestView {
 
 class Engine {
  public:
-  /// Takes no memory for ordinary targets (about 2 KiB, some 20 query pairs); larger ones may, while they are folded.
+  /// Takes no memory (policy/scratch.h: but for some thousand query pairs in one target).
   static Decision decide(const identity::ConnectionIdentity& caller, const RequestView& request,
                          const Snapshot& snapshot);
 

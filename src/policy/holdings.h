@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which identities of a rule set a caller is, found once for a decision and only if it is asked.
+// Which identities of a rule set a caller is, or may be, found once for a decision and only if it is asked.
 // Made on the stack of one decision; one thread. Rules and caller outlive it.
-// Nothing can fail; memory is taken beyond some hundred identities only. For rule sets that have an index of callers.
+// Nothing can fail. For rule sets that have an index of callers.
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <memory_resource>
 #include <optional>
@@ -14,20 +12,24 @@
 #include <vector>
 
 #include "policy/ruleset.h"
+#include "policy/scratch.h"
 
 namespace msp::policy {
 
 class Holdings {
  public:
+  /// Which identities are asked for: what is not known of a caller counts as fitting where it may deny.
+  enum class Fits : std::uint8_t { kIs, kMayBe };
+
   Holdings(const RuleSet& rules, const identity::ConnectionIdentity& caller) : rules_(rules), caller_(caller) {}
   Holdings(const Holdings&) = delete;
   Holdings& operator=(const Holdings&) = delete;
 
-  /// Calls visit(role, identity) for those of `roles` (ascending) that an identity which is the caller is assigned to,
+  /// Calls visit(role, identity) for those of `roles` (ascending) that an identity which the caller is is assigned to,
   /// until it returns true; returns whether it did.
   template <class Visit>
-  bool any_grant(const std::vector<std::uint32_t>& roles, Visit visit) {
-    return std::ranges::any_of(identities(), [&](std::uint32_t identity) {
+  bool any_grant(Fits fits, const std::vector<std::uint32_t>& roles, Visit visit) {
+    return std::ranges::any_of(identities(fits), [&](std::uint32_t identity) {
       const std::vector<std::uint32_t>& held = rules_.roles_of(identity);
       const auto& [few, many] = held.size() < roles.size() ? std::tie(held, roles) : std::tie(roles, held);
       return std::ranges::any_of(
@@ -35,29 +37,44 @@ class Holdings {
     });
   }
 
-  /// The first of the role's identities that is the caller.
-  std::optional<std::uint32_t> identity_in(const RoleGrant& role) {
+  /// The first of the role's identities that fits.
+  std::optional<std::uint32_t> identity_in(Fits fits, const RoleGrant& role) {
+    const List& held = identities(fits);
     const auto found = std::ranges::find_if(
-        identities(), [&](std::uint32_t identity) { return std::ranges::binary_search(role.identities, identity); });
-    return found == identities_.end() ? std::nullopt : std::optional(*found);
+        held, [&](std::uint32_t identity) { return std::ranges::binary_search(role.identities, identity); });
+    return found == held.end() ? std::nullopt : std::optional(*found);
   }
 
+  /// Of the caller, as far as it matters for a deny.
+  UnknownFields unknown();
+
  private:
+  using List = std::pmr::vector<std::uint32_t>;
+
   /// Ascending.
-  const std::pmr::vector<std::uint32_t>& identities() {
+  const List& identities(Fits fits) {
+    if (fits == Fits::kMayBe && unknown() != 0) {
+      if (!looked_further_) {
+        look_further();
+      }
+      return may_be_;
+    }
     if (!looked_) {
       look();
     }
-    return identities_;
+    return is_;
   }
   void look();
+  void look_further();
 
   const RuleSet& rules_;
   const identity::ConnectionIdentity& caller_;
-  std::array<std::byte, 1024> buffer_;
-  std::pmr::monotonic_buffer_resource memory_{buffer_.data(), buffer_.size()};
-  std::pmr::vector<std::uint32_t> identities_{&memory_};
+  Scratch<1024> scratch_;
+  List is_{scratch_.memory()};
+  List may_be_{scratch_.memory()};
+  std::optional<UnknownFields> unknown_;
   bool looked_ = false;
+  bool looked_further_ = false;
 };
 
 }  // namespace msp::policy

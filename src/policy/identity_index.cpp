@@ -1,91 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/identity_index.h"
 
+#include <cstring>
+#include <numeric>
+
+#include "policy/exe_path.h"
 #include "policy/ruleset.h"
 
 namespace msp::policy {
+namespace {
 
-/// Puts identities under their fields twice: first all, to count, then each under its rarest.
-class IdentityIndex::Builder {
- public:
-  explicit Builder(IdentityIndex& out) : out_(out) {}
+using namespace identity_pair;
 
-  void count(const IdentityRule& rule) {
-    each_field(
-        rule, [&](Field field, std::string_view text) { ++counts_[field][std::string(text)]; },
-        [&](std::size_t exe) { ++exe_counts_[exe]; });
+std::vector<Demand> demands_of(const IdentityRule& rule, UnknownFields unknown) {
+  std::vector<Demand> out;
+  const auto demand = [&](std::string_view key, std::string_view value) {
+    out.push_back({.key = std::string(key), .values = {std::string(value)}});
+  };
+  if (rule.user && (unknown & kUnknownUser) == 0) {
+    demand(kUser, *rule.user);
   }
-
-  void add(const IdentityRule& rule, std::uint32_t index) {
-    std::vector<std::uint32_t>* best = &out_.others_;
-    std::size_t fewest = static_cast<std::size_t>(-1);
-    const auto offer = [&](std::size_t shared, auto& table, const auto& key) {
-      if (shared < fewest) {
-        fewest = shared;
-        best = &table[key];
-      }
-    };
-    each_field(
-        rule,
-        [&](Field field, std::string_view text) {
-          std::string key(text);
-          offer(counts_[field][key], out_.by_text_[field], key);
-        },
-        [&](std::size_t exe) { offer(exe_counts_[exe], out_.by_exe_, exe); });
-    best->push_back(index);
+  if (rule.process) {
+    demand(kProcess, *rule.process);
   }
-
- private:
-  template <class OnText, class OnExe>
-  static void each_field(const IdentityRule& rule, OnText on_text, OnExe on_exe) {
-    if (rule.user) {
-      on_text(kUser, *rule.user);
-    }
-    if (rule.process) {
-      on_text(kProcess, *rule.process);
-    }
-    if (rule.group) {
-      on_text(kGroup, *rule.group);
-    }
-    if (rule.exe) {
-      on_exe(component_hash(*rule.exe));
-    }
-    if (!rule.place) {
-      return;
-    }
-    if (rule.place->unit) {
-      on_text(kUnit, *rule.place->unit);
-    }
-    if (rule.place->container && rule.place->container->size() >= kContainerDigits) {
-      on_text(kContainer, std::string_view(*rule.place->container).substr(0, kContainerDigits));
-    }
-    if (rule.place->cgroup) {
-      on_text(kCgroup, *rule.place->cgroup);
-    }
+  if (rule.group && (unknown & kUnknownGroups) == 0) {
+    demand(kGroup, *rule.group);
   }
-
-  IdentityIndex& out_;
-  std::array<std::unordered_map<std::string, std::size_t>, kFieldCount> counts_;
-  std::unordered_map<std::size_t, std::size_t> exe_counts_;
-};
-
-IdentityIndex::IdentityIndex(std::span<const IdentityRule> identities) {
-  Builder builder(*this);
-  for (const IdentityRule& rule : identities) {
-    builder.count(rule);
+  if (rule.exe) {
+    demand(kExe, ExeText(*rule.exe).view());
   }
-  for (std::uint32_t i = 0; i < identities.size(); ++i) {
-    builder.add(identities[i], i);
+  if (!rule.place || (unknown & kUnknownPlace) != 0) {
+    return out;
   }
+  if (rule.place->unit) {
+    demand(kUnit, *rule.place->unit);
+  }
+  if (rule.place->container && rule.place->container->size() >= kContainerDigits) {
+    demand(kContainer, std::string_view(*rule.place->container).substr(0, kContainerDigits));
+  }
+  if (rule.place->cgroup) {
+    demand(kCgroup, *rule.place->cgroup);
+  }
+  return out;
 }
 
-std::span<const std::uint32_t> IdentityIndex::find(Field field, std::string_view text) const {
-  const ByText& table = by_text_[field];
-  if (table.empty()) {
-    return {};
-  }
-  const auto found = table.find(text);
-  return found == table.end() ? std::span<const std::uint32_t>() : found->second;
+std::vector<std::uint32_t> all_of(std::span<const IdentityRule> identities) {
+  std::vector<std::uint32_t> out(identities.size());
+  std::iota(out.begin(), out.end(), 0U);
+  return out;
+}
+
+}  // namespace
+
+identity_pair::ExeText::ExeText(std::string_view path) {
+  const std::size_t hash = component_hash(path);
+  std::memcpy(bytes_, &hash, sizeof bytes_);
+}
+
+IdentityIndex::IdentityIndex(std::span<const IdentityRule> identities)
+    : IdentityIndex(identities, all_of(identities), 0) {}
+
+IdentityIndex::IdentityIndex(std::span<const IdentityRule> identities, std::span<const std::uint32_t> which,
+                             UnknownFields unknown)
+    : found_(demands_.add(which, [&](std::uint32_t i) { return demands_of(identities[i], unknown); })) {}
+
+bool IdentityIndex::asks_only_for(const IdentityRule& rule, UnknownFields unknown) {
+  const auto is_known = [&](UnknownFields field) { return (unknown & field) == 0; };
+  return !rule.process && !rule.exe && !(rule.user && is_known(kUnknownUser)) &&
+         !(rule.group && is_known(kUnknownGroups)) && !(rule.place && is_known(kUnknownPlace));
 }
 
 }  // namespace msp::policy

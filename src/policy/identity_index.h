@@ -4,79 +4,105 @@
 // Nothing can fail: what it leaves out misses a field that it asks for, what it finds is still to be matched.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "identity/connection_identity.h"
-#include "policy/exe_path.h"
+#include "policy/demand_index.h"
 
 namespace msp::policy {
 
 struct IdentityRule;
+
+/// Fields of a caller that are not known (identity_match.h, may_be), as bits.
+using UnknownFields = std::uint8_t;
+inline constexpr UnknownFields kUnknownUser = 1;
+inline constexpr UnknownFields kUnknownGroups = 2;
+inline constexpr UnknownFields kUnknownPlace = 4;
+
+/// A caller's fields as pairs: what the index is asked with.
+namespace identity_pair {
+inline constexpr std::string_view kUser = "u";
+inline constexpr std::string_view kProcess = "p";
+inline constexpr std::string_view kGroup = "g";
+inline constexpr std::string_view kExe = "e";
+inline constexpr std::string_view kUnit = "s";
+inline constexpr std::string_view kContainer = "c";
+inline constexpr std::string_view kCgroup = "d";
+/// A rule names at least so many of a container's.
+inline constexpr std::size_t kContainerDigits = 12;
+
+/// component_hash() of a path as text: paths of the same components are equal.
+class ExeText {
+ public:
+  explicit ExeText(std::string_view path);
+  std::string_view view() const { return {bytes_, sizeof bytes_}; }
+
+ private:
+  char bytes_[sizeof(std::size_t)];
+};
+}  // namespace identity_pair
 
 class IdentityIndex {
  public:
   /// So many are looked through faster than an index is asked.
   static constexpr std::size_t kFew = 16;
 
-  /// Each identity stands under the one of its fields that tells it best from the others.
+  /// Of all identities, by all of their fields.
   explicit IdentityIndex(std::span<const IdentityRule> identities);
+  /// Of those with the numbers `which`, for callers of whom `unknown` is not known: these fields count as fitting.
+  IdentityIndex(std::span<const IdentityRule> identities, std::span<const std::uint32_t> which, UnknownFields unknown);
 
-  /// Calls visit(index of an identity) for each that `caller` may be, in no order.
+  /// Whether a caller of whom `unknown` is not known can miss nothing that the identity asks for.
+  static bool asks_only_for(const IdentityRule& rule, UnknownFields unknown);
+
+  /// Calls visit(number of an identity) for each that `caller` may be, in no order, for some more than once.
   template <class Visit>
   void each_candidate(const identity::ConnectionIdentity& caller, Visit visit) const {
-    const auto visit_all = [&](Field field, std::string_view text) { std::ranges::for_each(find(field, text), visit); };
-    visit_all(kUser, caller.user_name);
-    visit_all(kProcess, caller.process_name);
-    for (const std::string& group : caller.group_names) {
-      visit_all(kGroup, group);
-    }
-    if (caller.cgroup) {
-      visit_all(kUnit, caller.cgroup->unit);
-      visit_all(kContainer, std::string_view(caller.cgroup->container).substr(0, kContainerDigits));
-      each_ancestor(caller.cgroup->path, [&](std::string_view path) { visit_all(kCgroup, path); });
-    }
-    for (const std::string& path : caller.exe_rule_paths) {
-      const auto found = by_exe_.find(component_hash(path));
-      if (found != by_exe_.end()) {
-        std::ranges::for_each(found->second, visit);
+    using namespace identity_pair;
+    const auto any_pair = [&](auto f) {
+      if (f(kUser, caller.user_name) || f(kProcess, caller.process_name)) {
+        return true;
       }
-    }
-    std::ranges::for_each(others_, visit);
+      for (const std::string& group : caller.group_names) {
+        if (f(kGroup, group)) {
+          return true;
+        }
+      }
+      for (const std::string& path : caller.exe_rule_paths) {
+        if (f(kExe, ExeText(path).view())) {
+          return true;
+        }
+      }
+      return caller.cgroup && any_place(*caller.cgroup, f);
+    };
+    demands_.visit(found_, any_pair, [&](std::uint32_t identity) {
+      visit(identity);
+      return false;
+    });
   }
 
  private:
-  enum Field : std::uint8_t { kUser, kProcess, kGroup, kUnit, kContainer, kCgroup, kFieldCount };
-  /// A rule names at least so many of a container's.
-  static constexpr std::size_t kContainerDigits = 12;
-
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  using ByText = std::unordered_map<std::string, std::vector<std::uint32_t>, Hash, std::equal_to<>>;
-  class Builder;
-
-  /// f(path), f(its parent) and so on, up to "/".
   template <class F>
-  static void each_ancestor(std::string_view path, F f) {
-    for (; path.size() > 1; path = path.substr(0, path.rfind('/'))) {
-      f(path);
+  static bool any_place(const identity::CgroupPlace& place, F f) {
+    using namespace identity_pair;
+    if (f(kUnit, place.unit) || f(kContainer, std::string_view(place.container).substr(0, kContainerDigits))) {
+      return true;
     }
-    f("/");
+    // The path, its parent and so on, up to "/".
+    for (std::string_view path = place.path; path.size() > 1; path = path.substr(0, path.rfind('/'))) {
+      if (f(kCgroup, path)) {
+        return true;
+      }
+    }
+    return f(kCgroup, "/");
   }
-  std::span<const std::uint32_t> find(Field field, std::string_view text) const;
 
-  std::array<ByText, kFieldCount> by_text_;
-  std::unordered_map<std::size_t, std::vector<std::uint32_t>> by_exe_;  ///< by component_hash()
-  std::vector<std::uint32_t> others_;                                   ///< ask for nothing
+  DemandIndex demands_;
+  std::vector<std::uint32_t> found_;
 };
 
 }  // namespace msp::policy

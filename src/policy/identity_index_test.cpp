@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -76,6 +77,51 @@ TEST(IdentityIndex, EachStandsUnderWhatTellsItBest) {
   EXPECT_THAT(candidates(all, caller), IsEmpty());
   caller.exe_rule_paths = {"/opt/app7/bin/x", "/opt/app9/bin/x/"};
   EXPECT_THAT(candidates(all, caller), ElementsAre(7, 9));
+}
+
+TEST(IdentityIndex, OfAGridTheOneWithBothFields) {
+  std::vector<IdentityRule> all;
+  for (int i = 0; i < 100; ++i) {
+    for (int j = 0; j < 100; ++j) {
+      all.push_back(
+          {.name = {}, .user = "u" + std::to_string(i), .group = {}, .process = "p" + std::to_string(j), .exe = {}});
+    }
+  }
+  identity::ConnectionIdentity caller;
+  caller.user_name = "u3";
+  caller.process_name = "p5";
+  EXPECT_THAT(candidates(all, caller), ElementsAre(305));
+  caller.process_name = "other";
+  EXPECT_THAT(candidates(all, caller), IsEmpty());
+}
+
+TEST(IdentityIndex, ThoseAlikeInOneFieldAreToldApartByAnother) {
+  std::vector<IdentityRule> all(
+      1000, {.name = {}, .user = "u", .group = {}, .process = {}, .exe = {}, .place = in_unit("a.service")});
+  identity::ConnectionIdentity caller;
+  caller.user_name = "u";
+  EXPECT_THAT(candidates(all, caller), IsEmpty());
+  caller.cgroup = std::make_shared<const identity::CgroupPlace>(identity::place_in("/system.slice/a.service"));
+  EXPECT_THAT(candidates(all, caller), SizeIs(1000));
+}
+
+TEST(IdentityIndex, WhatIsNotKnownOfACallerIsNotAskedFor) {
+  const std::vector<IdentityRule> all = crowd();
+  std::vector<std::uint32_t> which(all.size());
+  std::iota(which.begin(), which.end(), 0U);
+  const IdentityIndex index(all, which, kUnknownUser | kUnknownGroups);
+  identity::ConnectionIdentity caller;
+  caller.process_name = "p5";
+  std::set<std::uint32_t> found;
+  index.each_candidate(caller, [&](std::uint32_t i) { found.insert(i); });
+  EXPECT_TRUE(found.contains(20) && found.contains(21) && found.contains(4000));
+  EXPECT_FALSE(found.contains(24) || found.contains(25));  // p6
+  EXPECT_FALSE(IdentityIndex::asks_only_for(all[20], kUnknownUser | kUnknownGroups));
+  EXPECT_TRUE(IdentityIndex::asks_only_for(all[22], kUnknownUser | kUnknownGroups));  // a group
+  EXPECT_FALSE(IdentityIndex::asks_only_for(all[22], kUnknownUser));
+  EXPECT_FALSE(IdentityIndex::asks_only_for(all[23], kUnknownUser | kUnknownGroups));  // a unit
+  EXPECT_TRUE(IdentityIndex::asks_only_for(all[23], kUnknownPlace));
+  EXPECT_TRUE(IdentityIndex::asks_only_for(all[4000], kUnknownUser));
 }
 
 TEST(IdentityIndex, PlacesAreFoundFromBelowAndContainersByAllTheirDigits) {
@@ -258,6 +304,73 @@ TEST(IdentityIndex, OfManyRolesTheCallersOwnCounts) {
 }
 
 /// Two privileges with as many roles each; the caller is in one of the second, and has many roles that hold nothing.
+/// As item_of_roles(), but each role has a privilege of its own, all for the same requests.
+RuleItem item_of_privileges(std::size_t users, bool deny) {
+  RuleItem item = item_of_roles(users, deny);
+  item.rules->privileges->clear();
+  for (std::size_t i = 0; i < users; ++i) {
+    const std::string n = std::to_string(i);
+    item.rules->privileges->push_back({.name = "p" + n, .path = "/", .query_parameters = {}});
+    (*item.rules->roles)[i].privileges = {"p" + n};
+  }
+  return item;
+}
+
+TEST(IdentityIndex, OfManyPrivilegesThatMatchAlikeTheCallersOwnCounts) {
+  const test::PolicyRequest request(Service::kImds, "GET", "/x");
+  identity::ConnectionIdentity caller;
+  caller.known = true;
+  caller.cgroup = std::make_shared<const identity::CgroupPlace>();
+  for (const Matching matching : {Matching::kEnforce, Matching::kOff, Matching::kShadow}) {
+    Snapshot allows{.matching = matching, .rules = {}};
+    allows.rules.fill(RuleSet::compile(item_of_privileges(1000, false), matching));
+    Snapshot denies{.matching = matching, .rules = {}};
+    denies.rules.fill(RuleSet::compile(item_of_privileges(1000, true), matching));
+    for (const char* const number : {"0", "700", "999"}) {
+      caller.user_name = std::string("u") + number;
+      const Decision allowed = decide(caller, request.view(), allows);
+      ASSERT_TRUE(std::holds_alternative<Permit>(allowed));
+      EXPECT_EQ(std::get<Permit>(allowed).names().privilege, std::string("p") + number);
+      EXPECT_EQ(std::get<Permit>(allowed).names().role, std::string("r") + number);
+      EXPECT_EQ(std::get<Permit>(allowed).names().identity, std::string("i") + number);
+      const Decision denied = decide(caller, request.view(), denies);
+      EXPECT_EQ(reason_of_denial(denied), Reason::kExplicitDeny);
+      EXPECT_EQ(std::get<Denial>(denied).nearest.privilege, std::string("p") + number);
+    }
+    // Some privilege matches: the default, which allows, does not count any more.
+    caller.user_name = "stranger";
+    EXPECT_EQ(reason_of_denial(decide(caller, request.view(), allows)), Reason::kIdentityMismatch);
+    EXPECT_EQ(reason_of_denial(decide(caller, request.view(), denies)), Reason::kIdentityMismatch);
+    caller.user_name = "";
+    EXPECT_EQ(reason_of_denial(decide(caller, request.view(), denies)), Reason::kExplicitDeny);
+  }
+}
+
+TEST(IdentityIndex, PrivilegesThatMatchAlikeAreAllThatAndNoMore) {
+  RuleItem item = item_of_privileges(100, false);
+  std::vector<RulePrivilege>& privileges = *item.rules->privileges;
+  privileges[10].query_parameters = {{"k", "v"}};
+  privileges[11].openmsp.methods = {"POST"};
+  privileges[12].path = "/y";
+  const std::vector<std::pair<std::string, bool>> asked = {
+      {"u9", true}, {"u10", false}, {"u11", false}, {"u12", false}, {"u13", true}};
+  Snapshot snapshot;
+  snapshot.rules.fill(RuleSet::compile(item, Matching::kEnforce));
+  const test::PolicyRequest request(Service::kImds, "GET", "/x");
+  identity::ConnectionIdentity caller;
+  caller.known = true;
+  for (const auto& [user, allowed] : asked) {
+    caller.user_name = user;
+    EXPECT_EQ(std::holds_alternative<Permit>(decide(caller, request.view(), snapshot)), allowed) << user;
+  }
+  caller.user_name = "u10";
+  const test::PolicyRequest with_query(Service::kImds, "GET", "/x?k=v");
+  EXPECT_TRUE(std::holds_alternative<Permit>(decide(caller, with_query.view(), snapshot)));
+  caller.user_name = "u11";
+  const test::PolicyRequest post(Service::kImds, "POST", "/x");
+  EXPECT_TRUE(std::holds_alternative<Permit>(decide(caller, post.view(), snapshot)));
+}
+
 TEST(IdentityIndex, ARoleGrantsItsOwnPrivilegesAlone) {
   RuleItem item = item_of_roles(40, false);
   item.rules->privileges = {

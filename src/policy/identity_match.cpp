@@ -80,8 +80,10 @@ IdentityMatch match_identity(const IdentityRule& rule, const identity::Connectio
   return {.matched = true, .fields_met = met, .missed_field = {}};
 }
 
-bool is_fully_known(const identity::ConnectionIdentity& caller) {
-  return !caller.user_name.empty() && knows_all_groups(caller) && caller.cgroup;
+UnknownFields unknown_fields(const identity::ConnectionIdentity& caller) {
+  return static_cast<UnknownFields>((caller.user_name.empty() ? kUnknownUser : 0U) |
+                                    (knows_all_groups(caller) ? 0U : kUnknownGroups) |
+                                    (caller.cgroup ? 0U : kUnknownPlace));
 }
 
 bool may_be(const IdentityRule& rule, const identity::ConnectionIdentity& caller) {

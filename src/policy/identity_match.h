@@ -25,7 +25,7 @@ IdentityMatch match_identity(const IdentityRule& rule, const identity::Connectio
 /// For a deny: as match_identity, but what is not known of the caller (a user without name, groups that were not all
 /// read or have no name, a cgroup that is gone) counts as fitting. Else a caller would escape by being hard to tell.
 bool may_be(const IdentityRule& rule, const identity::ConnectionIdentity& caller);
-/// Nothing that may_be() forgives is missing: it says the same as match_identity() then.
-bool is_fully_known(const identity::ConnectionIdentity& caller);
+/// What may_be() forgives; 0: it says the same as match_identity().
+UnknownFields unknown_fields(const identity::ConnectionIdentity& caller);
 
 }  // namespace msp::policy

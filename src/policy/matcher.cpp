@@ -14,21 +14,15 @@
 #include "policy/holdings.h"
 #include "policy/identity_match.h"
 #include "policy/legacy_query.h"
+#include "policy/scratch.h"
 
 namespace msp::policy {
 namespace {
 
 constexpr std::size_t kUsualPath = 256;
 
-/// Folded texts of one request; from the stack as long as they fit.
-class Scratch {
- public:
-  std::pmr::memory_resource* memory() { return &memory_; }
-
- private:
-  std::array<std::byte, 8192> buffer_;
-  std::pmr::monotonic_buffer_resource memory_{buffer_.data(), buffer_.size()};
-};
+/// For the folded texts of one request.
+using Texts = Scratch<8192>;
 
 /// Collects matching privileges until one of their identities is the caller; keeps the nearest miss.
 class Search {
@@ -47,12 +41,20 @@ class Search {
     if (nearest_ < 0) {
       outcome_.privilege = index;  // of several without identities, the one with the longest path
     }
-    const std::vector<std::uint32_t>& roles = rules_.privileges()[index].roles;
-    if (std::ranges::binary_search(roles, known_role_)) {
-      outcome_ = {.verdict = Verdict::kAllow, .privilege = index, .role = known_role_, .identity = known_identity_};
-      return true;
+    const Privilege& privilege = rules_.privileges()[index];
+    const auto this_one = [index](std::uint32_t) { return index; };
+    return any_known(privilege.roles, this_one) ||
+           (privilege.many_callers ? any_of_many(privilege.roles, this_one) : any_of_few(index, privilege.roles));
+  }
+
+  /// The same of privileges that match alike.
+  bool alike_match(const Holders& holders) {
+    matched_ = true;
+    if (nearest_ < 0) {
+      outcome_.privilege = holders.privilege;
     }
-    return rules_.privileges()[index].many_callers ? any_of_many(index, roles) : any_of_few(index, roles);
+    const auto privilege_of = [&](std::uint32_t role) { return holders.privilege_of(role); };
+    return any_known(holders.roles, privilege_of) || any_of_many(holders.roles, privilege_of);
   }
 
   RuleOutcome outcome() && {
@@ -64,6 +66,18 @@ class Search {
   }
 
  private:
+  template <class PrivilegeOf>
+  bool any_known(const std::vector<std::uint32_t>& roles, PrivilegeOf privilege_of) {
+    if (!std::ranges::binary_search(roles, known_role_)) {
+      return false;
+    }
+    outcome_ = {.verdict = Verdict::kAllow,
+                .privilege = privilege_of(known_role_),
+                .role = known_role_,
+                .identity = known_identity_};
+    return true;
+  }
+
   /// The first identity that is the caller; if none is, the last of those that come nearest.
   bool any_of_few(std::uint32_t privilege, const std::vector<std::uint32_t>& roles) {
     return std::ranges::any_of(roles, [&](std::uint32_t role) {
@@ -73,13 +87,15 @@ class Search {
   }
 
   /// The same without looking at those that the caller is not: a miss names one that stands for all.
-  bool any_of_many(std::uint32_t privilege, const std::vector<std::uint32_t>& roles) {
-    if (holdings_.any_grant(
-            roles, [&](std::uint32_t role, std::uint32_t identity) { return take(privilege, role, identity); })) {
+  template <class PrivilegeOf>
+  bool any_of_many(const std::vector<std::uint32_t>& roles, PrivilegeOf privilege_of) {
+    if (holdings_.any_grant(Holdings::Fits::kIs, roles, [&](std::uint32_t role, std::uint32_t identity) {
+          return take(privilege_of(role), role, identity);
+        })) {
       return true;
     }
     const std::vector<std::uint32_t>& last = rules_.roles()[roles.back()].identities;
-    return !last.empty() && take(privilege, roles.back(), last.back());
+    return !last.empty() && take(privilege_of(roles.back()), roles.back(), last.back());
   }
 
   /// True: it is the caller. A miss is kept if none came nearer.
@@ -143,7 +159,7 @@ class LegacyReading {
     return std::string_view(folded_).substr(std::min(folded_.size(), path_.size() + 1));
   }
 
-  Scratch scratch_;
+  Texts scratch_;
   std::pmr::string folded_;
   std::string_view path_;
   LegacyQuery query_;
@@ -172,7 +188,7 @@ class CanonicalReading {
   }
 
  private:
-  Scratch scratch_;
+  Texts scratch_;
   const request::CanonicalRequest& request_;
   std::pmr::string path_;
 };
@@ -196,21 +212,27 @@ class Evaluation {
       return *denied;
     }
     Search search(rules_, caller_, holdings_, other);
-    any(rules_, [&](std::uint32_t index) { return applies(index) && search.privilege_matches(index); });
+    const std::size_t count = rules_.privileges().size();
+    any(rules_, [&](std::uint32_t index) {
+      if (index < count) {
+        return applies(index) && search.privilege_matches(index);
+      }
+      const Holders& holders = rules_.alike()[index - count];
+      return applies(holders.privilege) && search.alike_match(holders);
+    });
     return std::move(search).outcome();
   }
 
   /// A dry-run deny goes before a dry-run allow, and a real deny before that one.
   DryRun dry_run(bool denied) {
     DryRun out;
-    each_grant(rules_.dry_runs(), [&](std::uint32_t privilege, std::uint32_t role) {
+    each_grant(rules_.dry_runs(), [&](std::uint32_t privilege, std::uint32_t role, std::uint32_t identity) {
       const bool deny = rules_.roles()[role].effect.deny;
-      const std::optional<std::uint32_t> identity = deny ? denied_identity(role) : allowed_identity(role);
-      if (identity && (deny || (!denied && out.verdict == Verdict::kNotRun))) {
+      if (deny || (!denied && out.verdict == Verdict::kNotRun)) {
         out = {.verdict = deny ? Verdict::kDeny : Verdict::kAllow,
                .privilege = privilege,
                .role = role,
-               .identity = *identity};
+               .identity = identity};
       }
       return out.verdict == Verdict::kDeny;
     });
@@ -234,57 +256,63 @@ class Evaluation {
     return Reading::index(from).any(reading_.path(), any_pair, visit);
   }
 
-  /// Calls visit(privilege, role) for each grant whose privilege matches, until it returns true.
+  /// Calls visit(privilege, role, identity) for each grant whose privilege matches and whose identity is the caller
+  /// (for a deny: may be), until it returns true. Of a role's identities the first counts.
   template <class Visit>
-  void each_grant(const SpecialGrants& grants, Visit visit) {
-    if (grants.entries.empty()) {
-      return;
-    }
-    any(grants, [&](std::uint32_t index) {
+  bool each_grant(const SpecialGrants& grants, Visit visit) {
+    return !grants.entries.empty() && any(grants, [&](std::uint32_t index) {
       const SpecialGrants::Entry& entry = grants.entries[index];
-      return applies(entry.privilege) &&
-             any_role(entry, [&](std::uint32_t role) { return visit(entry.privilege, role); });
+      const Holders& holders = entry.holders;
+      const auto found = [&](std::uint32_t role, std::uint32_t identity) {
+        return visit(holders.privilege_of(role), role, identity);
+      };
+      return applies(holders.privilege) &&
+             (holders.many_callers ? any_of_many(entry, found) : any_of_few(entry, found));
     });
   }
 
-  /// Calls visit(role) for those that may concern the caller, until it returns true.
-  template <class Visit>
-  bool any_role(const SpecialGrants::Entry& entry, Visit visit) {
-    // What is not known of the caller counts as fitting for a deny: the index would leave that out.
-    if (entry.many_callers && is_fully_known(caller_)) {
-      return holdings_.any_grant(entry.roles, [&](std::uint32_t role, std::uint32_t) { return visit(role); });
+  template <class Found>
+  bool any_of_few(const SpecialGrants::Entry& entry, Found found) {
+    return std::ranges::any_of(entry.holders.roles, [&](std::uint32_t number) {
+      const RoleGrant& role = rules_.roles()[number];
+      const auto identity = std::ranges::find_if(role.identities, [&](std::uint32_t each) {
+        const IdentityRule& rule = rules_.identities()[each];
+        return role.effect.deny ? may_be(rule, caller_) : match_identity(rule, caller_).matched;
+      });
+      return identity != role.identities.end() && found(number, *identity);
+    });
+  }
+
+  /// The same without looking at those that the caller is not.
+  template <class Found>
+  bool any_of_many(const SpecialGrants::Entry& entry, Found found) {
+    using Fits = Holdings::Fits;
+    const auto any_grant = [&](Fits fits) {
+      return holdings_.any_grant(fits, entry.holders.roles, [&](std::uint32_t number, std::uint32_t) {
+        const RoleGrant& role = rules_.roles()[number];
+        return role.effect.deny == (fits == Fits::kMayBe) && found(number, *holdings_.identity_in(fits, role));
+      });
+    };
+    if (const UnknownFields unknown = holdings_.unknown(); unknown != 0) {
+      const SpecialGrants::Hit& hit = entry.blind[unknown];
+      if (hit.role != SpecialGrants::kNone) {
+        const std::optional<std::uint32_t> other = holdings_.identity_in(Fits::kMayBe, rules_.roles()[hit.role]);
+        if (found(hit.role, std::min(hit.identity, other.value_or(hit.identity)))) {
+          return true;
+        }
+      }
     }
-    return std::ranges::any_of(entry.roles, visit);
+    return any_grant(Fits::kMayBe) || any_grant(Fits::kIs);
   }
 
   std::optional<RuleOutcome> deny() {
     std::optional<RuleOutcome> out;
-    each_grant(rules_.denies(), [&](std::uint32_t privilege, std::uint32_t role) {
-      if (const std::optional<std::uint32_t> identity = denied_identity(role)) {
-        out = RuleOutcome{
-            .verdict = Verdict::kDeny, .by_deny = true, .privilege = privilege, .role = role, .identity = *identity};
-      }
-      return out.has_value();
+    each_grant(rules_.denies(), [&](std::uint32_t privilege, std::uint32_t role, std::uint32_t identity) {
+      out = RuleOutcome{
+          .verdict = Verdict::kDeny, .by_deny = true, .privilege = privilege, .role = role, .identity = identity};
+      return true;
     });
     return out;
-  }
-
-  std::optional<std::uint32_t> denied_identity(std::uint32_t role) {
-    return first_identity(role, is_fully_known(caller_),
-                          [&](const IdentityRule& rule) { return may_be(rule, caller_); });
-  }
-  std::optional<std::uint32_t> allowed_identity(std::uint32_t role) {
-    return first_identity(role, true, [&](const IdentityRule& rule) { return match_identity(rule, caller_).matched; });
-  }
-  template <class Fits>
-  std::optional<std::uint32_t> first_identity(std::uint32_t number, bool by_index, Fits fits) {
-    const RoleGrant& role = rules_.roles()[number];
-    if (by_index && role.identities.size() > IdentityIndex::kFew) {
-      return holdings_.identity_in(role);
-    }
-    const auto found = std::ranges::find_if(
-        role.identities, [&](std::uint32_t identity) { return fits(rules_.identities()[identity]); });
-    return found == role.identities.end() ? std::nullopt : std::optional(*found);
   }
 
   const RuleSet& rules_;

@@ -74,6 +74,22 @@ TEST(RuleIndex, AnyOfTheValuesOfAKeyFindsARule) {
   }
 }
 
+TEST(RuleIndex, OfAGridTheOneThatStandsAtBothValues) {
+  Rules rules;
+  for (int i = 0; i < 100; ++i) {
+    for (int j = 0; j < 100; ++j) {
+      rules.push_back(
+          {{.key = "version", .values = {std::to_string(i)}}, {.key = "resource", .values = {std::to_string(j)}}});
+    }
+  }
+  rules.push_back({{.key = "version", .values = {"7"}}});
+  const RuleIndex index = index_of(rules);
+  EXPECT_THAT(found(index, "/a", {{"version", "7"}, {"resource", "9"}}), ElementsAre(709, 10000));
+  EXPECT_THAT(found(index, "/a", {{"version", "7"}, {"resource", "none"}}), ElementsAre(10000));
+  // Of few, those that miss a demand may be found, too.
+  EXPECT_THAT(found(index, "/a", {{"version", "none"}, {"resource", "9"}}), testing::SizeIs(testing::Le(4)));
+}
+
 TEST(RuleIndex, StopsWhereItIsTold) {
   const RuleIndex index = index_of(many(100));
   int visits = 0;

@@ -2,11 +2,13 @@
 #include "policy/ruleset.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <span>
 #include <unordered_map>
 
 #include "policy/fold.h"
+#include "policy/holders.h"
 #include "policy/rule_query.h"
 #include "request/arena.h"
 #include "request/canonical_path.h"
@@ -101,17 +103,35 @@ class SpecialCollector {
     }
     const auto entry = static_cast<std::uint32_t>(grants_.entries.size());
     sort_unique(found->second);
-    grants_.entries.push_back({.privilege = index, .roles = std::move(found->second)});
+    grants_.entries.push_back({.holders = {.privilege = index, .roles = std::move(found->second), .privileges = {}}});
     legacy_[legacy].push_back(entry);
     if (canonical) {
       canonical_[*canonical].push_back(entry);
     }
   }
 
-  SpecialGrants take(const std::vector<Privilege>& privileges) && {
+  /// `weight(roles)`: what looking through all their callers costs.
+  template <class Weight>
+  SpecialGrants take(const std::vector<Privilege>& privileges, Weight weight) && {
     const auto privilege_of = [&](std::uint32_t entry) -> const Privilege& {
-      return privileges[grants_.entries[entry].privilege];
+      return privileges[grants_.entries[entry].holders.privilege];
     };
+    std::vector<Alike> groups = alike_rules(legacy_, privilege_of);
+    const auto first = static_cast<std::uint32_t>(grants_.entries.size());
+    std::erase_if(groups, [&](const Alike& same) {
+      std::vector<Holders> all;
+      for (const std::uint32_t entry : same) {
+        all.push_back(grants_.entries[entry].holders);
+      }
+      Holders one = together(all);
+      const bool few = weight(one.roles) <= IdentityIndex::kFew;
+      if (!few) {
+        grants_.entries.push_back({.holders = std::move(one)});
+      }
+      return few;
+    });
+    replace_alike(legacy_, groups, first);
+    replace_alike(canonical_, groups, first);
     grants_.legacy =
         RuleIndex(std::move(legacy_), [&](std::uint32_t entry) { return legacy_demands(privilege_of(entry)); });
     grants_.canonical =
@@ -257,42 +277,132 @@ class Compiler {
       dry_runs.place(i, index, path, key);
       out_.privileges_.push_back(std::move(privilege));
     }
+    put_together(legacy_paths, canonical_paths);
+    const auto privilege_of = [&](std::uint32_t rule) -> const Privilege& {
+      const std::size_t count = out_.privileges_.size();
+      return out_.privileges_[rule < count ? rule : out_.alike_[rule - count].privilege];
+    };
     out_.legacy_paths_ =
-        RuleIndex(std::move(legacy_paths), [&](std::uint32_t i) { return legacy_demands(out_.privileges_[i]); });
+        RuleIndex(std::move(legacy_paths), [&](std::uint32_t i) { return legacy_demands(privilege_of(i)); });
     out_.canonical_paths_ =
-        RuleIndex(std::move(canonical_paths), [&](std::uint32_t i) { return canonical_demands(out_.privileges_[i]); });
-    out_.denies_ = std::move(denies).take(out_.privileges_);
-    out_.dry_runs_ = std::move(dry_runs).take(out_.privileges_);
+        RuleIndex(std::move(canonical_paths), [&](std::uint32_t i) { return canonical_demands(privilege_of(i)); });
+    const auto weigh = [&](const std::vector<std::uint32_t>& roles) { return weight(roles); };
+    out_.denies_ = std::move(denies).take(out_.privileges_, weigh);
+    out_.dry_runs_ = std::move(dry_runs).take(out_.privileges_, weigh);
     index_callers();
   }
 
-  bool has_many(const std::vector<std::uint32_t>& roles) const {
+  /// Privileges that match the same requests, where their callers are too many to be looked through.
+  void put_together(PrefixIndex::Paths& legacy, PrefixIndex::Paths& canonical) {
+    std::vector<Alike> groups =
+        alike_rules(legacy, [&](std::uint32_t i) -> const Privilege& { return out_.privileges_[i]; });
+    std::erase_if(groups, [&](const Alike& same) {
+      std::vector<Holders> all;
+      for (const std::uint32_t i : same) {
+        all.push_back({.privilege = i, .roles = out_.privileges_[i].roles, .privileges = {}});
+      }
+      Holders one = together(all);
+      const bool few = weight(one.roles) <= IdentityIndex::kFew;
+      if (!few) {
+        out_.alike_.push_back(std::move(one));
+      }
+      return few;
+    });
+    const auto first = static_cast<std::uint32_t>(out_.privileges_.size());
+    replace_alike(legacy, groups, first);
+    replace_alike(canonical, groups, first);
+  }
+
+  std::size_t weight(const std::vector<std::uint32_t>& roles) const {
     std::size_t sum = 0;
     for (const std::uint32_t role : roles) {
       sum += out_.roles_[role].identities.size() + 1;  // a role costs a look, too
     }
-    return sum > IdentityIndex::kFew;
+    return sum;
   }
 
+  bool has_many(const std::vector<std::uint32_t>& roles) const { return weight(roles) > IdentityIndex::kFew; }
+
   void index_callers() {
-    bool any = false;
-    const auto mark = [&](auto& items) {
-      for (auto& item : items) {
-        item.many_callers = has_many(item.roles);
-        any = any || item.many_callers;
+    bool any = !out_.alike_.empty();
+    for (Privilege& privilege : out_.privileges_) {
+      privilege.many_callers = has_many(privilege.roles);
+      any = any || privilege.many_callers;
+    }
+    bool any_special = false;
+    for (SpecialGrants* const grants : {&out_.denies_, &out_.dry_runs_}) {
+      for (SpecialGrants::Entry& entry : grants->entries) {
+        entry.holders.many_callers = has_many(entry.holders.roles);
+        any_special = any_special || entry.holders.many_callers;
       }
-    };
-    mark(out_.privileges_);
-    mark(out_.denies_.entries);
-    mark(out_.dry_runs_.entries);
-    if (!any) {
+    }
+    if (!any && !any_special) {
       return;
     }
-    out_.callers_ = std::make_unique<const IdentityIndex>(out_.identities_);
     out_.roles_of_.resize(out_.identities_.size());
     for (std::uint32_t role = 0; role < out_.roles_.size(); ++role) {
       for (const std::uint32_t identity : out_.roles_[role].identities) {
         out_.roles_of_[identity].push_back(role);
+      }
+    }
+    std::vector<std::uint32_t> assigned;
+    for (std::uint32_t i = 0; i < out_.identities_.size(); ++i) {
+      if (!out_.roles_of_[i].empty()) {
+        assigned.push_back(i);
+      }
+    }
+    out_.callers_ = std::make_unique<const IdentityIndex>(out_.identities_, assigned, 0);
+    if (any_special) {
+      index_denied();
+    }
+  }
+
+  /// For callers of whom something is not known: it counts as fitting where they may be denied.
+  void index_denied() {
+    std::vector<std::uint32_t> denied;
+    for (const RoleGrant& role : out_.roles_) {
+      if (role.effect.deny) {
+        denied.insert(denied.end(), role.identities.begin(), role.identities.end());
+      }
+    }
+    sort_unique(denied);
+    unsigned fields = 0;
+    for (const std::uint32_t i : denied) {
+      const IdentityRule& rule = out_.identities_[i];
+      fields |=
+          (rule.user ? kUnknownUser : 0U) | (rule.group ? kUnknownGroups : 0U) | (rule.place ? kUnknownPlace : 0U);
+    }
+    out_.deny_fields_ = static_cast<UnknownFields>(fields);
+    for (std::size_t number = 1; number < out_.possible_callers_.size(); ++number) {
+      if ((number & ~std::size_t{fields}) != 0) {
+        continue;
+      }
+      const auto unknown = static_cast<UnknownFields>(number);
+      const auto asks = [&](std::uint32_t i) { return !IdentityIndex::asks_only_for(out_.identities_[i], unknown); };
+      std::vector<std::uint32_t> asking;
+      std::ranges::copy_if(denied, std::back_inserter(asking), asks);
+      out_.possible_callers_[unknown] = std::make_unique<const IdentityIndex>(out_.identities_, asking, unknown);
+      std::vector<std::uint32_t> blind;  // of each role, or kNone
+      for (const RoleGrant& role : out_.roles_) {
+        const auto found = role.effect.deny ? std::ranges::find_if_not(role.identities, asks) : role.identities.end();
+        blind.push_back(found == role.identities.end() ? SpecialGrants::kNone : *found);
+      }
+      for (SpecialGrants* const grants : {&out_.denies_, &out_.dry_runs_}) {
+        note_blind(*grants, unknown, blind);
+      }
+    }
+  }
+
+  static void note_blind(SpecialGrants& grants, UnknownFields unknown, const std::vector<std::uint32_t>& blind) {
+    for (SpecialGrants::Entry& entry : grants.entries) {
+      if (!entry.holders.many_callers) {
+        continue;
+      }
+      entry.blind.resize(8);
+      const auto role = std::ranges::find_if(entry.holders.roles,
+                                             [&](std::uint32_t each) { return blind[each] != SpecialGrants::kNone; });
+      if (role != entry.holders.roles.end()) {
+        entry.blind[unknown] = {.role = *role, .identity = blind[*role]};
       }
     }
   }

@@ -5,6 +5,7 @@
 // own fields in it makes the set a deny_all(), the explicit refusal (L.31).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -72,12 +73,27 @@ struct Privilege {
   static constexpr std::uint8_t kAnyMethod = 0xff;  ///< also one that request::Method does not know
 };
 
+/// Who holds a privilege, or any of several that match the same requests and have many callers together.
+struct Holders {
+  std::uint32_t privilege = 0;            ///< the first of them
+  std::vector<std::uint32_t> roles;       ///< of all of them, ascending
+  std::vector<std::uint32_t> privileges;  ///< which one each of the roles holds; empty: there is but one
+  bool many_callers = false;              ///< as Privilege::many_callers
+
+  std::uint32_t privilege_of(std::uint32_t role) const;
+};
+
 /// Assignments that do not simply allow, with an index of their own: who has none pays nothing for them.
 struct SpecialGrants {
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  struct Hit {
+    std::uint32_t role = kNone;
+    std::uint32_t identity = kNone;
+  };
   struct Entry {
-    std::uint32_t privilege = 0;
-    std::vector<std::uint32_t> roles;
-    bool many_callers = false;  ///< as Privilege::many_callers
+    Holders holders;
+    /// By UnknownFields: a deny that hits every caller of whom these fields are not known. Only for many callers.
+    std::vector<Hit> blind = {};
   };
   std::vector<Entry> entries;
   RuleIndex legacy;     ///< as RuleSet::legacy_paths(); values are indexes into `entries`
@@ -108,7 +124,7 @@ class RuleSet {
   const std::vector<Privilege>& privileges() const { return privileges_; }
   const std::vector<RoleGrant>& roles() const { return roles_; }
   const std::vector<IdentityRule>& identities() const { return identities_; }
-  /// Of identities(); null when nothing has many callers.
+  /// Of identities() that have a role; null when nothing has many callers.
   const IdentityIndex* callers() const { return callers_.get(); }
   /// Roles that an identity is assigned to, of any effect, ascending; only where there is callers().
   const std::vector<std::uint32_t>& roles_of(std::uint32_t identity) const { return roles_of_[identity]; }
@@ -119,8 +135,15 @@ class RuleSet {
   bool names_methods() const { return names_methods_; }
   /// Every `exePath` that an identity asks for, as written, sorted, each once: what identity must hold pins for.
   std::vector<std::string> exe_paths() const;
-  /// Values are indexes into privileges(); keys are folded paths.
+  /// Those fields of identities that are denied anything which a caller may not be known by (may_be).
+  UnknownFields deny_fields() const { return deny_fields_; }
+  /// Identities that are denied anything, for callers of whom `unknown` (part of deny_fields(), not 0) is not known,
+  /// without those that ask for nothing else. Only where there is callers().
+  const IdentityIndex& possible_callers(UnknownFields unknown) const { return *possible_callers_[unknown]; }
+
+  /// Values are indexes into privileges() and, from privileges().size() on, into alike(); keys are folded paths.
   const RuleIndex& legacy_paths() const { return legacy_paths_; }
+  const std::vector<Holders>& alike() const { return alike_; }
   /// As above; keys are canonical segments with "/" behind each. Privileges without canonical form are missing here.
   const RuleIndex& canonical_paths() const { return canonical_paths_; }
   /// With effect deny.
@@ -152,6 +175,9 @@ class RuleSet {
   std::vector<IdentityRule> identities_;
   std::unique_ptr<const IdentityIndex> callers_;
   std::vector<std::vector<std::uint32_t>> roles_of_;
+  UnknownFields deny_fields_ = 0;
+  std::array<std::unique_ptr<const IdentityIndex>, 8> possible_callers_;
+  std::vector<Holders> alike_;
   RuleIndex legacy_paths_;
   RuleIndex canonical_paths_;
   SpecialGrants denies_;

@@ -131,9 +131,36 @@ TEST(Allocation, DecideTakesNone) {
   }
 }
 
+TEST(Allocation, NorForTheLargestTargetsAndForCallersOfManyNames) {
+  RuleItem item = many_rules();
+  item.rules->role_assignments->front().identities.clear();
+  for (int i = 0; i < 5000; ++i) {
+    RuleIdentity& identity = item.rules->identities->emplace_back();
+    identity.name = "app" + std::to_string(i);
+    identity.user_name = "svc-application-with-a-long-name";
+    item.rules->role_assignments->front().identities.push_back(identity.name);
+  }
+  test::PolicyRequest path(Service::kImds, "GET", "/metadata/service1/" + std::string(60'000, 'x'));
+  test::PolicyRequest escapes(Service::kImds, "GET", "/metadata/service1/" + std::string(20'000, 'X') + "%C4%B0%20");
+  test::PolicyRequest value(Service::kImds, "GET", "/metadata/service1?api-version=" + std::string(60'000, 'x'));
+  std::string query = "/metadata/service1?";
+  for (int i = 0; i < 1000; ++i) {
+    query += "key" + std::to_string(i) + "=%41value&";
+  }
+  test::PolicyRequest pairs(Service::kImds, "GET", query);
+  test::PolicyRequest* const all[] = {&path, &escapes, &value, &pairs};
+  for (const Matching matching : {Matching::kOff, Matching::kShadow, Matching::kEnforce}) {
+    SCOPED_TRACE(to_string(matching));
+    EXPECT_EQ(allocations(item, matching, all), 0);
+  }
+}
+
 TEST(Allocation, TheCounterIsAlive) {
-  const std::string huge = "/metadata/identity/" + std::string(20000, 'x');
-  test::PolicyRequest request(Service::kImds, "GET", huge);
+  std::string query = "/metadata/identity/oauth2/token?";
+  for (int i = 0; i < 30'000; ++i) {
+    query += "a&";
+  }
+  test::PolicyRequest request(Service::kImds, "GET", query);
   test::PolicyRequest* const all[] = {&request};
   EXPECT_GT(allocations(many_rules(), Matching::kOff, all), 0);
 }

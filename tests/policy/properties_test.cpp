@@ -425,7 +425,8 @@ bool same(const policy::Privilege& a, const policy::Privilege& b) {
 
 bool same(const policy::SpecialGrants& a, const policy::SpecialGrants& b) {
   return std::ranges::equal(a.entries, b.entries, [](const auto& x, const auto& y) {
-    return x.privilege == y.privilege && x.roles == y.roles;
+    return x.holders.privilege == y.holders.privilege && x.holders.roles == y.holders.roles &&
+           x.holders.privileges == y.holders.privileges;
   });
 }
 
