@@ -5,6 +5,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <filesystem>
 
 #include "agent/gate.h"
@@ -38,6 +40,13 @@ Result<Fd> stop_signals() {
     return errno_error("signalfd");
   }
   return fd;
+}
+
+bool has_line_or_end(int fd) {
+  std::array<char, 256> bytes{};
+  const ssize_t n = ::read(fd, bytes.data(), bytes.size());
+  return n <= 0 ? n == 0 || (errno != EINTR && errno != EAGAIN)
+                : std::string_view(bytes.data(), static_cast<std::size_t>(n)).contains('\n');
 }
 
 }  // namespace
@@ -313,16 +322,30 @@ Task<> App::write_status_file() {
   }
 }
 
-Result<void> App::run() {
+void App::stop(std::string_view why) {
+  log::info("stopping ({}): requests in flight are answered, the gate stays shut", why);
+  loop_.stop();
+}
+
+Result<void> App::run(Until until) {
   Watch signals(loop_, signals_.get(), [this](std::uint32_t) {
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
-      log::info("stopping: requests in flight are answered, the gate stays shut");
-      loop_.stop();
+      stop("signal");
     }
   });
   if (auto started = signals.start(); !started) {
     return started;
+  }
+  Watch input(loop_, STDIN_FILENO, [&](std::uint32_t) {
+    if (has_line_or_end(STDIN_FILENO)) {
+      input.stop();
+      stop("standard input");
+    }
+  });
+  if (until == Until::kLineOrSignal && !input.start()) {
+    // Not to be watched: a file, /dev/null, or closed. What it says is there already.
+    stop("standard input");
   }
   log::info("ready: listening on {}", to_string(config_.listen));
   loop_.run();

@@ -5,9 +5,11 @@
 // Any failure to start is an Error with its remedy; hooks of an earlier run stay attached, so the gate stays shut.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/config.h"
 #include "agent/data_thread.h"
@@ -36,8 +38,10 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  /// Until a signal says stop; requests in flight are answered before it returns.
-  Result<void> run();
+  /// kLineOrSignal: a line on standard input, or its end, stops it as well (`console`, protocol.md H.1).
+  enum class Until : std::uint8_t { kSignal, kLineOrSignal };
+  /// Until it is told to stop; requests in flight are answered before it returns.
+  Result<void> run(Until until);
 
  private:
   explicit App(Config config);
@@ -52,6 +56,7 @@ class App {
   void install_gate();
   void on_notify();
   void report_provisioning();
+  void stop(std::string_view why);
   status::Snapshot snapshot() const;
   Task<> write_status_file();
 
