@@ -13,10 +13,13 @@
 
 #include "agent/config.h"
 #include "agent/data_thread.h"
+#include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
+#include "agent/listener_keeper.h"
 #include "audit/log.h"
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/service_manager.h"
 #include "channel/channel.h"
 #include "identity/names.h"
 #include "intercept/interceptor.h"
@@ -56,11 +59,13 @@ class App {
   void install_gate();
   void on_notify();
   void report_provisioning();
+  void tell_manager(std::string_view state, std::string_view more) const;
   void stop(std::string_view why);
   status::Snapshot snapshot() const;
   Task<> write_status_file();
 
   Config config_;
+  ServiceManager manager_;
   SystemClock clock_;
   std::uint64_t started_ms_;
   Loop loop_;
@@ -71,6 +76,7 @@ class App {
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<intercept::Interceptor> hooks_;
   std::unique_ptr<identity::NameResolver> names_;
+  std::unique_ptr<ListenerKeeper> listener_;
   std::unique_ptr<DataThread> data_;
   std::unique_ptr<IdentityKeeper> keeper_;
   std::unique_ptr<rules::LocalDirectory> local_rules_;
@@ -81,6 +87,7 @@ class App {
   std::unique_ptr<channel::Channel> channel_;
   std::unique_ptr<status::ControlServer> control_;
   std::shared_ptr<const channel::ChannelState> state_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   std::optional<Task<>> status_writer_;
   bool started_up_ = false;
   bool status_file_failed_ = false;
