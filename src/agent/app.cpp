@@ -5,6 +5,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <filesystem>
 
 #include "agent/gate.h"
@@ -14,13 +16,11 @@
 #include "base/process.h"
 #include "intercept/cgroup.h"
 #include "intercept/pins.h"
-#include "intercept/self_check.h"
 #include "status/report.h"
 
 namespace msp::agent {
 namespace {
 
-constexpr int kBacklog = 4096;
 constexpr std::uint32_t kNameTtlMs = 60'000;
 constexpr std::uint64_t kDrainMs = 3'000;
 
@@ -40,9 +40,20 @@ Result<Fd> stop_signals() {
   return fd;
 }
 
+bool has_line_or_end(int fd) {
+  std::array<char, 256> bytes{};
+  const ssize_t n = ::read(fd, bytes.data(), bytes.size());
+  return n <= 0 ? n == 0 || (errno != EINTR && errno != EAGAIN)
+                : std::string_view(bytes.data(), static_cast<std::size_t>(n)).contains('\n');
+}
+
 }  // namespace
 
-App::App(Config config) : config_(std::move(config)), started_ms_(clock_.boottime_ms()), provisioning_(started_ms_) {}
+App::App(Config config)
+    : config_(std::move(config)),
+      manager_(ServiceManager::from_environment()),
+      started_ms_(clock_.boottime_ms()),
+      provisioning_(started_ms_) {}
 
 Result<std::unique_ptr<App>> App::start(Config config) {
   std::unique_ptr<App> app(new App(std::move(config)));
@@ -69,6 +80,7 @@ Result<std::unique_ptr<App>> App::start(Config config) {
 }
 
 App::~App() {
+  heartbeat_.reset();
   status_writer_.reset();
   control_.reset();
   channel_.reset();
@@ -129,21 +141,16 @@ Result<void> App::open_hooks() {
 }
 
 Result<void> App::open_data_path() {
-  auto listener = hooks_->open_listener(config_.listen, kBacklog);
-  if (!listener) {
-    return std::move(listener).error();
-  }
-  // The hooks must know the listener before the self-check. Ever latched: closed from the first moment (protocol.md
+  // The hooks must know the listener before it is proven. Ever latched: closed from the first moment (protocol.md
   // L.30); the channel's first state, which repeats that, comes later.
   std::string why;
   const channel::KeyStore keys(config_.latch_key_folder, config_.state_directory);
   if (auto done = hooks_->set_settings(closed_settings(config_, keys.ever_latched(why))); !done) {
     return done;
   }
-  identity::SocketIdentitySource source;
-  auto strangers = intercept::self_check(*listener, config_.listen, source);
-  if (!strangers) {
-    return std::move(strangers).error().context("the hooks do not identify callers");
+  listener_ = std::make_unique<ListenerKeeper>(loop_, manager_, *hooks_, config_.listen);
+  if (auto done = listener_->open(); !done) {
+    return done;
   }
   DataThread::Parts parts{
       .settings = make_proxy_settings(config_),
@@ -168,10 +175,7 @@ Result<void> App::open_data_path() {
     return std::move(names).error();
   }
   names_ = std::move(*names);
-  for (Fd& stranger : *strangers) {
-    data_->adopt(std::move(stranger));
-  }
-  return data_->listen(std::move(*listener));
+  return listener_->serve(*data_);
 }
 
 Result<void> App::open_channel() {
@@ -244,6 +248,7 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
       log::write(done.error());
     }
   }
+  tell_manager("", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
   report_provisioning();
 }
 
@@ -340,18 +345,43 @@ Task<> App::write_status_file() {
   }
 }
 
-Result<void> App::run() {
+/// `more` is shown by "systemctl status"; it may hold anything.
+void App::tell_manager(std::string_view state, std::string_view more) const {
+  if (auto told = manager_.notify(fmt::format("{}STATUS={}", state, log::escape(more))); !told) {
+    log::write(told.error());
+  }
+}
+
+void App::stop(std::string_view why) {
+  tell_manager("STOPPING=1\n", "answering what is in flight");
+  log::info("stopping ({}): requests in flight are answered, the gate stays shut", why);
+  loop_.stop();
+}
+
+Result<void> App::run(Until until) {
   Watch signals(loop_, signals_.get(), [this](std::uint32_t) {
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
-      log::info("stopping: requests in flight are answered, the gate stays shut");
-      loop_.stop();
+      stop("signal");
     }
   });
   if (auto started = signals.start(); !started) {
     return started;
   }
-  log::info("ready: listening on {}", to_string(config_.listen));
+  Watch input(loop_, STDIN_FILENO, [&](std::uint32_t) {
+    if (has_line_or_end(STDIN_FILENO)) {
+      input.stop();
+      stop("standard input");
+    }
+  });
+  if (until == Until::kLineOrSignal && !input.start()) {
+    // Not to be watched: a file, /dev/null, or closed. What it says is there already.
+    stop("standard input");
+  }
+  // Hooks, listener and control socket are there; the key may still be on its way.
+  tell_manager("READY=1\n", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
+  heartbeat_ = std::make_unique<Heartbeat>(loop_, *data_, manager_);
+  log::info("ready: listening on {}{}", to_string(config_.listen), listener_->adopted() ? " (taken over)" : "");
   loop_.run();
   return {};
 }

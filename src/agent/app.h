@@ -5,16 +5,21 @@
 // Any failure to start is an Error with its remedy; hooks of an earlier run stay attached, so the gate stays shut.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/config.h"
 #include "agent/data_thread.h"
+#include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
+#include "agent/listener_keeper.h"
 #include "audit/log.h"
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/service_manager.h"
 #include "channel/channel.h"
 #include "identity/names.h"
 #include "intercept/interceptor.h"
@@ -37,8 +42,10 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  /// Until a signal says stop; requests in flight are answered before it returns.
-  Result<void> run();
+  /// kLineOrSignal: a line on standard input, or its end, stops it as well (`console`, protocol.md H.1).
+  enum class Until : std::uint8_t { kSignal, kLineOrSignal };
+  /// Until it is told to stop; requests in flight are answered before it returns.
+  Result<void> run(Until until);
 
  private:
   explicit App(Config config);
@@ -54,10 +61,13 @@ class App {
   void install_gate();
   void on_notify();
   void report_provisioning();
+  void tell_manager(std::string_view state, std::string_view more) const;
+  void stop(std::string_view why);
   status::Snapshot snapshot() const;
   Task<> write_status_file();
 
   Config config_;
+  ServiceManager manager_;
   SystemClock clock_;
   std::uint64_t started_ms_;
   Loop loop_;
@@ -69,6 +79,7 @@ class App {
   std::unique_ptr<intercept::Interceptor> hooks_;
   std::shared_ptr<const identity::NameTable> name_table_;  ///< the control thread's
   std::unique_ptr<identity::NameResolver> names_;
+  std::unique_ptr<ListenerKeeper> listener_;
   std::unique_ptr<DataThread> data_;
   std::unique_ptr<IdentityKeeper> keeper_;
   std::unique_ptr<rules::LocalDirectory> local_rules_;
@@ -80,6 +91,7 @@ class App {
   std::unique_ptr<channel::Channel> channel_;
   std::unique_ptr<status::ControlServer> control_;
   std::shared_ptr<const channel::ChannelState> state_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   std::optional<Task<>> status_writer_;
   bool started_up_ = false;
   bool status_file_failed_ = false;

@@ -5,16 +5,23 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/app.h"
+#include "agent/provision_query.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "intercept/interceptor.h"
 
 namespace msp::agent {
 namespace {
+
+constexpr std::string_view kFieldName = "azure-proxy-agent";
 
 int fail(const Error& error) {
   log::write(error);
@@ -25,12 +32,12 @@ int fail(const Error& error) {
   return error.source == Source::kConfig ? 2 : 1;
 }
 
-int serve(Config config) {
+int serve(Config config, App::Until until) {
   auto app = App::start(std::move(config));
   if (!app) {
     return fail(app.error());
   }
-  auto done = (*app)->run();
+  auto done = (*app)->run(until);
   return done ? 0 : fail(done.error());
 }
 
@@ -42,15 +49,56 @@ int uninstall(const Config& config) {
   return 0;
 }
 
+/// Scripts call the existing agent by its name; only the help shows which one was meant.
+std::string called_as(int argc, char** argv) {
+  const std::string name = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : std::string();
+  return name == kFieldName ? name : "msp-agent";
+}
+
+/// The field's own asks 127.0.0.1:3080 and reads no configuration: without a usable one, so do we.
+Result<Ipv4Endpoint> agent_to_ask(const std::optional<std::string>& config_path) {
+  auto config = load_config(config_path, process_environment());
+  if (config) {
+    return config->listen;
+  }
+  if (config_path) {
+    return std::move(config).error();
+  }
+  return Config().listen;
+}
+
+int status(const std::optional<std::string>& config_path, std::optional<std::uint32_t> wait, std::uint64_t began_ms) {
+  auto agent = agent_to_ask(config_path);
+  if (!agent) {
+    return fail(agent.error());
+  }
+  const ProvisionQuery query{
+      .agent = *agent, .began_ms = began_ms, .wait = wait, .tick_ns = SystemClock().realtime_ns()};
+  const ProvisionState state = query_provision(query, [](const Error& error) {
+    fmt::print("Failed to query the current provision state with error: {}\n", error.text());
+  });
+  if (!state.error_message.empty()) {
+    fmt::print("{}\n", state.error_message);
+  }
+  return exit_code(state);
+}
+
 }  // namespace
 
 int run_cli(int argc, char** argv) {
-  CLI::App app("Guards the metadata services of this machine: identifies, decides, endorses.", "msp-agent");
+  const std::uint64_t began_ms = SystemClock().boottime_ms();
+  CLI::App app("Guards the metadata services of this machine: identifies, decides, endorses.", called_as(argc, argv));
   app.set_version_flag("-v,--version", std::string(version()));
   std::optional<std::string> config_path;
+  std::optional<std::uint32_t> wait;
   bool check = false;
   app.add_option("--config", config_path, "configuration file (default: /etc/azure/proxy-agent.json)");
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
+  bool asked = false;
+  auto* ask = app.add_flag("-s,--status", asked,
+                           "ask the running agent whether provisioning is over: exit 0 yes, 1 no, 2 failed");
+  app.add_option("-w,--wait", wait, "with --status: ask until it is over or these seconds have passed")->needs(ask);
+  const auto* console = app.add_subcommand("console", "run in the foreground until a line is read from standard input");
   const auto* remove =
       app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
   app.require_subcommand(0, 1);
@@ -58,6 +106,9 @@ int run_cli(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (asked) {
+    return status(config_path, wait, began_ms);
   }
   auto config = load_config(config_path, process_environment());
   if (!config) {
@@ -67,7 +118,10 @@ int run_cli(int argc, char** argv) {
     fmt::print("The configuration is good.\n");
     return 0;
   }
-  return remove->parsed() ? uninstall(*config) : serve(std::move(*config));
+  if (remove->parsed()) {
+    return uninstall(*config);
+  }
+  return serve(std::move(*config), console->parsed() ? App::Until::kLineOrSignal : App::Until::kSignal);
 }
 
 }  // namespace msp::agent

@@ -11,6 +11,10 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include "base/version.h"
 
 namespace msp::agent {
 namespace {
@@ -37,6 +41,60 @@ TEST(CliDeathTest, WhoIsNotRootIsToldToBe) {
   ASSERT_EQ(::chmod(config.c_str(), 0644), 0);
   EXPECT_EXIT(std::exit(run_as_nobody(config)), testing::ExitedWithCode(2),
               testing::Not(testing::HasSubstr("as root")));
+  std::filesystem::remove_all(directory);
+}
+
+int run(std::vector<std::string> words) {
+  std::vector<char*> arguments;
+  for (std::string& word : words) {
+    arguments.push_back(word.data());
+  }
+  arguments.push_back(nullptr);
+  return run_cli(static_cast<int>(words.size()), arguments.data());
+}
+
+TEST(Cli, WrongUsageEndsWithTwo) {
+  EXPECT_EQ(run({"azure-proxy-agent", "--wait", "5"}), 2) << "--wait without --status";
+  EXPECT_EQ(run({"azure-proxy-agent", "--status", "--wait"}), 2);
+  EXPECT_EQ(run({"azure-proxy-agent", "--status", "--wait", "soon"}), 2);
+  EXPECT_EQ(run({"azure-proxy-agent", "--status", "--wait", "-1"}), 2);
+  EXPECT_EQ(run({"azure-proxy-agent", "--no-such-option"}), 2);
+  EXPECT_EQ(run({"azure-proxy-agent", "no-such-command"}), 2);
+  EXPECT_EQ(run({"azure-proxy-agent", "console", "--status"}), 2);
+}
+
+TEST(Cli, VersionIsThatAlone) {
+  for (const char* option : {"-v", "--version"}) {
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(run({"/usr/sbin/azure-proxy-agent", option}), 0);
+    EXPECT_EQ(testing::internal::GetCapturedStdout(), std::string(version()) + "\n");
+  }
+}
+
+TEST(Cli, HelpSpeaksOfTheNameThatWasCalled) {
+  for (const auto& [called, shown] :
+       {std::pair("/usr/sbin/azure-proxy-agent", "Usage: azure-proxy-agent"),
+        std::pair("./msp-agent", "Usage: msp-agent"), std::pair("x", "Usage: msp-agent")}) {
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(run({called, "--help"}), 0);
+    EXPECT_THAT(testing::internal::GetCapturedStdout(), testing::HasSubstr(shown));
+  }
+}
+
+TEST(Cli, StatusAsksWhereTheConfigurationSays) {
+  std::string directory = testing::TempDir() + "agent_cli_XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const std::string config = directory + "/agent.json";
+  std::ofstream(config) << R"({"logFolder":"","eventFolder":"","latchKeyFolder":"/k","monitorIntervalInSeconds":60,
+      "pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":"","openmsp":{"listen":"127.0.0.2:9"}})";
+  ASSERT_EQ(::chmod(config.c_str(), 0644), 0);
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(run({"azure-proxy-agent", "--status", "--config", config}), 1);
+  EXPECT_THAT(
+      testing::internal::GetCapturedStdout(),
+      testing::StartsWith("Failed to query the current provision state with error: cannot connect to 127.0.0.2:9"));
+  std::ofstream(config) << "{";
+  EXPECT_EQ(run({"azure-proxy-agent", "--status", "--config", config}), 2) << "named, and of no use";
   std::filesystem::remove_all(directory);
 }
 

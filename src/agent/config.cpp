@@ -255,7 +255,7 @@ void read_ours(Section& ours, Config& config) {
     ours.reader().fail("listen", "must be a loopback address (127.0.0.0/8)");
   }
   ours.optional_path("cgroup", config.cgroup, "root of the unified hierarchy");
-  ours.optional_path("agentCgroup", config.agent_cgroup, "the agent's own");
+  ours.optional_path("agentCgroup", config.agent_cgroup, "the agent's own, or its slice");
   ours.path("bpfPinDirectory", config.bpf_pin_directory, false);
   ours.path("referenceRoot", config.reference_root, false);
   ours.optional_path("referenceCgroup", config.reference_cgroup, "root of the unified hierarchy");

@@ -54,7 +54,7 @@ struct Config {
   // The object `openmsp`.
   Ipv4Endpoint listen{{127, 0, 0, 1}, 3080};
   std::optional<std::string> cgroup;        ///< absolute path to attach to; absent: root of the unified hierarchy
-  std::optional<std::string> agent_cgroup;  ///< absolute path; absent: the process's own
+  std::optional<std::string> agent_cgroup;  ///< absolute path; absent: see intercept::lasting_cgroup()
   std::string bpf_pin_directory = "/sys/fs/bpf/openmsp";
   std::string reference_root = "/proc/1/root";  ///< what the paths of executables in rules are relative to
   std::optional<std::string> reference_cgroup;  ///< what cgroups in rules are relative to; absent: the hierarchy's root

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/data_thread.h"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <chrono>
 
@@ -27,6 +29,8 @@ Result<std::unique_ptr<DataThread>> DataThread::start(Parts parts) {
     return std::move(ready).error();
   }
   thread->thread_ = std::thread([loop = &thread->loop_] { loop->run(); });
+  // For those who look at the threads of a busy or stuck agent.
+  ::pthread_setname_np(thread->thread_.native_handle(), "msp-data");
   return thread;
 }
 
@@ -54,9 +58,9 @@ void DataThread::run_there(const std::function<void()>& f) {
   done.wait(false);
 }
 
-Result<void> DataThread::listen(Fd listener) {
+Result<void> DataThread::listen(Fd listener, std::function<void()> lost) {
   Result<void> out;
-  run_there([&] { out = plane_->listen(std::move(listener)); });
+  run_there([&] { out = plane_->listen(std::move(listener), std::move(lost)); });
   return out;
 }
 

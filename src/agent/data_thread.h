@@ -43,7 +43,8 @@ class DataThread {
   DataThread(const DataThread&) = delete;
   DataThread& operator=(const DataThread&) = delete;
 
-  Result<void> listen(Fd listener);
+  /// `lost`: as DataPlane::listen; called on the data loop.
+  Result<void> listen(Fd listener, std::function<void()> lost);
   /// A connection that was accepted elsewhere (self-check at start).
   void adopt(Fd connection);
   void install(std::shared_ptr<const proxy::Gate> gate);
@@ -51,6 +52,8 @@ class DataThread {
   void set_names(std::shared_ptr<const identity::NameTable> names);
   void set_pins(std::shared_ptr<const identity::PinTable> pins);
   void set_cgroups(std::shared_ptr<const identity::CgroupTable> cgroups);
+  /// f runs on the data loop in its next turn, if it still turns.
+  void ask(std::function<void()> f) { loop_.post(std::move(f)); }
   const proxy::Counters& counters() const { return plane_->counters(); }
   /// Stops accepting, waits until what is in flight is answered, at most `max_ms`.
   void drain(std::uint64_t max_ms);

@@ -102,6 +102,11 @@ Result<std::string> own_cgroup() {
   return *path == "/" ? *root : *root + *path;
 }
 
+std::string lasting_cgroup(const std::string& own) {
+  const std::string_view parent = std::string_view(own).substr(0, own.find_last_of('/'));
+  return parent.ends_with("/openmsp.slice") ? std::string(parent) : own;
+}
+
 Result<std::uint64_t> cgroup_id(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {

@@ -19,6 +19,9 @@ Result<std::string> cgroup2_root();
 Result<std::string> cgroup2_path_in(std::string_view text);
 /// Directory of this process's own cgroup.
 Result<std::string> own_cgroup();
+/// Where the record's answer is attached so that listeners get it that outlive a restart. systemd makes a service's
+/// cgroup anew at each start, its slice's not: in the slice `openmsp.slice`, which is there for that, it is the slice.
+std::string lasting_cgroup(const std::string& own);
 /// The id that the kernel gives to a cgroup directory.
 Result<std::uint64_t> cgroup_id(const std::string& path);
 

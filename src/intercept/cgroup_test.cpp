@@ -30,5 +30,14 @@ TEST(Cgroup, OwnPathIsThatOfTheUnifiedHierarchy) {
   EXPECT_FALSE(cgroup2_path_in("9:name=systemd:/a\n"));
 }
 
+TEST(Cgroup, OnlyTheSliceOfOursOutlivesItsService) {
+  EXPECT_EQ(lasting_cgroup("/sys/fs/cgroup/openmsp.slice/msp-agent.service"), "/sys/fs/cgroup/openmsp.slice");
+  for (const char* own :
+       {"/sys/fs/cgroup/system.slice/msp-agent.service", "/sys/fs/cgroup/openmsp.slice",
+        "/sys/fs/cgroup/notopenmsp.slice/x.service", "/sys/fs/cgroup/openmsp.slice/a/b", "/sys/fs/cgroup", ""}) {
+    EXPECT_EQ(lasting_cgroup(own), own);
+  }
+}
+
 }  // namespace
 }  // namespace msp::intercept

@@ -75,6 +75,9 @@ Result<std::unique_ptr<Interceptor>> Interceptor::open(const Config& config) {
   if (!cgroup || !agent) {
     return std::move(cgroup ? agent : cgroup).error();
   }
+  if (config.agent_cgroup_path.empty()) {
+    agent = lasting_cgroup(*agent);
+  }
   auto pins = Pins::open(config.pin_directory);
   if (!pins) {
     return std::move(pins).error();

@@ -34,7 +34,7 @@ struct Settings {
 struct Config {
   /// cgroup v2 directory whose processes are intercepted; empty: the root of the unified hierarchy.
   std::string cgroup_path;
-  /// cgroup v2 directory in which the listeners are made; empty: this process's own.
+  /// cgroup v2 directory in which the listeners are made; empty: this process's own, or its slice (lasting_cgroup()).
   std::string agent_cgroup_path;
   /// Directory for links and maps; must lie on a mounted bpf file system.
   std::string pin_directory = "/sys/fs/bpf/openmsp";

@@ -24,10 +24,12 @@ void bump(std::atomic<std::uint64_t>& counter) {
 }  // namespace
 
 struct DataPlane::Listener {
-  Listener(DataPlane& plane, Fd fd)
+  Listener(DataPlane& plane, Fd fd, std::function<void()> on_lost)
       : socket(std::move(fd)),
-        watch(plane.loop_, socket.get(), [&plane, this](std::uint32_t) { plane.accept_some(socket.get()); }) {}
-  Fd socket;
+        lost(std::move(on_lost)),
+        watch(plane.loop_, socket.get(), [&plane, this](std::uint32_t events) { plane.on_listener(*this, events); }) {}
+  Fd socket;  ///< none: it died
+  std::function<void()> lost;
   Watch watch;
 };
 
@@ -48,9 +50,23 @@ DataPlane::DataPlane(Loop& loop, Settings settings, identity::IdentitySource& id
 
 DataPlane::~DataPlane() = default;
 
-Result<void> DataPlane::listen(Fd listener) {
-  listeners_.push_back(std::make_unique<Listener>(*this, std::move(listener)));
+Result<void> DataPlane::listen(Fd listener, std::function<void()> lost) {
+  std::erase_if(listeners_, [](const auto& one) { return !one->socket; });
+  listeners_.push_back(std::make_unique<Listener>(*this, std::move(listener), std::move(lost)));
   return listeners_.back()->watch.start();
+}
+
+// It is reported at every turn for ever, and there is nothing to accept: without this the loop would only spin.
+void DataPlane::on_listener(Listener& listener, std::uint32_t events) {
+  if ((events & EPOLLHUP) == 0) {
+    accept_some(listener.socket.get());
+    return;
+  }
+  listener.watch.stop();
+  listener.socket.reset();
+  if (listener.lost) {
+    listener.lost();
+  }
 }
 
 void DataPlane::accept_some(int listener) {

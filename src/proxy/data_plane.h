@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -55,8 +56,9 @@ class DataPlane {
   DataPlane(const DataPlane&) = delete;
   DataPlane& operator=(const DataPlane&) = delete;
 
-  /// Accepts on a listening socket until drain().
-  Result<void> listen(Fd listener);
+  /// Accepts on a listening socket until drain(). `lost` is called, once, if it can accept no more because somebody who
+  /// holds it has shut it down; it must not block, nor come back here at once.
+  Result<void> listen(Fd listener, std::function<void()> lost = {});
   /// Serves a connection that was accepted elsewhere.
   void adopt(Fd connection) { start_session(std::move(connection)); }
   /// From the next request on, also on living connections (design P7).
@@ -72,6 +74,8 @@ class DataPlane {
 
  private:
   friend class Session;
+  struct Listener;
+  void on_listener(Listener& listener, std::uint32_t events);
   void accept_some(int listener);
   void start_session(Fd socket);
   void ended(Session& session);
@@ -87,7 +91,6 @@ class DataPlane {
   void note_served();
   void log_upstream(const Error& error);
 
-  struct Listener;
   Loop& loop_;
   Settings settings_;
   identity::IdentitySource& identities_;
