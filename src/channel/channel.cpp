@@ -234,7 +234,7 @@ void Channel::publish() {
     return;
   }
   if (state_ == nullptr || state_->message != next->message || state_->phase != next->phase) {
-    const bool good = next->host_answers || next->phase == Phase::kUnknown;
+    const bool good = next->host_answers || (next->phase == Phase::kUnknown && !next->closed);
     log::write(good && next->phase != Phase::kRefused ? log::Level::kInfo : log::Level::kWarn,
                fmt::format("channel {}: {}", to_string(next->phase), next->message));
   }

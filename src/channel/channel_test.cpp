@@ -1,84 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The driver against a fake host over loopback: real sockets, real files, short pauses.
-#include "channel/channel.h"
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 
-#include "channel/fake_host.h"
+#include "channel/channel_fixture.h"
 
 namespace msp::channel {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-class ChannelTest : public testing::Test {
- protected:
-  ChannelTest() {
-    std::string name = "/tmp/msp-channel-XXXXXX";
-    directory = ::mkdtemp(name.data());
-  }
-  ~ChannelTest() override {
-    channel.reset();
-    std::filesystem::remove_all(directory);
-  }
-
-  void start(std::uint64_t timeout_ms = 2'000) {
-    channel = std::make_unique<Channel>(
-        loop, buffers, clock, [](const Ipv4Endpoint&) { return make_tcp_socket(); },
-        Channel::Settings{.host = host.endpoint(),
-                          .key_directory = directory + "/keys",
-                          .state_directory = directory,
-                          .interval_ms = 20,
-                          .timeout_ms = timeout_ms},
-        [this](std::shared_ptr<const ChannelState> state) { published.push_back(std::move(state)); },
-        [this] { ++unchanged; });
-    const auto started = channel->start();
-    ASSERT_TRUE(started.ok()) << started.error().text();
-  }
-  void restart() {
-    channel.reset();
-    published.clear();
-    start();
-  }
-  bool run_until(const std::function<bool()>& done, int ms = 5'000) {
-    const auto until = clock.boottime_ms() + static_cast<std::uint64_t>(ms);
-    while (!done() && clock.boottime_ms() < until) {
-      loop.run_once(10);
-    }
-    return done();
-  }
-  bool run_until_phase(Phase phase) {
-    return run_until([&] { return channel->state()->phase == phase; });
-  }
-  void run_polls(std::uint32_t more) {
-    const auto target = host.polls + more;
-    EXPECT_TRUE(run_until([&] { return host.polls >= target; }));
-  }
-  const ChannelState& state() const { return *channel->state(); }
-  std::vector<std::string> key_files() const {
-    std::vector<std::string> out;
-    for (const auto& entry : std::filesystem::directory_iterator(directory + "/keys")) {
-      out.push_back(entry.path().filename());
-    }
-    return out;
-  }
-
-  Loop loop;
-  http::BufferPool buffers;
-  SystemClock clock;
-  FakeHost host{loop, buffers};
-  std::string directory;
-  std::vector<std::shared_ptr<const ChannelState>> published;
-  std::uint32_t unchanged = 0;
-  std::unique_ptr<Channel> channel;
-};
 
 TEST_F(ChannelTest, FirstBootLatchesAndKeepsTheKey) {
   host.enforce();

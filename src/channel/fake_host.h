@@ -51,6 +51,9 @@ class FakeHost final : private http::Handler {
   std::uint32_t incarnation = 1;
   std::string guid_to_issue;  ///< empty: a good one
   bool silent = false;
+  bool version_1 = false;                ///< speaks the older status document
+  std::uint64_t delay_ms = 0;            ///< before each answer
+  std::int64_t date_window_s = 1 << 30;  ///< of attestations, by the host's own clock
   int canned_status = 0;
   std::string canned_body;
   int refuse_keys = 0;
@@ -61,6 +64,7 @@ class FakeHost final : private http::Handler {
   std::uint32_t keys_issued = 0;
   std::uint32_t attestations = 0;
   std::uint32_t bad_signatures = 0;
+  std::uint32_t stale_dates = 0;
 
  private:
   std::uint64_t body_limit(const http::Request&) override { return 4096; }
@@ -70,6 +74,9 @@ class FakeHost final : private http::Handler {
     if (silent) {
       const bool released = co_await release_.wait(loop_.after_ms(1'000));
       co_return http::Response(released ? 503 : 504).close();
+    }
+    if (delay_ms > 0) {
+      [[maybe_unused]] const bool released = co_await release_.wait(loop_.after_ms(delay_ms));
     }
     if (path == protocol::kStatusPath) {
       ++polls;
@@ -82,6 +89,11 @@ class FakeHost final : private http::Handler {
     if (refuse_attestations != 0) {
       co_return http::Response(refuse_attestations);
     }
+    const auto date = http::parse_date(request.head.headers.value(protocol::kDateHeader));
+    if (!date.has_value() || *date < now_s() - date_window_s || *date > now_s() + date_window_s) {
+      ++stale_dates;
+      co_return http::Response(401);
+    }
     const bool good = attest(request);
     if (good && drop_attestation_answers > 0) {
       --drop_attestation_answers;
@@ -91,8 +103,10 @@ class FakeHost final : private http::Handler {
     co_return http::Response(good ? 200 : 401);
   }
 
+  std::int64_t now_s() const { return SystemClock().realtime_ns() / 1'000'000'000 + clock_offset_s; }
+
   http::Response dated(http::Response response) const {
-    const auto date = http::format_date(SystemClock().realtime_ns() / 1'000'000'000 + clock_offset_s);
+    const auto date = http::format_date(now_s());
     response.header(protocol::kDateHeader, {date.data(), date.size()});
     return response;
   }
@@ -107,7 +121,11 @@ class FakeHost final : private http::Handler {
       document.key_guid = latched;
     }
     document.key_incarnation_id = incarnation;
-    if (enabled_) {
+    if (version_1) {
+      document.version = "1.0";
+      document.secure_channel_enabled.reset();
+      document.secure_channel_state = enabled_ ? "WireserverAndImds" : "Disabled";
+    } else if (enabled_) {
       const RuleItem item{.default_access = "allow", .mode = "enforce", .id = "r1", .rules = {}};
       document.authorization_rules = protocol::AuthorizationRules{.imds = item, .wireserver = item, .hostga = {}};
     }

@@ -92,6 +92,14 @@ Result<void> KeyStore::save(const protocol::KeyDocument& key) const {
   if (!protocol::is_guid(key.guid)) {
     return Error{.source = Source::kHost, .message = "the key id is no GUID", .hint = {}, .code = EINVAL};
   }
+  // Ids are never given out twice. Whoever answers for the host for a moment must not be able to destroy a stored key.
+  if (const auto stored = load(key.guid); stored.ok() && !(stored->key_hex == key.key_hex)) {
+    return Error{
+        .source = Source::kHost,
+        .message = fmt::format("the host gave out key id {} again, with another key; the stored one stays", key.guid),
+        .hint = "find out who answers for the host",
+        .code = EEXIST};
+  }
   const Secret text = protocol::write_key_document(key, json::Style::kPretty);
   auto written =
       file::replace(path_of(key.guid), text.reveal(), {.mode = 0600, .durable = true, .owner = {}, .group = {}});

@@ -27,7 +27,8 @@ class KeyStore {
 
   /// ENOENT if there is none. `guid` comes from the host: anything but GUID syntax is refused (L.11).
   Result<protocol::KeyDocument> load(std::string_view guid) const;
-  /// Writes the file (0600, atomic, durable), reads it back and compares.
+  /// Writes the file (0600, atomic, durable), reads it back and compares. A good file of this id that holds another key
+  /// stays as it is: EEXIST.
   Result<void> save(const protocol::KeyDocument& key) const;
   /// Removes the oldest key files beyond the newest few; never that of `keep`. Errors are ignored: garbage, no danger.
   void prune(std::string_view keep) const;

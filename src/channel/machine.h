@@ -99,6 +99,7 @@ struct Machine {
   static Machine start(bool ever_latched);
   /// A key is needed and there is none: what is redirected is answered "not ready" (protocol.md J.2).
   bool closed() const { return key_needed && key_guid.empty(); }
+  bool operator==(const Machine&) const = default;
 };
 
 /// The transition. Events that do not answer the outstanding action are the driver's bug and change nothing.

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hosts and disks as they are met in years of a machine's life (docs/channel.md, "Cases"): each must end latched, or
+// closed with a message that says why.
+#include <gmock/gmock.h>
+
+#include "channel/channel_fixture.h"
+
+namespace msp::channel {
+namespace {
+
+using testing::HasSubstr;
+
+class ChannelLife : public ChannelTest {
+ protected:
+  void latch() {
+    host.enforce();
+    start();
+    ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  }
+  // Copies of the key files, as a backup has them.
+  void back_up() { std::filesystem::copy(directory + "/keys", directory + "/backup"); }
+  void restore() {
+    std::filesystem::remove_all(directory + "/keys");
+    std::filesystem::rename(directory + "/backup", directory + "/keys");
+    std::filesystem::permissions(directory + "/keys", std::filesystem::perms(0700));
+    for (const auto& entry : std::filesystem::directory_iterator(directory + "/keys")) {
+      std::filesystem::permissions(entry.path(), std::filesystem::perms(0600));
+    }
+  }
+};
+
+TEST_F(ChannelLife, StoredKeyOfAnotherIncarnationIsNotUsed) {
+  latch();
+  const std::string old = host.latched;
+  back_up();
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().key->guid != old && state().phase == Phase::kLatched; }));
+  channel.reset();
+  restore();
+  host.refuse_keys = 403;  // the host has a latched key, so it hands out none
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kRefused));
+  EXPECT_EQ(state().key, nullptr) << "the key of an earlier incarnation";
+  EXPECT_TRUE(state().closed);
+  EXPECT_THAT(state().message, HasSubstr(host.latched));
+  host.reset();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "the operator has announced it";
+  EXPECT_EQ(state().key->incarnation, 3U);
+}
+
+TEST_F(ChannelLife, IncarnationRaisedIsFollowedWithoutAMomentUnsigned) {
+  latch();
+  published.clear();
+  const std::string old = host.latched;
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().key->guid != old; }));
+  EXPECT_EQ(state().key->incarnation, 2U);
+  for (const auto& s : published) {
+    EXPECT_NE(s->key, nullptr);
+  }
+}
+
+// Status, key and attestation are each answered with trouble, first from the start, then after a restart.
+TEST_F(ChannelLife, HostThatAnswers4xxOr5xxIsAskedAgainAndNothingOpens) {
+  host.enforce();
+  for (const int status : {400, 404, 429, 500, 503}) {
+    for (int* fault : {&host.canned_status, &host.refuse_keys, &host.refuse_attestations}) {
+      *fault = status;
+      start();
+      ASSERT_TRUE(run_until([&] { return state().message.find(std::to_string(status)) != std::string::npos; }))
+          << status << ": " << state().message;
+      EXPECT_EQ(state().key, nullptr);
+      EXPECT_EQ(state().closed, state().ever_latched || fault != &host.canned_status);
+      *fault = 0;
+      ASSERT_TRUE(run_until_phase(Phase::kLatched)) << status << ": " << state().message;
+      channel.reset();
+      published.clear();
+      for (const std::string& name : key_files()) {
+        std::filesystem::remove(directory + "/keys/" + name);
+      }
+      host.reset();
+    }
+  }
+}
+
+TEST_F(ChannelLife, GarbageFromTheHostAtStartLeavesALatchedMachineClosed) {
+  latch();
+  channel.reset();
+  host.canned_status = 200;
+  for (const char* body : {"", "{", "[]", "\xff\xfe", R"({"version":"2.0"})", "<html>sign in</html>"}) {
+    host.canned_body = body;
+    restart();
+    ASSERT_TRUE(run_until([&] { return state().message.find("the status document is refused") != std::string::npos; }))
+        << body << ": " << state().message;
+    EXPECT_TRUE(state().closed) << body;
+    EXPECT_TRUE(state().redirect(Service::kImds)) << body;
+    channel.reset();
+  }
+  host.canned_status = 0;
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+}
+
+TEST_F(ChannelLife, SlowHostIsWaitedForUpToTheDeadline) {
+  host.enforce();
+  host.delay_ms = 150;
+  start(1'000);
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_EQ(host.keys_issued, 1U);
+  channel.reset();
+  host.delay_ms = 400;
+  published.clear();
+  start(100);
+  ASSERT_TRUE(run_until([&] { return published.back()->message.find("cannot poll the host") != std::string::npos; }));
+  EXPECT_TRUE(state().closed);
+  host.delay_ms = 0;
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+}
+
+TEST_F(ChannelLife, SilentHostAtTheFirstBootLeavesTrafficAlone) {
+  host.silent = true;
+  start(50);
+  ASSERT_TRUE(run_until([&] { return published.back()->message.find("cannot poll the host") != std::string::npos; }));
+  EXPECT_FALSE(state().closed);
+  EXPECT_FALSE(state().redirect(Service::kImds));
+  host.silent = false;
+  host.enforce();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+}
+
+TEST_F(ChannelLife, HostRestartedWithItsKeysChangesNothing) {
+  latch();
+  run_polls(2);
+  const auto before = channel->state();
+  host.silent = true;  // as a host that is away
+  host.canned_status = 503;
+  run_until([&] { return !state().host_answers; }, 1'500);
+  host.silent = false;
+  host.canned_status = 0;
+  ASSERT_TRUE(run_until([&] { return state().host_answers; }));
+  EXPECT_EQ(state().key, before->key);
+  EXPECT_EQ(state().phase, Phase::kLatched);
+  EXPECT_EQ(host.keys_issued, 1U);
+}
+
+TEST_F(ChannelLife, DisabledAndEnabledAgainManyTimes) {
+  latch();
+  for (int i = 0; i < 5; ++i) {
+    host.disable();
+    ASSERT_TRUE(run_until_phase(Phase::kDisabled));
+    EXPECT_EQ(state().key, nullptr);
+    EXPECT_FALSE(state().closed);
+    host.enforce();
+    ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  }
+  EXPECT_EQ(host.keys_issued, 1U);
+}
+
+TEST_F(ChannelLife, WrongClockAtBootDoesNotMatterTheHostsTimeIsSigned) {
+  host.enforce();
+  host.date_window_s = 300;
+  host.clock_offset_s = 30 * 365 * 86'400LL;
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_EQ(host.stale_dates, 0U);
+  // The machine was asleep, or its host was moved: the next good poll says so before anything is signed.
+  host.clock_offset_s = -86'400;
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().key->incarnation == 2U; }));
+  EXPECT_EQ(host.stale_dates, 0U);
+}
+
+TEST_F(ChannelLife, OlderStatusDocumentLatchesAsWell) {
+  host.version_1 = true;
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_EQ(state().state, "wireserverandimds");
+  EXPECT_TRUE(state().redirect(Service::kImds));
+  EXPECT_TRUE(state().redirect(Service::kHostGaPlugin));
+  const auto key = state().key;
+  host.version_1 = false;
+  ASSERT_TRUE(run_until([&] { return state().document->version == "2.0"; }));
+  EXPECT_EQ(state().key, key) << "the host was upgraded, the key stays";
+  EXPECT_EQ(state().phase, Phase::kLatched);
+  host.version_1 = true;
+  host.disable();
+  ASSERT_TRUE(run_until_phase(Phase::kDisabled));
+}
+
+// A host never gives out an id twice; whoever answers for it once could otherwise destroy the stored key for good.
+TEST_F(ChannelLife, KeyIsNeverReplacedByAnotherOfTheSameId) {
+  latch();
+  const std::string guid = host.latched;
+  const auto key = state().key;
+  host.latched.clear();  // a false status: no key is latched
+  host.guid_to_issue = guid;
+  ASSERT_TRUE(run_until([&] { return host.keys_issued > 1; }));
+  ASSERT_TRUE(run_until([&] { return state().message.find("again, with another key") != std::string::npos; }))
+      << state().message;
+  EXPECT_EQ(state().key, key);
+  EXPECT_EQ(host.attestations, 1U);
+  host.latched = guid;
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  EXPECT_TRUE(state().key->bytes == key->bytes) << "the file is as it was";
+}
+
+TEST_F(ChannelLife, CorruptAndHalfWrittenKeyFilesStayClosedAndSayWhichFile) {
+  latch();
+  channel.reset();
+  host.refuse_keys = 403;
+  const std::string path = directory + "/keys/" + host.latched + ".key";
+  const auto whole = std::filesystem::file_size(path);
+  std::filesystem::copy_file(path, directory + "/whole");
+  for (const std::uintmax_t size : {std::uintmax_t{0}, std::uintmax_t{1}, whole / 2, whole - 1}) {
+    std::filesystem::resize_file(path, size);
+    restart();
+    ASSERT_TRUE(run_until_phase(Phase::kRefused)) << size;
+    EXPECT_TRUE(state().closed) << size;
+    EXPECT_THAT(state().message, HasSubstr(path)) << size;
+    channel.reset();
+  }
+  std::filesystem::copy_file(directory + "/whole", path, std::filesystem::copy_options::overwrite_existing);
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "put back from a backup";
+}
+
+}  // namespace
+}  // namespace msp::channel
