@@ -10,9 +10,9 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/stream.h"
+#include "base/unix_socket.h"
 #include "http/buffer.h"
 #include "http/client.h"
-#include "status/control_server.h"
 
 namespace msp::cli {
 namespace {
@@ -40,7 +40,7 @@ std::string own_words(const http::ClientResponse& response) {
 }  // namespace
 
 Result<std::string> ask_agent(const std::string& socket_path, std::string_view target) {
-  auto socket = status::connect_control(socket_path);
+  auto socket = connect_unix(socket_path);
   if (!socket.ok()) {
     return std::move(socket).error();
   }
