@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/arm_document.h"
 #include "base/json_fields.h"
-#include "gateway/model_text.h"
 #include "gateway/source_addresses.h"
 
 namespace msp::gateway {

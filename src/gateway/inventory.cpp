@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/arm_document.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "gateway/model_text.h"
