@@ -16,6 +16,7 @@ void Problems::add(std::string_view pointer, std::size_t offset, std::string_vie
     lines_.push_back(fmt::format("and {} more", count_ - kMost));
     return;
   }
+  list_.push_back({.pointer = std::string(pointer), .message = std::string(message)});
   std::string where(pointer.empty() ? "/" : pointer);
   if (!text_.empty()) {
     const Place place = place_of(text_, offset);

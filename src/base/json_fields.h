@@ -15,6 +15,12 @@
 
 namespace msp::json {
 
+/// What is wrong, and where.
+struct Problem {
+  std::string pointer;
+  std::string message;
+};
+
 /// What is wrong with a document.
 class Problems {
  public:
@@ -26,6 +32,8 @@ class Problems {
   /// "<pointer> at line 3, column 12: <message>". Beyond kMost they are only counted.
   void add(std::string_view pointer, std::size_t offset, std::string_view message);
   bool empty() const { return lines_.empty(); }
+  /// The first kMost, for programs.
+  const std::vector<Problem>& list() const { return list_; }
   /// The last line may say how many more there are.
   const std::vector<std::string>& lines() const { return lines_; }
   /// A configuration error that lists all of them, one a line.
@@ -34,6 +42,7 @@ class Problems {
  private:
   std::string_view text_;
   std::string_view name_;
+  std::vector<Problem> list_;
   std::vector<std::string> lines_;
   std::size_t count_ = 0;
 };

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 
+#include <fmt/core.h>
+
 #include <array>
 #include <ostream>
 #include <string_view>
 
 #include "base/version.h"
+#include "cli/host_command.h"
 #include "cli/policy_command.h"
 #include "cli/status_command.h"
 
@@ -23,6 +26,9 @@ constexpr std::array kVerbs{
          .help = "what protects this machine, and what to do where it does not",
          .run = &status_command},
     Verb{.name = "policy", .help = "tools for those who write allowlists", .run = &policy_command},
+    Verb{.name = "vm", .help = "virtual machines of a running msp-host", .run = &vm_command},
+    Verb{.name = "profile", .help = "access control profiles of a running msp-host", .run = &profile_command},
+    Verb{.name = "key", .help = "keys of a running msp-host", .run = &key_command},
 };
 
 void print_help(std::ostream& out) {
@@ -30,7 +36,7 @@ void print_help(std::ostream& out) {
       << ": looks after the metadata guard of this machine\n\nUsage: mspctl [--config FILE | --socket PATH] VERB "
          "[OPTIONS]\n\n";
   for (const Verb& verb : kVerbs) {
-    out << "  " << verb.name << "    " << verb.help << '\n';
+    out << fmt::format("  {:10}{}\n", verb.name, verb.help);
   }
   out << "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
 }

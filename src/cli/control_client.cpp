@@ -5,42 +5,41 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <optional>
 
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/stream.h"
+#include "base/unix_socket.h"
 #include "http/buffer.h"
 #include "http/client.h"
-#include "status/control_server.h"
 
 namespace msp::cli {
 namespace {
 
-constexpr std::uint64_t kTimeoutMs = 5'000;
-constexpr std::uint64_t kMostBody = 8 << 20;
+constexpr std::uint64_t kMostBody = 64 << 20;
 
-Task<void> fetch(Stream& stream, http::BufferPool& buffers, std::string_view target, Result<http::ClientResponse>& out,
+Task<void> fetch(Stream& stream, http::BufferPool& buffers, const Question& question, Result<http::ClientResponse>& out,
                  bool& done) {
   const std::array<http::Header, 2> headers{{{"host", "localhost"}, {"accept", "application/json"}}};
-  const http::ClientRequest request{.method = "GET", .target = target, .headers = headers, .body = {}};
-  auto answer =
-      co_await http::exchange(stream, buffers, request, stream.loop().after_ms(kTimeoutMs), {.max_body = kMostBody});
+  const http::ClientRequest request{
+      .method = question.method, .target = question.target, .headers = headers, .body = question.body};
+  auto answer = co_await http::exchange(stream, buffers, request, stream.loop().after_ms(question.timeout_ms),
+                                        {.max_body = kMostBody});
   out = std::move(answer);
   done = true;
   stream.loop().stop();
 }
 
-std::string own_words(const http::ClientResponse& response) {
-  const auto body = json::parse(response.body);
+}  // namespace
+
+std::string own_words(const Reply& reply) {
+  const auto body = json::parse(reply.body);
   const json::Value* text = body.ok() ? body->find("error_description") : nullptr;
   return text != nullptr && text->is_string() ? *text->string() : std::string("no reason given");
 }
 
-}  // namespace
-
-Result<std::string> ask_agent(const std::string& socket_path, std::string_view target) {
-  auto socket = status::connect_control(socket_path);
+Result<Reply> ask(const std::string& socket_path, const Question& question) {
+  auto socket = connect_unix(socket_path);
   if (!socket.ok()) {
     return std::move(socket).error();
   }
@@ -55,20 +54,28 @@ Result<std::string> ask_agent(const std::string& socket_path, std::string_view t
   }
   Result<http::ClientResponse> answer = bug("the control socket was not asked");
   bool done = false;
-  const auto task = fetch(stream, buffers, target, answer, done);
+  const auto task = fetch(stream, buffers, question, answer, done);
   if (!done) {
     loop.run();
   }
   if (!answer.ok()) {
-    return std::move(answer).error().context("the agent");
+    return std::move(answer).error().context(question.who);
   }
-  if (answer->status != 200) {
+  return Reply{.status = answer->status, .body = std::move(answer->body)};
+}
+
+Result<std::string> ask_agent(const std::string& socket_path, std::string_view target) {
+  auto reply = ask(socket_path, {.target = target});
+  if (!reply.ok()) {
+    return std::move(reply).error();
+  }
+  if (reply->status != 200) {
     return Error{.source = Source::kClient,
-                 .message = fmt::format("the agent answered {}: {}", answer->status, own_words(*answer)),
+                 .message = fmt::format("the agent answered {}: {}", reply->status, own_words(*reply)),
                  .hint = {},
-                 .code = answer->status == 403 ? EACCES : 0};
+                 .code = reply->status == 403 ? EACCES : 0};
   }
-  return std::move(answer->body);
+  return std::move(reply->body);
 }
 
 }  // namespace msp::cli

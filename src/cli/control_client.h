@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the running agent over its control socket.
+// Asks a running agent or host over its socket.
 // Blocks its caller until the answer or the deadline; single-threaded.
 // Errors keep the errno of the connect: ENOENT or ECONNREFUSED, nobody is there; EACCES, not root.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 
 namespace msp::cli {
+
+struct Question {
+  std::string_view method = "GET";
+  std::string_view target = "/";
+  std::string_view body = {};
+  std::string_view who = "the agent";  ///< for messages
+  std::uint64_t timeout_ms = 5'000;
+};
+struct Reply {
+  int status = 0;
+  std::string body;
+};
+/// Whatever is answered.
+Result<Reply> ask(const std::string& socket_path, const Question& question);
+/// What an answer in our error form says.
+std::string own_words(const Reply& reply);
 
 /// Body of a 200; any other answer is an error with the agent's own words.
 Result<std::string> ask_agent(const std::string& socket_path, std::string_view target);

@@ -14,17 +14,17 @@ constexpr int kBacklog = 4096;
 
 }  // namespace
 
-HostApp::HostApp(Config config, Loop& loop, const Clock& clock, VmRegistry registry)
-    : config_(std::move(config)), loop_(loop), clock_(clock), registry_(std::move(registry)) {}
+HostApp::HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory)
+    : config_(std::move(config)), loop_(loop), clock_(clock), inventory_(std::move(inventory)) {}
 
 HostApp::~HostApp() = default;
 
 Result<std::unique_ptr<HostApp>> HostApp::start(Config config, Loop& loop, const Clock& clock) {
-  auto registry = VmRegistry::load(config);
-  if (!registry) {
-    return std::move(registry).error();
+  auto inventory = Inventory::load(config);
+  if (!inventory) {
+    return std::move(inventory).error();
   }
-  std::unique_ptr<HostApp> app(new HostApp(std::move(config), loop, clock, std::move(*registry)));
+  std::unique_ptr<HostApp> app(new HostApp(std::move(config), loop, clock, std::move(*inventory)));
   if (auto opened = app->open_state(); !opened) {
     return std::move(opened).error();
   }
@@ -44,22 +44,27 @@ Result<void> HostApp::open_state() {
   if (!master) {
     return std::move(master).error();
   }
-  auto store = open_sqlite_key_store(database);
+  auto store = open_sqlite_store(database);
   if (!store) {
     return std::move(store).error();
   }
   store_ = std::move(*store);
-  auto keys = KeyRing::open(*store_, std::move(*master), registry_, clock_, config_.limits.pending_keys);
+  if (auto opened = inventory_->open(*store_); !opened) {
+    return opened;
+  }
+  VmRegistry& registry = inventory_->registry();
+  auto keys = KeyRing::open(*store_, std::move(*master), registry, clock_, config_.limits.pending_keys);
   if (!keys) {
     return std::move(keys).error();
   }
   keys_ = std::move(*keys);
+  inventory_->attach(*keys_, [](const std::string&) {});
   auto log = AccessLog::open(config_.access_log);
   if (!log) {
     return std::move(log).error();
   }
   log_ = std::move(*log);
-  gateway_ = std::make_unique<Gateway>(registry_, *keys_, *log_, clock_, config_);
+  gateway_ = std::make_unique<Gateway>(registry, *keys_, *log_, clock_, config_);
   return {};
 }
 
@@ -88,13 +93,20 @@ Result<void> HostApp::listen() {
     handlers_.push_back(std::move(handler));
     servers_.push_back(std::move(server));
   }
+  if (!config_.admin_socket.empty()) {
+    admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_);
+    return admin_->listen(config_.admin_socket);
+  }
   return {};
 }
 
 Task<void> HostApp::drain(Deadline deadline) {
   // All stop accepting at once: a drain starts when it is called, not when it is awaited.
   std::vector<Task<void>> drains;
-  drains.reserve(servers_.size());
+  drains.reserve(servers_.size() + 1);
+  if (admin_) {
+    drains.push_back(admin_->drain(deadline));
+  }
   for (const auto& server : servers_) {
     drains.push_back(server->drain(deadline));
   }
@@ -104,7 +116,7 @@ Task<void> HostApp::drain(Deadline deadline) {
 }
 
 void HostApp::log_counters() const {
-  for (const auto& vm : registry_.all()) {
+  for (const auto& vm : inventory_->registry().all()) {
     std::string refused;
     for (std::size_t i = 0; i < kReasonCount; ++i) {
       if (vm->counters.refused[i] != 0) {

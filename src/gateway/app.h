@@ -11,10 +11,12 @@
 #include "base/loop.h"
 #include "base/result.h"
 #include "gateway/access_log.h"
+#include "gateway/admin_server.h"
 #include "gateway/config.h"
 #include "gateway/gateway.h"
+#include "gateway/inventory.h"
 #include "gateway/key_ring.h"
-#include "gateway/key_store.h"
+#include "gateway/model_store.h"
 #include "gateway/vm_registry.h"
 #include "http/buffer.h"
 #include "http/server.h"
@@ -31,27 +33,28 @@ class HostApp {
 
   /// Where it listens, in the order of the configuration (ports that were 0 are filled in).
   const std::vector<Ipv4Endpoint>& endpoints() const { return endpoints_; }
-  const VmRegistry& registry() const { return registry_; }
+  const VmRegistry& registry() const { return inventory_->registry(); }
   /// No new connections; requests in flight are answered until the deadline.
   Task<void> drain(Deadline deadline);
   void log_counters() const;
 
  private:
-  HostApp(Config config, Loop& loop, const Clock& clock, VmRegistry registry);
+  HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory);
   Result<void> open_state();
   Result<void> listen();
 
   Config config_;
   Loop& loop_;
   const Clock& clock_;
-  VmRegistry registry_;
-  std::unique_ptr<KeyStore> store_;
+  std::unique_ptr<HostStore> store_;
+  std::unique_ptr<Inventory> inventory_;
   std::unique_ptr<KeyRing> keys_;
   std::unique_ptr<AccessLog> log_;
   std::unique_ptr<Gateway> gateway_;
   http::BufferPool buffers_;
   std::vector<std::unique_ptr<ServiceHandler>> handlers_;
   std::vector<std::unique_ptr<http::Server>> servers_;
+  std::unique_ptr<AdminServer> admin_;
   std::vector<Ipv4Endpoint> endpoints_;
 };
 

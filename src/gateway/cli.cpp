@@ -46,12 +46,12 @@ int fail(const Error& error, int status) {
 }
 
 int check(const Config& config) {
-  auto registry = VmRegistry::load(config);
-  if (!registry) {
-    return fail(registry.error(), kBadUsage);
+  auto inventory = Inventory::load(config);
+  if (!inventory) {
+    return fail(inventory.error(), kBadUsage);
   }
   std::printf("configuration is good: %zu listeners, %zu virtual machines\n", config.listeners.size(),
-              registry->all().size());
+              (*inventory)->registry().all().size());
   return 0;
 }
 

@@ -88,6 +88,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   config.state_directory = absolute(directory, root.string("stateDirectory", config.state_directory));
   config.master_key_file = absolute(directory, root.string("masterKeyFile", config.state_directory + "/master.key"));
   config.access_log = absolute(directory, root.string("accessLog", ""));
+  config.admin_socket = absolute(directory, root.string("adminSocket", ""));
   config.log_level =
       static_cast<log::Level>(root.choice("logLevel", 4, {"bug", "error", "warn", "hint", "info", "debug"}));
   root.each_object("listeners", [&](json::ObjectReader& item) { read_listener(item, config); });
@@ -107,8 +108,10 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   if (config.listeners.empty() && problems.empty()) {
     root.fail("listeners", "no listener is configured, so nothing would be served");
   }
-  if (config.virtual_machines.empty() && config.model_directory.empty() && problems.empty()) {
-    root.fail("virtualMachines", "no virtual machine is configured: name models here or a modelDirectory");
+  if (config.virtual_machines.empty() && config.model_directory.empty() && config.admin_socket.empty() &&
+      problems.empty()) {
+    root.fail("virtualMachines",
+              "no virtual machine is configured: name models here, a modelDirectory, or an adminSocket");
   }
   if (auto result = problems.result(); !result) {
     return std::move(result).error();

@@ -39,6 +39,7 @@ TEST(Config, HasADefaultForEverythingElse) {
 TEST(Config, ReadsEveryField) {
   auto config = parse_config(
       R"({"stateDirectory":"state","masterKeyFile":"/k/master.key","accessLog":"a.jsonl","logLevel":"debug",
+          "adminSocket":"run/admin.sock",
           "listeners":[{"address":"127.0.0.1","port":0,"service":"wireserver"},
                        {"address":"127.0.0.1","port":0,"service":"hostga"}],
           "virtualMachines":[{"model":"vm.json","sourceAddresses":["10.0.0.4","10.0.0.5"]}],
@@ -49,6 +50,7 @@ TEST(Config, ReadsEveryField) {
   EXPECT_EQ(config->state_directory, "/etc/x/state");
   EXPECT_EQ(config->master_key_file, "/k/master.key");
   EXPECT_EQ(config->access_log, "/etc/x/a.jsonl");
+  EXPECT_EQ(config->admin_socket, "/etc/x/run/admin.sock");
   EXPECT_EQ(config->log_level, log::Level::kDebug);
   EXPECT_EQ(config->listeners[1].service, Service::kHostGaPlugin);
   ASSERT_EQ(config->virtual_machines.size(), 1U);
@@ -60,6 +62,12 @@ TEST(Config, ReadsEveryField) {
   EXPECT_EQ(config->limits.pending_keys, 2U);
   EXPECT_EQ(config->limits.signed_body_bytes, 5U);
   EXPECT_EQ(config->limits.exempt_body_bytes, 6U);
+}
+
+TEST(Config, WithAnAdminSocketThereNeedBeNoMachineYet) {
+  const std::string listener = R"("listeners":[{"address":"127.0.0.1","port":1,"service":"imds"}])";
+  EXPECT_TRUE(parse_config("{" + listener + R"(,"adminSocket":"a.sock"})", "host.json", "/etc/x").ok());
+  EXPECT_THAT(error_of("{" + listener + "}"), HasSubstr("adminSocket"));
 }
 
 TEST(Config, NamesThePlaceOfWhatItRefuses) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "gateway/instance.h"
+#include "gateway/inventory.h"
 #include "gateway/wireserver.h"
 #include "tests/support/host_request.h"
 
@@ -20,9 +21,9 @@ class ImdsTest : public testing::Test {
   void SetUp() override {
     auto config = load_config(MSP_SOURCE_DIR "/packaging/msp-host.example.json");
     ASSERT_TRUE(config);
-    auto registry = VmRegistry::load(*config);
-    ASSERT_TRUE(registry) << registry.error().text();
-    registry_ = std::move(*registry);
+    auto inventory = Inventory::load(*config);
+    ASSERT_TRUE(inventory) << inventory.error().text();
+    inventory_ = std::move(*inventory);
   }
   Answer ask(std::string target, test::HeaderLines headers = {{"Metadata", "true"}}, std::string method = "GET") {
     RequestText text;
@@ -31,7 +32,7 @@ class ImdsTest : public testing::Test {
     text.headers = std::move(headers);
     text.header("host", "169.254.169.254");
     const ParsedRequest parsed(text);
-    return answer_imds(*registry_.find({10, 0, 0, 4}), parsed.request());
+    return answer_imds(*inventory_->registry().find({10, 0, 0, 4}), parsed.request());
   }
   static json::Value body_of(const Answer& answer) {
     auto tree = json::parse(answer.response.body());
@@ -43,7 +44,7 @@ class ImdsTest : public testing::Test {
     EXPECT_TRUE(value != nullptr && value->is_string()) << pointer;
     return value != nullptr && value->is_string() ? *value->string() : "?";
   }
-  VmRegistry registry_;
+  std::unique_ptr<Inventory> inventory_;
 };
 
 TEST_F(ImdsTest, TellsAboutTheMachine) {

@@ -121,16 +121,39 @@ Result<void> KeyRing::load(VmRegistry& registry) {
     if (vm == nullptr) {
       continue;  // a machine that is not configured now keeps its latch for when it is
     }
-    auto key = unseal(master_, as_bytes(record.sealed), as_bytes(sealing_context(record.vm_id, record.guid)));
-    if (!key) {
-      return Error{Source::kHost, fmt::format("the sealed key {} of {} does not open", record.guid, vm->model.name),
-                   "the database was altered: put back a backup, or raise keyIncarnationId of this machine", 0};
-    }
-    if (auto added = add(*vm, record.guid, record.state, *key); !added) {
+    if (auto added = load(*vm, record); !added) {
       return added;
     }
   }
   return {};
+}
+
+Result<void> KeyRing::load(Vm& vm, const KeyRecord& record) {
+  auto key = unseal(master_, as_bytes(record.sealed), as_bytes(sealing_context(record.vm_id, record.guid)));
+  if (!key) {
+    return Error{Source::kHost, fmt::format("the sealed key {} of {} does not open", record.guid, vm.model.name),
+                 "the database was altered: put back a backup, or raise keyIncarnationId of this machine", 0};
+  }
+  return add(vm, record.guid, record.state, *key);
+}
+
+Result<void> KeyRing::adopt(Vm& vm) {
+  auto records = store_.load(vm.model.vm_id);
+  if (!records) {
+    return std::move(records).error();
+  }
+  for (const KeyRecord& record : *records) {
+    if (auto added = load(vm, record); !added) {
+      drop(vm);
+      return added;
+    }
+  }
+  return {};
+}
+
+void KeyRing::drop(Vm& vm) {
+  vm.latched = nullptr;
+  std::erase_if(keys_, [&](const auto& entry) { return entry.second->vm == &vm; });
 }
 
 Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const Secret& key) {

@@ -44,6 +44,12 @@ class KeyRing {
   static Result<std::unique_ptr<KeyRing>> open(KeyStore& store, Secret master, VmRegistry& registry, const Clock& clock,
                                                std::size_t max_pending);
 
+  /// A machine that was not there at the start: its keys, if it had any, as the store has them. On an error none of
+  /// them is here.
+  Result<void> adopt(Vm& vm);
+  /// The store has ended the keys of this machine: memory follows.
+  void drop(Vm& vm);
+
   /// Any key that is pending or latched; literal comparison (protocol.md C.7.8).
   LiveKey* find(std::string_view guid);
 
@@ -64,6 +70,7 @@ class KeyRing {
   Result<void> check_master();
   Result<void> enter_incarnations(VmRegistry& registry);
   Result<void> load(VmRegistry& registry);
+  Result<void> load(Vm& vm, const KeyRecord& record);
   Result<void> add(Vm& vm, const std::string& guid, KeyState state, const Secret& key);
 
   KeyStore& store_;

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <set>
 
+#include "gateway/model_store.h"
 #include "gateway/sqlite.h"
 
 namespace msp::gateway {
@@ -61,7 +62,7 @@ class KeyRingTest : public testing::Test {
     if (!master) {
       return master.error();
     }
-    auto store = open_sqlite_key_store(database());
+    auto store = open_sqlite_store(database());
     if (!store) {
       return store.error();
     }
@@ -82,7 +83,7 @@ class KeyRingTest : public testing::Test {
     EXPECT_FALSE(opened);
     return opened ? "" : opened.error().text();
   }
-  Vm& vm(std::string_view id = kVm1) { return *registry_.find_by_id(id); }
+  Vm& vm(std::string_view id = kVm1) { return *registry_.find_by_id(std::string(id)); }
   IssuedKey issue(std::string_view id = kVm1) {
     auto issued = ring_->issue(vm(id));
     EXPECT_TRUE(issued) << issued.error().text();
@@ -105,7 +106,7 @@ class KeyRingTest : public testing::Test {
   std::string directory_;
   FakeClock clock_{1'745'409'600'000'000'000};
   VmRegistry registry_;
-  std::unique_ptr<KeyStore> store_;
+  std::unique_ptr<HostStore> store_;
   std::unique_ptr<KeyRing> ring_;
 };
 

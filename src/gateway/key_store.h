@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,6 +50,8 @@ class KeyStore {
 
   /// All pending and latched keys, oldest first.
   virtual Result<std::vector<KeyRecord>> load() = 0;
+  /// Those of one virtual machine, oldest first.
+  virtual Result<std::vector<KeyRecord>> load(std::string_view vm_id) = 0;
   /// Tells the store the incarnation of the model; to be called for each virtual machine before it is served.
   virtual Result<IncarnationOutcome> enter_incarnation(std::string_view vm_id, std::uint32_t incarnation) = 0;
   /// Adds a pending key unless one is latched. At most `max_pending` stay.
@@ -61,8 +62,5 @@ class KeyStore {
   virtual Result<std::optional<std::string>> note(std::string_view name) = 0;
   virtual Result<void> set_note(std::string_view name, std::string_view value) = 0;
 };
-
-/// SQLite, in one file of mode 0600 that one process holds at a time.
-Result<std::unique_ptr<KeyStore>> open_sqlite_key_store(const std::string& path);
 
 }  // namespace msp::gateway

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of KeyStore, run against SQLite; another store runs the same tests.
-#include "gateway/key_store.h"
+#include "gateway/model_store.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -40,7 +40,7 @@ class KeyStoreTest : public testing::Test {
   std::string path() const { return directory_ + "/host.db"; }
   void reopen() {
     store_.reset();
-    auto opened = open_sqlite_key_store(path());
+    auto opened = open_sqlite_store(path());
     ASSERT_TRUE(opened) << opened.error().text();
     store_ = std::move(*opened);
   }
@@ -72,7 +72,7 @@ class KeyStoreTest : public testing::Test {
   using Guids = std::vector<std::string>;
 
   std::string directory_;
-  std::unique_ptr<KeyStore> store_;
+  std::unique_ptr<HostStore> store_;
 };
 
 TEST_F(KeyStoreTest, KeepsAKeyAsGiven) {
@@ -182,7 +182,7 @@ TEST_F(KeyStoreTest, AProcessThatDiesInTheMiddleLosesNothingThatWasAnswered) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      auto store = open_sqlite_key_store(path());
+      auto store = open_sqlite_store(path());
       bool good = store.ok() && (*store)->issue(key("vm1", "k" + std::to_string(round)), 4).ok();
       if (round == 7) {
         good = good && (*store)->latch("vm1", "k7").ok();
@@ -213,7 +213,7 @@ TEST_F(KeyStoreTest, ASecondProcessIsRefused) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    auto second = open_sqlite_key_store(path());
+    auto second = open_sqlite_store(path());
     ::_exit(!second.ok() && second.error().text().find("another process") != std::string::npos ? 0 : 1);
   }
   int status = 0;
@@ -224,7 +224,7 @@ TEST_F(KeyStoreTest, ASecondProcessIsRefused) {
 TEST_F(KeyStoreTest, APublicFileIsRefused) {
   store_.reset();
   ASSERT_EQ(::chmod(path().c_str(), 0640), 0);
-  auto opened = open_sqlite_key_store(path());
+  auto opened = open_sqlite_store(path());
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().text().find("0600"), std::string::npos);
 }
@@ -243,7 +243,7 @@ TEST_F(KeyStoreTest, ADamagedFileIsRefusedAndNamed) {
     const std::string noise(static_cast<std::size_t>(size) - 4096, '\x5a');
     file.write(noise.data(), static_cast<std::streamsize>(noise.size()));
   }
-  auto opened = open_sqlite_key_store(path());
+  auto opened = open_sqlite_store(path());
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().text().find("damaged"), std::string::npos) << opened.error().text();
   EXPECT_NE(opened.error().text().find(path()), std::string::npos) << opened.error().text();
@@ -256,7 +256,7 @@ TEST_F(KeyStoreTest, ATornFileIsRefused) {
   }
   store_.reset();
   std::filesystem::resize_file(path(), std::filesystem::file_size(path()) / 2);
-  EXPECT_FALSE(open_sqlite_key_store(path()));
+  EXPECT_FALSE(open_sqlite_store(path()));
 }
 
 TEST_F(KeyStoreTest, ATextFileIsRefused) {
@@ -265,7 +265,7 @@ TEST_F(KeyStoreTest, ATextFileIsRefused) {
     std::ofstream file(path(), std::ios::trunc);
     file << std::string(5000, 'x');
   }
-  auto opened = open_sqlite_key_store(path());
+  auto opened = open_sqlite_store(path());
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().text().find("no database"), std::string::npos) << opened.error().text();
 }
@@ -277,7 +277,7 @@ TEST_F(KeyStoreTest, AnotherProgramsDatabaseIsRefused) {
     ASSERT_TRUE(database);
     ASSERT_TRUE(database->execute("CREATE TABLE t(x)"));
   }
-  auto opened = open_sqlite_key_store(other);
+  auto opened = open_sqlite_store(other);
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().text().find("another program"), std::string::npos);
 }
@@ -289,7 +289,7 @@ TEST_F(KeyStoreTest, ANewerSchemaIsRefused) {
     ASSERT_TRUE(database);
     ASSERT_TRUE(database->execute("PRAGMA user_version=99"));
   }
-  auto opened = open_sqlite_key_store(path());
+  auto opened = open_sqlite_store(path());
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().text().find("schema 99"), std::string::npos);
 }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "base/json_fields.h"
 
 namespace msp::gateway {
 namespace {
@@ -105,27 +104,34 @@ bool is_guid(std::string_view text) {
   return true;
 }
 
+VmModel read_model(const json::Value& resource, const std::string& pointer, json::Problems& problems) {
+  VmModel model;
+  json::ObjectReader root(resource, pointer, problems);
+  model.name = root.string("name");
+  if (model.name.empty() && problems.empty()) {
+    root.fail("name", "is empty");
+  }
+  model.id = text_or_empty(root, "id");
+  json::ObjectReader properties = root.required_object("properties");
+  model.vm_id = ascii_lower(properties.string("vmId"));
+  if (!model.vm_id.empty() && !is_guid(model.vm_id)) {
+    properties.fail("vmId", "is not a GUID: keys belong to it, so it must be unique");
+  }
+  model.proxy_agent = read_settings(properties);
+  model.private_addresses = private_addresses(resource);
+  return model;
+}
+
 Result<VmModel> parse_model(std::string_view text, std::string_view name) {
   auto tree = json::parse(text, {.skip_bom = true});
   if (!tree) {
     return std::move(tree).error().context(name);
   }
   json::Problems problems(text, name);
-  VmModel model;
-  {
-    json::ObjectReader root(*tree, "", problems);
-    model.name = root.string("name");
-    json::ObjectReader properties = root.required_object("properties");
-    model.vm_id = ascii_lower(properties.string("vmId"));
-    if (!model.vm_id.empty() && !is_guid(model.vm_id)) {
-      properties.fail("vmId", "is not a GUID: keys belong to it, so it must be unique");
-    }
-    model.proxy_agent = read_settings(properties);
-  }
+  VmModel model = read_model(*tree, "", problems);
   if (auto result = problems.result(); !result) {
     return std::move(result).error();
   }
-  model.private_addresses = private_addresses(*tree);
   model.document = std::move(*tree);
   return model;
 }

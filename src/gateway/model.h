@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model of one virtual machine: an ARM-shaped document (protocol.md N) and what the host needs from it.
-// Read at start on the main thread; immutable afterwards.
+// Read when it is loaded or applied, on the loop's thread; immutable afterwards.
 // Unknown members are accepted (real exports have many); a known security setting that is wrong refuses the model.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "base/result.h"
 #include "gateway/config.h"
 #include "gateway/profile.h"
@@ -37,9 +38,12 @@ struct VmModel {
   std::string vm_id;  ///< properties.vmId, lower case: the identity that keys belong to
   ProxyAgentSettings proxy_agent;
   std::vector<Ipv4Address> private_addresses;  ///< of its network interfaces, in order
+  std::string id;                              ///< resource id as written; empty: it has none
   json::Value document;                        ///< the whole text as read
 };
 
+/// From a resource that stands at `pointer`; with any problem the model means nothing. `document` stays empty.
+VmModel read_model(const json::Value& resource, const std::string& pointer, json::Problems& problems);
 /// `name` is for messages.
 Result<VmModel> parse_model(std::string_view text, std::string_view name);
 Result<VmModel> load_model(const std::string& path);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "gateway/inventory.h"
 #include "gateway/profile.h"
 #include "gateway/vm_registry.h"
 
@@ -214,9 +215,9 @@ TEST(Registry, LoadsTheExample) {
   auto config = load_config(MSP_SOURCE_DIR "/packaging/msp-host.example.json");
   ASSERT_TRUE(config);
   config->virtual_machines[0].source_addresses.clear();
-  auto registry = VmRegistry::load(*config);
-  ASSERT_TRUE(registry) << registry.error().text();
-  Vm* vm = registry->find({10, 0, 0, 4});
+  auto inventory = Inventory::load(*config);
+  ASSERT_TRUE(inventory) << inventory.error().text();
+  Vm* vm = (*inventory)->registry().find({10, 0, 0, 4});
   ASSERT_NE(vm, nullptr) << "the address of its network interface";
   EXPECT_EQ(vm->imds.mode, Mode::kEnforce);
   EXPECT_TRUE(vm->imds.rules);

@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
-#include "gateway/key_store.h"
-#include "gateway/sqlite.h"
+#include "gateway/sqlite_store.h"
 
 namespace msp::gateway {
 namespace {
 
-constexpr std::int32_t kApplicationId = 0x4d535048;  // "MSPH"
-constexpr std::int64_t kSchemaVersion = 1;
+Result<std::vector<KeyRecord>> read_keys(Statement& statement) {
+  std::vector<KeyRecord> keys;
+  for (;;) {
+    auto row = statement.step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return keys;
+    }
+    keys.push_back({.vm_id = std::string(statement.text(0)),
+                    .guid = std::string(statement.text(1)),
+                    .issued = std::string(statement.text(2)),
+                    .incarnation = static_cast<std::uint32_t>(statement.number(3)),
+                    .state = statement.number(4) == 1 ? KeyState::kLatched : KeyState::kPending,
+                    .sealed = std::string(statement.blob(5))});
+  }
+}
 
-// state: 0 pending, 1 latched, 2 dead (kept without its secret, so that its guid is never taken for another key).
-constexpr const char* kSchema =
-    "CREATE TABLE vm(vm_id TEXT PRIMARY KEY, incarnation INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE vm_key(sequence INTEGER PRIMARY KEY AUTOINCREMENT, guid TEXT NOT NULL UNIQUE, vm_id TEXT NOT NULL,"
-    " state INTEGER NOT NULL CHECK(state IN (0,1,2)), incarnation INTEGER NOT NULL, issued TEXT NOT NULL,"
-    " sealed BLOB NOT NULL) STRICT;"
-    "CREATE UNIQUE INDEX one_latched ON vm_key(vm_id) WHERE state=1;"
-    "CREATE INDEX by_vm ON vm_key(vm_id, state);"
-    "CREATE TABLE note(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"
-    "PRAGMA user_version=1;";
+}  // namespace
 
-Result<void> run(Statement& statement) {
+Result<void> SqliteStore::run(Statement& statement) {
   auto row = statement.step();
   if (!row) {
     return row.error();
@@ -29,60 +33,7 @@ Result<void> run(Statement& statement) {
   return {};
 }
 
-class SqliteKeyStore final : public KeyStore {
- public:
-  explicit SqliteKeyStore(Database database) : database_(std::move(database)) {}
-
-  Result<void> prepare_schema();
-
-  Result<std::vector<KeyRecord>> load() override;
-  Result<IncarnationOutcome> enter_incarnation(std::string_view vm_id, std::uint32_t incarnation) override;
-  Result<IssueOutcome> issue(const KeyRecord& key, std::size_t max_pending) override;
-  Result<LatchOutcome> latch(std::string_view vm_id, std::string_view guid) override;
-  Result<std::optional<std::string>> note(std::string_view name) override;
-  Result<void> set_note(std::string_view name, std::string_view value) override;
-
- private:
-  /// The guid of the latched key, or nothing.
-  Result<std::optional<std::string>> latched_guid(std::string_view vm_id);
-  Result<std::vector<std::string>> drop_oldest_pending(std::string_view vm_id, std::size_t keep);
-  /// Runs `sql` with the given texts bound in order.
-  Result<void> change(std::string_view sql, std::initializer_list<std::string_view> texts);
-
-  Database database_;
-};
-
-Result<void> SqliteKeyStore::prepare_schema() {
-  std::int64_t version = 0;
-  {
-    auto statement = database_.prepare("PRAGMA user_version");
-    if (!statement) {
-      return statement.error();
-    }
-    auto row = statement->step();
-    if (!row) {
-      return row.error();
-    }
-    version = statement->number(0);
-  }
-  if (version == kSchemaVersion) {
-    return {};
-  }
-  if (version != 0) {
-    return config_error(fmt::format("the database has schema {}, this program knows {}", version, kSchemaVersion),
-                        "run the version of msp-host that wrote it, or a newer one");
-  }
-  auto transaction = Transaction::begin(database_);
-  if (!transaction) {
-    return transaction.error();
-  }
-  if (auto made = database_.execute(kSchema); !made) {
-    return made;
-  }
-  return transaction->commit();
-}
-
-Result<void> SqliteKeyStore::change(std::string_view sql, std::initializer_list<std::string_view> texts) {
+Result<void> SqliteStore::run(std::string_view sql, std::initializer_list<std::string_view> texts) {
   auto statement = database_.prepare(sql);
   if (!statement) {
     return statement.error();
@@ -94,7 +45,7 @@ Result<void> SqliteKeyStore::change(std::string_view sql, std::initializer_list<
   return run(*statement);
 }
 
-Result<std::optional<std::string>> SqliteKeyStore::latched_guid(std::string_view vm_id) {
+Result<std::optional<std::string>> SqliteStore::latched_guid(std::string_view vm_id) {
   auto statement = database_.prepare("SELECT guid FROM vm_key WHERE vm_id=? AND state=1");
   if (!statement) {
     return statement.error();
@@ -107,54 +58,50 @@ Result<std::optional<std::string>> SqliteKeyStore::latched_guid(std::string_view
   return *row ? std::optional<std::string>(statement->text(0)) : std::nullopt;
 }
 
-Result<std::vector<KeyRecord>> SqliteKeyStore::load() {
+Result<std::vector<KeyRecord>> SqliteStore::load() {
   auto statement = database_.prepare(
       "SELECT vm_id, guid, issued, incarnation, state, sealed FROM vm_key WHERE state IN (0,1) ORDER BY sequence");
   if (!statement) {
     return statement.error();
   }
-  std::vector<KeyRecord> keys;
-  for (;;) {
-    auto row = statement->step();
-    if (!row) {
-      return row.error();
-    }
-    if (!*row) {
-      return keys;
-    }
-    keys.push_back({.vm_id = std::string(statement->text(0)),
-                    .guid = std::string(statement->text(1)),
-                    .issued = std::string(statement->text(2)),
-                    .incarnation = static_cast<std::uint32_t>(statement->number(3)),
-                    .state = statement->number(4) == 1 ? KeyState::kLatched : KeyState::kPending,
-                    .sealed = std::string(statement->blob(5))});
-  }
+  return read_keys(*statement);
 }
 
-Result<IncarnationOutcome> SqliteKeyStore::enter_incarnation(std::string_view vm_id, std::uint32_t incarnation) {
+Result<std::vector<KeyRecord>> SqliteStore::load(std::string_view vm_id) {
+  auto statement = database_.prepare(
+      "SELECT vm_id, guid, issued, incarnation, state, sealed FROM vm_key WHERE vm_id=? AND state IN (0,1)"
+      " ORDER BY sequence");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, vm_id);
+  return read_keys(*statement);
+}
+
+Result<IncarnationOutcome> SqliteStore::enter_incarnation(std::string_view vm_id, std::uint32_t incarnation) {
   auto transaction = Transaction::begin(database_);
   if (!transaction) {
     return transaction.error();
   }
-  std::optional<std::int64_t> known;
-  {
-    auto statement = database_.prepare("SELECT incarnation FROM vm WHERE vm_id=?");
-    if (!statement) {
-      return statement.error();
-    }
-    statement->bind_text(1, vm_id);
-    auto row = statement->step();
-    if (!row) {
-      return row.error();
-    }
-    if (*row) {
-      known = statement->number(0);
-    }
+  auto outcome = enter(vm_id, incarnation);
+  if (!outcome) {
+    return outcome;
   }
-  if (known && *known == incarnation) {
+  if (auto done = transaction->commit(); !done) {
+    return done.error();
+  }
+  return outcome;
+}
+
+Result<IncarnationOutcome> SqliteStore::enter(std::string_view vm_id, std::uint32_t incarnation) {
+  const auto known = this->incarnation(vm_id);
+  if (!known) {
+    return known.error();
+  }
+  if (known->has_value() && **known == incarnation) {
     return IncarnationOutcome::kSame;
   }
-  if (known && *known > incarnation) {
+  if (known->has_value() && **known > incarnation) {
     return IncarnationOutcome::kFell;
   }
   auto statement = database_.prepare(
@@ -167,16 +114,30 @@ Result<IncarnationOutcome> SqliteKeyStore::enter_incarnation(std::string_view vm
   if (auto stored = run(*statement); !stored) {
     return stored.error();
   }
-  if (auto dead = change("UPDATE vm_key SET state=2, sealed=x'' WHERE vm_id=? AND state<>2", {vm_id}); !dead) {
+  if (auto dead = end_keys(vm_id); !dead) {
     return dead.error();
   }
-  if (auto done = transaction->commit(); !done) {
-    return done.error();
-  }
-  return known ? IncarnationOutcome::kRaised : IncarnationOutcome::kSame;
+  return known->has_value() ? IncarnationOutcome::kRaised : IncarnationOutcome::kSame;
 }
 
-Result<std::vector<std::string>> SqliteKeyStore::drop_oldest_pending(std::string_view vm_id, std::size_t keep) {
+Result<void> SqliteStore::end_keys(std::string_view vm_id) {
+  return run("UPDATE vm_key SET state=2, sealed=x'' WHERE vm_id=? AND state<>2", {vm_id});
+}
+
+Result<std::optional<std::uint32_t>> SqliteStore::incarnation(std::string_view vm_id) {
+  auto statement = database_.prepare("SELECT incarnation FROM vm WHERE vm_id=?");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, vm_id);
+  auto row = statement->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? std::optional(static_cast<std::uint32_t>(statement->number(0))) : std::nullopt;
+}
+
+Result<std::vector<std::string>> SqliteStore::drop_oldest_pending(std::string_view vm_id, std::size_t keep) {
   auto statement = database_.prepare(
       "UPDATE vm_key SET state=2, sealed=x'' WHERE sequence IN (SELECT sequence FROM vm_key WHERE vm_id=? AND state=0"
       " ORDER BY sequence DESC LIMIT -1 OFFSET ?) RETURNING guid");
@@ -197,7 +158,7 @@ Result<std::vector<std::string>> SqliteKeyStore::drop_oldest_pending(std::string
   }
 }
 
-Result<IssueOutcome> SqliteKeyStore::issue(const KeyRecord& key, std::size_t max_pending) {
+Result<IssueOutcome> SqliteStore::issue(const KeyRecord& key, std::size_t max_pending) {
   auto transaction = Transaction::begin(database_);
   if (!transaction) {
     return transaction.error();
@@ -229,7 +190,7 @@ Result<IssueOutcome> SqliteKeyStore::issue(const KeyRecord& key, std::size_t max
   return IssueOutcome{.latched_already = false, .dropped = std::move(*dropped)};
 }
 
-Result<LatchOutcome> SqliteKeyStore::latch(std::string_view vm_id, std::string_view guid) {
+Result<LatchOutcome> SqliteStore::latch(std::string_view vm_id, std::string_view guid) {
   auto transaction = Transaction::begin(database_);
   if (!transaction) {
     return transaction.error();
@@ -241,13 +202,13 @@ Result<LatchOutcome> SqliteKeyStore::latch(std::string_view vm_id, std::string_v
   if (latched->has_value()) {
     return **latched == guid ? LatchOutcome::kAlready : LatchOutcome::kOtherIsLatched;
   }
-  if (auto made = change("UPDATE vm_key SET state=1 WHERE vm_id=? AND guid=? AND state=0", {vm_id, guid}); !made) {
+  if (auto made = run("UPDATE vm_key SET state=1 WHERE vm_id=? AND guid=? AND state=0", {vm_id, guid}); !made) {
     return made.error();
   }
   if (database_.changes() != 1) {
     return LatchOutcome::kUnknown;
   }
-  if (auto dead = change("UPDATE vm_key SET state=2, sealed=x'' WHERE vm_id=? AND state=0", {vm_id}); !dead) {
+  if (auto dead = run("UPDATE vm_key SET state=2, sealed=x'' WHERE vm_id=? AND state=0", {vm_id}); !dead) {
     return dead.error();
   }
   if (auto done = transaction->commit(); !done) {
@@ -256,7 +217,7 @@ Result<LatchOutcome> SqliteKeyStore::latch(std::string_view vm_id, std::string_v
   return LatchOutcome::kLatched;
 }
 
-Result<std::optional<std::string>> SqliteKeyStore::note(std::string_view name) {
+Result<std::optional<std::string>> SqliteStore::note(std::string_view name) {
   auto statement = database_.prepare("SELECT value FROM note WHERE name=?");
   if (!statement) {
     return statement.error();
@@ -269,7 +230,7 @@ Result<std::optional<std::string>> SqliteKeyStore::note(std::string_view name) {
   return *row ? std::optional<std::string>(statement->blob(0)) : std::nullopt;
 }
 
-Result<void> SqliteKeyStore::set_note(std::string_view name, std::string_view value) {
+Result<void> SqliteStore::set_note(std::string_view name, std::string_view value) {
   auto statement = database_.prepare(
       "INSERT INTO note(name, value) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value");
   if (!statement) {
@@ -277,20 +238,6 @@ Result<void> SqliteKeyStore::set_note(std::string_view name, std::string_view va
   }
   statement->bind_text(1, name).bind_blob(2, value);
   return run(*statement);
-}
-
-}  // namespace
-
-Result<std::unique_ptr<KeyStore>> open_sqlite_key_store(const std::string& path) {
-  auto database = Database::open(path, kApplicationId);
-  if (!database) {
-    return database.error();
-  }
-  auto store = std::make_unique<SqliteKeyStore>(std::move(*database));
-  if (auto prepared = store->prepare_schema(); !prepared) {
-    return std::move(prepared).error().context("database " + path);
-  }
-  return std::unique_ptr<KeyStore>(std::move(store));
 }
 
 }  // namespace msp::gateway

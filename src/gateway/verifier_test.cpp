@@ -30,6 +30,7 @@ class FixedStore final : public KeyStore {
   std::vector<KeyRecord> keys;
 
   Result<std::vector<KeyRecord>> load() override { return keys; }
+  Result<std::vector<KeyRecord>> load(std::string_view) override { return bug("not here"); }
   Result<IncarnationOutcome> enter_incarnation(std::string_view, std::uint32_t) override {
     return IncarnationOutcome::kSame;
   }

@@ -3,28 +3,34 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
 #include "gateway/instance.h"
 
 namespace msp::gateway {
 namespace {
 
-Result<ServicePolicy> resolve(const ProxyAgentSettings& settings, const EndpointSettings& endpoint, Service service,
-                              const ProfileCatalog& profiles) {
-  ServicePolicy policy;
-  const ProfileVersion* profile = nullptr;
-  if (!endpoint.profile_reference.empty()) {
-    profile = profiles.find(endpoint.profile_reference);
-    if (profile == nullptr) {
-      return config_error(fmt::format("the profile version {} is not there", endpoint.profile_reference),
-                          "name its file under accessControlProfiles");
-    }
-    if (profile->endpoint && *profile->endpoint != service) {
-      return config_error(
-          fmt::format("the profile version {} is for {}", endpoint.profile_reference, to_string(*profile->endpoint)),
-          "refer to a profile whose applicableHostEndpoint fits");
-    }
+/// The profile version that an endpoint refers to; null: none, or a problem.
+const ProfileVersion* referred(const EndpointSettings& endpoint, Service service, const ProfileCatalog& profiles,
+                               const std::string& pointer, json::Problems& problems) {
+  if (endpoint.profile_reference.empty()) {
+    return nullptr;
   }
+  const ProfileVersion* profile = profiles.find(endpoint.profile_reference);
+  if (profile == nullptr) {
+    problems.add(pointer, 0, fmt::format("the profile version {} is not there", endpoint.profile_reference));
+    return nullptr;
+  }
+  if (profile->endpoint && *profile->endpoint != service) {
+    problems.add(
+        pointer, 0,
+        fmt::format("the profile version {} is for {}", endpoint.profile_reference, to_string(*profile->endpoint)));
+    return nullptr;
+  }
+  return profile;
+}
+
+ServicePolicy resolve(const ProxyAgentSettings& settings, const EndpointSettings& endpoint,
+                      const ProfileVersion* profile) {
+  ServicePolicy policy;
   const std::optional<Mode> profile_mode = profile == nullptr ? std::nullopt : profile->mode;
   const std::optional<Mode> general = profile_mode ? profile_mode : settings.mode;
   const Mode mode = endpoint.mode ? *endpoint.mode : general.value_or(Mode::kEnforce);
@@ -37,78 +43,43 @@ Result<ServicePolicy> resolve(const ProxyAgentSettings& settings, const Endpoint
   if (profile_mode != mode) {
     policy.rule_id += ascii_upper(fmt::format("/modes/{}", to_string(mode)));
   }
+  if (!profile->revision.empty()) {
+    policy.rule_id += ascii_upper(fmt::format("/revisions/{}", profile->revision));
+  }
   policy.default_allow = profile->default_allow;
   policy.rules = profile->rules;
   return policy;
 }
 
-Result<std::vector<VirtualMachineConfig>> machines_of(const Config& config) {
-  std::vector<VirtualMachineConfig> machines = config.virtual_machines;
-  if (config.model_directory.empty()) {
-    return machines;
-  }
-  auto names = file::list(config.model_directory);
-  if (!names) {
-    return std::move(names).error().context("modelDirectory");
-  }
-  for (const std::string& name : *names) {
-    if (name.ends_with(".json")) {
-      machines.push_back({.model = config.model_directory + "/" + name, .source_addresses = {}});
-    }
-  }
-  return machines;
-}
-
 }  // namespace
 
-Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles) {
+Vm make_vm(VmModel model, const ProfileCatalog& profiles, const std::string& pointer, json::Problems& problems) {
+  const std::string settings = pointer + "/properties/securityProfile/proxyAgentSettings";
+  const auto policy = [&](const EndpointSettings& endpoint, Service service, std::string_view name) {
+    const std::string at = fmt::format("{}/{}/inVMAccessControlProfileReferenceId", settings, name);
+    return resolve(model.proxy_agent, endpoint, referred(endpoint, service, profiles, at, problems));
+  };
   Vm vm;
-  auto imds = resolve(model.proxy_agent, model.proxy_agent.imds, Service::kImds, profiles);
-  if (!imds) {
-    return std::move(imds).error().context(fmt::format("virtual machine {}, imds", model.name));
-  }
-  auto wire_server = resolve(model.proxy_agent, model.proxy_agent.wire_server, Service::kWireServer, profiles);
-  if (!wire_server) {
-    return std::move(wire_server).error().context(fmt::format("virtual machine {}, wireServer", model.name));
-  }
-  vm.imds = std::move(*imds);
-  vm.wire_server = std::move(*wire_server);
+  vm.imds = policy(model.proxy_agent.imds, Service::kImds, "imds");
+  vm.wire_server = policy(model.proxy_agent.wire_server, Service::kWireServer, "wireServer");
   vm.instance = make_instance_document(model);
   vm.instance_text = json::to_text(vm.instance);
   vm.addresses = model.private_addresses;
   vm.model = std::move(model);
+  vm.model.document = {};
   return vm;
 }
 
-Result<VmRegistry> VmRegistry::load(const Config& config) {
-  ProfileCatalog profiles;
-  for (const std::string& path : config.profiles) {
-    if (auto added = profiles.add_file(path); !added) {
-      return std::move(added).error();
-    }
+Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles) {
+  const std::string name = "virtual machine " + model.name;
+  json::Problems problems({}, name);
+  Vm vm = make_vm(std::move(model), profiles, {}, problems);
+  if (auto result = problems.result(); !result) {
+    Error error = std::move(result).error();
+    error.hint = "refer to a profile version that is there and whose applicableHostEndpoint fits";
+    return error;
   }
-  auto machines = machines_of(config);
-  if (!machines) {
-    return std::move(machines).error();
-  }
-  VmRegistry registry;
-  for (VirtualMachineConfig& machine : *machines) {
-    auto model = load_model(machine.model);
-    if (!model) {
-      return std::move(model).error();
-    }
-    auto vm = make_vm(std::move(*model), profiles);
-    if (!vm) {
-      return std::move(vm).error().context(machine.model);
-    }
-    if (!machine.source_addresses.empty()) {
-      vm->addresses = std::move(machine.source_addresses);
-    }
-    if (auto added = registry.add(std::move(*vm)); !added) {
-      return std::move(added).error().context(machine.model);
-    }
-  }
-  return registry;
+  return vm;
 }
 
 Result<void> VmRegistry::add(Vm vm) {
@@ -128,6 +99,7 @@ Result<void> VmRegistry::add(Vm vm) {
     }
   }
   auto owned = std::make_unique<Vm>(std::move(vm));
+  by_id_.emplace(owned->model.vm_id, owned.get());
   for (const Ipv4Address& address : owned->addresses) {
     by_address_.emplace(number(address), owned.get());
   }
@@ -135,13 +107,32 @@ Result<void> VmRegistry::add(Vm vm) {
   return {};
 }
 
-Vm* VmRegistry::find_by_id(std::string_view vm_id) {
-  for (const auto& vm : vms_) {
-    if (vm->model.vm_id == vm_id) {
-      return vm.get();
+void VmRegistry::replace(Vm& old, Vm vm) {
+  // Of two that exchange addresses, the first has taken the second's by now.
+  for (const Ipv4Address& address : old.addresses) {
+    if (find(address) == &old) {
+      by_address_.erase(number(address));
     }
   }
-  return nullptr;
+  vm.counters = old.counters;
+  vm.latched = old.latched;
+  old = std::move(vm);
+  for (const Ipv4Address& address : old.addresses) {
+    by_address_[number(address)] = &old;
+  }
+}
+
+void VmRegistry::remove(Vm& vm) {
+  for (const Ipv4Address& address : vm.addresses) {
+    by_address_.erase(number(address));
+  }
+  by_id_.erase(vm.model.vm_id);
+  std::erase_if(vms_, [&](const auto& each) { return each.get() == &vm; });
+}
+
+Vm* VmRegistry::find_by_id(const std::string& vm_id) const {
+  const auto found = by_id_.find(vm_id);
+  return found == by_id_.end() ? nullptr : found->second;
 }
 
 }  // namespace msp::gateway

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The virtual machines that are served, found by the address a connection comes from.
-// Built at start; afterwards owned by the loop's thread. Addresses of machines do not change while it runs.
-// A model that cannot be applied whole refuses the start, so that no machine is half closed.
+// Built and changed by the inventory, on the loop's thread; a machine keeps its place while its model changes.
+// A model that cannot be applied whole is refused, so that no machine is half closed.
 #pragma once
 
 #include <array>
@@ -51,23 +51,28 @@ struct Vm {
   const ServicePolicy& policy(Service service) const { return service == Service::kImds ? imds : wire_server; }
 };
 
-/// Applies settings and profiles; the name of the machine is in every error.
+/// Applies settings and profiles. `pointer`: where the model stands; with any problem the machine means nothing.
+Vm make_vm(VmModel model, const ProfileCatalog& profiles, const std::string& pointer, json::Problems& problems);
+/// The same; the name of the machine is in every error.
 Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles);
 
 class VmRegistry {
  public:
-  /// Reads models and profiles that the configuration names.
-  static Result<VmRegistry> load(const Config& config);
-
   /// Refused: an address or vmId that another machine has, no address at all.
   Result<void> add(Vm vm);
+
+  /// Gives a machine that is here what `vm` says; its counters and key stay. Addresses must be free or its own.
+  void replace(Vm& old, Vm vm);
+  /// Whoever refers to it must have let go of it.
+  void remove(Vm& vm);
 
   /// The machine behind a source address, or null: to be refused.
   Vm* find(const Ipv4Address& source) {
     const auto found = by_address_.find(number(source));
     return found == by_address_.end() ? nullptr : found->second;
   }
-  Vm* find_by_id(std::string_view vm_id);
+  const Vm* find(const Ipv4Address& source) const { return const_cast<VmRegistry*>(this)->find(source); }
+  Vm* find_by_id(const std::string& vm_id) const;
   const std::vector<std::unique_ptr<Vm>>& all() const { return vms_; }
 
  private:
@@ -77,6 +82,7 @@ class VmRegistry {
   }
 
   std::vector<std::unique_ptr<Vm>> vms_;
+  std::unordered_map<std::string, Vm*> by_id_;  // vmId
   std::unordered_map<std::uint32_t, Vm*> by_address_;
 };
 

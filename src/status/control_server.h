@@ -39,7 +39,4 @@ class ControlServer final : private http::Handler {
   std::string path_;
 };
 
-/// A connected stream socket, or ECONNREFUSED/ENOENT (nobody there), EACCES (not root).
-Result<Fd> connect_control(const std::string& path);
-
 }  // namespace msp::status

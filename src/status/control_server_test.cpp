@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/unix_socket.h"
 #include "status/control_path.h"
 #include "status/example_snapshot.h"
 
@@ -37,7 +38,7 @@ class ControlServerTest : public testing::Test {
     if (child == 0) {
       std::string out = "no socket";
       if (uid == 0 || ::setresuid(uid, uid, uid) == 0) {
-        const auto socket = connect_control(path);
+        const auto socket = connect_unix(path);
         out = socket.ok() ? "" : "errno " + std::to_string(socket.error().code);
         if (socket.ok() && ::send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL) > 0) {
           char buffer[65536];

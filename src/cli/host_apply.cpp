@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/host_apply.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "base/arm_document.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/host_socket.h"
+#include "cli/host_view.h"
+#include "cli/policy_common.h"
+
+namespace msp::cli {
+namespace {
+
+/// Where a resource of the request came from.
+struct Origin {
+  std::string file;
+  std::string pointer;
+};
+
+struct Job {
+  HostOptions host;
+  bool dry_run = false;
+  bool profiles_only = false;
+  std::vector<std::string> files = {};
+  std::vector<std::string> addresses = {};
+  bool model_addresses = false;
+
+  std::string body = {};
+  std::vector<Origin> origins = {};
+};
+
+bool is_profile(const json::Value& resource) {
+  const json::Value* id = resource.find("id");
+  if (id == nullptr || !id->is_string()) {
+    return false;
+  }
+  std::string lower = *id->string();
+  for (char& c : lower) {
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  }
+  return lower.find("/invmaccesscontrolprofiles/") != std::string::npos;
+}
+
+/// What stands beside a model in the request.
+std::string addresses_text(const Job& job) {
+  if (!job.model_addresses && job.addresses.empty()) {
+    return {};
+  }
+  json::Writer writer;
+  writer.begin_array();
+  for (const std::string& address : job.addresses) {
+    writer.value(address);
+  }
+  writer.end_array();
+  return R"(,"sourceAddresses":)" + std::move(writer).take();
+}
+
+Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) {
+  const auto text = read_input(path);
+  if (!text.ok()) {
+    return text.error();
+  }
+  const std::string name = path == "-" ? "standard input" : path;
+  const auto tree = json::parse(*text, {.max_bytes = 16 << 20, .max_nodes = 2'000'000, .skip_bom = true});
+  if (!tree.ok()) {
+    Error error = tree.error();
+    return std::move(error).context(name);
+  }
+  for (const PlacedResource& placed : resources_of(*tree)) {
+    const bool profile = is_profile(*placed.value);
+    if (!profile && job.profiles_only) {
+      return config_error(fmt::format("{} {}: is no access control profile", name, placed.pointer),
+                          "use mspctl vm for virtual machines");
+    }
+    machines += profile ? 0 : 1;
+    job.body += job.origins.empty() ? "" : ",";
+    job.body += R"({"resource":)" + text_of(*text, *placed.value) + (profile ? "" : addresses_text(job)) + "}";
+    job.origins.push_back({.file = name, .pointer = placed.pointer});
+  }
+  return {};
+}
+
+Result<void> collect(Job& job) {
+  std::size_t machines = 0;
+  job.body = R"({"resources":[)";
+  for (const std::string& file : job.files) {
+    if (auto added = add_file(job, file, machines); !added.ok()) {
+      return added;
+    }
+  }
+  job.body += "]}";
+  if (job.origins.empty()) {
+    return config_error("there is no resource in what was given", "give a file that holds one");
+  }
+  if (!job.addresses.empty() && machines != 1) {
+    return config_error(fmt::format("--source-address is for one virtual machine, not for {}", machines),
+                        "apply them one by one, or name addresses in their network interfaces");
+  }
+  return {};
+}
+
+void show_faults(const Job& job, const json::Value& answer, std::ostream& err) {
+  const json::Value* faults = answer.find("faults");
+  for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
+    const json::Value& fault = (*faults->array())[i];
+    const auto text = [&](std::string_view name) {
+      const json::Value* value = fault.find(name);
+      return value != nullptr && value->is_string() ? *value->string() : std::string();
+    };
+    const json::Value* index = fault.find("resource");
+    const auto at = index == nullptr ? 0 : index->uint64().value_or(0);
+    const Origin origin = at < job.origins.size() ? job.origins[at] : Origin{};
+    const std::string pointer = origin.pointer + text("pointer");
+    err << "  " << log::escape(fmt::format("{} {}: {}", origin.file, pointer.empty() ? "/" : pointer, text("problem")))
+        << '\n';
+    if (!text("remedy").empty()) {
+      err << "    -> " << log::escape(text("remedy")) << '\n';
+    }
+  }
+}
+
+int finish(const Job& job, std::ostream& out, std::ostream& err) {
+  const auto reply = ask_host(job.host, "POST", job.dry_run ? "/v1/apply?dryRun=true" : "/v1/apply", job.body);
+  if (!reply.ok()) {
+    return cannot_ask(reply.error(), job.host, out, err);
+  }
+  const auto answer = json::parse(reply->body, {.max_bytes = 64 << 20, .max_nodes = 4'000'000});
+  if (reply->status != 200) {
+    const int code = refused(*reply, job.host, out, err);
+    if (answer.ok()) {
+      show_faults(job, *answer, err);
+    }
+    return code;
+  }
+  const json::Value* guests = answer.ok() ? answer->find("guests") : nullptr;
+  if (guests == nullptr || guests->array() == nullptr) {
+    return cannot_ask(bug("the host's answer cannot be read"), job.host, out, err);
+  }
+  out << (job.host.json ? reply->body + "\n" : outcome_view(*answer));
+  return job.dry_run && !guests->array()->empty() ? kExitRefused : 0;
+}
+
+int run(Job job, std::string_view what, const std::vector<std::string>& arguments, std::ostream& out,
+        std::ostream& err) {
+  const std::string name = fmt::format("{} {}", job.host.command, job.dry_run ? "diff" : "apply");
+  CLI::App app(fmt::format("{}\nExit code: {}, 2 it could not be asked.", what,
+                           job.dry_run ? "0 no guest would notice, 1 a guest would, or it would be refused"
+                                       : "0 applied, 1 refused (then nothing has changed)"),
+               name);
+  add_host_options(app, job.host);
+  app.add_option("FILE", job.files, "resources as ARM has them; '-' is standard input")->required();
+  if (!job.profiles_only) {
+    auto* given = app.add_option("--source-address", job.addresses, "where the machine's connections come from")
+                      ->type_name("IP")
+                      ->expected(1)
+                      ->take_all();
+    app.add_flag("--model-addresses", job.model_addresses, "those of its network interfaces, no longer others")
+        ->excludes(given);
+  }
+  if (const auto over = parse_host_options(app, arguments, job.host, out, err)) {
+    return *over;
+  }
+  if (auto collected = collect(job); !collected.ok()) {
+    return cannot_ask(collected.error(), job.host, out, err);
+  }
+  return finish(job, out, err);
+}
+
+}  // namespace
+
+int vm_apply(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  return run({.host = {.command = "mspctl vm"}}, "Applies virtual machines, and profiles that come with them.",
+             arguments, out, err);
+}
+
+int vm_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  return run({.host = {.command = "mspctl vm"}, .dry_run = true}, "What applying would change for guests.", arguments,
+             out, err);
+}
+
+int profile_apply(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  return run({.host = {.command = "mspctl profile"}, .profiles_only = true},
+             "Applies access control profiles and versions.", arguments, out, err);
+}
+
+int profile_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  return run({.host = {.command = "mspctl profile"}, .dry_run = true, .profiles_only = true},
+             "What applying would change for guests.", arguments, out, err);
+}
+
+}  // namespace msp::cli

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/host_socket.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <ostream>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cli.h"
+
+namespace msp::cli {
+namespace {
+
+constexpr const char* kDefaultConfig = "/etc/msp-host/msp-host.json";
+constexpr std::uint64_t kTimeoutMs = 60'000;  // a large change waits for the disk
+
+Result<std::string> socket_of(const HostOptions& options) {
+  if (!options.socket.empty()) {
+    return options.socket;
+  }
+  return admin_socket_of(options.config.empty() ? kDefaultConfig : options.config);
+}
+
+}  // namespace
+
+void add_host_options(CLI::App& app, HostOptions& options) {
+  app.add_flag("--json", options.json, "for programs: docs/host-admin.md");
+  app.add_option("--config", options.config, "configuration file of msp-host")->type_name("FILE");
+  app.add_option("--socket", options.socket, "admin socket of msp-host")->type_name("PATH");
+}
+
+std::optional<int> parse_host_options(CLI::App& app, const std::vector<std::string>& arguments, HostOptions& options,
+                                      std::ostream& out, std::ostream& err) {
+  try {
+    // CLI11 takes them last first.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+      return app.exit(error, out, err);
+    }
+    options.json = std::ranges::find(arguments, "--json") != arguments.end();
+    return cannot_ask(config_error(error.what(), fmt::format("see {} --help", app.get_name())), options, out, err);
+  }
+  return std::nullopt;
+}
+
+Result<std::string> admin_socket_of(const std::string& config_path) {
+  auto text = file::read(config_path, file::configuration());
+  if (!text.ok()) {
+    Error error = std::move(text).error().context("configuration of msp-host");
+    error.hint = "name it with --config, or the socket with --socket";
+    return error;
+  }
+  const auto document = json::parse(*text, {.skip_bom = true});
+  if (!document.ok()) {
+    Error error = document.error();
+    return std::move(error).context(config_path);
+  }
+  const json::Value* socket = document->find("adminSocket");
+  if (socket == nullptr || !socket->is_string() || socket->string()->empty()) {
+    return config_error(config_path + " names no adminSocket", "set it there and restart msp-host: docs/host-admin.md");
+  }
+  std::error_code failure;
+  const auto folder = std::filesystem::absolute(config_path, failure).parent_path();
+  return (folder / *socket->string()).lexically_normal().string();
+}
+
+Result<Reply> ask_host(const HostOptions& options, std::string_view method, std::string_view target,
+                       std::string_view body) {
+  auto socket = socket_of(options);
+  if (!socket.ok()) {
+    return std::move(socket).error();
+  }
+  auto reply =
+      ask(*socket, {.method = method, .target = target, .body = body, .who = "msp-host", .timeout_ms = kTimeoutMs});
+  if (reply.ok()) {
+    return reply;
+  }
+  Error error = std::move(reply).error();
+  if (error.code == ENOENT || error.code == ECONNREFUSED) {
+    return Error{.source = Source::kHost,
+                 .message = fmt::format("msp-host is not running (nothing answers on {})", *socket),
+                 .hint = "start it, or name its configuration with --config or its socket with --socket",
+                 .code = 0};
+  }
+  if (error.code == EACCES || error.code == EPERM) {
+    return Error{.source = Source::kHost,
+                 .message = fmt::format("only root and the user of msp-host may ask it ({})", *socket),
+                 .hint = "run it as root",
+                 .code = 0};
+  }
+  return error;
+}
+
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+int cannot_ask(const Error& error, const HostOptions& options, std::ostream& out, std::ostream& err) {
+  Error bare = error;
+  bare.hint.clear();
+  if (options.json) {
+    json::Writer writer;
+    writer.begin_object().field("error", bare.text()).field("remedy", error.hint).end_object();
+    out << std::move(writer).take() << '\n';
+  }
+  err << options.command << ": " << log::escape(bare.text()) << '\n';
+  if (!error.hint.empty()) {
+    err << "  -> " << log::escape(error.hint) << '\n';
+  }
+  return kExitCannotTell;
+}
+
+int refused(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err) {
+  if (options.json) {
+    out << reply.body << (reply.body.ends_with('\n') ? "" : "\n");
+  }
+  err << options.command << ": " << log::escape(own_words(reply)) << '\n';
+  // 404 and 409 are about what was asked; everything else is trouble.
+  return reply.status == 404 || reply.status == 409 ? kExitRefused : kExitCannotTell;
+}
+
+}  // namespace msp::cli

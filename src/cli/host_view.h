@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What msp-host's admin API answers, for people. Pure functions from JSON to text; any thread.
+// Texts come from operators and are escaped; a member that is missing shows as a dash.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+
+namespace msp::cli {
+
+std::string machines_view(const json::Value& list);
+std::string profiles_view(const json::Value& list);
+/// What came of a change, or would come.
+std::string outcome_view(const json::Value& outcome);
+
+}  // namespace msp::cli

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/admin_server.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/unix_socket.h"
+#include "gateway/admin_view.h"
+
+namespace msp::gateway {
+namespace {
+
+constexpr std::size_t kMostConnections = 32;
+constexpr std::uint64_t kMostBody = std::uint64_t{16} << 20;
+constexpr std::string_view kMachines = "/v1/virtualMachines";
+constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
+constexpr std::string_view kApply = "/v1/apply";
+constexpr std::string_view kResetKey = "/resetKey";
+
+/// "%2F" and the like; nothing: malformed.
+std::optional<std::string> decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    std::uint8_t byte = 0;
+    if (!hex_decode_to(text.substr(i + 1, 2), {&byte, 1})) {
+      return std::nullopt;
+    }
+    out += static_cast<char>(byte);
+    i += 2;
+  }
+  return out;
+}
+
+http::Response no_method(const http::Request& request, std::string_view allowed) {
+  return http::Response::error(request, 405, "method_not_allowed", fmt::format("Use {}.", allowed))
+      .header("allow", allowed);
+}
+
+http::Response good(std::string body) {
+  return http::Response::json(200, std::move(body)).header("cache-control", "no-store");
+}
+
+}  // namespace
+
+AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory)
+    : inventory_(inventory),
+      server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
+
+Result<void> AdminServer::listen(const std::string& path) {
+  auto socket = listen_unix(path, "msp-host");
+  if (!socket.ok()) {
+    return std::move(socket).error().context("adminSocket");
+  }
+  path_ = path;
+  return server_.listen(std::move(*socket));
+}
+
+void AdminServer::unlink() {
+  if (!path_.empty()) {
+    ::unlink(std::exchange(path_, {}).c_str());
+  }
+}
+
+Task<void> AdminServer::drain(Deadline deadline) {
+  unlink();
+  co_await server_.drain(deadline);
+}
+
+std::uint64_t AdminServer::body_limit(const http::Request&) { return kMostBody; }
+
+Task<http::Response> AdminServer::handle(const http::Request& request) {
+  const auto& uid = request.connection.peer_uid;
+  if (!uid || (*uid != 0U && *uid != ::geteuid())) {
+    co_return http::Response::error(request, 403, "not_owner",
+                                    "The admin socket is for root and the user that runs msp-host.")
+        .close();
+  }
+  co_return answer(request);
+}
+
+http::Response AdminServer::answer(const http::Request& request) {
+  const std::string_view path = request.target.path;
+  if (path == kApply) {
+    return request.head.method == "POST" ? apply(request) : no_method(request, "POST");
+  }
+  for (const bool machines : {true, false}) {
+    const std::string_view list = machines ? kMachines : kProfiles;
+    if (path == list) {
+      return request.head.method == "GET" ? good(list_json(inventory_, machines)) : no_method(request, "GET");
+    }
+    if (path.starts_with(list) && path[list.size()] == '/') {
+      return answer_resource(request, machines, path.substr(list.size() + 1));
+    }
+  }
+  return http::Response::error(request, 404, "no_such_path", "The paths stand in docs/host-admin.md.");
+}
+
+http::Response AdminServer::answer_resource(const http::Request& request, bool machines, std::string_view rest) {
+  const bool resets = machines && rest.ends_with(kResetKey);
+  const auto word = decoded(resets ? rest.substr(0, rest.size() - kResetKey.size()) : rest);
+  if (!word || word->empty()) {
+    return http::Response::error(request, 400, "bad_name", "The name in the path is malformed.");
+  }
+  const auto found = inventory_.find(machines, *word);
+  if (found.empty()) {
+    return http::Response::error(request, 404, "not_found",
+                                 fmt::format("There is no {} '{}'.", machines ? "virtual machine" : "profile", *word));
+  }
+  if (found.size() > 1) {
+    std::string keys;
+    for (const Resource* resource : found) {
+      keys += fmt::format("{}{}", keys.empty() ? "" : ", ", resource->name.key);
+    }
+    return http::Response::error(request, 409, "ambiguous", fmt::format("'{}' may be {}.", *word, keys));
+  }
+  const ResourceName name = found.front()->name;
+  const std::string_view method = request.head.method;
+  if (resets) {
+    return method == "POST" ? finish(request, inventory_.reset_key(name), false) : no_method(request, "POST");
+  }
+  if (method == "GET") {
+    return good(resource_json(inventory_, *found.front(), true));
+  }
+  return method == "DELETE" ? finish(request, inventory_.remove(name), false) : no_method(request, "GET, DELETE");
+}
+
+http::Response AdminServer::apply(const http::Request& request) {
+  const std::string_view query = request.target.query;
+  if (request.target.has_query && query != "dryRun=true" && query != "dryRun=false") {
+    return http::Response::error(request, 400, "bad_query", "dryRun=true is all there is.");
+  }
+  auto given = read_given(request.body);
+  if (!given) {
+    return http::Response::error(request, 400, "malformed", given.error().text());
+  }
+  const bool dry_run = query == "dryRun=true";
+  return finish(request, inventory_.apply(*given, dry_run), dry_run);
+}
+
+http::Response AdminServer::finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run) {
+  if (!outcome) {
+    log::write(outcome.error());
+    return http::Response::error(request, 503, "store_failed",
+                                 fmt::format("Nothing was changed: {}", outcome.error().text()));
+  }
+  if (!outcome->faults.empty()) {
+    return http::Response::json(409, refusal_json(*outcome, request.request_id)).header("cache-control", "no-store");
+  }
+  return good(outcome_json(*outcome, dry_run));
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin API (docs/host-admin.md): a unix socket of mode 0600 that `mspctl vm`, `profile` and `key` talk to,
+// HTTP/1.1. Owned by the app, on the loop's thread; a change waits for one disk sync. Whoever is neither root nor the
+// user that runs msp-host gets 403, also past a wrong mode of the file.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/loop.h"
+#include "base/result.h"
+#include "gateway/inventory.h"
+#include "http/buffer.h"
+#include "http/server.h"
+
+namespace msp::gateway {
+
+class AdminServer final : private http::Handler {
+ public:
+  AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory);
+  ~AdminServer() override { unlink(); }
+  AdminServer(const AdminServer&) = delete;
+  AdminServer& operator=(const AdminServer&) = delete;
+
+  /// Makes the socket; a dead one of the same path is replaced, a living one is not.
+  Result<void> listen(const std::string& path);
+  /// Takes the name away, then as http::Server::drain.
+  Task<void> drain(Deadline deadline);
+
+ private:
+  std::uint64_t body_limit(const http::Request& request) override;
+  Task<http::Response> handle(const http::Request& request) override;
+
+  http::Response answer(const http::Request& request);
+  http::Response answer_resource(const http::Request& request, bool machines, std::string_view rest);
+  http::Response apply(const http::Request& request);
+  http::Response finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run);
+  void unlink();
+
+  Inventory& inventory_;
+  http::Server server_;
+  std::string path_;
+};
+
+}  // namespace msp::gateway

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin API over its real socket.
+#include "gateway/admin_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "base/unix_socket.h"
+
+namespace msp::gateway {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr std::string_view kMachine =
+    R"({"name":"vm-1", "more" : 1.0e2,"properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc96401",
+    "securityProfile":{"proxyAgentSettings":{"enabled":true,"keyIncarnationId":1}}}})";
+
+std::string request(std::string_view method, std::string_view target, std::string_view body = {}) {
+  return std::string(method) + " " + std::string(target) +
+         " HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + std::string(body);
+}
+
+std::string envelope(std::string_view resource, std::string_view addresses = R"(["10.0.0.1"])") {
+  return R"({"resources":[{"resource":)" + std::string(resource) + R"(,"sourceAddresses":)" + std::string(addresses) +
+         "}]}";
+}
+
+class AdminServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "admin_XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    path_ = directory_ + "/run/admin.sock";
+    inventory_ = *Inventory::load(Config());
+    store_ = *open_sqlite_store(directory_ + "/host.db");
+    ASSERT_TRUE(inventory_->open(*store_).ok());
+    keys_ = *KeyRing::open(*store_, Secret::copy_of(std::string_view(std::string(32, 'm'))), inventory_->registry(),
+                           clock_, 4);
+    inventory_->attach(*keys_, [](const std::string&) {});
+    server_.emplace(loop_, buffers_, *inventory_);
+    const auto listening = server_->listen(path_);
+    ASSERT_TRUE(listening.ok()) << listening.error().text();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  void TearDown() override {
+    loop_.post([this] { finish().detach(); });
+    thread_.join();
+    EXPECT_NE(::access(path_.c_str(), F_OK), 0) << "a clean end takes the name away";
+    server_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  Task<void> finish() {
+    co_await server_->drain(loop_.after_ms(1'000));
+    loop_.stop();
+  }
+  static std::string exchange(const std::string& path, const std::string& text) {
+    const auto socket = connect_unix(path);
+    if (!socket.ok()) {
+      return "errno " + std::to_string(socket.error().code);
+    }
+    if (::send(socket->get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) {
+      return "send";
+    }
+    std::string out;
+    char buffer[65536];
+    for (ssize_t n = 0; (n = ::recv(socket->get(), buffer, sizeof(buffer), 0)) > 0;) {
+      out.append(buffer, static_cast<std::size_t>(n));
+    }
+    return out;
+  }
+  std::string ask(std::string_view method, std::string_view target, std::string_view body = {}) const {
+    return exchange(path_, request(method, target, body));
+  }
+  std::string ask_as(uid_t uid) const {
+    int pipes[2];
+    EXPECT_EQ(::pipe(pipes), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const std::string out =
+          ::setresuid(uid, uid, uid) == 0 ? exchange(path_, request("GET", "/v1/virtualMachines")) : "setresuid";
+      [[maybe_unused]] const auto n = ::write(pipes[1], out.data(), out.size());
+      ::_exit(0);
+    }
+    ::close(pipes[1]);
+    char buffer[65536];
+    std::string out;
+    for (ssize_t n = 0; (n = ::read(pipes[0], buffer, sizeof(buffer))) > 0;) {
+      out.append(buffer, static_cast<std::size_t>(n));
+    }
+    ::close(pipes[0]);
+    ::waitpid(child, nullptr, 0);
+    return out;
+  }
+
+  std::string directory_;
+  std::string path_;
+  SystemClock clock_;
+  Loop loop_;
+  http::BufferPool buffers_;
+  std::unique_ptr<HostStore> store_;
+  std::unique_ptr<Inventory> inventory_;
+  std::unique_ptr<KeyRing> keys_;
+  std::optional<AdminServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(AdminServerTest, OnlyItsOwnerGetsPastTheModeAndThePeerCheck) {
+  if (::geteuid() != 0) {
+    GTEST_FAIL() << "needs root to become another user";
+  }
+  struct stat info{};
+  ASSERT_EQ(::stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600U);
+  ASSERT_EQ(::chmod(directory_.c_str(), 0755), 0);
+  ASSERT_EQ(::chmod((directory_ + "/run").c_str(), 0755), 0);
+  EXPECT_EQ(ask_as(65534), "errno " + std::to_string(EACCES));
+  ASSERT_EQ(::chmod(path_.c_str(), 0666), 0);
+  EXPECT_THAT(ask_as(65534), AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("not_owner")));
+  EXPECT_THAT(ask_as(0), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {
+  EXPECT_THAT(ask("POST", "/v1/apply?dryRun=true", envelope(kMachine)),
+              AllOf(HasSubstr(R"("dryRun":true)"), HasSubstr(R"("effect":"created")")));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"({"value":[]})"));
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)),
+              AllOf(StartsWith("HTTP/1.1 200"), HasSubstr(R"("what":"imds.mode","from":"","to":"enforce")")));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"),
+              AllOf(HasSubstr(R"("sourceAddresses":["10.0.0.1"],"addressesOf":"given")"), HasSubstr(R"("file":null)"),
+                    HasSubstr(R"("keyGuid":null)")));
+  for (const char* word : {"vm-1", "VM-1", "6F9619FF-8b86-4d01-b42d-00cf4fc96401", "%76m-1"}) {
+    EXPECT_THAT(ask("GET", std::string("/v1/virtualMachines/") + word),
+                HasSubstr(R"("resource":)" + std::string(kMachine) + "}"))
+        << word;
+  }
+  EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/resetKey"),
+              HasSubstr(R"("what":"keyIncarnationId","from":"1","to":"2")"));
+  EXPECT_THAT(ask("DELETE", "/v1/virtualMachines/vm-1"), HasSubstr(R"("effect":"deleted")"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, ARefusalListsTheFaults) {
+  const std::string answer = ask("POST", "/v1/apply", envelope(kMachine, "[]"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 409"));
+  EXPECT_THAT(answer, HasSubstr(R"("faults":[{"resource":0,"pointer":"/properties/networkProfile","problem":"there is)"
+                                R"( no source address","remedy":"give)"));
+}
+
+TEST_F(AdminServerTest, WhatIsNoRequestOfOursIsToldApart) {
+  EXPECT_THAT(ask("POST", "/v1/apply", "{"), AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("malformed")));
+  EXPECT_THAT(ask("POST", "/v1/apply", R"({"resources":[]})"), HasSubstr("holds none"));
+  EXPECT_THAT(
+      ask("POST", "/v1/apply", R"({"resources":[{"sourceAddresses":["x"],"y":1}]})"),
+      AllOf(HasSubstr("/resources/0/resource"), HasSubstr("is not an IPv4 address"), HasSubstr("/resources/0/y")));
+  EXPECT_THAT(ask("POST", "/v1/apply?dryRun=yes", envelope(kMachine)), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(ask("GET", "/v1/apply"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("PUT", "/v1/virtualMachines"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/%2"), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(ask("GET", "/v1/accessControlProfiles/none"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(ask("GET", "/v2"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, ANameThatTwoHaveIsAmbiguous) {
+  std::string other(kMachine);
+  other.replace(other.find("96401"), 5, "96402");
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(other, R"(["10.0.0.2"])")), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("DELETE", "/v1/virtualMachines/vm-1"),
+              AllOf(StartsWith("HTTP/1.1 409"), HasSubstr("ambiguous"), HasSubstr("96401, "), HasSubstr("96402")));
+}
+
+}  // namespace
+}  // namespace msp::gateway

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/admin_view.h"
+
+#include <fmt/format.h>
+
+#include "base/arm_document.h"
+#include "base/json_fields.h"
+#include "gateway/source_addresses.h"
+
+namespace msp::gateway {
+namespace {
+
+constexpr json::Options kLimits{.max_bytes = std::size_t{16} << 20, .max_nodes = 2'000'000, .source = Source::kClient};
+
+std::string_view kind_name(ResourceKind kind) {
+  switch (kind) {
+    case ResourceKind::kVirtualMachine:
+      return "virtualMachine";
+    case ResourceKind::kProfile:
+      return "accessControlProfile";
+    case ResourceKind::kProfileVersion:
+      return "accessControlProfileVersion";
+  }
+  return "resource";
+}
+
+void write_service(json::Writer& writer, std::string_view name, const ServicePolicy& policy,
+                   const EndpointSettings& endpoint) {
+  writer.key(name).begin_object().field("mode", to_string(policy.mode)).field("ruleId", policy.rule_id);
+  writer.key("profile");
+  if (endpoint.profile_reference.empty()) {
+    writer.null();
+  } else {
+    writer.value(endpoint.profile_reference);
+  }
+  writer.end_object();
+}
+
+void write_machine(json::Writer& writer, const Vm& vm, bool given) {
+  const ProxyAgentSettings& settings = vm.model.proxy_agent;
+  writer.field("enabled", settings.enabled);
+  write_service(writer, "imds", vm.imds, settings.imds);
+  write_service(writer, "wireServer", vm.wire_server, settings.wire_server);
+  writer.field("keyIncarnationId", settings.key_incarnation_id).key("keyGuid");
+  if (vm.latched == nullptr) {
+    writer.null();
+  } else {
+    writer.value(vm.latched->guid);
+  }
+  writer.key("sourceAddresses").begin_array();
+  for (const Ipv4Address& address : vm.addresses) {
+    writer.value(address_text({.address = address, .port = 0}));
+  }
+  writer.end_array().field("addressesOf", given ? "given" : "model");
+  std::uint64_t refused = 0;
+  for (const std::uint64_t count : vm.counters.refused) {
+    refused += count;
+  }
+  writer.key("requests").begin_object().field("all", vm.counters.requests);
+  writer.field("audited", vm.counters.audited).field("refused", refused).end_object();
+}
+
+void write_profile(json::Writer& writer, const Inventory& inventory, const Resource& resource) {
+  writer.key("referredToBy").begin_array();
+  for (const std::string& name : inventory.referrers(resource.name)) {
+    writer.value(name);
+  }
+  writer.end_array();
+}
+
+void write_effects(json::Writer& writer, const ChangeOutcome& outcome) {
+  writer.key("resources").begin_array();
+  for (const ResourceEffect& effect : outcome.resources) {
+    writer.begin_object().field("kind", kind_name(effect.name.kind)).field("name", effect.label);
+    writer.field("key", effect.name.key).field("effect", to_string(effect.effect)).end_object();
+  }
+  writer.end_array().key("guests").begin_array();
+  for (const GuestChange& guest : outcome.guests) {
+    writer.begin_object().field("name", guest.name).field("vmId", guest.vm_id).key("differences").begin_array();
+    for (const Difference& difference : guest.differences) {
+      writer.begin_object().field("what", difference.what);
+      writer.field("from", difference.from).field("to", difference.to).end_object();
+    }
+    writer.end_array().end_object();
+  }
+  writer.end_array();
+}
+
+}  // namespace
+
+Result<std::vector<GivenResource>> read_given(std::string_view body) {
+  const auto tree = json::parse(body, kLimits);
+  if (!tree) {
+    return tree.error();
+  }
+  json::Problems problems({}, "request");
+  std::vector<GivenResource> given;
+  json::ObjectReader root(*tree, "", problems);
+  root.each_object("resources", [&](json::ObjectReader& item) {
+    GivenResource resource;
+    if (const json::Value* value = item.raw("resource"); value != nullptr) {
+      resource.text = text_of(body, *value);
+    } else {
+      item.fail("resource", "is missing");
+    }
+    if (item.has("sourceAddresses")) {
+      resource.addresses.emplace();
+      for (const std::string& text : item.strings("sourceAddresses")) {
+        if (auto address = parse_address(text); address) {
+          resource.addresses->push_back(*address);
+        } else {
+          item.fail("sourceAddresses", address.error().message);
+        }
+      }
+    }
+    item.finish();
+    given.push_back(std::move(resource));
+  });
+  root.finish();
+  if (given.empty() && problems.empty()) {
+    root.fail("resources", "holds none");
+  }
+  if (auto result = problems.result(); !result) {
+    return std::move(result).error();
+  }
+  return given;
+}
+
+std::string resource_json(const Inventory& inventory, const Resource& resource, bool whole) {
+  json::Writer writer;
+  writer.begin_object().field("kind", kind_name(resource.name.kind)).field("name", resource.label);
+  const bool machine = resource.name.kind == ResourceKind::kVirtualMachine;
+  writer.field(machine ? "vmId" : "key", resource.name.key).key("file");
+  if (resource.file.empty()) {
+    writer.null();
+  } else {
+    writer.value(resource.file);
+  }
+  if (machine) {
+    if (const Vm* vm = inventory.registry().find_by_id(resource.name.key); vm != nullptr) {
+      write_machine(writer, *vm, !resource.addresses.empty());
+    }
+  } else if (resource.name.kind == ResourceKind::kProfileVersion) {
+    write_profile(writer, inventory, resource);
+  }
+  writer.end_object();
+  std::string out = std::move(writer).take();
+  if (whole) {
+    // Not through a tree: what was given is shown byte for byte.
+    out.pop_back();
+    out += R"(,"resource":)" + resource.text + "}";
+  }
+  return out;
+}
+
+std::string list_json(const Inventory& inventory, bool machines) {
+  std::string out = R"({"value":[)";
+  bool first = true;
+  for (const auto& [name, resource] : inventory.resources()) {
+    if ((name.kind == ResourceKind::kVirtualMachine) == machines) {
+      out += first ? "" : ",";
+      out += resource_json(inventory, resource, false);
+      first = false;
+    }
+  }
+  return out + "]}";
+}
+
+std::string outcome_json(const ChangeOutcome& outcome, bool dry_run) {
+  json::Writer writer;
+  writer.begin_object().field("dryRun", dry_run);
+  write_effects(writer, outcome);
+  writer.end_object();
+  return std::move(writer).take();
+}
+
+std::string refusal_json(const ChangeOutcome& outcome, std::string_view request_id) {
+  json::Writer writer;
+  writer.begin_object().field("error", "refused");
+  writer.field("error_description", fmt::format("nothing was changed: {} fault{}", outcome.faults.size(),
+                                                outcome.faults.size() == 1 ? "" : "s"));
+  writer.field("request_id", request_id).key("faults").begin_array();
+  for (const Fault& fault : outcome.faults) {
+    writer.begin_object().field("resource", fault.resource).field("pointer", fault.pointer);
+    writer.field("problem", fault.problem).field("remedy", fault.remedy).end_object();
+  }
+  writer.end_array().end_object();
+  return std::move(writer).take();
+}
+
+}  // namespace msp::gateway

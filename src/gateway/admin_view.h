@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON of the admin API (docs/host-admin.md): resources as they are known, and what came of a change.
+// Pure functions of values on the loop's thread.
+// Reading refuses a body that has not the form; its resources are read by the inventory.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/inventory.h"
+
+namespace msp::gateway {
+
+/// {"resources": [{"resource": {…}, "sourceAddresses": ["10.0.0.4"]}]}; texts are taken byte for byte.
+Result<std::vector<GivenResource>> read_given(std::string_view body);
+
+/// `whole`: with the resource as it was given.
+std::string resource_json(const Inventory& inventory, const Resource& resource, bool whole);
+/// {"value": […]}, in the order of names.
+std::string list_json(const Inventory& inventory, bool machines);
+std::string outcome_json(const ChangeOutcome& outcome, bool dry_run);
+/// Our error form with "faults".
+std::string refusal_json(const ChangeOutcome& outcome, std::string_view request_id);
+
+}  // namespace msp::gateway

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/inventory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/arm_document.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "gateway/model_text.h"
+#include "gateway/source_addresses.h"
+
+namespace msp::gateway {
+namespace {
+
+Result<std::vector<VirtualMachineConfig>> machines_of(const Config& config) {
+  std::vector<VirtualMachineConfig> machines = config.virtual_machines;
+  if (config.model_directory.empty()) {
+    return machines;
+  }
+  auto names = file::list(config.model_directory);
+  if (!names) {
+    return std::move(names).error().context("modelDirectory");
+  }
+  for (const std::string& name : *names) {
+    if (name.ends_with(".json")) {
+      machines.push_back({.model = config.model_directory + "/" + name, .source_addresses = {}});
+    }
+  }
+  return machines;
+}
+
+}  // namespace
+
+std::string_view to_string(Effect effect) {
+  switch (effect) {
+    case Effect::kNone:
+      return "unchanged";
+    case Effect::kCreated:
+      return "created";
+    case Effect::kChanged:
+      return "changed";
+    case Effect::kDeleted:
+      return "deleted";
+  }
+  return "unchanged";
+}
+
+Result<std::unique_ptr<Inventory>> Inventory::load(const Config& config) {
+  std::unique_ptr<Inventory> inventory(new Inventory());
+  for (const std::string& path : config.profiles) {
+    if (auto loaded = inventory->load_profiles(path); !loaded) {
+      return std::move(loaded).error();
+    }
+  }
+  auto machines = machines_of(config);
+  if (!machines) {
+    return std::move(machines).error();
+  }
+  for (const VirtualMachineConfig& machine : *machines) {
+    if (auto loaded = inventory->load_machine(machine); !loaded) {
+      return std::move(loaded).error();
+    }
+  }
+  return inventory;
+}
+
+Result<void> Inventory::load_profiles(const std::string& path) {
+  auto text = file::read(path, file::configuration());
+  if (!text) {
+    return std::move(text).error().context("access control profile");
+  }
+  if (auto added = profiles_.add_text(*text, path); !added) {
+    return added;
+  }
+  const auto tree = json::parse(*text, {.skip_bom = true});
+  if (!tree) {
+    return tree.error();
+  }
+  for (const PlacedResource& placed : resources_of(*tree)) {
+    Resource resource;
+    resource.label = *placed.value->find("id")->string();
+    const std::string key = ascii_lower(resource.label);
+    resource.name = {.kind = profile_of(key).empty() ? ResourceKind::kProfile : ResourceKind::kProfileVersion,
+                     .key = key};
+    resource.text = text_of(*text, *placed.value);
+    resource.file = path;
+    const ResourceName name = resource.name;
+    resources_.insert_or_assign(name, std::move(resource));
+  }
+  return {};
+}
+
+Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
+  auto text = file::read(machine.model, file::configuration());
+  if (!text) {
+    return std::move(text).error().context("virtual machine model");
+  }
+  auto model = parse_model(*text, machine.model);
+  if (!model) {
+    return std::move(model).error();
+  }
+  Resource resource{.name = {.kind = ResourceKind::kVirtualMachine, .key = model->vm_id},
+                    .label = model->name,
+                    .text = text_of(*text, model->document),
+                    .file = machine.model,
+                    .addresses = machine.source_addresses};
+  if (!model->id.empty()) {
+    by_resource_id_.emplace(ascii_lower(model->id), model->vm_id);
+  }
+  auto vm = make_vm(std::move(*model), profiles_);
+  if (!vm) {
+    return std::move(vm).error().context(machine.model);
+  }
+  if (!machine.source_addresses.empty()) {
+    vm->addresses = machine.source_addresses;
+  }
+  if (auto added = registry_.add(std::move(*vm)); !added) {
+    return std::move(added).error().context(machine.model);
+  }
+  const ResourceName name = resource.name;
+  resources_.insert_or_assign(name, std::move(resource));
+  return {};
+}
+
+void Inventory::attach(KeyRing& keys, Changed changed) {
+  keys_ = &keys;
+  changed_ = std::move(changed);
+}
+
+std::vector<const Resource*> Inventory::find(bool machines, std::string_view word) const {
+  const std::string lower = ascii_lower(word);
+  std::vector<const Resource*> found;
+  if (machines) {
+    const auto by_id = by_resource_id_.find(lower);
+    const auto exact = resources_.find(
+        {.kind = ResourceKind::kVirtualMachine, .key = by_id == by_resource_id_.end() ? lower : by_id->second});
+    if (exact != resources_.end()) {
+      return {&exact->second};
+    }
+    for (const auto& [name, resource] : resources_) {
+      if (name.kind == ResourceKind::kVirtualMachine && ascii_lower(resource.label) == lower) {
+        found.push_back(&resource);
+      }
+    }
+    return found;
+  }
+  // "P" and "P/1.0.0" stand for the ends of longer ids.
+  const auto slash = lower.find('/');
+  const std::string end = slash == std::string::npos ? fmt::format("/invmaccesscontrolprofiles/{}", lower)
+                                                     : fmt::format("/invmaccesscontrolprofiles/{}/versions/{}",
+                                                                   lower.substr(0, slash), lower.substr(slash + 1));
+  for (const auto& [name, resource] : resources_) {
+    if (name.kind == ResourceKind::kVirtualMachine) {
+      continue;
+    }
+    if (name.key == lower) {
+      return {&resource};
+    }
+    if (name.key.ends_with(end)) {
+      found.push_back(&resource);
+    }
+  }
+  return found;
+}
+
+std::vector<std::string> Inventory::referrers(const ResourceName& version) const {
+  std::vector<std::string> names;
+  for (const auto& vm : registry_.all()) {
+    const ProxyAgentSettings& settings = vm->model.proxy_agent;
+    if (ascii_lower(settings.imds.profile_reference) == version.key ||
+        ascii_lower(settings.wire_server.profile_reference) == version.key) {
+      names.push_back(vm->model.name);
+    }
+  }
+  return names;
+}
+
+Result<ChangeOutcome> Inventory::remove(const ResourceName& name) {
+  ChangeOutcome outcome;
+  const auto found = resources_.find(name);
+  if (found == resources_.end()) {
+    outcome.faults.push_back({.pointer = {}, .problem = "there is no such resource", .remedy = "see the list"});
+    return outcome;
+  }
+  const Resource& resource = found->second;
+  const auto refuse = [&](std::string problem, std::string remedy) {
+    outcome.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
+  };
+  if (!resource.file.empty()) {
+    refuse(fmt::format("{} comes from the file {}", resource.label, resource.file),
+           "take it out of the configuration's files and restart msp-host");
+  }
+  if (name.kind == ResourceKind::kProfileVersion) {
+    for (const std::string& who : referrers(name)) {
+      refuse(fmt::format("virtual machine {} refers to {}", who, resource.label),
+             "have it refer to another version first");
+    }
+  }
+  if (name.kind == ResourceKind::kProfile) {
+    for (const auto& [other, version] : resources_) {
+      if (other.kind == ResourceKind::kProfileVersion && profile_of(other.key) == name.key) {
+        refuse(fmt::format("{} lies under {}", version.label, resource.label), "delete it first");
+      }
+    }
+  }
+  if (!outcome.faults.empty()) {
+    return outcome;
+  }
+  Vm* vm = name.kind == ResourceKind::kVirtualMachine ? registry_.find_by_id(name.key) : nullptr;
+  ModelChange change{.removed = {name}};
+  if (vm != nullptr) {
+    change.forgotten.push_back(name.key);
+  }
+  if (auto stored = store_->change(change); !stored) {
+    return std::move(stored).error();
+  }
+  outcome.resources.push_back({.name = name, .label = resource.label, .effect = Effect::kDeleted});
+  if (vm != nullptr) {
+    outcome.guests.push_back(guest_change(vm, nullptr));
+    keys_->drop(*vm);
+    by_resource_id_.erase(ascii_lower(vm->model.id));
+    registry_.remove(*vm);
+    changed_(name.key);
+  } else {
+    profiles_.remove(name.key);
+  }
+  log::info("{} is deleted", resource.label);
+  resources_.erase(found);
+  return outcome;
+}
+
+Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
+  ChangeOutcome outcome;
+  const auto refuse = [&](std::string problem, std::string remedy) {
+    outcome.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
+    return outcome;
+  };
+  const auto found = resources_.find(name);
+  const Vm* vm = registry_.find_by_id(name.key);
+  if (found == resources_.end() || vm == nullptr) {
+    return refuse("there is no such virtual machine", "see the list");
+  }
+  const Resource& resource = found->second;
+  if (!resource.file.empty()) {
+    return refuse(fmt::format("{} comes from the file {}", resource.label, resource.file),
+                  "raise keyIncarnationId in it and restart msp-host");
+  }
+  const std::uint32_t now = vm->model.proxy_agent.key_incarnation_id;
+  const auto tree = json::parse(resource.text);
+  std::string text = !tree || now == UINT32_MAX ? std::string() : with_incarnation(resource.text, *tree, now + 1);
+  if (text.empty()) {
+    return refuse(
+        now == UINT32_MAX ? "keyIncarnationId cannot be raised any more" : "the model has no proxyAgentSettings",
+        "apply a model that has them");
+  }
+  return apply({{.text = std::move(text)}}, false);
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which virtual machines and access control profiles there are: those that the configuration's files name, and those
+// that were applied while the host ran and lie in its store.
+// Owned by the app; loop's thread, so whoever asks between two changes sees the old or the new, never half of one.
+// A change is applied whole or refused with all that is wrong with it; what the store refuses has not happened.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/config.h"
+#include "gateway/guest_view.h"
+#include "gateway/key_ring.h"
+#include "gateway/model_store.h"
+#include "gateway/profile.h"
+#include "gateway/vm_registry.h"
+
+namespace msp::gateway {
+
+/// A resource as it is known. A file wins: what it names is changed in the file, and takes the place of what was
+/// applied under the same name before.
+struct Resource {
+  ResourceName name;
+  std::string label;                   ///< name of a virtual machine, id of the others as written
+  std::string text;                    ///< as it was given, byte for byte
+  std::string file;                    ///< that names it; empty: it was applied
+  std::vector<Ipv4Address> addresses;  ///< given beside a model; empty: those of the model hold
+};
+
+/// A resource that somebody wants applied.
+struct GivenResource {
+  std::string text;
+  /// Beside a model. Nothing: as it was before; empty: those of the model.
+  std::optional<std::vector<Ipv4Address>> addresses = {};
+};
+
+/// Why something is refused.
+struct Fault {
+  std::size_t resource = 0;  ///< index into what was given
+  std::string pointer;       ///< into its text
+  std::string problem;
+  std::string remedy;
+};
+
+enum class Effect : std::uint8_t { kNone, kCreated, kChanged, kDeleted };
+std::string_view to_string(Effect effect);
+
+struct ResourceEffect {
+  ResourceName name;
+  std::string label;
+  Effect effect = Effect::kNone;
+};
+
+/// What comes of a change, or would come.
+struct ChangeOutcome {
+  std::vector<Fault> faults;  ///< any: nothing has changed
+  std::vector<ResourceEffect> resources;
+  std::vector<GuestChange> guests;  ///< virtual machines for whose guest something changes
+};
+
+class Inventory {
+ public:
+  /// Called for each machine whose guest has to be told something, after the change.
+  using Changed = std::function<void(const std::string& vm_id)>;
+
+  /// Models and profiles that the configuration names. They refer to each other only.
+  static Result<std::unique_ptr<Inventory>> load(const Config& config);
+  /// Adds what was applied before. Refused when it does not fit to what the files say now.
+  Result<void> open(ModelStore& store);
+  /// From now on keys follow the models. Everything outlives the inventory.
+  void attach(KeyRing& keys, Changed changed);
+
+  VmRegistry& registry() { return registry_; }
+  const VmRegistry& registry() const { return registry_; }
+
+  /// All of it or nothing. `dry_run`: only says what would come of it. An error is the store's.
+  Result<ChangeOutcome> apply(const std::vector<GivenResource>& given, bool dry_run);
+  /// Refused for what a file names and for what another refers to.
+  Result<ChangeOutcome> remove(const ResourceName& name);
+  /// Raises keyIncarnationId in the model: the key dies, one new latch is allowed.
+  Result<ChangeOutcome> reset_key(const ResourceName& name);
+
+  const std::map<ResourceName, Resource>& resources() const { return resources_; }
+  /// By vmId, resource id or name; of profiles also "P" and "P/1.0.0". Several, where the word fits several.
+  std::vector<const Resource*> find(bool machines, std::string_view word) const;
+  /// Names of the virtual machines that refer to a version.
+  std::vector<std::string> referrers(const ResourceName& version) const;
+
+ private:
+  struct Staged;
+  Inventory() = default;
+
+  Result<void> load_profiles(const std::string& path);
+  Result<void> load_machine(const VirtualMachineConfig& machine);
+  Staged stage(const std::vector<GivenResource>& given) const;
+  void stage_one(Staged& staged, std::size_t index, const GivenResource& given) const;
+  void stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
+  void stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
+                     bool addresses_given) const;
+  void admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const;
+  void build_machines(Staged& staged) const;
+  void build_affected(Staged& staged) const;
+  void check_places(Staged& staged) const;
+  void check_incarnations(Staged& staged) const;
+  ModelChange to_store(const Staged& staged) const;
+  ChangeOutcome outcome_of(Staged& staged) const;
+  void commit(Staged staged);
+
+  ProfileCatalog profiles_;
+  VmRegistry registry_;
+  std::map<ResourceName, Resource> resources_;
+  std::unordered_map<std::string, std::string> by_resource_id_;  // of virtual machines, lower case → vmId
+  ModelStore* store_ = nullptr;
+  KeyRing* keys_ = nullptr;
+  Changed changed_;
+};
+
+}  // namespace msp::gateway

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a change is put together beside what holds, checked as a whole, stored, and only then made true.
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "gateway/inventory.h"
+#include "gateway/source_addresses.h"
+
+namespace msp::gateway {
+namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{16} << 20;
+constexpr std::size_t kMostNodes = 2'000'000;
+
+/// The kind of a resource by its type, or by its id where it has none; nothing: none of ours.
+std::optional<ResourceKind> kind_of(const json::Value& tree) {
+  const auto text = [&](std::string_view name) {
+    const json::Value* value = tree.find(name);
+    return value != nullptr && value->is_string() ? ascii_lower(*value->string()) : std::string();
+  };
+  const std::string type = text("type");
+  const std::string id = text("id");
+  if (is_profile_id(id) && (type.empty() || is_profile_id(type + "/"))) {
+    return profile_of(id).empty() ? ResourceKind::kProfile : ResourceKind::kProfileVersion;
+  }
+  const bool machine = type.empty() || type == "microsoft.compute/virtualmachines" ||
+                       type == "microsoft.compute/virtualmachinescalesets/virtualmachines";
+  return machine ? std::optional(ResourceKind::kVirtualMachine) : std::nullopt;
+}
+
+/// Eight digits that change with what a version says, and not with how it is written.
+std::string revision_of(const json::Value& tree) {
+  const json::Value* properties = tree.find("properties");
+  const auto digest = sha256(as_bytes(properties == nullptr ? std::string() : json::to_text(*properties)));
+  return digest ? hex_encode(Bytes(*digest).first(4)) : std::string("unknown");
+}
+
+const char* const kSetAddresses = "give source addresses beside it, or a privateIPAddress in its network interfaces";
+const char* const kOneAddress =
+    "a source address names one virtual machine: give another, or delete that machine first";
+
+}  // namespace
+
+struct Inventory::Staged {
+  struct Machine {
+    std::size_t given = 0;  ///< index of the resource that this is, or that brings the change about
+    bool asked_for = false;
+    std::vector<Ipv4Address> addresses = {};  ///< beside the model
+    Vm vm = {};
+  };
+  ProfileCatalog profiles;
+  std::vector<Resource> resources = {};
+  std::map<ResourceName, std::size_t> given = {};
+  std::map<std::string, Machine> machines = {};  // by vmId
+  std::vector<std::pair<std::size_t, VmModel>> models = {};
+  std::vector<Fault> faults = {};
+
+  void fail(std::size_t index, std::string pointer, std::string problem, std::string remedy) {
+    faults.push_back(
+        {.resource = index, .pointer = std::move(pointer), .problem = std::move(problem), .remedy = std::move(remedy)});
+  }
+  void fail(std::size_t index, const json::Problems& problems) {
+    for (const json::Problem& problem : problems.list()) {
+      fail(index, problem.pointer, problem.message, {});
+    }
+  }
+};
+
+Inventory::Staged Inventory::stage(const std::vector<GivenResource>& given) const {
+  Staged staged{.profiles = profiles_};
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    stage_one(staged, i, given[i]);
+  }
+  // Profiles of the same change are all there now.
+  build_machines(staged);
+  build_affected(staged);
+  check_places(staged);
+  check_incarnations(staged);
+  return staged;
+}
+
+void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource& given) const {
+  const auto tree =
+      json::parse(given.text, {.max_bytes = kMostBytes, .max_nodes = kMostNodes, .source = Source::kClient});
+  if (!tree) {
+    staged.fail(index, {}, tree.error().message, {});
+    return;
+  }
+  const auto kind = kind_of(*tree);
+  if (!kind) {
+    staged.fail(index, "/type", "is neither a virtual machine nor an access control profile nor a version of one",
+                "give a resource of one of these types");
+    return;
+  }
+  Resource resource{.name = {.kind = *kind, .key = {}},
+                    .label = {},
+                    .text = given.text,
+                    .file = {},
+                    .addresses = given.addresses.value_or(std::vector<Ipv4Address>())};
+  if (*kind == ResourceKind::kVirtualMachine) {
+    stage_machine(staged, index, std::move(resource), *tree, given.addresses.has_value());
+  } else {
+    stage_profile(staged, index, std::move(resource), *tree);
+  }
+}
+
+void Inventory::stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const {
+  json::Problems problems({}, "resource");
+  staged.profiles.put(tree, {}, revision_of(tree), problems);
+  staged.fail(index, problems);
+  if (!problems.empty()) {
+    return;
+  }
+  resource.label = *tree.find("id")->string();
+  resource.name.key = ascii_lower(resource.label);
+  admit(staged, index, std::move(resource), "/id");
+}
+
+void Inventory::stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
+                              bool addresses_given) const {
+  json::Problems problems({}, "resource");
+  VmModel model = read_model(tree, {}, problems);
+  staged.fail(index, problems);
+  if (!problems.empty()) {
+    return;
+  }
+  // What /metadata/instance is made from.
+  model.document = tree;
+  resource.label = model.name;
+  resource.name.key = model.vm_id;
+  if (const auto known = resources_.find(resource.name); !addresses_given && known != resources_.end()) {
+    resource.addresses = known->second.addresses;
+  }
+  staged.machines[model.vm_id] = {.given = index, .asked_for = true, .addresses = resource.addresses};
+  staged.models.emplace_back(index, std::move(model));
+  admit(staged, index, std::move(resource), "/properties/vmId");
+}
+
+void Inventory::admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const {
+  if (const auto known = resources_.find(resource.name); known != resources_.end() && !known->second.file.empty()) {
+    staged.fail(index, name_at, fmt::format("{} comes from the file {}", known->second.label, known->second.file),
+                "a file wins: change it there and restart msp-host, or take it out of the configuration's files");
+  }
+  if (!staged.given.emplace(resource.name, index).second) {
+    staged.fail(index, name_at, fmt::format("{} occurs twice", resource.label), "give each resource once");
+  }
+  staged.resources.push_back(std::move(resource));
+}
+
+void Inventory::build_machines(Staged& staged) const {
+  for (auto& [index, model] : staged.models) {
+    json::Problems problems({}, "resource");
+    Staged::Machine& machine = staged.machines[model.vm_id];
+    machine.vm = make_vm(std::move(model), staged.profiles, {}, problems);
+    if (!machine.addresses.empty()) {
+      machine.vm.addresses = machine.addresses;
+    }
+    for (const json::Problem& problem : problems.list()) {
+      staged.fail(index, problem.pointer, problem.message,
+                  "refer to a version that is there and whose applicableHostEndpoint fits");
+    }
+  }
+}
+
+// Machines that nobody gave, but whose allowlist is another now.
+void Inventory::build_affected(Staged& staged) const {
+  const auto touched = [&](const std::string& reference) -> std::optional<std::size_t> {
+    const std::string key = ascii_lower(reference);
+    auto found = staged.given.find({.kind = ResourceKind::kProfileVersion, .key = key});
+    if (found == staged.given.end()) {
+      found = staged.given.find({.kind = ResourceKind::kProfile, .key = profile_of(key)});
+    }
+    return found == staged.given.end() ? std::nullopt : std::optional(found->second);
+  };
+  for (const auto& vm : registry_.all()) {
+    const ProxyAgentSettings& settings = vm->model.proxy_agent;
+    auto by = touched(settings.imds.profile_reference);
+    by = by ? by : touched(settings.wire_server.profile_reference);
+    if (!by || staged.machines.contains(vm->model.vm_id)) {
+      continue;
+    }
+    const auto known = resources_.find({.kind = ResourceKind::kVirtualMachine, .key = vm->model.vm_id});
+    const auto tree = json::parse(known->second.text, {.max_bytes = kMostBytes, .max_nodes = kMostNodes});
+    if (!tree) {
+      staged.fail(*by, {}, tree.error().message, {});
+      continue;
+    }
+    json::Problems problems({}, "resource");
+    VmModel model = read_model(*tree, {}, problems);
+    model.document = *tree;
+    Vm built = make_vm(std::move(model), staged.profiles, {}, problems);
+    built.addresses = vm->addresses;
+    for (const json::Problem& problem : problems.list()) {
+      staged.fail(*by, {}, fmt::format("virtual machine {}, {}: {}", vm->model.name, problem.pointer, problem.message),
+                  "a change must fit to every machine that refers to it");
+    }
+    staged.machines[vm->model.vm_id] = {.given = *by, .asked_for = false, .addresses = {}, .vm = std::move(built)};
+  }
+}
+
+// Addresses and resource ids belong to one machine each, of those that are there once the change is made.
+void Inventory::check_places(Staged& staged) const {
+  std::map<Ipv4Address, std::string> taken;
+  std::map<std::string, std::string> ids;
+  for (const auto& [vm_id, machine] : staged.machines) {
+    const std::string& name = machine.vm.model.name;
+    if (!machine.asked_for || name.empty()) {
+      continue;
+    }
+    if (machine.vm.addresses.empty()) {
+      staged.fail(machine.given, "/properties/networkProfile", "there is no source address", kSetAddresses);
+    }
+    for (const Ipv4Address& address : machine.vm.addresses) {
+      const Vm* owner = registry_.find(address);
+      const bool stays =
+          owner != nullptr && owner->model.vm_id != vm_id &&
+          (!staged.machines.contains(owner->model.vm_id) || !staged.machines.at(owner->model.vm_id).asked_for);
+      const auto [first, fresh] = taken.emplace(address, name);
+      if (stays || !fresh) {
+        staged.fail(machine.given, "/properties/networkProfile",
+                    fmt::format("{} is a source address of {}", address_text({.address = address, .port = 0}),
+                                stays ? owner->model.name : first->second),
+                    kOneAddress);
+      }
+    }
+    if (machine.vm.model.id.empty()) {
+      continue;
+    }
+    const std::string id = ascii_lower(machine.vm.model.id);
+    const auto known = by_resource_id_.find(id);
+    const bool others = known != by_resource_id_.end() && known->second != vm_id;
+    if (others || !ids.emplace(id, vm_id).second) {
+      staged.fail(machine.given, "/id",
+                  fmt::format("the virtual machine {} has this id", others ? known->second : ids[id]),
+                  "keys belong to the vmId: delete the old machine first");
+    }
+  }
+}
+
+void Inventory::check_incarnations(Staged& staged) const {
+  for (const auto& [vm_id, machine] : staged.machines) {
+    if (!machine.asked_for || store_ == nullptr) {
+      continue;
+    }
+    const auto known = store_->incarnation(vm_id);
+    const std::uint32_t given = machine.vm.model.proxy_agent.key_incarnation_id;
+    if (!known || (known->has_value() && given < **known)) {
+      staged.fail(
+          machine.given, "/properties/securityProfile/proxyAgentSettings/keyIncarnationId",
+          known ? fmt::format("{} is lower than before ({})", given, known->value_or(0)) : known.error().message,
+          "an old key could come back: give the highest value it ever had, or a higher one to reset the key");
+    }
+  }
+}
+
+ModelChange Inventory::to_store(const Staged& staged) const {
+  ModelChange change;
+  for (const Resource& resource : staged.resources) {
+    change.put.push_back(
+        {.name = resource.name, .text = resource.text, .addresses = join_addresses(resource.addresses)});
+  }
+  for (const auto& [vm_id, machine] : staged.machines) {
+    if (machine.asked_for) {
+      change.entered.push_back({.vm_id = vm_id, .incarnation = machine.vm.model.proxy_agent.key_incarnation_id});
+    }
+  }
+  return change;
+}
+
+ChangeOutcome Inventory::outcome_of(Staged& staged) const {
+  ChangeOutcome outcome;
+  outcome.faults = std::move(staged.faults);
+  if (!outcome.faults.empty()) {
+    return outcome;
+  }
+  for (const Resource& resource : staged.resources) {
+    const auto known = resources_.find(resource.name);
+    const bool there = known != resources_.end();
+    const bool same = there && known->second.text == resource.text && known->second.addresses == resource.addresses;
+    outcome.resources.push_back({.name = resource.name,
+                                 .label = resource.label,
+                                 .effect = same    ? Effect::kNone
+                                           : there ? Effect::kChanged
+                                                   : Effect::kCreated});
+  }
+  for (const auto& [vm_id, machine] : staged.machines) {
+    GuestChange change = guest_change(registry_.find_by_id(vm_id), &machine.vm);
+    if (!change.differences.empty()) {
+      outcome.guests.push_back(std::move(change));
+    }
+  }
+  return outcome;
+}
+
+Result<ChangeOutcome> Inventory::apply(const std::vector<GivenResource>& given, bool dry_run) {
+  Staged staged = stage(given);
+  ChangeOutcome outcome = outcome_of(staged);
+  if (!outcome.faults.empty() || dry_run) {
+    return outcome;
+  }
+  if (auto stored = store_->change(to_store(staged)); !stored) {
+    return std::move(stored).error();
+  }
+  for (const ResourceEffect& effect : outcome.resources) {
+    log::info("{} is {}", effect.label, to_string(effect.effect));
+  }
+  commit(std::move(staged));
+  return outcome;
+}
+
+// Nothing in here may fail: the store has the change.
+void Inventory::commit(Staged staged) {
+  profiles_ = std::move(staged.profiles);
+  for (Resource& resource : staged.resources) {
+    const ResourceName name = resource.name;
+    resources_.insert_or_assign(name, std::move(resource));
+  }
+  for (auto& [vm_id, machine] : staged.machines) {
+    Vm* vm = registry_.find_by_id(vm_id);
+    if (vm != nullptr) {
+      const std::uint32_t before = vm->model.proxy_agent.key_incarnation_id;
+      by_resource_id_.erase(ascii_lower(vm->model.id));
+      registry_.replace(*vm, std::move(machine.vm));
+      if (keys_ != nullptr && vm->model.proxy_agent.key_incarnation_id != before) {
+        keys_->drop(*vm);
+      }
+    } else {
+      if (auto added = registry_.add(std::move(machine.vm)); !added) {
+        log::bug("a machine that was checked cannot be added: {}", added.error().text());
+        continue;
+      }
+      vm = registry_.find_by_id(vm_id);
+      // Without its keys it stays closed: the store will not latch a second one.
+      if (auto adopted = keys_ == nullptr ? Result<void>() : keys_->adopt(*vm); !adopted) {
+        log::write(std::move(adopted).error().context("keys of " + vm->model.name));
+      }
+    }
+    if (!vm->model.id.empty()) {
+      by_resource_id_[ascii_lower(vm->model.id)] = vm_id;
+    }
+    if (changed_) {
+      changed_(vm_id);
+    }
+  }
+}
+
+Result<void> Inventory::open(ModelStore& store) {
+  auto stored = store.resources();
+  if (!stored) {
+    return std::move(stored).error();
+  }
+  std::vector<GivenResource> given;
+  std::vector<std::string> names;
+  ModelChange superseded;
+  for (StoredResource& resource : *stored) {
+    if (resources_.contains(resource.name)) {
+      log::warn("{} was applied before and is named by a file now: the file holds", resource.name.key);
+      superseded.removed.push_back(std::move(resource.name));
+      continue;
+    }
+    auto addresses = split_addresses(resource.addresses);
+    if (!addresses) {
+      return std::move(addresses).error().context("database");
+    }
+    names.push_back(resource.name.key);
+    given.push_back({.text = std::move(resource.text), .addresses = std::move(*addresses)});
+  }
+  Staged staged = stage(given);
+  if (!staged.faults.empty()) {
+    Error error = config_error("what was applied before does not fit to the files of the configuration",
+                               "put back what the files said, or mend them");
+    for (const Fault& fault : staged.faults) {
+      error.message += fmt::format("\n  {} {}: {}", names[fault.resource], fault.pointer, fault.problem);
+    }
+    return error;
+  }
+  if (!superseded.removed.empty()) {
+    if (auto removed = store.change(superseded); !removed) {
+      return removed;
+    }
+  }
+  commit(std::move(staged));
+  store_ = &store;
+  return {};
+}
+
+}  // namespace msp::gateway

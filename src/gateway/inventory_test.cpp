@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// Changes of models while the host runs: applied whole or not at all, in memory and in a real store.
+#include "gateway/inventory.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace msp::gateway {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::string_view kGallery = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/galleries/N";
+const std::string kVm1 = "6f9619ff-8b86-4d01-b42d-00cf4fc96401";
+const std::string kVm2 = "6f9619ff-8b86-4d01-b42d-00cf4fc96402";
+const ResourceName kName1{.kind = ResourceKind::kVirtualMachine, .key = kVm1};
+
+std::string version_id(std::string_view profile = "P", std::string_view version = "1.0.0") {
+  return fmt::format("{}/inVMAccessControlProfiles/{}/versions/{}", kGallery, profile, version);
+}
+std::string version(std::string_view properties = R"("mode":"Enforce","defaultAccess":"Deny")",
+                    std::string_view profile = "P") {
+  return fmt::format(R"({{"id":"{}","properties":{{{}}}}})", version_id(profile), properties);
+}
+std::string profile(std::string_view endpoint, std::string_view name = "P") {
+  return fmt::format(R"({{"id":"{}/inVMAccessControlProfiles/{}","properties":{{"applicableHostEndpoint":"{}"}}}})",
+                     kGallery, name, endpoint);
+}
+std::string machine(const std::string& vm_id, std::string_view address, std::string_view settings) {
+  return fmt::format(
+      R"({{"name":"vm-{}", "unknown":[1.50,{{}}],"properties":{{"vmId":"{}","networkProfile":{{"networkInterfaces":[
+      {{"properties":{{"ipConfigurations":[{{"properties":{{"privateIPAddress":"{}"}}}}]}}}}]}},
+      "securityProfile":{{"proxyAgentSettings":{}}}}}}})",
+      vm_id.back(), vm_id, address, settings);
+}
+std::string referring(std::string_view profile = "P", std::uint32_t incarnation = 1) {
+  return fmt::format(
+      R"({{"enabled":true,"keyIncarnationId":{},"imds":{{"inVMAccessControlProfileReferenceId":"{}"}}}})", incarnation,
+      version_id(profile));
+}
+
+class InventoryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "inventory_XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    open();
+  }
+  void TearDown() override {
+    close();
+    std::filesystem::remove_all(directory_);
+  }
+  void close() {
+    keys_.reset();
+    inventory_.reset();
+    store_.reset();
+  }
+  std::string try_open() {
+    close();
+    auto inventory = Inventory::load(config_);
+    if (!inventory) {
+      return inventory.error().text();
+    }
+    inventory_ = std::move(*inventory);
+    auto store = open_sqlite_store(directory_ + "/host.db");
+    EXPECT_TRUE(store);
+    store_ = std::move(*store);
+    if (auto opened = inventory_->open(*store_); !opened) {
+      return opened.error().text();
+    }
+    auto keys = KeyRing::open(*store_, Secret::copy_of(std::string_view(master_)), inventory_->registry(), clock_, 4);
+    if (!keys) {
+      return keys.error().text();
+    }
+    keys_ = std::move(*keys);
+    inventory_->attach(*keys_, [this](const std::string& vm_id) { changed_.push_back(vm_id); });
+    return {};
+  }
+  void open() { ASSERT_EQ(try_open(), ""); }
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(directory_ + "/" + name) << text;
+    std::filesystem::permissions(directory_ + "/" + name, std::filesystem::perms::owner_read);
+  }
+  ChangeOutcome apply(const std::vector<std::string>& texts, bool dry_run = false) {
+    std::vector<GivenResource> given;
+    for (const std::string& text : texts) {
+      given.push_back({.text = text});
+    }
+    auto outcome = inventory_->apply(given, dry_run);
+    EXPECT_TRUE(outcome) << outcome.error().text();
+    return outcome ? std::move(*outcome) : ChangeOutcome{};
+  }
+  void good(const std::vector<std::string>& texts) { EXPECT_THAT(faults(apply(texts)), IsEmpty()); }
+  static std::vector<std::string> faults(const ChangeOutcome& outcome) {
+    std::vector<std::string> lines;
+    for (const Fault& fault : outcome.faults) {
+      lines.push_back(fmt::format("{} {}: {}", fault.resource, fault.pointer, fault.problem));
+    }
+    return lines;
+  }
+  static std::vector<std::string> differences(const ChangeOutcome& outcome) {
+    std::vector<std::string> lines;
+    for (const GuestChange& guest : outcome.guests) {
+      for (const Difference& difference : guest.differences) {
+        lines.push_back(fmt::format("{} {}: {} -> {}", guest.name, difference.what, difference.from, difference.to));
+      }
+    }
+    return lines;
+  }
+  const Vm* vm(const std::string& id = kVm1) { return inventory_->registry().find_by_id(id); }
+  std::string latch(const std::string& id = kVm1) {
+    Vm& machine = *inventory_->registry().find_by_id(id);
+    auto issued = keys_->issue(machine);
+    EXPECT_TRUE(issued.ok() && issued->has_value());
+    EXPECT_TRUE(keys_->latch(machine, (*issued)->guid).ok());
+    return (*issued)->guid;
+  }
+
+  std::string directory_;
+  Config config_;
+  SystemClock clock_;
+  const std::string master_ = std::string(32, 'm');
+  std::unique_ptr<HostStore> store_;
+  std::unique_ptr<Inventory> inventory_;
+  std::unique_ptr<KeyRing> keys_;
+  std::vector<std::string> changed_;
+};
+
+TEST_F(InventoryTest, AMachineIsServedAtOnceAndAfterARestartAndIsShownAsItWasGiven) {
+  const std::string text = machine(kVm1, "10.0.0.1", R"({"enabled":true,"keyIncarnationId":3})");
+  good({text});
+  for (int round = 0; round < 2; ++round) {
+    Vm* found = inventory_->registry().find({10, 0, 0, 1});
+    ASSERT_NE(found, nullptr) << round;
+    EXPECT_EQ(found->imds.mode, Mode::kEnforce);
+    EXPECT_EQ(found->model.proxy_agent.key_incarnation_id, 3U);
+    EXPECT_EQ(inventory_->resources().at(kName1).text, text);
+    open();
+  }
+  EXPECT_THAT(changed_, Contains(kVm1));
+}
+
+TEST_F(InventoryTest, AddressesAreTheModelsUnlessOthersAreGivenAndThoseStay) {
+  const std::string text = machine(kVm1, "10.0.0.1", "{}");
+  ASSERT_TRUE(inventory_->apply({{.text = text, .addresses = {{{10, 9, 0, 1}, {10, 9, 0, 2}}}}}, false).ok());
+  good({text});
+  open();
+  EXPECT_EQ(inventory_->registry().find({10, 0, 0, 1}), nullptr);
+  EXPECT_NE(inventory_->registry().find({10, 9, 0, 2}), nullptr);
+  ASSERT_TRUE(inventory_->apply({{.text = text, .addresses = std::vector<Ipv4Address>()}}, false).ok());
+  EXPECT_NE(inventory_->registry().find({10, 0, 0, 1}), nullptr);
+  EXPECT_EQ(inventory_->registry().find({10, 9, 0, 2}), nullptr);
+}
+
+TEST_F(InventoryTest, TwoMachinesMayExchangeTheirAddressesInOneChange) {
+  good({machine(kVm1, "10.0.0.1", "{}"), machine(kVm2, "10.0.0.2", "{}")});
+  EXPECT_FALSE(apply({machine(kVm1, "10.0.0.2", "{}")}).faults.empty());
+  good({machine(kVm1, "10.0.0.2", "{}"), machine(kVm2, "10.0.0.1", "{}")});
+  EXPECT_EQ(inventory_->registry().find({10, 0, 0, 1})->model.vm_id, kVm2);
+  EXPECT_EQ(inventory_->registry().find({10, 0, 0, 2})->model.vm_id, kVm1);
+}
+
+TEST_F(InventoryTest, WhatCannotBeAppliedWholeIsRefusedWithEveryFaultAndChangesNothing) {
+  good({version(), machine(kVm1, "10.0.0.1", referring("P", 5))});
+  const std::string guid = latch();
+  const std::string before = inventory_->resources().at(kName1).text;
+  changed_.clear();
+  const auto outcome = apply({machine(kVm2, "10.0.0.1", referring("Q")), machine(kVm1, "10.0.0.1", referring("P", 4)),
+                              version(R"("mode":"On","defaultAccess":"Maybe")"), profile("WireServer"), "{",
+                              R"({"type":"Microsoft.Compute/disks","name":"d"})", R"({"name":"x","properties":{}})"});
+  const auto lines = faults(outcome);
+  EXPECT_THAT(lines, Contains(HasSubstr("0 /properties/securityProfile/proxyAgentSettings/imds/"
+                                        "inVMAccessControlProfileReferenceId: the profile version")));
+  EXPECT_THAT(lines, Contains(HasSubstr("10.0.0.1 is a source address of vm-1")));
+  EXPECT_THAT(lines, Contains("1 /properties/securityProfile/proxyAgentSettings/keyIncarnationId: 4 is lower than "
+                              "before (5)"));
+  EXPECT_THAT(lines, Contains(HasSubstr("2 /properties/mode")));
+  EXPECT_THAT(lines, Contains(HasSubstr("2 /properties/defaultAccess")));
+  EXPECT_THAT(lines, Contains(HasSubstr("is for wireserver"))) << "the machine refers to it from imds";
+  EXPECT_THAT(lines, Contains(HasSubstr("4 : line 1")));
+  EXPECT_THAT(lines, Contains(HasSubstr("5 /type")));
+  EXPECT_THAT(lines, Contains(HasSubstr("6 /properties/vmId: is missing")));
+  EXPECT_EQ(inventory_->resources().size(), 2U);
+  EXPECT_EQ(inventory_->resources().at(kName1).text, before);
+  EXPECT_EQ(vm()->latched->guid, guid);
+  EXPECT_EQ(vm(kVm2), nullptr);
+  EXPECT_THAT(changed_, IsEmpty());
+  open();
+  EXPECT_EQ(vm()->latched->guid, guid);
+  EXPECT_EQ(inventory_->resources().size(), 2U);
+}
+
+TEST_F(InventoryTest, AProfileChangesEveryMachineThatRefersToIt) {
+  good({version(), machine(kVm1, "10.0.0.1", referring()), machine(kVm2, "10.0.0.2", R"({"enabled":true})")});
+  const std::string id = vm()->imds.rule_id;
+  EXPECT_FALSE(vm()->imds.default_allow);
+  changed_.clear();
+  good({version(R"("mode":"Audit","defaultAccess":"Allow")")});
+  EXPECT_THAT(changed_, ElementsAre(kVm1));
+  EXPECT_TRUE(vm()->imds.default_allow);
+  EXPECT_EQ(vm()->imds.mode, Mode::kAudit);
+  EXPECT_NE(vm()->imds.rule_id, id) << "an agent of the field looks at the id only";
+  const std::string changed_id = vm()->imds.rule_id;
+  open();
+  EXPECT_EQ(vm()->imds.rule_id, changed_id);
+}
+
+TEST_F(InventoryTest, AProfileThatWouldNotFitAMachineIsRefused) {
+  good({version(), machine(kVm1, "10.0.0.1", referring())});
+  EXPECT_THAT(faults(apply({profile("WireServer")})), ElementsAre(HasSubstr("virtual machine vm-1")));
+  good({profile("IMDS")});
+}
+
+TEST_F(InventoryTest, WhatIsReferredToIsNotDeletedAndWhoRefersIsNamed) {
+  good({profile("IMDS"), version(), machine(kVm1, "10.0.0.1", referring())});
+  const auto remove = [&](ResourceKind kind, const std::string& key) {
+    auto outcome = inventory_->remove({.kind = kind, .key = ascii_lower(key)});
+    EXPECT_TRUE(outcome);
+    return faults(*outcome);
+  };
+  const std::string parent = std::string(kGallery) + "/inVMAccessControlProfiles/P";
+  EXPECT_THAT(remove(ResourceKind::kProfileVersion, version_id()), ElementsAre(HasSubstr("vm-1")));
+  EXPECT_THAT(remove(ResourceKind::kProfile, parent), ElementsAre(HasSubstr("versions/1.0.0")));
+  EXPECT_THAT(remove(ResourceKind::kVirtualMachine, kVm1), IsEmpty());
+  EXPECT_THAT(remove(ResourceKind::kProfileVersion, version_id()), IsEmpty());
+  EXPECT_THAT(remove(ResourceKind::kProfile, parent), IsEmpty());
+  EXPECT_FALSE(remove(ResourceKind::kProfile, parent).empty());
+  open();
+  EXPECT_TRUE(inventory_->resources().empty());
+}
+
+TEST_F(InventoryTest, ADeletedMachineIsAStrangerItsKeyIsDeadAndItsIncarnationCannotFall) {
+  good({machine(kVm1, "10.0.0.1", R"({"enabled":true,"keyIncarnationId":2})")});
+  const std::string guid = latch();
+  ASSERT_NE(keys_->find(guid), nullptr);
+  ASSERT_TRUE(inventory_->remove(kName1).ok());
+  EXPECT_EQ(inventory_->registry().find({10, 0, 0, 1}), nullptr);
+  EXPECT_EQ(keys_->find(guid), nullptr);
+  EXPECT_FALSE(apply({machine(kVm1, "10.0.0.1", R"({"enabled":true,"keyIncarnationId":1})")}).faults.empty());
+  good({machine(kVm1, "10.0.0.1", R"({"enabled":true,"keyIncarnationId":2})")});
+  EXPECT_EQ(vm()->latched, nullptr);
+  open();
+  EXPECT_EQ(keys_->find(guid), nullptr);
+}
+
+TEST_F(InventoryTest, ResettingTheKeyRaisesTheIncarnationAndLeavesEveryOtherByte) {
+  const std::string text = machine(kVm1, "10.0.0.1", R"({"enabled":true, "keyIncarnationId" : 9 ,"x":1})");
+  good({text});
+  const std::string guid = latch();
+  auto reset = inventory_->reset_key(kName1);
+  ASSERT_TRUE(reset);
+  EXPECT_THAT(differences(*reset), ElementsAre("vm-1 keyIncarnationId: 9 -> 10"));
+  EXPECT_EQ(keys_->find(guid), nullptr);
+  EXPECT_EQ(vm()->latched, nullptr);
+  std::string expected = text;
+  expected.replace(expected.find(": 9 "), 4, ": 10 ");
+  EXPECT_EQ(inventory_->resources().at(kName1).text, expected);
+  latch();
+  good({machine(kVm2, "10.0.0.2", "{}")});
+  ASSERT_TRUE(inventory_->reset_key({.kind = ResourceKind::kVirtualMachine, .key = kVm2}).ok());
+  EXPECT_EQ(vm(kVm2)->model.proxy_agent.key_incarnation_id, 1U);
+}
+
+TEST_F(InventoryTest, ADryRunSaysWhatWouldChangeAndChangesNothing) {
+  good({version(), machine(kVm1, "10.0.0.1", referring())});
+  const auto outcome = apply(
+      {version(
+          R"("mode":"Audit","defaultAccess":"Deny","rules":{"privileges":[{"name":"token","path":"/t"}],"roles":[],"identities":[],"roleAssignments":[]})")},
+      true);
+  EXPECT_THAT(differences(outcome), Contains("vm-1 imds.mode: enforce -> audit"));
+  EXPECT_THAT(differences(outcome),
+              Contains("vm-1 imds.rules.privileges.token:  -> {\"name\":\"token\",\"path\":\"/t\"}"));
+  EXPECT_EQ(vm()->imds.mode, Mode::kEnforce);
+  EXPECT_THAT(differences(apply({version()}, true)), IsEmpty());
+}
+
+TEST_F(InventoryTest, AFileWins) {
+  good({machine(kVm1, "10.0.0.1", R"({"enabled":true})")});
+  write("vm.json", machine(kVm1, "10.0.0.7", R"({"enabled":false})"));
+  config_.virtual_machines = {{.model = directory_ + "/vm.json", .source_addresses = {}}};
+  open();
+  EXPECT_NE(inventory_->registry().find({10, 0, 0, 7}), nullptr);
+  EXPECT_EQ(inventory_->resources().at(kName1).file, directory_ + "/vm.json");
+  EXPECT_THAT(faults(apply({machine(kVm1, "10.0.0.1", "{}")})), ElementsAre(HasSubstr("comes from the file")));
+  auto removed = inventory_->remove(kName1);
+  ASSERT_TRUE(removed);
+  EXPECT_THAT(faults(*removed), ElementsAre(HasSubstr("comes from the file")));
+  auto reset = inventory_->reset_key(kName1);
+  ASSERT_TRUE(reset);
+  EXPECT_FALSE(reset->faults.empty());
+  config_.virtual_machines.clear();
+  open();
+  EXPECT_TRUE(inventory_->resources().empty()) << "the file took its place";
+}
+
+TEST_F(InventoryTest, FilesThatDoNotFitToWhatWasAppliedRefuseTheStart) {
+  good({machine(kVm1, "10.0.0.1", "{}")});
+  write("vm.json", machine(kVm2, "10.0.0.1", "{}"));
+  config_.virtual_machines = {{.model = directory_ + "/vm.json", .source_addresses = {}}};
+  EXPECT_THAT(try_open(), HasSubstr("10.0.0.1 is a source address of vm-2"));
+  config_.virtual_machines.clear();
+  open();
+  EXPECT_NE(vm(), nullptr);
+}
+
+TEST_F(InventoryTest, AMachineThatComesBackHasTheKeyThatItHad) {
+  write("vm.json", machine(kVm1, "10.0.0.1", R"({"enabled":true})"));
+  config_.virtual_machines = {{.model = directory_ + "/vm.json", .source_addresses = {}}};
+  open();
+  const std::string guid = latch();
+  config_.virtual_machines.clear();
+  open();
+  EXPECT_EQ(keys_->find(guid), nullptr);
+  good({machine(kVm1, "10.0.0.1", R"({"enabled":true})")});
+  ASSERT_NE(vm()->latched, nullptr);
+  EXPECT_EQ(vm()->latched->guid, guid);
+}
+
+TEST_F(InventoryTest, ResourcesAreFoundByWhatPeopleCallThem) {
+  good({version(), machine(kVm1, "10.0.0.1", "{}")});
+  EXPECT_EQ(inventory_->find(true, "VM-1").size(), 1U);
+  EXPECT_EQ(inventory_->find(true, ascii_upper(kVm1)).size(), 1U);
+  EXPECT_EQ(inventory_->find(false, ascii_upper(version_id())).size(), 1U);
+  EXPECT_EQ(inventory_->find(false, "p/1.0.0").size(), 1U);
+  EXPECT_THAT(inventory_->find(false, "p"), IsEmpty());
+  EXPECT_THAT(inventory_->find(true, "vm-9"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace msp::gateway

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the host keeps what was applied through its admin API: a narrow interface, beside that of the keys, so that a
+// fleet can use a store it has. One database holds both, since a change of a model may end keys.
+// Owned by the app, called by the inventory on the loop's thread; calls may block for one disk sync each.
+// A change is one transaction: it has happened as a whole and is on disk when the call returns ok, or not at all.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/key_store.h"
+
+namespace msp::gateway {
+
+enum class ResourceKind : std::uint8_t { kVirtualMachine = 0, kProfile = 1, kProfileVersion = 2 };
+
+/// What one resource is known by: a virtual machine by its vmId, the others by their resource id, all lower case.
+struct ResourceName {
+  ResourceKind kind = ResourceKind::kVirtualMachine;
+  std::string key;
+
+  auto operator<=>(const ResourceName&) const = default;
+};
+
+struct StoredResource {
+  ResourceName name;
+  std::string text;       ///< byte for byte as it was given
+  std::string addresses;  ///< source addresses given beside it, separated by blanks; empty: those of the model
+};
+
+/// The incarnation that a virtual machine's model now has.
+struct EnteredIncarnation {
+  std::string vm_id;
+  std::uint32_t incarnation = 0;
+};
+
+struct ModelChange {
+  std::vector<StoredResource> put = {};    ///< new, or in place of what has this name
+  std::vector<ResourceName> removed = {};  ///< what is not there is not missed
+  /// Keys of earlier incarnations die. One that is lower than before refuses the whole change.
+  std::vector<EnteredIncarnation> entered = {};
+  /// Virtual machines whose keys die; their incarnation stays known, so that it cannot fall later.
+  std::vector<std::string> forgotten = {};
+};
+
+class ModelStore {
+ public:
+  virtual ~ModelStore() = default;
+
+  /// In the order of their names.
+  virtual Result<std::vector<StoredResource>> resources() = 0;
+  virtual Result<void> change(const ModelChange& change) = 0;
+  /// The highest incarnation that a virtual machine ever had; nothing: it was never seen.
+  virtual Result<std::optional<std::uint32_t>> incarnation(std::string_view vm_id) = 0;
+};
+
+/// Both sides of one database.
+class HostStore : public KeyStore, public ModelStore {};
+
+/// SQLite, in one file of mode 0600 that one process holds at a time. An older schema is brought up to date.
+Result<std::unique_ptr<HostStore>> open_sqlite_store(const std::string& path);
+
+}  // namespace msp::gateway

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/source_addresses.h"
+
+namespace msp::gateway {
+
+std::string join_addresses(const std::vector<Ipv4Address>& addresses) {
+  std::string out;
+  for (const Ipv4Address& address : addresses) {
+    out += out.empty() ? "" : " ";
+    out += address_text({.address = address, .port = 0});
+  }
+  return out;
+}
+
+Result<std::vector<Ipv4Address>> split_addresses(std::string_view text) {
+  std::vector<Ipv4Address> addresses;
+  while (!text.empty()) {
+    const auto blank = text.find(' ');
+    auto address = parse_address(text.substr(0, blank));
+    if (!address) {
+      return std::move(address).error();
+    }
+    addresses.push_back(*address);
+    text = blank == std::string_view::npos ? std::string_view{} : text.substr(blank + 1);
+  }
+  return addresses;
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lists of source addresses as text, for the store and for answers.
+// Pure functions; any thread.
+// What is no address is an error that names it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/config.h"
+
+namespace msp::gateway {
+
+/// Separated by blanks.
+std::string join_addresses(const std::vector<Ipv4Address>& addresses);
+Result<std::vector<Ipv4Address>> split_addresses(std::string_view text);
+
+}  // namespace msp::gateway
