@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as cloud-init and the VM extension call it: by the existing agent's name, beside the real programs."""
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -31,9 +30,9 @@ class CommandLine(LabCase):
     def forget_key(self) -> None:
         """A machine that was never latched, on both sides."""
         home = self.lab.folder / "agent"
-        for name in os.listdir(home):
-            if name not in ("keys", "log"):
-                (home / name).unlink()
+        for file in home.iterdir():
+            if file.is_file():
+                file.unlink()
         shutil.rmtree(home / "keys")
         stop(self.lab.host)
         for file in (self.lab.folder / "host").glob("*.db*"):
