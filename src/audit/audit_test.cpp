@@ -151,6 +151,8 @@ Record full_record() {
   r.target = "/machine?comp=goalstate&sig=abc";
   r.user = "alice";
   r.exe = "/usr/bin/curl";
+  r.exe_rule = "/usr/local/bin/fetch";
+  r.cgroup = "/system.slice/a.service";
   r.process = "cu\nrl";
   r.reason = "not_elevated";
   r.rule_set = "rules-v7";
@@ -165,7 +167,8 @@ constexpr std::string_view kFullLine =
     R"({"time":"2025-04-23T12:00:00.123456Z","request_id":"5b1e4d578a90-00000000002a","connection":9,"decision":"deny",)"
     R"("status":403,"reason":"not_elevated","service":"wireserver","method":"GET",)"
     R"("target":"/machine?comp=goalstate&sig=redacted","uid":1000,"gid":1001,"user":"alice",)"
-    R"("pid":77,"start_time_ns":123456789012345,"exe":"/usr/bin/curl","process":"cu\nrl","cgroup_id":88,)"
+    R"("pid":77,"start_time_ns":123456789012345,"exe":"/usr/bin/curl","exe_rule":"/usr/local/bin/fetch","process":"cu\nrl",)"
+    R"("cgroup_id":88,"cgroup":"/system.slice/a.service",)"
     R"("rule_set":"rules-v7","privilege":"p","role":"r","identity":"i","key_guid":"7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11",)"
     R"("bytes_in":1,"bytes_out":22,"duration_us":333,"stripped":true,"divergence":true})";
 
@@ -270,10 +273,10 @@ TEST(Lines, WhatWasWrittenBeforePlaysNoPart) {
     but(flag, false);
     but(flag, true);
   }
-  for (const auto text :
-       {&Record::service, &Record::method, &Record::target, &Record::user, &Record::exe, &Record::process,
-        &Record::reason, &Record::rule_set, &Record::privilege, &Record::role, &Record::identity, &Record::key_guid,
-        &Record::dry_run_privilege, &Record::dry_run_role, &Record::dry_run_identity}) {
+  for (const auto text : {&Record::service, &Record::method, &Record::target, &Record::user, &Record::exe,
+                          &Record::exe_rule, &Record::cgroup, &Record::process, &Record::reason, &Record::rule_set,
+                          &Record::privilege, &Record::role, &Record::identity, &Record::key_guid,
+                          &Record::dry_run_privilege, &Record::dry_run_role, &Record::dry_run_identity}) {
     but(text, "");
     but(text, "another");
   }
@@ -300,8 +303,8 @@ TEST(Lines, TheWorstCaseFits) {
   }
   const std::string controls(kMaxTarget, '\x01');
   Record r = full_record();
-  for (std::string_view* text : {&r.service, &r.method, &r.user, &r.exe, &r.process, &r.reason, &r.rule_set,
-                                 &r.privilege, &r.role, &r.identity, &r.key_guid}) {
+  for (std::string_view* text : {&r.service, &r.method, &r.user, &r.exe, &r.exe_rule, &r.cgroup, &r.process, &r.reason,
+                                 &r.rule_set, &r.privilege, &r.role, &r.identity, &r.key_guid}) {
     *text = controls;
   }
   for (std::uint64_t* number :

@@ -30,17 +30,27 @@ constexpr std::array kTexts = {
     Text{&Record::identity, kMaxName},
     Text{&Record::key_guid, 64},
     // Few records have these; they are last, so that the others need not look at them.
+    Text{&Record::exe_rule, kMaxPath},
+    Text{&Record::cgroup, kMaxPath},
     Text{&Record::dry_run_privilege, kMaxName},
     Text{&Record::dry_run_role, kMaxName},
     Text{&Record::dry_run_identity, kMaxName},
 };
 constexpr std::size_t kDryRunTexts = 3;
+constexpr std::size_t kCallerTexts = 2;
 
-std::span<const Text> texts_of(DryRun dry_run) {
-  return std::span(kTexts).first(kTexts.size() - (dry_run == DryRun::kNone ? kDryRunTexts : 0));
+/// How many of kTexts are looked at.
+std::size_t texts_in(const Record& record) {
+  if (record.dry_run != DryRun::kNone) {
+    return kTexts.size();
+  }
+  const bool usual = record.exe_rule.empty() && record.cgroup.empty();
+  return kTexts.size() - kDryRunTexts - (usual ? kCallerTexts : 0);
 }
 
-// An encoded record: Own, Common, the texts in the order of texts_of().
+std::span<const Text> texts_of(const Record& record) { return std::span(kTexts).first(texts_in(record)); }
+
+// An encoded record: Own, Common, the texts in the order of kTexts.
 struct Own {
   std::int64_t time_ns;
   RequestId request;
@@ -63,9 +73,9 @@ struct Common {
   bool stripped;
   bool divergence;
   DryRun dry_run;
-  std::uint8_t reserved;
+  std::uint8_t texts;  ///< how many follow
   std::array<std::uint16_t, kTexts.size()> sizes;
-  std::array<std::uint16_t, 3> reserved_too;
+  std::uint16_t reserved_too;
 };
 static_assert(std::has_unique_object_representations_v<Common>);
 
@@ -77,7 +87,7 @@ std::size_t text_size(const Record& record, const Text& text) {
 
 std::size_t encoded_size(const Record& record) {
   std::size_t size = sizeof(Own) + sizeof(Common);
-  for (const Text& text : texts_of(record.dry_run)) {
+  for (const Text& text : texts_of(record)) {
     size += text_size(record, text);
   }
   return size;
@@ -86,7 +96,7 @@ std::size_t encoded_size(const Record& record) {
 std::size_t text_bound(const Record& record) {
   // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted".
   std::size_t size = 2 * record.target.size() + 64;
-  for (const Text& text : texts_of(record.dry_run)) {
+  for (const Text& text : texts_of(record)) {
     size += (record.*text.member).size();
   }
   return size;
@@ -110,11 +120,11 @@ void encode(const Record& record, char* out) {
                 .stripped = record.stripped,
                 .divergence = record.divergence,
                 .dry_run = record.dry_run,
-                .reserved = 0,
+                .texts = static_cast<std::uint8_t>(texts_in(record)),
                 .sizes = {},
-                .reserved_too = {}};
+                .reserved_too = 0};
   char* at = out + sizeof own + sizeof common;
-  const std::span<const Text> texts = texts_of(record.dry_run);
+  const std::span<const Text> texts = texts_of(record);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const std::string_view text = (record.*texts[i].member).substr(0, texts[i].limit);
     common.sizes[i] = static_cast<std::uint16_t>(text.size());
@@ -148,7 +158,7 @@ Record decode(std::span<const char> bytes) {
   record.divergence = common.divergence;
   record.dry_run = common.dry_run;
   const char* at = bytes.data() + sizeof own + sizeof common;
-  const std::span<const Text> texts = texts_of(common.dry_run);
+  const std::span<const Text> texts = std::span(kTexts).first(common.texts);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     record.*texts[i].member = {at, common.sizes[i]};
     at += common.sizes[i];

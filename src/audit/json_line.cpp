@@ -37,8 +37,10 @@ char* put_caller(char* out, const Record& record) {
   out = put_number(out, ",\"pid\":", record.pid);
   out = put_number(out, ",\"start_time_ns\":", record.start_time_ns);
   out = put_string(out, ",\"exe\":", record.exe);
+  out = put_string(out, ",\"exe_rule\":", record.exe_rule);
   out = put_string(out, ",\"process\":", record.process);
-  return put_number(out, ",\"cgroup_id\":", record.cgroup_id);
+  out = put_number(out, ",\"cgroup_id\":", record.cgroup_id);
+  return put_string(out, ",\"cgroup\":", record.cgroup);
 }
 
 char* put_dry_run(char* out, const Record& record) {

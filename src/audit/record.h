@@ -48,6 +48,8 @@ struct Record {
   std::string_view target = {};  ///< path and query as received; secrets in the query are replaced when it is written
   std::string_view user = {};    ///< name of uid, "" unknown
   std::string_view exe = {};
+  std::string_view exe_rule = {};  ///< path of the rules that the executable was found to be; "" none, or not asked
+  std::string_view cgroup = {};    ///< path of cgroup_id; "" unknown, or no rule asked
   std::string_view process = {};   ///< command name
   std::string_view reason = {};    ///< stable snake_case code; "" for a plain permit
   std::string_view rule_set = {};  ///< id of the rule set that decided

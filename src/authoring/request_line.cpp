@@ -17,7 +17,7 @@ using Kind = RequestLine::Kind;
 
 // docs/audit.md, "Limits".
 constexpr std::size_t kTargetLimit = 2048;
-constexpr std::size_t kExeLimit = 512;
+constexpr std::size_t kPathLimit = 512;
 constexpr std::size_t kTextLimit = 128;
 
 RequestLine other(Kind kind, std::string why) {
@@ -93,9 +93,22 @@ RequestLine read_record(const json::Value& record) {
   // `process` of the log is the command name; rules compare the base name of the executable.
   out.recorded = recorded_outcome(record);
   out.from_log = true;
+  out.by = {.rule_set = text_of(record, "rule_set"),
+            .reason = text_of(record, "reason"),
+            .privilege = text_of(record, "privilege"),
+            .role = text_of(record, "role"),
+            .identity = text_of(record, "identity")};
+  out.exe_rule = text_of(record, "exe_rule");
+  out.caller.cgroup = text_of(record, "cgroup");
   out.redacted = out.target.contains("=redacted");
   out.cut =
-      out.target.size() >= kTargetLimit || out.caller.exe.size() >= kExeLimit || out.caller.user.size() >= kTextLimit;
+      out.target.size() >= kTargetLimit || out.caller.exe.size() >= kPathLimit || out.caller.user.size() >= kTextLimit;
+  // What may be cut is not known, like what is not there.
+  for (std::string* const text : {&out.exe_rule, &out.caller.cgroup}) {
+    if (text->size() >= kPathLimit) {
+      text->clear();
+    }
+  }
   return out;
 }
 

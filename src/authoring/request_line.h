@@ -16,6 +16,15 @@
 
 namespace msp::authoring {
 
+/// What an audit record says of the decision; texts may have been cut where they were logged.
+struct RecordedRule {
+  std::string rule_set;
+  std::string reason;
+  std::string privilege;
+  std::string role;
+  std::string identity;
+};
+
 struct RequestLine {
   enum class Kind : std::uint8_t {
     kRequest,
@@ -32,7 +41,9 @@ struct RequestLine {
   std::string target;
   std::string host;                 ///< empty: not known, taken to fit
   std::optional<Outcome> recorded;  ///< what became of it; nothing: unknown, or not for a reason of rules
-  bool from_log = false;            ///< an audit record: groups, cgroup and unit of the caller are not known
+  bool from_log = false;            ///< an audit record: groups are not known, a cgroup only if the caller has one
+  RecordedRule by;                  ///< of an audit record
+  std::string exe_rule;             ///< of an audit record: a rules' path that the executable was found to be
   bool redacted = false;            ///< a value of the query was replaced when it was logged
   bool cut = false;                 ///< a text has the longest size that the log keeps: it may be cut
 };

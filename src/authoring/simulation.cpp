@@ -25,16 +25,13 @@ std::string rule_text(const Judgement& judgement) {
                      judgement.missed_field.empty() ? "" : ", not its ", judgement.missed_field);
 }
 
-bool names_groups(const policy::RuleSet& rules) {
-  return std::ranges::any_of(rules.identities(),
-                             [](const policy::IdentityRule& rule) { return rule.group.has_value(); });
-}
-
 /// Texts may hold any byte but these lines never mix: sizes go first.
 std::string key_of(const SimulationGroup& group) {
-  std::string out = fmt::format("{} {} {} ", static_cast<int>(group.service), static_cast<int>(group.outcome),
-                                group.before ? static_cast<int>(*group.before) : -1);
-  for (const std::string* text : {&group.user, &group.exe, &group.method, &group.path, &group.code, &group.rule}) {
+  const auto number = [](std::optional<Outcome> outcome) { return outcome ? static_cast<int>(*outcome) : -1; };
+  std::string out = fmt::format("{} {} {} {} ", static_cast<int>(group.service), number(group.outcome),
+                                number(group.before), static_cast<int>(group.change));
+  for (const std::string* text :
+       {&group.user, &group.exe, &group.method, &group.path, &group.code, &group.rule, &group.unsaid}) {
     out += fmt::format("{}:", text->size());
     out += *text;
   }
@@ -45,7 +42,7 @@ std::string key_of(const SimulationGroup& group) {
 
 Simulation::Simulation(policy::Snapshot rules, std::optional<policy::Snapshot> other,
                        std::function<std::vector<std::string>(const std::string& user)> groups_of)
-    : rules_(std::move(rules)), other_(std::move(other)), groups_of_(std::move(groups_of)) {}
+    : fates_(std::move(rules), std::move(other), std::move(groups_of)) {}
 
 void Simulation::begin_file(std::string name) {
   file_ = std::move(name);
@@ -92,41 +89,38 @@ void Simulation::unusable(std::string why) {
   }
 }
 
-void Simulation::count_unknowns(const RequestLine& line) {
+void Simulation::count(const RequestLine& line, const Fate& fate) {
+  counts_.changed += fate.change == Change::kDifferent ? 1 : 0;
+  counts_.unknown += fate.change == Change::kUnknown ? 1 : 0;
+  counts_.not_compared += fate.change == Change::kNotCompared ? 1 : 0;
+  counts_.by_record += fate.by_record ? 1 : 0;
   counts_.cut += line.cut ? 1 : 0;
   counts_.redacted += line.redacted ? 1 : 0;
-  const policy::RuleSet* const rules = rules_.of(line.service).get();
-  if (line.from_log && rules != nullptr) {
-    counts_.without_groups += line.caller.groups.empty() && names_groups(*rules) ? 1 : 0;
-    counts_.without_place += rules->names_cgroups() ? 1 : 0;
-  }
+  counts_.without_groups += fate.unsaid.groups ? 1 : 0;
+  counts_.without_place += fate.unsaid.place ? 1 : 0;
+  counts_.without_executable += fate.unsaid.executable ? 1 : 0;
 }
 
 void Simulation::request(RequestLine& line) {
   ++counts_.requests;
-  if (line.from_log && groups_of_) {
-    line.caller.groups = groups_of_(line.caller.user);
-  }
-  count_unknowns(line);
-  const identity::ConnectionIdentity caller = make_caller(line.caller);
-  if (line.host.empty()) {
-    asked_.ask(line.service, line.method, line.target);
-  } else {
-    asked_.ask(line.method, {.service = line.service, .host = line.host, .target = line.target});
-  }
-  const Judgement judgement = judge(caller, asked_, rules_);
+  const Fate fate = fates_.of(line);
+  count(line, fate);
   SimulationGroup group;
   group.service = line.service;
   group.user = line.caller.user.empty() ? fmt::format("uid {}", line.caller.uid.value_or(0)) : line.caller.user;
   group.exe = std::move(line.caller.exe);
   group.method = std::move(line.method);
   group.path = line.target.substr(0, line.target.find('?'));
-  group.outcome = judgement.outcome;
-  group.code = judgement.code;
-  group.rule = rule_text(judgement);
-  group.before = other_ ? std::optional(judge(caller, asked_, *other_).outcome) : line.recorded;
-  counts_.changed += group.changed() ? 1 : 0;
-  counts_.not_compared += group.before ? 0 : 1;
+  group.outcome = fate.outcome;
+  if (fate.outcome) {
+    group.code = fate.judgement.code;
+    group.rule = rule_text(fate.judgement);
+  }
+  group.before = fate.before;
+  group.change = fate.change;
+  if (!fate.outcome || fate.change == Change::kUnknown) {
+    group.unsaid = fate.unsaid.text();
+  }
   std::string key = key_of(group);
   if (groups_.size() >= kMaxGroups && !groups_.contains(key)) {
     group.path = "(other paths)";
@@ -144,7 +138,9 @@ std::vector<SimulationGroup> Simulation::groups() const {
     out.push_back(group);
   }
   const auto rank = [](const SimulationGroup& group) {
-    return std::tuple(!group.changed(), -static_cast<int>(group.outcome), ~group.count);
+    // Like a refusal: it may be one.
+    const Outcome outcome = group.outcome.value_or(Outcome::kDeny);
+    return std::tuple(!group.changed(), group.change != Change::kUnknown, -static_cast<int>(outcome), ~group.count);
   };
   // Those that rank alike keep the order of their keys.
   std::vector<std::size_t> order(out.size());

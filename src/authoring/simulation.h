@@ -13,8 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "authoring/asked.h"
-#include "authoring/judge.h"
+#include "authoring/fate.h"
 #include "authoring/request_line.h"
 
 namespace msp::authoring {
@@ -25,14 +24,16 @@ struct SimulationGroup {
   std::string user;
   std::string exe;
   std::string method;
-  std::string path;  ///< without query
-  Outcome outcome = Outcome::kDeny;
+  std::string path;                ///< without query
+  std::optional<Outcome> outcome;  ///< nothing: it hangs on what the record does not say
   std::string code;
   std::string rule;               ///< "privilege / role / identity", or the ground; of a refusal the nearest miss
   std::optional<Outcome> before;  ///< by the other version, or as recorded; nothing: not known
+  Change change = Change::kNotCompared;
+  std::string unsaid;  ///< what would have to be known; empty where nothing hangs on it
   std::uint64_t count = 0;
 
-  bool changed() const { return before && *before != outcome; }
+  bool changed() const { return change == Change::kDifferent; }
 };
 
 class Simulation {
@@ -47,13 +48,17 @@ class Simulation {
     std::uint64_t requests = 0;
     std::uint64_t events = 0;
     std::uint64_t unusable = 0;
-    std::uint64_t changed = 0;         ///< requests whose outcome differs
-    std::uint64_t not_compared = 0;    ///< requests of which no other outcome is known
-    std::uint64_t cut = 0;             ///< requests with a text that the log may have cut
-    std::uint64_t without_groups = 0;  ///< requests of a log while the rules ask for groups
-    std::uint64_t without_place = 0;   ///< requests of a log while the rules ask for unit, cgroup or container
-    std::uint64_t redacted = 0;        ///< requests with a value that the log does not keep
-    bool torn = false;                 ///< the last line was incomplete
+    std::uint64_t changed = 0;       ///< requests whose outcome differs
+    std::uint64_t unknown = 0;       ///< requests of which cannot be told whether it does
+    std::uint64_t by_record = 0;     ///< requests of which only the record's rule set and its decision tell
+    std::uint64_t not_compared = 0;  ///< requests of which no other outcome is known
+    std::uint64_t cut = 0;           ///< requests with a text that the log may have cut
+    // Requests of a log which does not say what the rules ask of somebody with this user and this process name:
+    std::uint64_t without_groups = 0;
+    std::uint64_t without_place = 0;       ///< unit, cgroup or container
+    std::uint64_t without_executable = 0;  ///< whether it is the file at a path that is written in another way
+    std::uint64_t redacted = 0;            ///< requests with a value that the log does not keep
+    bool torn = false;                     ///< the last line was incomplete
   };
   static constexpr std::size_t kMaxGroups = 100'000;
   static constexpr std::size_t kMaxBad = 1000;
@@ -76,19 +81,16 @@ class Simulation {
   const std::vector<Bad>& bad() const { return bad_; }
   /// Why a record is not for rules → how many.
   const std::map<std::string, std::uint64_t>& not_for_rules() const { return not_for_rules_; }
-  /// Changes first, then refusals; the most frequent first.
+  /// Changes first, then what may be one, then refusals; the most frequent first.
   std::vector<SimulationGroup> groups() const;
 
  private:
   void unusable(std::string why);
   void request(RequestLine& line);
-  void count_unknowns(const RequestLine& line);
+  void count(const RequestLine& line, const Fate& fate);
 
-  policy::Snapshot rules_;
-  std::optional<policy::Snapshot> other_;
-  std::function<std::vector<std::string>(const std::string& user)> groups_of_;
+  Fates fates_;
   std::optional<Service> service_;
-  Asked asked_;
   std::string file_;
   std::uint64_t line_ = 0;  ///< of the file
   Counts counts_;

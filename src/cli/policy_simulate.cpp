@@ -101,8 +101,10 @@ Result<int> simulate(const Options& options, std::ostream& out, std::ostream& er
                                 .against = options.against,
                                 .most_rows = options.all ? SIZE_MAX : kUsualRows};
   out << (options.json ? simulate_json(context) + "\n" : simulate_view(context));
-  const bool unexpected = simulation.counts().changed != 0 && (options.expect_unchanged || !options.against.empty());
-  return unexpected ? kExitFindings : kExitOk;
+  // What cannot be told may be an outage: it is no less a finding.
+  const auto& counts = simulation.counts();
+  const bool all_alike = counts.changed == 0 && counts.unknown == 0;
+  return !all_alike && (options.expect_unchanged || !options.against.empty()) ? kExitFindings : kExitOk;
 }
 
 }  // namespace
@@ -111,9 +113,10 @@ int policy_simulate(const std::vector<std::string>& arguments, std::ostream& out
   Options options;
   CLI::App app(
       "What rules would do to requests that were made, and what that changes.\n"
-      "Exit code: 0; 1 with --against if any outcome differs, with --expect-unchanged if one differs from the "
-      "recorded;\n"
-      "2 unusable input.",
+      "Exit code: 0; 1 with --against if any outcome differs or may differ, with --expect-unchanged if one differs "
+      "from "
+      "the recorded,\n"
+      "or may; 2 unusable input.",
       "mspctl policy simulate");
   app.add_option("--requests", options.requests, "audit logs of the agent, or requests in the simple form")
       ->type_name("FILE")
@@ -121,7 +124,7 @@ int policy_simulate(const std::vector<std::string>& arguments, std::ostream& out
   app.add_option("--rules", options.rules, "rules in any form")->type_name("FILE")->required();
   app.add_option("--against", options.against, "another version of the rules, to compare with")->type_name("FILE");
   app.add_flag("--expect-unchanged", options.expect_unchanged,
-               "an outcome that differs from the recorded is a finding");
+               "an outcome that differs from the recorded, or may differ, is a finding");
   app.add_flag("--local-groups", options.local_groups, "groups of a log's users from this machine's database");
   add_service(app, options);
   add_matching(app, options);

@@ -63,6 +63,34 @@ TEST_F(PolicySimulate, TwoVersionsAreCompared) {
   EXPECT_EQ(shown->at("/unusableLines/0/line")->int64(), 3);
 }
 
+TEST_F(PolicySimulate, WhatCannotBeToldIsAFindingOfItsOwn) {
+  const auto in_group = [this](const std::string& name, std::string_view group) {
+    std::string text = rules_for("alice");
+    text.replace(text.find("\"userName\""), 0, R"("groupName":")" + std::string(group) + "\",");
+    return write(name, text);
+  };
+  const std::string ops = in_group("ops.json", "ops");
+  const std::string dev = in_group("dev.json", "dev");
+  EXPECT_EQ(policy({"simulate", "--requests", log, "--rules", ops}).code, kExitOk);
+  Outcome outcome = policy({"simulate", "--requests", log, "--rules", ops, "--expect-unchanged"});
+  EXPECT_EQ(outcome.code, kExitFindings);
+  EXPECT_THAT(outcome.out, HasSubstr("0 requests end differently"));
+  EXPECT_THAT(outcome.out, HasSubstr("1 requests: cannot tell whether they end differently"));
+  EXPECT_THAT(outcome.out, HasSubstr("permit -> ?"));
+  EXPECT_THAT(outcome.out, HasSubstr("0 permit, 0 audit, 1 deny, 1 cannot be told"));
+  EXPECT_THAT(outcome.out, HasSubstr("not known: groups"));
+  outcome = policy({"simulate", "--json", "--requests", log, "--rules", ops, "--against", dev});
+  EXPECT_EQ(outcome.code, kExitFindings);
+  const auto shown = json::parse(outcome.out);
+  ASSERT_TRUE(shown.ok()) << outcome.out;
+  EXPECT_EQ(shown->find("changed")->int64(), 0);
+  EXPECT_EQ(shown->find("cannotTell")->int64(), 1);
+  EXPECT_EQ(*shown->at("/groups/0/change")->string(), "unknown");
+  EXPECT_EQ(*shown->at("/groups/0/outcome")->string(), "unknown");
+  EXPECT_EQ(*shown->at("/groups/0/unsaid")->string(), "groups");
+  EXPECT_EQ(policy({"simulate", "--requests", log, "--rules", ops, "--against", ops}).code, kExitOk);
+}
+
 TEST_F(PolicySimulate, SeveralFilesAndTheSimpleForm) {
   const std::string simple = write(
       "simple.jsonl", "{\"as\":\"alice\",\"request\":\"GET http://169.254.169.254/metadata\",\"expect\":\"deny\"}\n");

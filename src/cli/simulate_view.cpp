@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <optional>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -13,6 +14,7 @@
 namespace msp::cli {
 namespace {
 
+using authoring::Change;
 using authoring::Simulation;
 using authoring::SimulationGroup;
 using log::escape;
@@ -25,7 +27,7 @@ void line(std::string& out, fmt::format_string<A...> format, A&&... arguments) {
   out += '\n';
 }
 
-std::uint64_t total(const std::vector<SimulationGroup>& groups, authoring::Outcome outcome) {
+std::uint64_t total(const std::vector<SimulationGroup>& groups, std::optional<authoring::Outcome> outcome) {
   std::uint64_t out = 0;
   for (const SimulationGroup& group : groups) {
     out += group.outcome == outcome ? group.count : 0;
@@ -33,26 +35,37 @@ std::uint64_t total(const std::vector<SimulationGroup>& groups, authoring::Outco
   return out;
 }
 
-void show_table(std::string& out, const std::vector<SimulationGroup>& groups, std::size_t most, bool changes) {
-  line(out, "  {:>9}  {:16} {:10} {:12} {:24} {:<32} {}", "count", changes ? "before -> now" : "outcome", "service",
+std::string_view fate_text(std::optional<authoring::Outcome> outcome) {
+  return outcome ? to_string(*outcome) : std::string_view("?");
+}
+
+std::string why_text(const SimulationGroup& group) {
+  if (!group.unsaid.empty()) {
+    return "not known: " + group.unsaid;
+  }
+  return group.code.empty()   ? group.rule
+         : group.rule.empty() ? group.code
+                              : fmt::format("{}: {}", group.code, group.rule);
+}
+
+/// `only`: those with this change, and what they were before.
+void show_table(std::string& out, const std::vector<SimulationGroup>& groups, std::size_t most,
+                std::optional<Change> only = std::nullopt) {
+  line(out, "  {:>9}  {:16} {:10} {:12} {:24} {:<32} {}", "count", only ? "before -> now" : "outcome", "service",
        "user", "executable", "request", "rule");
   std::size_t rows = 0;
   for (const SimulationGroup& group : groups) {
-    if (changes && !group.changed()) {
+    if (only && group.change != *only) {
       continue;
     }
     if (++rows > most) {
       continue;
     }
-    const std::string fate =
-        changes ? fmt::format("{} -> {}", to_string(group.before.value_or(group.outcome)), to_string(group.outcome))
-                : std::string(to_string(group.outcome));
-    const std::string why = group.code.empty()   ? group.rule
-                            : group.rule.empty() ? group.code
-                                                 : fmt::format("{}: {}", group.code, group.rule);
+    const std::string fate = only ? fmt::format("{} -> {}", fate_text(group.before), fate_text(group.outcome))
+                                  : std::string(fate_text(group.outcome));
     line(out, "  {:>9}  {:16} {:10} {:12} {:24} {:<32} {}", group.count, fate, to_string(group.service),
          escape(group.user), group.exe.empty() ? "unknown" : escape(group.exe), escape(group.method + " " + group.path),
-         escape(why));
+         escape(why_text(group)));
   }
   if (rows > most) {
     line(out, "  and {} more rows (--all shows them)", rows - most);
@@ -61,21 +74,23 @@ void show_table(std::string& out, const std::vector<SimulationGroup>& groups, st
 
 void show_doubts(std::string& out, const Simulation& simulation) {
   const Simulation::Counts& counts = simulation.counts();
-  if (counts.without_groups != 0) {
-    line(out,
-         "note: of {} requests the log does not say the groups, and the rules ask for groups: these callers are taken "
-         "to be in none (--local-groups asks this machine)",
-         counts.without_groups);
+  if (counts.by_record != 0) {
+    line(
+        out,
+        "note: of {} requests it is known only since the record names the rule that decided: the rules of that id here "
+        "are taken for those that decided",
+        counts.by_record);
   }
-  if (counts.without_place != 0) {
-    line(out,
-         "note: of {} requests the log does not say unit, cgroup and container, and the rules ask for them: these "
-         "callers are taken to be in none",
-         counts.without_place);
-  }
+  const auto unsaid = [&](std::uint64_t count, std::string_view what, std::string_view remedy) {
+    if (count != 0) {
+      line(out, "note: of {} requests the log does not say {}, and the rules ask for it{}", count, what, remedy);
+    }
+  };
+  unsaid(counts.without_groups, "the groups", " (--local-groups asks this machine)");
+  unsaid(counts.without_place, "unit, cgroup or container", "");
+  unsaid(counts.without_executable, "whether the executable is a file that has another path, too", "");
   if (counts.redacted != 0) {
-    line(out, "note: {} requests have a query value that the log does not keep; rules that ask for it do not match",
-         counts.redacted);
+    line(out, "note: {} requests have a query value that the log does not keep", counts.redacted);
   }
   if (counts.cut != 0) {
     line(out, "note: {} requests have a text of the longest size that the log keeps; it may have been cut", counts.cut);
@@ -99,6 +114,10 @@ void show_lines(std::string& out, const Simulation& simulation) {
   }
 }
 
+std::string_view json_text(std::optional<authoring::Outcome> outcome) {
+  return outcome ? to_string(*outcome) : std::string_view("unknown");
+}
+
 void write_group(json::Writer& writer, const SimulationGroup& group) {
   writer.begin_object()
       .field("count", group.count)
@@ -107,13 +126,17 @@ void write_group(json::Writer& writer, const SimulationGroup& group) {
       .field("exe", group.exe)
       .field("method", group.method)
       .field("path", group.path)
-      .field("outcome", to_string(group.outcome))
+      .field("outcome", json_text(group.outcome))
       .field("code", group.code)
       .field("rule", group.rule);
-  if (group.before) {
-    writer.field("before", to_string(*group.before));
+  if (group.change != Change::kNotCompared) {
+    writer.field("before", json_text(group.before));
   }
-  writer.field("changed", group.changed()).end_object();
+  writer.field("change", to_string(group.change)).field("changed", group.changed());
+  if (!group.unsaid.empty()) {
+    writer.field("unsaid", group.unsaid);
+  }
+  writer.end_object();
 }
 
 void write_lines(json::Writer& writer, const Simulation& simulation) {
@@ -124,9 +147,12 @@ void write_lines(json::Writer& writer, const Simulation& simulation) {
       .field("unusable", counts.unusable)
       .field("torn", counts.torn)
       .field("changed", counts.changed)
+      .field("cannotTell", counts.unknown)
+      .field("byRecord", counts.by_record)
       .field("notCompared", counts.not_compared)
       .field("withoutGroups", counts.without_groups)
       .field("withoutPlace", counts.without_place)
+      .field("withoutExecutable", counts.without_executable)
       .field("redacted", counts.redacted)
       .field("maybeCut", counts.cut);
   writer.key("notForRules").begin_object();
@@ -149,9 +175,10 @@ std::string simulate_view(const SimulateContext& context) {
   show_lines(out, context.simulation);
   using enum authoring::Outcome;
   line(out, "");
-  line(out, "with {}: {} permit, {} audit, {} deny", escape(context.rules), total(groups, kPermit),
-       total(groups, kAudit), total(groups, kDeny));
-  show_table(out, groups, context.most_rows, false);
+  const std::uint64_t open = total(groups, std::nullopt);
+  line(out, "with {}: {} permit, {} audit, {} deny{}", escape(context.rules), total(groups, kPermit),
+       total(groups, kAudit), total(groups, kDeny), open == 0 ? "" : fmt::format(", {} cannot be told", open));
+  show_table(out, groups, context.most_rows);
   line(out, "");
   const std::string than = context.against.empty() ? "what is recorded" : escape(context.against);
   line(out, "{} requests end differently than with {}{}", counts.changed, than,
@@ -159,7 +186,12 @@ std::string simulate_view(const SimulateContext& context) {
                                 : fmt::format(" ({} cannot be compared: nothing that rules decide is recorded of them)",
                                               counts.not_compared));
   if (counts.changed != 0) {
-    show_table(out, groups, context.most_rows, true);
+    show_table(out, groups, context.most_rows, Change::kDifferent);
+  }
+  if (counts.unknown != 0) {
+    line(out, "");
+    line(out, "{} requests: cannot tell whether they end differently; the log does not say enough", counts.unknown);
+    show_table(out, groups, context.most_rows, Change::kUnknown);
   }
   show_doubts(out, context.simulation);
   return out;
@@ -177,6 +209,7 @@ std::string simulate_json(const SimulateContext& context) {
   for (const auto outcome : {authoring::Outcome::kPermit, authoring::Outcome::kAudit, authoring::Outcome::kDeny}) {
     writer.field(to_string(outcome), total(groups, outcome));
   }
+  writer.field("unknown", total(groups, std::nullopt));
   writer.end_object().key("groups").begin_array();
   for (const SimulationGroup& group : groups) {
     write_group(writer, group);

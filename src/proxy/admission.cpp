@@ -133,6 +133,12 @@ void fill_caller(audit::Record& record, const identity::ConnectionIdentity& call
   record.cgroup_id = caller.cgroup_id;
   record.user = caller.user_name;
   record.exe = caller.exe_path;
+  if (!caller.exe_rule_paths.empty()) {
+    record.exe_rule = caller.exe_rule_paths.front();
+  }
+  if (caller.cgroup) {
+    record.cgroup = caller.cgroup->path;
+  }
   record.process = caller.comm;
   if (record.service.empty() && service) {
     record.service = to_string(*service);

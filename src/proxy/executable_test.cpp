@@ -72,6 +72,7 @@ TEST_F(ExecutableTest, WaitsForThePinsAndIsServed) {
     plane_.plane->identities_changed();
   });
   EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(plane_.lines().at(0), HasSubstr("\"exe_rule\":\"/usr/bin/tool\""));
 }
 
 TEST_F(ExecutableTest, PinsThatNeverCatchUpAreNotReady) {

@@ -9,6 +9,7 @@ namespace msp::proxy {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr const char* kRequest = "GET /metadata/instance HTTP/1.1\r\nHost: metadata.test\r\n\r\n";
@@ -80,6 +81,7 @@ TEST_F(PlaceTest, WaitsForTheCgroupAndIsServed) {
   EXPECT_EQ(client.read_until("hello", 200), "") << "nothing is decided before the cgroup is known";
   tell("/system.slice/a.service");
   EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(plane_.lines().at(0), HasSubstr("\"cgroup\":\"/system.slice/a.service\"")) << "a dry run needs it";
 }
 
 TEST_F(PlaceTest, AnotherUnitIsDenied) {
@@ -118,6 +120,7 @@ TEST_F(PlaceTest, NobodyWaitsWhereNoRuleAsks) {
   test::RawClient client(plane_.at);
   client.send(kRequest);
   EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(plane_.lines().at(0), Not(HasSubstr("\"cgroup\":")));
 }
 
 TEST_F(PlaceTest, RulesThatComeWhileItWaitsHoldAtOnce) {
