@@ -22,6 +22,11 @@ MSP_PACKAGES_CLIENTS=(waagent cloud-init isc-dhcp-client dnsmasq-base openssh-cl
 MSP_PACKAGES_BOOTED=(systemd systemd-sysv dbus iproute2 procps openssl openssh-server sudo netplan.io dnsmasq-base
   ca-certificates waagent cloud-init)
 MSP_PACKAGES_FRESH=(debootstrap)
+# scripts/package asks dpkg-shlibdeps what the programs link.
+MSP_PACKAGES_PACKAGE=(dpkg-dev)
+# A root that boots (scripts/service-check): systemd, what our packages depend on, and what the tests call in there.
+MSP_PACKAGES_SERVICE=(systemd systemd-sysv dbus iproute2 procps curl libbpf1 libssl3 libspdlog1.10 libfmt9 libstdc++6
+  libsqlite3-0)
 
 # packages GROUP…: the names, one a line.
 packages() {

@@ -41,11 +41,21 @@ int serve(Config config, App::Until until) {
   return done ? 0 : fail(done.error());
 }
 
-int uninstall(const Config& config) {
-  if (auto done = intercept::uninstall(config.bpf_pin_directory); !done) {
+/// A configuration that broke meanwhile must not keep the hooks: without one those at the usual place go.
+int uninstall(const std::optional<std::string>& config_path) {
+  auto config = load_config(config_path, process_environment());
+  if (!config && config_path) {
+    return fail(config.error());
+  }
+  const std::string pins = config ? config->bpf_pin_directory : Config().bpf_pin_directory;
+  if (!config) {
+    log::warn("{}", config.error().text());
+    log::hint("hooks are looked for at {}; name the configuration that says otherwise with --config", pins);
+  }
+  if (auto done = intercept::uninstall(pins); !done) {
     return fail(done.error());
   }
-  fmt::print("Hooks below {} are gone: metadata is no longer guarded.\n", config.bpf_pin_directory);
+  fmt::print("Hooks below {} are gone: metadata is no longer guarded.\n", pins);
   return 0;
 }
 
@@ -110,6 +120,9 @@ int run_cli(int argc, char** argv) {
   if (asked) {
     return status(config_path, wait, began_ms);
   }
+  if (remove->parsed()) {
+    return uninstall(config_path);
+  }
   auto config = load_config(config_path, process_environment());
   if (!config) {
     return fail(config.error());
@@ -117,9 +130,6 @@ int run_cli(int argc, char** argv) {
   if (check) {
     fmt::print("The configuration is good.\n");
     return 0;
-  }
-  if (remove->parsed()) {
-    return uninstall(*config);
   }
   return serve(std::move(*config), console->parsed() ? App::Until::kLineOrSignal : App::Until::kSignal);
 }

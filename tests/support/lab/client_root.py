@@ -34,6 +34,9 @@ mount -o remount,bind,ro "$root/proc/sys"
 if [ -e /proc/sysrq-trigger ]; then mount --bind "$root/dev/null" "$root/proc/sysrq-trigger"; fi
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+# What systemd makes on a machine, and expects to be there in a container.
+mount -t bpf -o mode=0700 bpf "$root/sys/fs/bpf"
+mkdir "$root/dev/pts" && mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts" && ln -s pts/ptmx "$root/dev/ptmx"
 hostname vm01
 cd "$root" && mkdir -p .old && pivot_root . .old
 exec setpriv --bounding-set -sys_time,-sys_module,-sys_boot,-sys_rawio,-mknod chroot . env -i PATH=/usr/sbin:/usr/bin \
