@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/local_status.h"
 
+#include "protocol/local_endpoint.h"
+
 namespace msp::agent {
 namespace {
 
@@ -12,13 +14,13 @@ proxy::LocalAnswer convert(status::LocalAnswer answer) {
 
 std::optional<proxy::LocalAnswer> LocalStatus::answer(const http::RequestHead& head, const http::Target& target,
                                                       const identity::ConnectionIdentity& caller) {
-  // Path byte-exact, origin-form, no query; a lone '?' and a fragment are tolerated (protocol.md G).
-  if (target.form != http::TargetForm::kOrigin || !target.query.empty()) {
+  const auto endpoint = protocol::local_endpoint(target);
+  if (!endpoint) {
     return std::nullopt;
   }
   const bool metadata = head.headers.find("metadata") != nullptr;
   const bool elevated = caller.known && caller.elevated;
-  if (target.path == "/provision") {
+  if (*endpoint == protocol::LocalEndpoint::kProvision) {
     status::ProvisionRequest request;
     request.has_metadata = metadata;
     request.time_tick = head.headers.value("x-ms-azure-time-tick");
@@ -30,10 +32,7 @@ std::optional<proxy::LocalAnswer> LocalStatus::answer(const http::RequestHead& h
     }
     return convert(std::move(answer));
   }
-  if (target.path == "/gpa-aggregated-status") {
-    return convert(status::answer_aggregate_status(metadata, elevated, aggregate_json_));
-  }
-  return std::nullopt;
+  return convert(status::answer_aggregate_status(metadata, elevated, aggregate_json_));
 }
 
 }  // namespace msp::agent

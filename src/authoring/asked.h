@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "http/refusal.h"
 #include "policy/engine.h"
+#include "protocol/local_endpoint.h"
 #include "request/arena.h"
 #include "request/canonical_request.h"
 
@@ -38,7 +39,9 @@ class Asked {
 
   /// Why it is refused whatever the rules say (protocol.md J.2, rows 1 to 6); status 0: it is not.
   const http::Refusal& refusal() const { return refusal_; }
-  /// For the engine; meaningless with a refusal.
+  /// The agent answers it itself, whatever the rules say.
+  const std::optional<protocol::LocalEndpoint>& local() const { return local_; }
+  /// For the engine; meaningless with a refusal, or where it is local().
   const policy::RequestView& view() const { return view_; }
   const std::string& method() const { return method_; }
   const std::string& target() const { return text_; }
@@ -54,6 +57,7 @@ class Asked {
   request::CanonicalRequest canonical_;
   policy::RequestView view_;
   http::Refusal refusal_;
+  std::optional<protocol::LocalEndpoint> local_;
 };
 
 }  // namespace msp::authoring

@@ -15,6 +15,10 @@ class Steps {
       : caller_(caller), asked_(asked), item_(item), matching_(matching), out_(out) {}
 
   void walk() {
+    if (asked_.refusal().status == 0 && asked_.local()) {
+      local();
+      return;
+    }
     if (!well_formed() || !gates()) {
       return;
     }
@@ -33,6 +37,15 @@ class Steps {
     out_.outcome = outcome;
     out_.code = code;
     out_.steps.push_back({.what = std::move(what), .decides = true});
+  }
+
+  void local() {
+    const bool refused = protocol::is_for_root_only(*asked_.local()) && !caller_.elevated;
+    go_on("the agent itself answers this path, wherever it is sent; rules are not asked");
+    end(refused ? Outcome::kDeny : Outcome::kPermit, refused ? "not_elevated" : "",
+        refused                                       ? "the status of the agent is for root only"
+        : protocol::is_for_root_only(*asked_.local()) ? "root may see the status of the agent"
+                                                      : "it is for everybody");
   }
 
   bool well_formed() {

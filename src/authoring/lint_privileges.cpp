@@ -24,6 +24,15 @@ std::string refused_anyway(const std::optional<Form>& form, std::string_view rea
              : fmt::format("a request for it is refused before rules are asked ({})", asked.refusal().code);
 }
 
+bool is_answered_here(const std::optional<Form>& form) {
+  if (!form) {
+    return false;
+  }
+  Asked asked;
+  asked.ask(Service::kImds, "GET", target_of(*form));
+  return asked.local().has_value();
+}
+
 void check_path(const Linted& linted, const std::string& at, const RulePrivilege& privilege,
                 const PrivilegeForms& forms, Findings& findings) {
   const bool legacy = linted.options.matching != policy::Matching::kEnforce;
@@ -45,6 +54,14 @@ void check_path(const Linted& linted, const std::string& at, const RulePrivilege
                      fmt::format("the path \"{}\" does not begin with '/': in legacy matching {}", privilege.path,
                                  privilege.path.empty() ? "it is a prefix of every path" : "it never matches"),
                      "begin it with '/'");
+  }
+  if (is_answered_here(legacy ? forms.legacy : forms.canonical)) {
+    findings.warning(
+        "local-endpoint", path_at,
+        fmt::format("the privilege \"{}\" is for a path that the agent answers itself: rules are asked only "
+                    "where something follows it",
+                    privilege.name),
+        "remove the privilege: /provision is for everybody, /gpa-aggregated-status for root");
   }
   if (privilege.query_parameters.empty() && forms.canonical && forms.canonical->path == "/") {
     findings.warning("matches-every-request", path_at,

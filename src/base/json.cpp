@@ -282,7 +282,11 @@ Result<Value> parse(std::string_view text, const Options& options) {
     return refuse(builder.problem_at(), builder.problem());
   }
   if (parsed.IsError()) {
-    return refuse(parsed.Offset(), explain(parsed.Code()));
+    // The library reports a bare control character as a bad escape.
+    const bool is_control = parsed.Offset() < text.size() && static_cast<unsigned char>(text[parsed.Offset()]) < 0x20;
+    const bool in_string = parsed.Code() == rapidjson::kParseErrorStringEscapeInvalid;
+    return refuse(parsed.Offset(),
+                  explain(in_string && is_control ? rapidjson::kParseErrorStringInvalidEncoding : parsed.Code()));
   }
   return builder.take();
 }

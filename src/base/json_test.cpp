@@ -105,6 +105,8 @@ TEST(Json, ErrorsHaveTheirPlace) {
   EXPECT_EQ(error_of("{\"é\": x}"), "line 1, column 7: expected a value");
   EXPECT_EQ(error_of("{\"a\":1,}"), "line 1, column 8: expected a member name in double quotes");
   EXPECT_EQ(error_of("[1 2]"), "line 1, column 4: expected ',' or ']' after an element");
+  EXPECT_EQ(error_of("[\"a\nb\"]"), "line 1, column 4: a control character in a string (write it as an escape)");
+  EXPECT_EQ(error_of("[\"a\\qb\"]"), "line 1, column 4: unknown escape in a string");
   EXPECT_EQ(error_of("  "), "line 1, column 3: nothing but blanks");
   EXPECT_EQ(error_of(""), "line 1, column 1: nothing but blanks");
 }

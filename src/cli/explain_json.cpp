@@ -88,7 +88,7 @@ void write_trace(json::Writer& writer, std::string_view name, const authoring::T
 void write_judgement(json::Writer& writer, const authoring::Judgement& judgement) {
   writer.field("outcome", to_string(judgement.outcome)).field("status", judgement.status).field("code", judgement.code);
   if (judgement.outcome != authoring::Outcome::kDeny) {
-    writer.field("ground", policy::to_string(judgement.ground));
+    writer.field("ground", judgement.local ? "local_endpoint" : policy::to_string(judgement.ground));
   }
   const policy::RuleNames& names = judgement.names;
   if (!names.privilege.empty()) {

@@ -3,9 +3,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <ostream>
 #include <string_view>
+#include <utility>
 
 #include "base/log.h"
 #include "cli/policy_cases.h"
@@ -44,13 +46,22 @@ void print_help(std::ostream& out) {
          "  mspctl policy VERB --help    options of a verb\n";
 }
 
+int no_verb(std::string what, const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  PolicyOptions options;
+  options.json = std::ranges::find(arguments, "--json") != arguments.end();
+  const int code = unusable(config_error(std::move(what), "see mspctl policy --help"), options, out, err);
+  if (!options.json) {
+    err << '\n';
+    print_help(err);
+  }
+  return code;
+}
+
 }  // namespace
 
 int policy_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   if (arguments.empty()) {
-    err << "mspctl policy: the verb is missing\n\n";
-    print_help(err);
-    return kExitUnusable;
+    return no_verb("the verb is missing", arguments, out, err);
   }
   const std::string& first = arguments.front();
   if (first == "--help" || first == "-h" || first == "help") {
@@ -62,9 +73,8 @@ int policy_command(const std::vector<std::string>& arguments, std::ostream& out,
       return verb.run({arguments.begin() + 1, arguments.end()}, out, err);
     }
   }
-  err << "mspctl policy: there is no verb '" << log::escape(first) << "'\n\n";
-  print_help(err);
-  return kExitUnusable;
+  return no_verb(first == "--json" ? "the verb is missing" : fmt::format("there is no verb '{}'", log::escape(first)),
+                 arguments, out, err);
 }
 
 }  // namespace msp::cli

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <tuple>
+
 #include "base/json.h"
 #include "cli/policy_common.h"
 #include "cli/test_files.h"
@@ -48,6 +50,24 @@ TEST_F(PolicyExplain, BothMatchersAreShownWhereTheyDiffer) {
   EXPECT_EQ(legacy.code, kExitOk);
   EXPECT_THAT(legacy.out, HasSubstr("canonical matching would decide differently: deny"));
   EXPECT_THAT(explain({"--as", "svc", "--exe", "/opt/app", "GET", kUrl}).out, Not(HasSubstr("differently")));
+}
+
+TEST_F(PolicyExplain, WhatTheAgentAnswersItselfIsNoMatterOfRules) {
+  const std::string imds = "http://169.254.169.254";
+  for (const auto& [user, path, code, line] :
+       {std::tuple("svc", "/provision", kExitOk, "PERMIT answered by the agent itself"),
+        std::tuple("root", "/gpa-aggregated-status", kExitOk, "PERMIT answered by the agent itself"),
+        std::tuple("svc", "/gpa-aggregated-status", kExitFindings, "DENY 403 not_elevated"),
+        std::tuple("svc", "/Provision", kExitFindings, "DENY 403 no_rule"),
+        std::tuple("svc", "/provision?x=1", kExitFindings, "DENY 403 no_rule")}) {
+    const Outcome outcome = explain({"--as", user, "GET", imds + path});
+    EXPECT_EQ(outcome.code, code) << user << path;
+    EXPECT_THAT(outcome.out, HasSubstr(line)) << user << path;
+  }
+  const auto shown = json::parse(explain({"--json", "--as", "svc", "GET", imds + "/provision"}).out);
+  ASSERT_TRUE(shown.ok());
+  EXPECT_EQ(shown->find("status")->int64(), 200);
+  EXPECT_EQ(*shown->find("ground")->string(), "local_endpoint");
 }
 
 TEST_F(PolicyExplain, ProgramsGetTheSameAsAnObject) {

@@ -443,6 +443,58 @@ TEST(IdentityIndex, ADryRunOfManyIsForThoseItNames) {
   }
 }
 
+/// "tool", a process, then "0" to "19", users in the role "r".
+RuleItem item_with_a_tool() {
+  std::vector<RuleIdentity> identities(IdentityIndex::kFew + 5);
+  identities[0].name = "tool";
+  identities[0].process_name = "tool";
+  for (std::size_t i = 1; i < identities.size(); ++i) {
+    identities[i].name = std::to_string(i - 1);
+    identities[i].user_name = "u" + identities[i].name;
+  }
+  RuleItem item = item_with(std::move(identities), true);
+  std::vector<std::string>& assigned = item.rules->role_assignments->front().identities;
+  assigned.erase(assigned.begin());
+  item.rules->privileges->push_back({.name = "q", .path = "/q", .query_parameters = {}});
+  item.rules->roles->push_back({.name = "s", .privileges = {"q"}});
+  item.rules->role_assignments->push_back({.role = "s", .identities = {"tool"}});
+  return item;
+}
+
+TEST(IdentityIndex, OfWhatACallerIsTheOneInTheRoleIsNamed) {
+  Snapshot snapshot;
+  snapshot.rules.fill(RuleSet::compile(item_with_a_tool(), Matching::kEnforce));
+  const test::PolicyRequest request(Service::kImds, "GET", "/x");
+  identity::ConnectionIdentity caller;
+  caller.known = true;
+  caller.process_name = "tool";
+  caller.user_name = "u7";
+  const Decision decision = decide(caller, request.view(), snapshot);
+  ASSERT_EQ(reason_of_denial(decision), Reason::kExplicitDeny);
+  EXPECT_EQ(std::get<Denial>(decision).nearest.identity, "7");
+}
+
+TEST(IdentityIndex, WhoMayBeMeantIsDeniedAndNotAllowed) {
+  RuleItem item = item_with_a_tool();
+  // "7" is denied elsewhere, and in a dry run allowed here.
+  item.rules->identities->at(8).process_name = "tool";
+  item.rules->role_assignments->front().openmsp = {.deny = false, .dry_run = true};
+  item.rules->role_assignments->back() = {
+      .role = "s", .identities = {"7"}, .openmsp = {.deny = true, .dry_run = false}};
+  Snapshot snapshot;
+  snapshot.rules.fill(RuleSet::compile(item, Matching::kEnforce));
+  const test::PolicyRequest request(Service::kImds, "GET", "/x");
+  identity::ConnectionIdentity caller;
+  caller.known = true;
+  caller.process_name = "tool";
+  for (const bool named : {true, false}) {
+    caller.user_name = named ? "u7" : "";
+    const Decision decision = decide(caller, request.view(), snapshot);
+    EXPECT_EQ(reason_of_denial(decision), Reason::kIdentityMismatch);
+    EXPECT_EQ(std::get<Denial>(decision).dry_run.verdict, named ? Verdict::kAllow : Verdict::kNotRun) << named;
+  }
+}
+
 TEST(IdentityIndex, OfManyPrivilegesOfOnePathThoseOfTheMethodAreFound) {
   RuleItem item = item_with(
       {RuleIdentity{.name = "all", .user_name = {}, .group_name = {}, .exe_path = {}, .process_name = {}}}, false);
