@@ -11,6 +11,7 @@ std::vector<PlacedResource> resources_of(const json::Value& document) {
     return {{.value = &document, .pointer = {}}};
   }
   std::vector<PlacedResource> found;
+  found.reserve(list->array()->size());
   const std::string_view prefix = list == &document ? "" : "/value";
   for (std::size_t i = 0; i < list->array()->size(); ++i) {
     found.push_back({.value = &(*list->array())[i], .pointer = fmt::format("{}/{}", prefix, i)});

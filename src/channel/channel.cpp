@@ -68,9 +68,15 @@ Result<void> Channel::start() {
 }
 
 bool Channel::notify() {
+  const bool anew = machine_.phase == Phase::kUnknown || machine_.phase == Phase::kDisabled;
+  if (anew && holding_) {
+    cut_ = true;
+    client_.cut();
+    return true;
+  }
   notified_ = true;
   notify_.announce();
-  return machine_.phase == Phase::kUnknown || machine_.phase == Phase::kDisabled;
+  return anew;
 }
 
 Task<void> Channel::run() {
@@ -108,13 +114,45 @@ Task<Event> Channel::perform(Action action) {
   co_return event;
 }
 
+std::optional<protocol::Wait> Channel::wait_to_ask() const {
+  const auto seconds = hold_seconds(machine_, settings_.interval_ms);
+  if (!seconds.has_value()) {
+    return std::nullopt;
+  }
+  const auto& told = client_.told();
+  return protocol::Wait{.tag = told.has_value() ? told->tag : std::string(protocol::kNoTag), .seconds = *seconds};
+}
+
+Hold Channel::hold_of(const std::optional<protocol::Wait>& asked, std::uint64_t begun_ms) const {
+  const auto& told = client_.told();
+  if (!asked.has_value() || !told.has_value()) {
+    return {};
+  }
+  return {.known = true,
+          .changed = told->tag != asked->tag,
+          .asked_ms = std::uint64_t{1'000} * asked->seconds,
+          .took_ms = clock_.boottime_ms() - begun_ms};
+}
+
 Task<Event> Channel::poll() {
-  auto answer = co_await client_.status();
+  auto asked = wait_to_ask();
+  std::uint64_t begun_ms = clock_.boottime_ms();
+  holding_ = asked.has_value() && asked->seconds > 0;
+  auto answer = co_await client_.status(asked);
+  holding_ = false;
+  if (std::exchange(cut_, false)) {
+    // Cut by ourselves, to begin anew: no failure of the host's.
+    apply(machine_, Action::kPoll, Notified{});
+    publish();
+    asked = wait_to_ask();
+    begun_ms = clock_.boottime_ms();
+    answer = co_await client_.status(asked);
+  }
   if (!answer.value.has_value()) {
     co_return PollFailed{std::move(answer.why)};
   }
   answered_ = true;
-  Polled event{facts_of(*answer.value)};
+  Polled event{.facts = facts_of(*answer.value), .hold = hold_of(asked, begun_ms)};
   // The same document keeps its place, so that nobody compiles the same rules again.
   if (document_ == nullptr || !(*document_ == *answer.value)) {
     for (const std::string& remark : protocol::remarks(*answer.value)) {

@@ -55,6 +55,8 @@ class Channel {
   Task<void> run();
   Task<Event> perform(Action action);
   Task<Event> poll();
+  std::optional<protocol::Wait> wait_to_ask() const;
+  Hold hold_of(const std::optional<protocol::Wait>& asked, std::uint64_t begun_ms) const;
   Task<Event> acquire();
   Task<Event> attest();
   Task<Event> wait();
@@ -73,6 +75,8 @@ class Channel {
   Machine machine_;
   Signal notify_;
   bool notified_ = false;
+  bool holding_ = false;   ///< the host may be holding the poll under way
+  bool cut_ = false;       ///< by notify()
   bool answered_ = false;  ///< by the host, since the last publish()
   bool marked_ = false;
   std::uint64_t started_ms_ = 0;

@@ -29,13 +29,13 @@ class ChannelTest : public testing::Test {
     std::filesystem::remove_all(directory);
   }
 
-  void start(std::uint64_t timeout_ms = 2'000) {
+  void start(std::uint64_t timeout_ms = 2'000, std::uint64_t interval_ms = 20) {
     channel = std::make_unique<Channel>(
         loop, buffers, clock, [](const Ipv4Endpoint&) { return make_tcp_socket(); },
         Channel::Settings{.host = host.endpoint(),
                           .key_directory = directory + "/keys",
                           .state_directory = directory,
-                          .interval_ms = 20,
+                          .interval_ms = interval_ms,
                           .timeout_ms = timeout_ms},
         [this](std::shared_ptr<const ChannelState> state) { published.push_back(std::move(state)); },
         [this] { ++unchanged; });

@@ -297,5 +297,59 @@ TEST_F(ChannelTest, DestroyedInTheMiddleOfARequest) {
   loop.run_once(10);
 }
 
+constexpr std::uint64_t kHour = 3'600'000;
+
+TEST_F(ChannelTest, AHostThatHoldsBringsAChangeLongBeforeTheNextPoll) {
+  host.enforce();
+  host.holds = true;
+  start(2'000, kHour);
+  ASSERT_TRUE(run_until([&] { return host.asked_waits.size() >= 2 && host.asked_waits.back() == "t1 30"; }));
+  EXPECT_EQ(host.asked_waits.front(), "- 0") << "first contact is answered at once";
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const auto polls = host.polls;
+  const std::string before = host.latched;
+  host.reset();
+  host.change("t2");
+  ASSERT_TRUE(run_until([&] { return state().key != nullptr && state().key->guid != before; }));
+  ASSERT_TRUE(run_until([&] { return host.asked_waits.back() == "t2 30"; }));
+  EXPECT_EQ(host.polls, polls + 1) << "one that the change ended, and one that waits again";
+}
+
+TEST_F(ChannelTest, AHostOfTheFieldIsPolledAtTheOldPace) {
+  host.enforce();
+  start(2'000, 1'000);
+  ASSERT_TRUE(run_until([&] { return host.polls >= 2; }));
+  EXPECT_EQ(host.asked_waits, (std::vector<std::string>{"- 0", "- 0"}));
+}
+
+TEST_F(ChannelTest, AHostThatSaysItHoldsAndDoesNotIsPolledNoFasterThanThePause) {
+  host.enforce();
+  host.holds = true;
+  host.never_waits = true;
+  start(2'000, kHour);
+  ASSERT_TRUE(run_until([&] { return host.asked_waits.size() >= 2 && host.asked_waits.back() == "t1 30"; }));
+  const auto polls = host.polls;
+  run_until([] { return false; }, 400);
+  EXPECT_EQ(host.polls, polls);
+}
+
+TEST_F(ChannelTest, ANotifyDoesNotWaitForAPollThatIsHeld) {
+  host.holds = true;
+  start(2'000, kHour);
+  ASSERT_TRUE(run_until([&] { return host.asked_waits.size() >= 2 && host.asked_waits.back() == "t1 30"; }));
+  EXPECT_EQ(state().phase, Phase::kDisabled);
+  host.enforce();
+  EXPECT_TRUE(channel->notify());
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_TRUE(std::ranges::none_of(published, [](const auto& s) { return s->message.contains("cannot poll"); }));
+}
+
+TEST_F(ChannelTest, WithShortPausesNobodyAsksToBeHeld) {
+  host.holds = true;
+  start();
+  run_polls(3);
+  EXPECT_EQ(host.asked_waits.front(), "");
+}
+
 }  // namespace
 }  // namespace msp::channel

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -18,6 +19,7 @@
 #include "protocol/headers.h"
 #include "protocol/status.h"
 #include "protocol/string_to_sign.h"
+#include "protocol/wait.h"
 
 namespace msp::channel {
 
@@ -54,6 +56,14 @@ class FakeHost final : private http::Handler {
   bool version_1 = false;                ///< speaks the older status document
   std::uint64_t delay_ms = 0;            ///< before each answer
   std::int64_t date_window_s = 1 << 30;  ///< of attestations, by the host's own clock
+  bool holds = false;                    ///< knows the long poll, and says so
+  bool never_waits = false;              ///< although it says that it does
+  std::string tag = "t1";
+  void change(std::string to) {
+    tag = std::move(to);
+    release_.announce();
+  }
+  std::vector<std::string> asked_waits;
   int canned_status = 0;
   std::string canned_body;
   int refuse_keys = 0;
@@ -80,6 +90,12 @@ class FakeHost final : private http::Handler {
     }
     if (path == protocol::kStatusPath) {
       ++polls;
+      const auto wait = protocol::parse_wait(request.head.headers.value(protocol::kWaitHeader));
+      asked_waits.emplace_back(request.head.headers.value(protocol::kWaitHeader));
+      if (holds && !never_waits && wait && wait->tag == tag && wait->seconds > 0) {
+        [[maybe_unused]] const bool changed =
+            co_await release_.wait(loop_.after_ms(std::uint64_t{1'000} * wait->seconds));
+      }
       co_return dated(canned_status != 0 ? http::Response::json(canned_status, canned_body)
                                          : http::Response::json(200, status_text()));
     }
@@ -108,6 +124,9 @@ class FakeHost final : private http::Handler {
   http::Response dated(http::Response response) const {
     const auto date = http::format_date(now_s());
     response.header(protocol::kDateHeader, {date.data(), date.size()});
+    if (holds) {
+      response.header(protocol::kWaitHeader, protocol::format_wait({.tag = tag, .seconds = 30}));
+    }
     return response;
   }
 

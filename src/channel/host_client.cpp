@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "base/stream.h"
 #include "http/date.h"
 #include "protocol/authorization.h"
 #include "protocol/headers.h"
@@ -18,11 +17,23 @@ namespace msp::channel {
 namespace {
 
 constexpr std::uint64_t kMostStatusBytes = 1 << 20;
-constexpr std::size_t kOwnHeaders = 7;
+constexpr std::size_t kOwnHeaders = 8;
 // A date header has whole seconds: a difference below this is its granularity, not the host's clock.
 constexpr std::int64_t kDateGrainMs = 1'000;
 
 bool is_refusal(int status) { return status >= 400 && status < 500 && status != 408 && status != 429; }
+
+/// Names the stream of the request under way, for as long as there is one.
+class UnderWay {
+ public:
+  UnderWay(Stream*& place, Stream& stream) : place_(place) { place_ = &stream; }
+  ~UnderWay() { place_ = nullptr; }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+
+ private:
+  Stream*& place_;
+};
 
 // Moves on what went wrong on the way, under a name of what was wanted.
 template <class To, class From>
@@ -39,9 +50,11 @@ struct HostClient::Outgoing {
   std::string_view body = {};
   const protocol::KeyDocument* signer = nullptr;
   int success = 200;  // 0: any 2xx
+  std::optional<protocol::Wait> wait = {};
 
   std::string date = {};
   std::string length = {};
+  std::string waits = {};
   std::vector<http::Header> headers = {};
 };
 
@@ -113,6 +126,10 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   if (!request.body.empty()) {
     request.headers.push_back({"content-type", "application/json"});
   }
+  if (request.wait.has_value()) {
+    request.waits = protocol::format_wait(*request.wait);
+    request.headers.push_back({protocol::kWaitHeader, request.waits});
+  }
   std::string signature;
   if (request.signer != nullptr) {
     auto made = authorization(*request.signer, request);
@@ -127,12 +144,14 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   if (!socket.ok()) {
     co_return fail(socket.error().text());
   }
-  const Deadline deadline = loop_.after_ms(settings_.timeout_ms);
+  const std::uint64_t held_ms = request.wait.has_value() ? std::uint64_t{1'000} * request.wait->seconds : 0;
+  const Deadline deadline = loop_.after_ms(settings_.timeout_ms + held_ms);
   Stream stream(loop_, std::move(*socket));
   if (!stream.registered()) {
     co_return fail("no descriptor can be watched any more");
   }
-  const IoResult connected = co_await stream.connect(settings_.host, deadline);
+  const UnderWay under_way(stream_, stream);
+  const IoResult connected = co_await stream.connect(settings_.host, loop_.after_ms(settings_.timeout_ms));
   if (!connected.ok()) {
     co_return fail(connected.status == IoStatus::kTimeout
                        ? fmt::format("no connection within {} ms", settings_.timeout_ms)
@@ -154,9 +173,18 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   co_return Answer<http::ClientResponse>{.value = std::move(*answer), .why = {}};
 }
 
-Task<Answer<protocol::StatusDocument>> HostClient::status() {
-  const Outgoing request{
-      .what = "cannot poll the host", .method = "GET", .target = std::string(protocol::kStatusPath), .success = 0};
+void HostClient::cut() {
+  if (stream_ != nullptr) {
+    stream_->cancel();
+  }
+}
+
+Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol::Wait> wait) {
+  const Outgoing request{.what = "cannot poll the host",
+                         .method = "GET",
+                         .target = std::string(protocol::kStatusPath),
+                         .success = 0,
+                         .wait = std::move(wait)};
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
     co_return Answer<protocol::StatusDocument>{
@@ -172,6 +200,8 @@ Task<Answer<protocol::StatusDocument>> HostClient::status() {
   if (date != nullptr) {
     time_.heard(*date, clock_.boottime_ms());
   }
+  const std::string* told = answer.value->header(protocol::kWaitHeader);
+  told_ = told == nullptr ? std::nullopt : protocol::parse_wait(*told);
   co_return Answer<protocol::StatusDocument>{.value = std::move(*document), .why = {}};
 }
 

@@ -13,11 +13,13 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/result.h"
+#include "base/stream.h"
 #include "base/task.h"
 #include "http/buffer.h"
 #include "http/client.h"
 #include "protocol/key.h"
 #include "protocol/status.h"
+#include "protocol/wait.h"
 
 namespace msp::channel {
 
@@ -53,7 +55,12 @@ class HostClient {
   };
   HostClient(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings);
 
-  Task<Answer<protocol::StatusDocument>> status();
+  /// `wait`: asks the host to hold its answer (docs/long-poll.md); the deadline is that much later.
+  Task<Answer<protocol::StatusDocument>> status(std::optional<protocol::Wait> wait = std::nullopt);
+  /// What the host said of it in its last good status answer.
+  const std::optional<protocol::Wait>& told() const { return told_; }
+  /// Ends the request that is under way: it fails.
+  void cut();
   Task<Answer<protocol::KeyDocument>> acquire();
   /// Signed with `key`; `value` is true.
   Task<Answer<bool>> attest(const protocol::KeyDocument& key);
@@ -73,6 +80,8 @@ class HostClient {
   Settings settings_;
   std::string host_name_;  ///< never with a port (B.1)
   HostTime time_;
+  std::optional<protocol::Wait> told_;
+  Stream* stream_ = nullptr;  ///< of the request under way
 };
 
 }  // namespace msp::channel

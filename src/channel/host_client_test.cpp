@@ -71,6 +71,19 @@ Task<void> keep(Task<Answer<protocol::KeyDocument>> task, Answer<protocol::KeyDo
 }
 Task<void> keep(Task<Answer<bool>> task, Answer<bool>& out) { out = co_await std::move(task); }
 
+TEST_F(HostClientTest, AStatusRequestThatMayBeHeldHasOneHeaderMore) {
+  Answer<protocol::StatusDocument> answer;
+  auto task = keep(client->status(protocol::Wait{.tag = "t1", .seconds = 0}), answer);
+  const std::string bytes = seen_by_host(
+      task, "\r\n\r\n",
+      "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-ms-openmsp-wait: t2 30\r\ncontent-length: 145\r\n\r\n"
+      R"({"authorizationScheme":"Azure-HMAC-SHA256","keyDeliveryMethod":"http",)"
+      R"("secureChannelEnabled":false,"version":"2.0","keyGuid":null,"x":"12345678"})");
+  EXPECT_TRUE(bytes.ends_with("content-length: 0\r\nmetadata: True \r\nx-ms-openmsp-wait: t1 0\r\n\r\n")) << bytes;
+  EXPECT_TRUE(answer.value.has_value()) << answer.why;
+  EXPECT_EQ(client->told(), (protocol::Wait{.tag = "t2", .seconds = 30}));
+}
+
 TEST_F(HostClientTest, StatusRequest) {
   Answer<protocol::StatusDocument> answer;
   auto task = keep(client->status(), answer);

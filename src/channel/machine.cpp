@@ -13,6 +13,11 @@ constexpr std::uint64_t kFastPauseMs = 1'000;
 constexpr std::uint64_t kFastForMs = 5 * 60 * 1'000;
 constexpr std::uint32_t kMostSkipped = 15;
 constexpr double kJitterShare = 0.2;
+constexpr std::uint64_t kMostHoldMs = 30'000;
+// Between a change and the next poll: a host that has changes without end is asked no faster.
+constexpr std::uint64_t kChangedPauseMs = 50;
+// Timers are not exact: an answer this much too early was held to the end.
+constexpr std::uint64_t kHoldGrainMs = 250;
 
 Action use_candidate(Machine& m, std::string message) {
   m.key_guid = std::exchange(m.candidate, {});
@@ -73,6 +78,7 @@ struct Transition {
     m.host_incarnation = e.facts.incarnation;
     m.host_answers = true;
     m.polls_failed = 0;
+    m.hold = e.hold;
     m.state = e.facts.state;
     m.key_needed = e.facts.key_needed;
     // Set at every good poll, before any key is there (L.10, L.26); a disabled channel redirects nothing (L.9).
@@ -102,6 +108,7 @@ struct Transition {
       return outstanding;
     }
     m.host_answers = false;
+    m.hold = {};
     ++m.polls_failed;
     m.message = e.why;
     return Action::kWait;
@@ -163,11 +170,14 @@ struct Transition {
   Action operator()(const Waited&) const { return expected(Action::kWait) ? Action::kPoll : outstanding; }
 
   Action operator()(const Notified&) const {
-    if (!expected(Action::kWait) || (m.phase != Phase::kUnknown && m.phase != Phase::kDisabled)) {
+    // During a poll, too: the driver then cuts one that is held back.
+    const bool may = expected(Action::kWait) || expected(Action::kPoll);
+    if (!may || (m.phase != Phase::kUnknown && m.phase != Phase::kDisabled)) {
       return outstanding;
     }
     m.phase = Phase::kUnknown;
     m.state = "Unknown";
+    m.hold = {};
     return Action::kPoll;
   }
 };
@@ -224,13 +234,38 @@ Action apply(Machine& machine, Action outstanding, const Event& event) {
   return std::visit(Transition{machine, outstanding}, event);
 }
 
+namespace {
+
+std::uint64_t after_good_poll_ms(const Hold& hold, std::uint64_t interval_ms) {
+  if (!hold.known) {
+    return interval_ms;
+  }
+  if (hold.changed || hold.asked_ms == 0) {
+    return std::min(kChangedPauseMs, interval_ms);
+  }
+  // Held to the end: the pause has been spent waiting. Else it answers at once whatever is asked, as one that cannot.
+  const bool held = hold.took_ms + kHoldGrainMs >= hold.asked_ms;
+  return held ? hold.asked_ms - std::min(hold.asked_ms, hold.took_ms) : interval_ms;
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> hold_seconds(const Machine& machine, std::uint64_t interval_ms) {
+  if (interval_ms < 1'000) {
+    return std::nullopt;
+  }
+  // After trouble, and at first contact, what matters is to hear the host at once.
+  const bool sound = machine.host_answers && machine.polls_failed == 0 && machine.hold.known;
+  return sound ? static_cast<std::uint32_t>(std::min(interval_ms, kMostHoldMs) / 1'000) : 0;
+}
+
 std::uint64_t pause_ms(const Machine& machine, const Pace& pace) {
   const std::uint64_t fast = std::min(kFastPauseMs, pace.interval_ms);
   if (machine.state == "Unknown" && pace.uptime_ms < kFastForMs) {
     return fast;
   }
   if (machine.polls_failed == 0) {
-    return pace.interval_ms;
+    return after_good_poll_ms(machine.hold, pace.interval_ms);
   }
   const std::uint32_t doublings = std::min(machine.polls_failed - 1, 16U);
   const std::uint64_t base = std::min(fast << doublings, pace.interval_ms);

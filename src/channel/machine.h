@@ -45,8 +45,19 @@ enum class Action : std::uint8_t {
 };
 std::string_view to_string(Action action);
 
+/// What a good answer showed of the long poll (docs/long-poll.md).
+struct Hold {
+  bool known = false;          ///< the host said that it can hold answers; else nothing below means anything
+  bool changed = false;        ///< its status has another tag than the one that we had
+  std::uint64_t asked_ms = 0;  ///< how long it was allowed to hold this answer
+  std::uint64_t took_ms = 0;
+
+  bool operator==(const Hold&) const = default;
+};
+
 struct Polled {
   StatusFacts facts;
+  Hold hold = {};
 };
 struct PollFailed {
   std::string why;
@@ -94,6 +105,7 @@ struct Machine {
   std::string not_stored;          ///< why the key that the host names cannot be used; empty: no such trouble
   std::optional<std::string> host_guid;
   std::optional<std::uint32_t> host_incarnation;
+  Hold hold;  ///< of the last poll; a failed one forgets it
 
   /// A machine that was latched once starts closed; any other leaves traffic alone until the host speaks (L.30).
   static Machine start(bool ever_latched);
@@ -112,5 +124,8 @@ struct Pace {
 };
 /// How long kWait lasts (protocol.md C.5; failed polls are repeated soon, then ever later up to the interval).
 std::uint64_t pause_ms(const Machine& machine, const Pace& pace);
+/// How long the next poll asks to be held; 0: it asks only whether the host can. Nothing: it does not ask, since polls
+/// come that soon anyway.
+std::optional<std::uint32_t> hold_seconds(const Machine& machine, std::uint64_t interval_ms);
 
 }  // namespace msp::channel

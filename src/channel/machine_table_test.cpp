@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <fstream>
@@ -71,6 +72,7 @@ const std::vector<Row>& rows() {
       {"attestation without answer, or 5xx", Action::kAttest, only(AttestFailed{"silence", false})},
       {"pause over", Action::kWait, only(Waited{})},
       {"notify", Action::kWait, only(Notified{})},
+      {"notify, while a poll is out", Action::kPoll, only(Notified{})},
   };
   return all;
 }
@@ -103,6 +105,13 @@ struct Walk {
   std::size_t strays = 0;  ///< events that answered nothing outstanding, and were seen to change nothing
 };
 
+/// The same event has a row for this action, too.
+bool answered_by_another(std::size_t row, Action outstanding) {
+  return std::ranges::any_of(rows(), [&](const Row& other) {
+    return other.answers == outstanding && other.name.starts_with("notify") && rows()[row].name.starts_with("notify");
+  });
+}
+
 // Breadth first from both starts; `check` sees each situation once.
 Walk walk_everything() {
   Walk walk;
@@ -124,7 +133,7 @@ Walk walk_everything() {
         if (rows()[i].answers == now.outstanding) {
           walk.cells[i][now.machine.phase].insert(outcome(now, next));
           visit(std::move(next));
-        } else {
+        } else if (!answered_by_another(i, now.outstanding)) {
           EXPECT_EQ(next.outstanding, now.outstanding) << rows()[i].name << " in " << essence(now);
           EXPECT_TRUE(next.machine == now.machine) << rows()[i].name << " in " << essence(now);
           ++walk.strays;

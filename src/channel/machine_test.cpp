@@ -280,6 +280,67 @@ TEST(Machine, FailedPollsBackOffToTheInterval) {
   EXPECT_EQ(pause_ms(m, {.interval_ms = 1, .jitter = -1}), 1U);
 }
 
+Polled holding(Polled polled, Hold hold) {
+  polled.hold = hold;
+  return polled;
+}
+
+TEST(Machine, ThePauseAfterAPollFollowsWhatTheHostDidWithIt) {
+  const struct {
+    const char* what;
+    Hold hold;
+    std::uint64_t interval_ms;
+    std::uint64_t pause_ms;
+  } rows[] = {
+      {"a host of the field", {}, 15'000, 15'000},
+      {"first contact with one that can", {.known = true, .changed = true, .asked_ms = 0}, 15'000, 50},
+      {"a change", {.known = true, .changed = true, .asked_ms = 15'000, .took_ms = 3}, 15'000, 50},
+      {"a change, at a pace that is faster still", {.known = true, .changed = true, .asked_ms = 15'000}, 20, 20},
+      {"held to the end", {.known = true, .asked_ms = 15'000, .took_ms = 15'004}, 15'000, 0},
+      {"held almost to the end", {.known = true, .asked_ms = 15'000, .took_ms = 14'900}, 15'000, 100},
+      {"back after trouble, and nothing has changed", {.known = true, .asked_ms = 0}, 15'000, 50},
+      {"it says that it can and never does", {.known = true, .asked_ms = 15'000, .took_ms = 2}, 15'000, 15'000},
+      {"the same at an hour", {.known = true, .asked_ms = 30'000, .took_ms = 2}, 3'600'000, 3'600'000},
+      {"it gives up early", {.known = true, .asked_ms = 30'000, .took_ms = 20'000}, 3'600'000, 3'600'000},
+      {"held for a second", {.known = true, .asked_ms = 1'000, .took_ms = 750}, 1'000, 250},
+  };
+  for (const auto& row : rows) {
+    Machine m = Machine::start(true);
+    apply(m, Action::kPoll, holding(needs_key(kA), row.hold));
+    EXPECT_EQ(pause_ms(m, {.interval_ms = row.interval_ms}), row.pause_ms) << row.what;
+  }
+}
+
+TEST(Machine, AsksToBeHeldOnlyWhereAllIsWell) {
+  Machine m = Machine::start(true);
+  const Hold known{.known = true, .changed = true};
+  EXPECT_EQ(hold_seconds(m, 15'000), 0U) << "first contact: only whether it can";
+  apply(m, Action::kPoll, holding(needs_key(kA), known));
+  EXPECT_EQ(hold_seconds(m, 15'000), 15U);
+  EXPECT_EQ(hold_seconds(m, 1'999), 1U);
+  EXPECT_EQ(hold_seconds(m, 3'600'000), 30U);
+  EXPECT_EQ(hold_seconds(m, 999), std::nullopt) << "polls come soon anyway";
+  apply(m, Action::kPoll, PollFailed{"cut"});
+  EXPECT_EQ(hold_seconds(m, 15'000), 0U);
+  EXPECT_EQ(pause_ms(m, {}), 1'000U) << "a cut long poll is a failed poll";
+  apply(m, Action::kPoll, needs_key(kA));
+  EXPECT_EQ(hold_seconds(m, 15'000), 0U) << "it can no longer";
+  EXPECT_EQ(pause_ms(m, {}), 15'000U);
+}
+
+TEST(Machine, ANotifyDuringAPollBeginsAnewWithoutBeingHeld) {
+  Machine m = Machine::start(false);
+  apply(m, Action::kPoll, holding(disabled(), {.known = true, .changed = true}));
+  EXPECT_EQ(apply(m, Action::kPoll, Notified{}), Action::kPoll);
+  EXPECT_EQ(m.state, "Unknown");
+  EXPECT_EQ(hold_seconds(m, 15'000), 0U);
+  apply(m, Action::kPoll, holding(needs_key(kA), {.known = true, .changed = true}));
+  EXPECT_EQ(m.phase, Phase::kUnknown) << "its key is being loaded";
+  apply(m, Action::kLoadKey, Loaded{});
+  EXPECT_EQ(apply(m, Action::kPoll, Notified{}), Action::kPoll);
+  EXPECT_EQ(m.phase, Phase::kLatched);
+}
+
 // Whatever happens in whatever order: what was latched once is open only with a key or after a good "disabled".
 TEST(Machine, NoSequenceOfEventsOpensAClosedMachine) {
   const std::vector<Event> events{needs_key(std::nullopt),

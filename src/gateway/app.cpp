@@ -58,13 +58,13 @@ Result<void> HostApp::open_state() {
     return std::move(keys).error();
   }
   keys_ = std::move(*keys);
-  inventory_->attach(*keys_, [](const std::string&) {});
   auto log = AccessLog::open(config_.access_log);
   if (!log) {
     return std::move(log).error();
   }
   log_ = std::move(*log);
-  gateway_ = std::make_unique<Gateway>(registry, *keys_, *log_, clock_, config_);
+  gateway_ = std::make_unique<Gateway>(loop_, registry, *keys_, *log_, clock_, config_);
+  inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
   return {};
 }
 
@@ -102,6 +102,7 @@ Result<void> HostApp::listen() {
 
 Task<void> HostApp::drain(Deadline deadline) {
   // All stop accepting at once: a drain starts when it is called, not when it is awaited.
+  gateway_->end_waits();
   std::vector<Task<void>> drains;
   drains.reserve(servers_.size() + 1);
   if (admin_) {

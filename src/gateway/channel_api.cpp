@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/channel_api.h"
 
+#include "base/crypto.h"
 #include "base/json.h"
 #include "http/date.h"
 #include "protocol/headers.h"
@@ -57,6 +58,19 @@ std::string status_document(const Vm& vm) {
   return protocol::write_status(document);
 }
 
+std::string status_tag(std::string_view document) {
+  const auto digest = sha256(as_bytes(document));
+  // Without one, no status is like another: then nobody waits.
+  return digest ? hex_encode(Bytes(*digest).first(8)) : std::string(protocol::kNoTag);
+}
+
+std::optional<protocol::Wait> ChannelApi::asked_wait(const http::Request& request) {
+  if (request.target.path != protocol::kStatusPath || request.head.method != "GET") {
+    return std::nullopt;
+  }
+  return protocol::parse_wait(request.head.headers.value(protocol::kWaitHeader));
+}
+
 bool ChannelApi::owns(std::string_view path) {
   return path.starts_with(kChannelPrefix) &&
          (path.size() == kChannelPrefix.size() || path[kChannelPrefix.size()] == '/');
@@ -69,7 +83,7 @@ Answer ChannelApi::handle(Vm& vm, const http::Request& request) {
   const std::string_view path = request.target.path;
   const std::string_view method = request.head.method;
   if (path == protocol::kStatusPath) {
-    return method == "GET" ? status(vm) : refuse_method(request, "GET");
+    return method == "GET" ? status(vm, request) : refuse_method(request, "GET");
   }
   const auto attested = protocol::parse_attestation_path(path);
   if (!attested && path != protocol::kKeyPath) {
@@ -81,8 +95,20 @@ Answer ChannelApi::handle(Vm& vm, const http::Request& request) {
   return attested ? attest(vm, *attested, request) : issue(vm, request);
 }
 
-Answer ChannelApi::status(const Vm& vm) {
-  http::Response response = json_answer(status_document(vm));
+Answer ChannelApi::status(const Vm& vm, const http::Request& request) {
+  const auto wait = asked_wait(request);
+  if (wait && wait->seconds > 0 && waits_.ended()) {
+    return refuse(request, Reason::kHostEnding);  // a failed poll is tried again soon, a good one much later
+  }
+  std::string document = status_document(vm);
+  http::Response response;
+  if (wait) {
+    const protocol::Wait told{.tag = status_tag(document), .seconds = protocol::kMostWaitSeconds};
+    response = json_answer(std::move(document));
+    response.header(protocol::kWaitHeader, protocol::format_wait(told));
+  } else {
+    response = json_answer(std::move(document));
+  }
   // The agent takes its clock from here (protocol.md B.2).
   const http::DateText date = http::format_date(clock_.realtime_ns() / 1'000'000'000);
   response.header(protocol::kDateHeader, {date.data(), date.size()});
@@ -147,6 +173,7 @@ Answer ChannelApi::attest(Vm& vm, std::string_view guid, const http::Request& re
   switch (*latched) {
     case LatchOutcome::kLatched:
       log::info("virtual machine {}: key {} is latched", vm.model.name, guid);
+      waits_.announce(vm.model.vm_id);
       break;
     case LatchOutcome::kAlready:
       break;

@@ -4,31 +4,41 @@
 // Bytes are from anybody in the guest. A key that is latched is never handed out; a store that fails changes nothing.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/answer.h"
 #include "gateway/key_ring.h"
+#include "gateway/status_waits.h"
 #include "gateway/verifier.h"
 #include "gateway/vm_registry.h"
+#include "protocol/wait.h"
 
 namespace msp::gateway {
 
 class ChannelApi {
  public:
-  ChannelApi(KeyRing& keys, Verifier& verifier, const Clock& clock) : keys_(keys), verifier_(verifier), clock_(clock) {}
+  ChannelApi(KeyRing& keys, Verifier& verifier, StatusWaits& waits, const Clock& clock)
+      : keys_(keys), verifier_(verifier), waits_(waits), clock_(clock) {}
 
   /// True for every path that belongs to the channel, known or not.
   static bool owns(std::string_view path);
+  /// What the request asks to wait for; nothing: it is no status request, or asks for none.
+  static std::optional<protocol::Wait> asked_wait(const http::Request& request);
   Answer handle(Vm& vm, const http::Request& request);
 
  private:
-  Answer status(const Vm& vm);
+  Answer status(const Vm& vm, const http::Request& request);
   Answer issue(Vm& vm, const http::Request& request);
   Answer attest(Vm& vm, std::string_view guid, const http::Request& request);
   void alarm(const Vm& vm, const http::Request& request);
 
   KeyRing& keys_;
   Verifier& verifier_;
+  StatusWaits& waits_;
   const Clock& clock_;
   log::RateLimit alarms_{10, 60'000};
   log::RateLimit failures_{10, 60'000};
@@ -36,5 +46,7 @@ class ChannelApi {
 
 /// The status document of a machine, version 2.0 (protocol.md B.2, C.7.7).
 std::string status_document(const Vm& vm);
+/// Changes whenever the document does; says nothing else.
+std::string status_tag(std::string_view document);
 
 }  // namespace msp::gateway

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/gateway.h"
 
+#include <algorithm>
+
 #include "gateway/imds.h"
 #include "gateway/wireserver.h"
 
@@ -13,16 +15,43 @@ struct Gateway::Course {
   std::optional<bool> elevated;
 };
 
-Gateway::Gateway(VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config)
+Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock,
+                 const Config& config)
     : registry_(registry),
       log_(log),
       clock_(clock),
       limits_(config.limits),
       verifier_(keys, clock, config.date_window_seconds),
-      channel_(keys, verifier_, clock) {}
+      // Half of the connections stay for those who do not wait.
+      waits_(loop, static_cast<std::size_t>(config.limits.connections / 2)),
+      channel_(keys, verifier_, waits_, clock) {}
 
 std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
   return is_exempt(service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
+}
+
+bool Gateway::asks_to_wait(Service service, const http::Request& request) {
+  if (service != Service::kWireServer) {
+    return false;
+  }
+  const auto wait = ChannelApi::asked_wait(request);
+  return wait && wait->seconds > 0;
+}
+
+Task<void> Gateway::hold(const http::Request& request) {
+  const auto wait = ChannelApi::asked_wait(request);
+  const Ipv4Address from = request.connection.peer.address;
+  const Vm* vm = registry_.find(from);
+  if (!wait || vm == nullptr) {
+    co_return;
+  }
+  // The machine may be gone, or another one, by the time that somebody looks again.
+  auto changed = [this, from, tag = wait->tag] {
+    const Vm* now = registry_.find(from);
+    return now == nullptr || status_tag(status_document(*now)) != tag;
+  };
+  const std::uint64_t seconds = std::min(wait->seconds, protocol::kMostWaitSeconds);
+  co_await waits_.hold(vm->model.vm_id, seconds * 1000, std::move(changed));
 }
 
 http::Response Gateway::handle(Service service, const http::Request& request) {
@@ -144,6 +173,9 @@ void ServiceHandler::on_refused(const http::ConnectionInfo& connection, std::str
 }
 
 Task<http::Response> ServiceHandler::handle(const http::Request& request) {
+  if (Gateway::asks_to_wait(service_, request)) {
+    co_await gateway_.hold(request);
+  }
   co_return gateway_.handle(service_, request);
 }
 

@@ -11,6 +11,7 @@
 #include "gateway/access_record.h"
 #include "gateway/channel_api.h"
 #include "gateway/config.h"
+#include "gateway/status_waits.h"
 #include "gateway/verifier.h"
 #include "gateway/vm_registry.h"
 #include "http/server.h"
@@ -19,10 +20,19 @@ namespace msp::gateway {
 
 class Gateway {
  public:
-  Gateway(VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config);
+  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config);
 
   std::uint64_t body_limit(Service service, const http::Request& request) const;
   http::Response handle(Service service, const http::Request& request);
+
+  /// True for a status request that may be held back: then hold() comes before handle().
+  static bool asks_to_wait(Service service, const http::Request& request);
+  /// Until the status is another than the one that the agent has, or the time is over.
+  Task<void> hold(const http::Request& request);
+  /// The guest of this machine has to be told something.
+  void changed(const std::string& vm_id) { waits_.announce(vm_id); }
+  /// Whoever waits is answered now.
+  void end_waits() { waits_.end(); }
 
   /// What came was no request: one line in the log.
   void on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
@@ -43,6 +53,7 @@ class Gateway {
   const Clock& clock_;
   Limits limits_;
   Verifier verifier_;
+  StatusWaits waits_;
   ChannelApi channel_;
   std::uint64_t unknown_callers_ = 0;
   std::string line_;  // kept between requests

@@ -39,6 +39,7 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
      "A key is latched for this virtual machine and is not handed out again. To replace it, raise keyIncarnationId."},
     {"key_request_malformed", 400, "The body must be a JSON object that names the scheme Azure-HMAC-SHA256."},
     {"store_failed", 503, "The host could not store its decision. Nothing has changed; try again later."},
+    {"host_ending", 503, "The host is being stopped or restarted; ask again."},
     {"bad_target", 400, "The request target must be a path, optionally with a query."},
     {"not_found", 404, "There is nothing at this path."},
     {"method_not_allowed", 405, "This path does not support the method."},

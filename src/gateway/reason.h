@@ -32,6 +32,7 @@ enum class Reason : std::uint8_t {
   kKeyLatched,
   kKeyRequestMalformed,
   kStoreFailed,
+  kHostEnding,
   // form of the request
   kBadTarget,
   kNotFound,

@@ -41,7 +41,7 @@ void SimHost::restart() {
   auto vm = gateway::make_vm(std::move(model), {});
   ASSERT_TRUE(vm.ok());
   ASSERT_TRUE(registry_.add(std::move(*vm)).ok());
-  auto store = gateway::open_sqlite_key_store(directory_ + "/keys.db");
+  auto store = gateway::open_sqlite_store(directory_ + "/keys.db");
   ASSERT_TRUE(store.ok()) << store.error().text();
   store_ = std::move(*store);
   auto master = gateway::load_master_key(directory_ + "/master.key", true);
@@ -52,7 +52,7 @@ void SimHost::restart() {
   const std::string log = directory_ + "/access.log";
   std::filesystem::remove(log);
   log_ = std::move(*gateway::AccessLog::open(log, 4096));
-  gateway_ = std::make_unique<gateway::Gateway>(registry_, *keys_, *log_, clock_, config_);
+  gateway_ = std::make_unique<gateway::Gateway>(loop_, registry_, *keys_, *log_, clock_, config_);
 }
 
 Reply SimHost::handle(Service service, const test::RequestText& text) {

@@ -9,8 +9,10 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/loop.h"
 #include "gateway/gateway.h"
 #include "gateway/key_ring.h"
+#include "gateway/model_store.h"
 #include "tests/support/host_request.h"
 
 namespace msp::sim {
@@ -45,8 +47,9 @@ class SimHost {
   bool enabled_ = true;
   std::uint32_t incarnation_ = 1;
   // Later ones refer to earlier ones.
+  Loop loop_;  ///< never run: nobody waits
   gateway::VmRegistry registry_;
-  std::unique_ptr<gateway::KeyStore> store_;
+  std::unique_ptr<gateway::HostStore> store_;
   std::unique_ptr<gateway::KeyRing> keys_;
   std::unique_ptr<gateway::AccessLog> log_;
   std::unique_ptr<gateway::Gateway> gateway_;
