@@ -12,8 +12,10 @@
 #include <utility>
 
 #include "authoring/diff_callers.h"
+#include "authoring/diff_pairs.h"
 #include "authoring/diff_requests.h"
 #include "authoring/diff_side.h"
+#include "authoring/reading.h"
 
 namespace msp::authoring {
 namespace {
@@ -43,6 +45,26 @@ std::set<std::string> reasons(const RuleItem* item) {
   return out;
 }
 
+/// Null as well for rules that cannot be used: they grant nobody anything.
+const RuleItem* usable(const RuleItem* item, const policy::RuleSet* compiled) {
+  return compiled != nullptr && compiled->unusable().empty() ? item : nullptr;
+}
+
+/// How the matcher that decides reads a request. Without a canonical form there it is refused, whatever is met.
+ReadRequest read(const Asked& asked, policy::Matching matching) {
+  const bool canonical = matching == policy::Matching::kEnforce;
+  const Reading reading(canonical ? Matcher::kCanonical : Matcher::kLegacy, asked.view());
+  const bool root = canonical && reading.path().empty();
+  return {.canonical = canonical,
+          .form = {.path = root ? "/" : reading.path(), .query = reading.query()},
+          .method = asked.method()};
+}
+
+struct Callers {
+  std::vector<std::uint32_t> allow;  ///< indexes into CallerTable, ascending, each once
+  std::vector<std::uint32_t> deny;
+};
+
 /// The comparison of one service.
 class Comparison {
  public:
@@ -55,9 +77,10 @@ class Comparison {
         rules_b_(rules_b),
         options_(options),
         report_(report),
-        a_(a, table_),
-        b_(b, table_),
-        callers_(service, table_) {}
+        a_(usable(a, rules_a.of(service).get()), table_),
+        b_(usable(b, rules_b.of(service).get()), table_),
+        callers_(service, table_),
+        pairs_({&a_, &b_}, table_) {}
 
   void run() {
     heads();
@@ -78,7 +101,10 @@ class Comparison {
         break;
       }
     }
-    for (auto& [key, best] : best_) {
+    for (auto& [key, best] : of_pairs_) {
+      keep(std::move(best));
+    }
+    for (auto& [key, best] : others_) {
       report_.differences.push_back(std::move(best.difference));
     }
   }
@@ -86,10 +112,24 @@ class Comparison {
  private:
   using Known = DiffCallers::Known;
 
+  using Rank = std::tuple<int, std::size_t, std::size_t>;
   struct Best {
-    std::tuple<int, std::size_t, std::size_t> rank;
+    Rank rank;
     Difference difference;
   };
+  using Names = std::tuple<bool, std::string, std::string>;
+  using Meanings = std::pair<std::vector<std::uint64_t>, std::vector<std::uint64_t>>;
+
+  static Names names_of(const Difference& difference) {
+    return {!difference.opens, difference.privilege, difference.identity};
+  }
+
+  void keep(Best best) {
+    const auto [found, is_new] = others_.try_emplace(names_of(best.difference), best);
+    if (!is_new && best.rank < found->second.rank) {
+      found->second = std::move(best);
+    }
+  }
 
   void heads() {
     const policy::RuleSet* const a = rules_a_.of(service_).get();
@@ -117,43 +157,77 @@ class Comparison {
   bool is_enough() const { return report_.decisions >= options_.max_decisions || report_.steps >= options_.max_steps; }
 
   void compare(const CandidateRequest& request, const std::vector<std::string>& methods) {
-    const std::vector<std::uint32_t> near_a = a_.near(request.form);
-    const std::vector<std::uint32_t> near_b = b_.near(request.form);
+    if (!ask(methods.front(), request)) {
+      return;
+    }
+    ReadRequest read = authoring::read(asked_, options_.matching);
+    const std::vector<std::uint32_t> near_a = a_.near(read);
+    const std::vector<std::uint32_t> near_b = b_.near(read);
     report_.steps += near_a.size() + near_b.size();
     if (same_heads_ && a_.meaning(near_a) == b_.meaning(near_b)) {
       return;  // the same privileges for the same callers: nobody can tell the sides apart here
     }
     ++report_.requests;
-    std::vector<std::uint32_t> allow;
-    std::vector<std::uint32_t> deny;
-    collect(a_, near_a, allow, deny);
-    collect(b_, near_b, allow, deny);
-    const DiffCallers::List pairs = joined(allow, deny);
     for (const std::string& method : methods) {
-      asked_.ask(service_, method, request.target);
-      if (asked_.refusal().status != 0) {
+      if (!ask(method, request)) {
         return;
       }
-      decide(request, callers_.nobody());
-      for (const std::uint32_t i : allow) {
-        decide(request, callers_.allowed(i));
-      }
-      for (const std::uint32_t i : deny) {
-        decide(request, callers_.denied(i));
-      }
-      decide(request, pairs);
+      read.method = method;
+      report_.steps += near_a.size() + near_b.size();
+      ask_all(request, a_.met(near_a, read), b_.met(near_b, read));
     }
   }
 
-  void collect(const DiffSide& side, const std::vector<std::uint32_t>& privileges, std::vector<std::uint32_t>& allow,
-               std::vector<std::uint32_t>& deny) {
-    for (const std::uint32_t i : privileges) {
-      const Grants& grants = side.grants(i);
-      allow.insert(allow.end(), grants.allow.begin(), grants.allow.end());
-      deny.insert(deny.end(), grants.deny.begin(), grants.deny.end());
-      report_.steps += grants.allow.size() + grants.deny.size();
+  /// False: it is refused, whatever the rules are.
+  bool ask(const std::string& method, const CandidateRequest& request) {
+    asked_.ask(service_, method, request.target);
+    return asked_.refusal().status == 0;
+  }
+
+  /// Callers whose rights differ here: those of privileges that are the same on both sides tell nobody apart by
+  /// themselves.
+  void ask_all(const CandidateRequest& request, std::vector<std::uint32_t> met_a, std::vector<std::uint32_t> met_b) {
+    Meanings meanings{a_.meaning(met_a), b_.meaning(met_b)};
+    if (same_heads_ && meanings.first == meanings.second) {
+      return;
     }
-    for (std::vector<std::uint32_t>* list : {&allow, &deny}) {
+    const bool by_rules = !asked_.view().exempt && asked_.view().fault == request::Fault::kNone;
+    // Requests come plainest first: the same privileges again have no better witness.
+    if (by_rules && !seen_.insert(meanings).second) {
+      return;
+    }
+    Callers all;
+    collect(a_, met_a, all);
+    collect(b_, met_b, all);
+    Callers changed;
+    if (same_heads_) {
+      collect(a_, a_.unlike(met_a, meanings.second), changed);
+      collect(b_, b_.unlike(met_b, meanings.first), changed);
+    } else {
+      changed = all;
+    }
+    pairs_.set_request({std::move(met_a), std::move(met_b)});
+    decide(request, callers_.nobody());
+    for (const std::uint32_t i : changed.allow) {
+      decide(request, callers_.allowed(i));
+    }
+    for (const std::uint32_t i : changed.deny) {
+      decide(request, callers_.denied(i));
+    }
+    decide(request, joined(all, changed));
+  }
+
+  void collect(const DiffSide& side, const std::vector<std::uint32_t>& privileges, Callers& callers) {
+    std::set<std::uint32_t> kinds;
+    for (const std::uint32_t i : privileges) {
+      if (kinds.insert(side.kind(i)).second) {
+        const Grants& grants = side.grants_of_kind(side.kind(i));
+        callers.allow.insert(callers.allow.end(), grants.allow.begin(), grants.allow.end());
+        callers.deny.insert(callers.deny.end(), grants.deny.begin(), grants.deny.end());
+        report_.steps += grants.allow.size() + grants.deny.size();
+      }
+    }
+    for (std::vector<std::uint32_t>* list : {&callers.allow, &callers.deny}) {
       std::ranges::sort(*list);
       const auto rest = std::ranges::unique(*list);
       list->erase(rest.begin(), rest.end());
@@ -161,10 +235,11 @@ class Comparison {
   }
 
   /// A deny shows only at those who would be allowed without it.
-  DiffCallers::List joined(const std::vector<std::uint32_t>& allow, const std::vector<std::uint32_t>& deny) {
+  DiffCallers::List joined(const Callers& all, const Callers& changed) {
     DiffCallers::List out;
-    for (const std::uint32_t i : allow) {
-      for (const std::uint32_t j : deny) {
+    for (const std::uint32_t i : all.allow) {
+      const bool differs = std::ranges::binary_search(changed.allow, i);
+      for (const std::uint32_t j : differs ? all.deny : changed.deny) {
         if (out.size() >= kMostPairs || is_enough()) {
           pairs_bounded();
           return out;
@@ -205,30 +280,49 @@ class Comparison {
     if (passes(a) == passes(b)) {
       return;
     }
-    Difference difference{.opens = passes(b), .privilege = {}, .identity = {}, .witness = {}, .a = {}, .b = {}};
-    const Judgement& allows = difference.opens ? b : a;
-    const Judgement& refuses = difference.opens ? a : b;
-    if (allows.ground == policy::Ground::kRule) {
-      difference.privilege = allows.names.privilege;
-      difference.identity = allows.names.identity;
-    } else {
-      // It passes since nothing speaks against it; what makes the difference is on the other side.
-      difference.privilege = refuses.names.privilege;
-      difference.identity = refuses.code == policy::to_string(policy::Reason::kExplicitDeny)
-                                ? std::string(refuses.names.identity)
-                                : std::string();
+    const Rank rank(request.rank, fields_of(who.caller), request.target.size());
+    const std::vector<Pair> pairs = pairs_.of(who.identity);
+    report_.steps += pairs.size();
+    for (const Pair& pair : pairs) {
+      const auto [found, is_new] =
+          of_pairs_.try_emplace(std::pair(passes(b), pair), Best{.rank = rank, .difference = {}});
+      if (is_new || rank < found->second.rank) {
+        const DiffSide& side = pair.side == 0 ? a_ : b_;
+        Difference difference = witnessed(who, a, b);
+        difference.privilege = side.privileges()[pair.privilege]->name;
+        difference.identity = side.identity(pair.identity).name;
+        found->second = {.rank = rank, .difference = std::move(difference)};
+      }
     }
-    const std::tuple rank(request.rank, fields_of(who.caller), request.target.size());
-    const auto [found, is_new] = best_.try_emplace(
-        std::tuple(!difference.opens, difference.privilege, difference.identity), Best{.rank = rank, .difference = {}});
-    if (!is_new && found->second.rank <= rank) {
+    if (pairs.empty()) {
+      Difference difference = witnessed(who, a, b);
+      name_by_ground(passes(b) ? b : a, passes(b) ? a : b, difference);
+      keep({.rank = rank, .difference = std::move(difference)});
+    }
+  }
+
+  Difference witnessed(const Known& who, const Judgement& a, const Judgement& b) const {
+    return {
+        .opens = passes(b),
+        .privilege = {},
+        .identity = {},
+        .witness = {.service = service_, .method = asked_.method(), .target = asked_.target(), .caller = who.caller},
+        .a = verdict_of(a),
+        .b = verdict_of(b)};
+  }
+
+  /// What no pair explains: a default, a mode, whoever no rule names.
+  static void name_by_ground(const Judgement& allows, const Judgement& refuses, Difference& out) {
+    if (allows.ground == policy::Ground::kRule) {
+      out.privilege = allows.names.privilege;
+      out.identity = allows.names.identity;
       return;
     }
-    difference.witness = {
-        .service = service_, .method = asked_.method(), .target = asked_.target(), .caller = who.caller};
-    difference.a = verdict_of(a);
-    difference.b = verdict_of(b);
-    found->second = {.rank = rank, .difference = std::move(difference)};
+    // It passes since nothing speaks against it; what makes the difference is on the other side.
+    out.privilege = refuses.names.privilege;
+    out.identity = refuses.code == policy::to_string(policy::Reason::kExplicitDeny)
+                       ? std::string(refuses.names.identity)
+                       : std::string();
   }
 
   Service service_;
@@ -242,11 +336,14 @@ class Comparison {
   DiffSide a_;
   DiffSide b_;
   DiffCallers callers_;
+  DiffPairs pairs_;
   Asked asked_;
   bool same_heads_ = true;
   bool both_audit_ = false;
   bool pairs_bounded_ = false;
-  std::map<std::tuple<bool, std::string, std::string>, Best> best_;
+  std::set<Meanings> seen_;  ///< what requests met that have been asked
+  std::map<std::pair<bool, Pair>, Best> of_pairs_;
+  std::map<Names, Best> others_;
 };
 
 }  // namespace

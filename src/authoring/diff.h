@@ -37,7 +37,7 @@ struct Witness {
 
 struct Difference {
   bool opens = false;     ///< refused on side A, passes on side B; else the other way round
-  std::string privilege;  ///< as the side calls it where it passes; empty: what no privilege names
+  std::string privilege;  ///< as the side calls it that grants it; empty: what no privilege names
   std::string identity;   ///< the same; empty: whoever no rule names
   Witness witness;
   SideVerdict a;

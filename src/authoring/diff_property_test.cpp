@@ -6,6 +6,7 @@
 #include <array>
 
 #include "authoring/diff.h"
+#include "authoring/reading.h"
 #include "tests/support/random_rules.h"
 #include "tests/support/rapidcheck.h"
 
@@ -159,6 +160,120 @@ TEST(DiffProperty, FindsWhatARandomChangeDoesAndPrintsOnlyWhatIsSo) {
     }
   }));
   EXPECT_GT(changed, 100);  // else nothing was asked
+}
+
+/// Whoever has what the identity asks for, and nothing else. Nothing: such a caller cannot be, or not be told.
+std::optional<Caller> one_who_is(const RuleIdentity& identity, Service service) {
+  const IdentityExtension& place = identity.openmsp;
+  const std::string stranger = service == Service::kImds ? "stranger" : "root";
+  Caller out;
+  out.user = identity.user_name.value_or(stranger);
+  if (out.user == "undefined" || identity.group_name == "" || (place.unit && place.cgroup) ||
+      (service != Service::kImds && out.user != "root")) {
+    return std::nullopt;
+  }
+  if (identity.group_name) {
+    out.groups = {*identity.group_name};
+  }
+  out.exe = identity.exe_path.value_or("");
+  out.process = identity.process_name.value_or(identity.exe_path ? "link" : "");
+  out.unit = place.unit.value_or("");
+  return out;
+}
+
+std::string written_target(const RulePrivilege& privilege) {
+  std::string out = privilege.path.starts_with('/') ? "" : "/";
+  const auto add = [&](const std::string& text) {
+    for (const char c : text) {
+      out += c == '%' ? "%25" : c == '&' ? "%26" : c == '=' ? "%3D" : c == ';' ? "%3B" : std::string(1, c);
+    }
+  };
+  add(privilege.path);
+  char separator = '?';
+  for (const auto& [key, value] : privilege.query_parameters) {
+    out += separator;
+    add(key);
+    out += '=';
+    add(value);
+    separator = '&';
+  }
+  return out;
+}
+
+/// Whether it is the privilege's own request: some paths of rules nobody can ask for in this reading.
+bool asks_for(const RulePrivilege& privilege, Service service, std::string_view method, std::string_view target,
+              policy::Matching matching) {
+  Asked asked;
+  asked.ask(service, method, target);
+  const Matcher matcher = matching == policy::Matching::kEnforce ? Matcher::kCanonical : Matcher::kLegacy;
+  return std::ranges::all_of(Reading(matcher, asked.view()).compare(privilege), &Check::met);
+}
+
+bool grants(const RuleItem& item, const RulePrivilege& privilege, const RuleIdentity& identity) {
+  return std::ranges::any_of(*item.rules->role_assignments, [&](const RuleAssignment& assignment) {
+    const auto role = std::ranges::find(*item.rules->roles, assignment.role, &RuleRole::name);
+    return !assignment.openmsp.deny && role != item.rules->roles->end() &&
+           std::ranges::find(role->privileges, privilege.name) != role->privileges.end() &&
+           std::ranges::find(assignment.identities, identity.name) != assignment.identities.end();
+  });
+}
+
+template <class Visit>
+void each_pair(const RuleItem& item, Service service, Visit visit) {
+  for (const RulePrivilege& privilege : *item.rules->privileges) {
+    for (const RuleIdentity& identity : *item.rules->identities) {
+      const std::optional<Caller> who = one_who_is(identity, service);
+      if (who && grants(item, privilege, identity)) {
+        visit(privilege, identity, *who);
+      }
+    }
+  }
+}
+
+TEST(DiffProperty, NamesEachPairWhoseOwnRequestTurns) {
+  int turned = 0;
+  EXPECT_TRUE(rc::check("no pair is hidden by another", [&] {
+    Random random(*rc::gen::arbitrary<std::uint32_t>());
+    const Service service = below(random, 4) == 0 ? Service::kWireServer : Service::kImds;
+    const auto matching = below(random, 2) == 0 ? policy::Matching::kOff : policy::Matching::kEnforce;
+    const RuleItem before = random_item(random);
+    RuleItem after = before;
+    for (int changes = 1 + below(random, 3); changes > 0; --changes) {
+      if (!after.rules->role_assignments->empty()) {
+        change(random, after);
+      }
+    }
+    const RuleSource a = source_of(before, service);
+    const RuleSource b = source_of(after, service);
+    const auto report = diff(a, b, {.matching = matching});
+    RC_ASSERT(report.ok());
+    const policy::Snapshot rules_a = a.compile(matching);
+    const policy::Snapshot rules_b = b.compile(matching);
+    for (const RuleItem* const side : std::array<const RuleItem*, 2>{&before, &after}) {
+      each_pair(*side, service, [&](const RulePrivilege& privilege, const RuleIdentity& identity, const Caller& who) {
+        const std::string target = written_target(privilege);
+        for (const char* const method : {"GET", "POST"}) {
+          const bool at_a = passes(rules_a, who, service, method, target);
+          if (at_a == passes(rules_b, who, service, method, target) ||
+              !asks_for(privilege, service, method, target, matching)) {
+            continue;
+          }
+          ++turned;
+          const bool told = std::ranges::any_of(report->differences, [&](const Difference& d) {
+            return d.opens == !at_a && d.privilege == privilege.name && d.identity == identity.name;
+          });
+          if (!told) {
+            RC_LOG() << privilege.name << " for " << identity.name << (at_a ? " closes" : " opens") << " at "
+                     << to_string(service) << ": " << method << " " << target << '\n'
+                     << written(before) << '\n'
+                     << written(after) << '\n';
+          }
+          RC_ASSERT(told);
+        }
+      });
+    }
+  }));
+  EXPECT_GT(turned, 10);
 }
 
 TEST(DiffProperty, OrderAndNamesMakeNoDifference) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 namespace msp::authoring {
@@ -73,24 +74,30 @@ std::vector<policy::RequiredQuery> demands_of(const Form& form) {
   return out;
 }
 
-/// What all assignments of each role grant, without dry runs: those have no effect.
-std::vector<Grants> grants_of_roles(const WholeRules& rules, const RuleIndex& index, CallerTable& callers) {
-  std::vector<std::uint32_t> caller_of_identity;
-  for (const RuleIdentity& identity : rules.identities) {
-    caller_of_identity.push_back(callers.add(identity));
-  }
-  std::vector<Grants> out(rules.roles.size());
+/// Identities by role whom assignments of this effect name, without dry runs: those have no effect.
+std::vector<Indexes> assigned(const WholeRules& rules, const RuleIndex& index, bool deny) {
+  std::vector<Indexes> out(rules.roles.size());
   for (std::uint32_t i = 0; i < rules.role_assignments.size(); ++i) {
     const AssignmentExtension& effect = rules.role_assignments[i].openmsp;
     const std::uint32_t role = index.role_of_assignment(i);
-    if (role == RuleIndex::kNone || effect.dry_run) {
-      continue;
-    }
-    for (const std::uint32_t identity : index.callers_of_assignment(i)) {
-      (effect.deny ? out[role].deny : out[role].allow).push_back(caller_of_identity[identity]);
+    if (role != RuleIndex::kNone && !effect.dry_run && effect.deny == deny) {
+      const Indexes& named = index.callers_of_assignment(i);
+      out[role].insert(out[role].end(), named.begin(), named.end());
     }
   }
   return out;
+}
+
+/// As a rule wants it: legacy matching looks at the first value of a key alone.
+bool has_first(const QueryPairs& query, const std::pair<std::string, std::string>& wanted) {
+  const auto found = std::ranges::find(query, wanted.first, &QueryPairs::value_type::first);
+  return found != query.end() && found->second == wanted.second;
+}
+
+bool has_any(const QueryPairs& query, const policy::RequiredQuery& wanted) {
+  return std::ranges::any_of(query, [&](const auto& pair) {
+    return pair.first == wanted.key && std::ranges::find(wanted.values, pair.second) != wanted.values.end();
+  });
 }
 
 }  // namespace
@@ -122,7 +129,12 @@ DiffSide::DiffSide(const RuleItem* item, CallerTable& callers) {
 
 void DiffSide::add_privileges(const WholeRules& rules, CallerTable& callers) {
   const RuleIndex index(rules);
-  const std::vector<Grants> of_role = grants_of_roles(rules, index, callers);
+  for (const RuleIdentity& identity : rules.identities) {
+    identities_.push_back(&identity);
+    caller_of_.push_back(callers.add(identity));
+  }
+  const std::vector<Indexes> allow = assigned(rules, index, false);
+  const std::vector<Indexes> deny = assigned(rules, index, true);
   std::map<Indexes, std::uint32_t> of_roles;
   std::vector<std::uint64_t> grant_hash;
   policy::PrefixIndex::Paths legacy;
@@ -133,14 +145,7 @@ void DiffSide::add_privileges(const WholeRules& rules, CallerTable& callers) {
     forms_.push_back(forms_of(*privileges_.back()));
     const auto [known, is_new] = of_roles.try_emplace(index.roles_of(i), grants_.size());
     if (is_new) {
-      Grants& all = grants_.emplace_back();
-      for (const std::uint32_t role : index.roles_of(i)) {
-        all.allow.insert(all.allow.end(), of_role[role].allow.begin(), of_role[role].allow.end());
-        all.deny.insert(all.deny.end(), of_role[role].deny.begin(), of_role[role].deny.end());
-      }
-      tidy(all.allow);
-      tidy(all.deny);
-      grant_hash.push_back(hash(all));
+      grant_hash.push_back(hash(grants_[add_grants(index.roles_of(i), allow, deny)]));
     }
     grant_of_.push_back(known->second);
     meaning_.push_back(mixed(hash(*privileges_.back(), forms_.back()), grant_hash[known->second]));
@@ -155,7 +160,52 @@ void DiffSide::add_privileges(const WholeRules& rules, CallerTable& callers) {
   canonical_ = policy::RuleIndex(std::move(canonical), [&](std::uint32_t i) { return forms_[i].canonical_query; });
 }
 
-std::vector<std::uint32_t> DiffSide::near(const Form& form) const {
+std::uint32_t DiffSide::add_grants(const Indexes& roles, const std::vector<Indexes>& allow,
+                                   const std::vector<Indexes>& deny) {
+  Grants& all = grants_.emplace_back();
+  for (const std::uint32_t role : roles) {
+    all.allowed_names.insert(all.allowed_names.end(), allow[role].begin(), allow[role].end());
+    std::ranges::transform(deny[role], std::back_inserter(all.deny), [&](std::uint32_t i) { return caller_of_[i]; });
+  }
+  tidy(all.allowed_names);
+  std::ranges::transform(all.allowed_names, std::back_inserter(all.allow),
+                         [&](std::uint32_t i) { return caller_of_[i]; });
+  tidy(all.allow);
+  tidy(all.deny);
+  return static_cast<std::uint32_t>(grants_.size() - 1);
+}
+
+bool DiffSide::meets(std::uint32_t privilege, const ReadRequest& request) const {
+  const std::vector<std::string>& methods = privileges_[privilege]->openmsp.methods;
+  if (!methods.empty() && std::ranges::find(methods, request.method) == methods.end()) {
+    return false;
+  }
+  const QueryPairs& has = request.form.query;
+  const PrivilegeForms& wanted = forms_[privilege];
+  if (request.canonical) {
+    return wanted.canonical && canonical_covers(*wanted.canonical, request.form) &&
+           std::ranges::all_of(wanted.canonical_query, [&](const auto& need) { return has_any(has, need); });
+  }
+  return wanted.legacy && legacy_covers(*wanted.legacy, request.form) &&
+         std::ranges::all_of(wanted.legacy->query, [&](const auto& need) { return has_first(has, need); });
+}
+
+std::vector<std::uint32_t> DiffSide::met(const std::vector<std::uint32_t>& near, const ReadRequest& request) const {
+  std::vector<std::uint32_t> out;
+  std::ranges::copy_if(near, std::back_inserter(out), [&](std::uint32_t i) { return meets(i, request); });
+  return out;
+}
+
+std::vector<std::uint32_t> DiffSide::unlike(const std::vector<std::uint32_t>& privileges,
+                                            const std::vector<std::uint64_t>& others) const {
+  std::vector<std::uint32_t> out;
+  std::ranges::copy_if(privileges, std::back_inserter(out),
+                       [&](std::uint32_t i) { return !std::ranges::binary_search(others, meaning_[i]); });
+  return out;
+}
+
+std::vector<std::uint32_t> DiffSide::near(const ReadRequest& request) const {
+  const Form& form = request.form;
   std::vector<std::uint32_t> out;
   const auto collect = [&](std::uint32_t privilege) {
     out.push_back(privilege);
@@ -164,8 +214,11 @@ std::vector<std::uint32_t> DiffSide::near(const Form& form) const {
   const auto any_pair = [&](auto f) {
     return std::ranges::any_of(form.query, [&](const auto& pair) { return f(pair.first, pair.second); });
   };
-  legacy_.any(form.path, any_pair, collect);
-  canonical_.any(canonical_key(form), any_pair, collect);
+  if (request.canonical) {
+    canonical_.any(canonical_key(form), any_pair, collect);
+  } else {
+    legacy_.any(form.path, any_pair, collect);
+  }
   tidy(out);
   return out;
 }

@@ -32,6 +32,14 @@ class CallerTable {
 struct Grants {
   std::vector<std::uint32_t> allow;  ///< indexes into CallerTable, ascending, each once
   std::vector<std::uint32_t> deny;
+  std::vector<std::uint32_t> allowed_names;  ///< whom it allows as the side calls them: DiffSide::identity()
+};
+
+/// As the matcher that decides reads it.
+struct ReadRequest {
+  bool canonical = false;
+  Form form;
+  std::string method;
 };
 
 /// With '/' behind each segment, so that bytes align with segments.
@@ -43,21 +51,35 @@ class DiffSide {
 
   const std::vector<PrivilegeForms>& forms() const { return forms_; }
   const std::vector<const RulePrivilege*>& privileges() const { return privileges_; }
-  const Grants& grants(std::uint32_t privilege) const { return grants_[grant_of_[privilege]]; }
+  /// Roles make few kinds of grants; privileges of the same roles are of one kind.
+  std::uint32_t kind(std::uint32_t privilege) const { return grant_of_[privilege]; }
+  const Grants& grants_of_kind(std::uint32_t kind) const { return grants_[kind]; }
+  const RuleIdentity& identity(std::uint32_t identity) const { return *identities_[identity]; }
+  /// In the CallerTable.
+  std::uint32_t caller(std::uint32_t identity) const { return caller_of_[identity]; }
 
-  /// Privileges that a request for `form` can meet, in either reading, and some that it does not. Ascending.
-  std::vector<std::uint32_t> near(const Form& form) const;
+  /// Privileges that the request can meet, whatever its method, and some that it does not. Ascending.
+  std::vector<std::uint32_t> near(const ReadRequest& request) const;
+  /// Those of them that the request meets.
+  std::vector<std::uint32_t> met(const std::vector<std::uint32_t>& near, const ReadRequest& request) const;
   /// Equal where path, query, methods and grants of these privileges mean the same, in any order.
   std::vector<std::uint64_t> meaning(const std::vector<std::uint32_t>& privileges) const;
+  /// Of these privileges those whose meaning is not among `others`, which are ascending.
+  std::vector<std::uint32_t> unlike(const std::vector<std::uint32_t>& privileges,
+                                    const std::vector<std::uint64_t>& others) const;
 
  private:
   void add_privileges(const WholeRules& rules, CallerTable& callers);
+  std::uint32_t add_grants(const Indexes& roles, const std::vector<Indexes>& allow, const std::vector<Indexes>& deny);
+  bool meets(std::uint32_t privilege, const ReadRequest& request) const;
 
   std::vector<const RulePrivilege*> privileges_;
   std::vector<PrivilegeForms> forms_;
-  std::vector<std::uint32_t> grant_of_;  ///< by privilege; roles make few kinds of grants
+  std::vector<std::uint32_t> grant_of_;  ///< by privilege
   std::vector<Grants> grants_;
-  std::vector<std::uint64_t> meaning_;  ///< by privilege
+  std::vector<const RuleIdentity*> identities_;
+  std::vector<std::uint32_t> caller_of_;  ///< by identity
+  std::vector<std::uint64_t> meaning_;    ///< by privilege
   policy::RuleIndex legacy_;
   policy::RuleIndex canonical_;
 };

@@ -70,6 +70,50 @@ TEST(Diff, EachPairThatOpensOrClosesHasAWitness) {
   EXPECT_EQ(opens.b.ground, "rule");
 }
 
+/// "app" may ask for all of /metadata and, by a privilege of its own, for the token.
+Parts wide_and_token() {
+  Parts out;
+  out.privileges = R"({"name":"wide","path":"/metadata"},{"name":"token","path":"/metadata/token"})";
+  out.roles = R"({"name":"rw","privileges":["wide"]},{"name":"rt","privileges":["token"]})";
+  out.assignments = R"({"role":"rw","identities":["web","app"]},{"role":"rt","identities":["web","app"]})";
+  return out;
+}
+
+TEST(Diff, APairIsToldBesideABroaderPrivilegeOfTheSameCaller) {
+  const Parts a = wide_and_token();
+  Parts both_lost = a;
+  both_lost.assignments = R"({"role":"rw","identities":["web"]},{"role":"rt","identities":["web"]})";
+  Parts wide_lost = a;
+  wide_lost.assignments = R"({"role":"rw","identities":["web"]},{"role":"rt","identities":["web","app"]})";
+  const DiffReport both = compare(a.source(), both_lost.source());
+  ASSERT_THAT(pairs(both), ElementsAre("-token/app", "-wide/app"));
+  EXPECT_EQ(both.differences[0].witness.target, "/metadata/token");
+  EXPECT_EQ(both.differences[1].witness.target, "/metadata");
+  EXPECT_THAT(pairs(compare(a.source(), wide_lost.source())), ElementsAre("-wide/app"));
+  EXPECT_THAT(pairs(compare(both_lost.source(), a.source())), ElementsAre("+token/app", "+wide/app"));
+  EXPECT_THAT(pairs(compare(both_lost.source(), wide_lost.source())), ElementsAre("+token/app"));
+}
+
+TEST(Diff, APairIsToldUnderEachNameThatGrantsIt) {
+  Parts a;
+  a.identities += R"(,{"name":"all"},{"name":"app2","userName":"svc"})";
+  a.assignments = R"({"role":"reader","identities":["app","app2","all"]})";
+  Parts b = a;
+  b.assignments = "";
+  EXPECT_THAT(pairs(compare(a.source(), b.source())), ElementsAre("-token/all", "-token/app", "-token/app2"));
+}
+
+TEST(Diff, APairThatOnlyTheRefusingSideGrantsIsTold) {
+  Parts a;
+  a.assignments = R"({"role":"reader","identities":["app"]},)"
+                  R"({"role":"reader","identities":["app"],"openmsp":{"effect":"deny"}})";
+  Parts b;
+  b.head = R"("defaultAccess":"allow","mode":"enforce","id":"r")";
+  b.privileges = R"({"name":"other","path":"/other"})";
+  b.roles = R"({"name":"reader","privileges":["other"]})";
+  EXPECT_THAT(pairs(compare(a.source(), b.source())), testing::Contains("+token/app"));
+}
+
 TEST(Diff, ADefaultThatChangesIsForThoseThatNoRuleNames) {
   Parts b;
   b.head = R"("defaultAccess":"allow","mode":"enforce","id":"r")";
