@@ -107,7 +107,7 @@ class Converter {
 
   Result<json::Value> services(const std::vector<RulePart>& parts) {
     json::Object out;
-    if (source_.form == RuleForm::kServices && !options_.service) {
+    if ((source_.form == RuleForm::kServices || source_.form == RuleForm::kStatus) && !options_.service) {
       const json::Value* const nested = text_.tree().find("authorizationRules");
       out = object_of(nested == nullptr ? text_.tree() : *nested);
     }

@@ -145,6 +145,11 @@ TEST(Convert, StatusDocumentsAndServices) {
                   .error()
                   .text(),
               HasSubstr("no rules for wireserver"));
+  // What only the host's document has of services stays, too.
+  const Conversion again = good(text, {.to = ConvertTo::kStatus, .service = {}, .mode = {}, .profile_id = {}});
+  EXPECT_TRUE(again.document.at("/authorizationRules/more") != nullptr);
+  const Conversion apart = good(text, {.to = ConvertTo::kServices, .service = {}, .mode = {}, .profile_id = {}});
+  EXPECT_TRUE(apart.document.at("/more") != nullptr);
   const std::string two = R"({"imds":)" + kItem + R"(,"wireserver":)" + kItem + "}";
   EXPECT_THAT(converted(two, {.to = ConvertTo::kItem, .service = {}, .mode = {}, .profile_id = {}}).error().text(),
               HasSubstr("--service"));

@@ -11,10 +11,14 @@
 namespace msp::authoring {
 namespace {
 
-constexpr std::array<std::string_view, 33> kInterpreters{
-    "ash",    "awk",  "bash",  "bun",  "busybox", "csh",    "dash", "deno",   "dotnet", "env",  "expect",
-    "fish",   "gawk", "guile", "java", "julia",   "ksh",    "lua",  "luajit", "mawk",   "mono", "node",
-    "nodejs", "perl", "php",   "pwsh", "pypy",    "python", "ruby", "sh",     "tclsh",  "wish", "zsh"};
+constexpr std::array kInterpreters = std::to_array<std::string_view>(
+    {"ash",    "awk",          "bash",   "beam.smp", "bun",     "busybox", "csh",    "dash",
+     "deno",   "dotnet",       "env",    "erl",      "escript", "expect",  "fish",   "gawk",
+     "gdb",    "guile",        "gst",    "irb",      "java",    "julia",   "ksh",    "lua",
+     "luajit", "lldb",         "mawk",   "mksh",     "mono",    "nawk",    "node",   "nodejs",
+     "octave", "original-awk", "perl",   "php",      "php-cgi", "php-fpm", "phpdbg", "platform-python",
+     "pwsh",   "pypy",         "python", "R",        "racket",  "rbash",   "ruby",   "scala",
+     "sh",     "swipl",        "tclsh",  "tcsh",     "wish",    "yash",    "zsh"});
 /// Emulators of other processors, "qemu-ARCH": not the tools and machines that are named alike.
 constexpr std::array<std::string_view, 22> kProcessors{
     "aarch64", "aarch64_be", "alpha",  "arm",      "armeb",   "hppa",  "i386",  "loongarch64",
@@ -91,6 +95,14 @@ std::string_view interpreter(const RuleIdentity& identity) {
   }
   for (const std::string_view build : {"-dbg", "-debug", "-static"}) {
     name = name.ends_with(build) ? name.substr(0, name.size() - build.size()) : name;
+  }
+  // perl5.36-x86_64-linux-gnu
+  for (const std::string_view processor : kProcessors) {
+    const std::size_t at = name.rfind(processor);
+    if (at != std::string_view::npos && at > 1 && (name[at - 1] == '-' || name[at - 1] == '.')) {
+      name = name.substr(0, at - 1);
+      break;
+    }
   }
   // python3.11, perl5.36.0, lua5.4
   const std::string_view bare = name.substr(0, name.find_last_not_of("0123456789.-") + 1);

@@ -48,7 +48,9 @@ void check_path(const Linted& linted, const std::string& at, const RulePrivilege
              !why.empty()) {
     findings.error("unmatchable-privilege", path_at,
                    fmt::format("the privilege \"{}\" never matches: {}", privilege.name, why),
-                   "write the path as clients send it: a '/' first, no '//' and no '..'");
+                   why.contains("secure_channel") || why.contains("forbidden_path")
+                       ? "remove it: the channel between agent and host is no client's"
+                       : "write the path as clients send it: a '/' first, no '//' and no '..'");
   } else if (!privilege.path.starts_with('/')) {
     findings.warning("path-without-slash", path_at,
                      fmt::format("the path \"{}\" does not begin with '/': in legacy matching {}", privilege.path,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/live_process.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -10,10 +11,13 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "cli/user_names.h"
+#include "identity/exe_pins.h"
 
 namespace msp::cli {
 namespace {
@@ -46,7 +50,8 @@ Error not_there(std::uint32_t pid, int code) {
 
 void add_groups(const std::vector<std::uint32_t>& gids, identity::ConnectionIdentity& out) {
   out.groups = {out.gid};
-  for (const std::uint32_t gid : gids) {
+  out.more_groups = gids.size() > identity::kMostGroups;
+  for (const std::uint32_t gid : std::span(gids).first(std::min(gids.size(), identity::kMostGroups))) {
     if (std::ranges::find(out.groups, gid) == out.groups.end()) {
       out.groups.push_back(gid);
     }
@@ -95,6 +100,33 @@ std::shared_ptr<const identity::CgroupPlace> read_cgroup(const std::string& fold
   return nullptr;
 }
 
+/// Those paths of the rules that are this executable, as the agent finds them.
+void add_rule_paths(const std::vector<RuleIdentity>& identities, const struct stat& exe,
+                    identity::ConnectionIdentity& out) {
+  const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (const RuleIdentity& identity : identities) {
+    struct stat named{};
+    if (!identity.exe_path) {
+      continue;
+    }
+    const Fd file = identity::open_rule_path(root, *identity.exe_path);
+    if (file && ::fstat(file.get(), &named) == 0 && named.st_dev == exe.st_dev && named.st_ino == exe.st_ino) {
+      out.exe_rule_paths.push_back(*identity.exe_path);
+    }
+  }
+}
+
+/// What the kernel writes behind the path of a file that has no name any more is no part of the name.
+std::string path_of_executable(const std::string& folder, const struct stat& exe) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  std::error_code error;
+  std::string path = std::filesystem::read_symlink(folder + "/exe", error);
+  if (exe.st_nlink == 0 && path.ends_with(kDeleted)) {
+    path.resize(path.size() - kDeleted.size());
+  }
+  return path;
+}
+
 }  // namespace
 
 Result<identity::ConnectionIdentity> read_process(std::uint32_t pid, const RuleItem* item) {
@@ -103,8 +135,7 @@ Result<identity::ConnectionIdentity> read_process(std::uint32_t pid, const RuleI
   if (::stat((folder + "/exe").c_str(), &exe) != 0) {
     return not_there(pid, errno);
   }
-  std::error_code error;
-  const std::string path = std::filesystem::read_symlink(folder + "/exe", error);
+  const std::string path = path_of_executable(folder, exe);
   identity::ConnectionIdentity out;
   out.known = true;
   out.unknown = identity::Unknown::kNone;
@@ -114,13 +145,7 @@ Result<identity::ConnectionIdentity> read_process(std::uint32_t pid, const RuleI
   read_status(folder, out);
   out.cgroup = read_cgroup(folder);
   if (item != nullptr && item->rules && item->rules->identities) {
-    for (const RuleIdentity& identity : *item->rules->identities) {
-      struct stat named{};
-      if (identity.exe_path && ::stat(identity.exe_path->c_str(), &named) == 0 && named.st_dev == exe.st_dev &&
-          named.st_ino == exe.st_ino) {
-        out.exe_rule_paths.push_back(*identity.exe_path);
-      }
-    }
+    add_rule_paths(*item->rules->identities, exe, out);
   }
   return out;
 }

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <numeric>
 #include <tuple>
+#include <vector>
 
 #include "base/json.h"
+#include "cli/live_process.h"
 #include "cli/policy_common.h"
 #include "cli/test_files.h"
 
@@ -90,6 +96,31 @@ TEST_F(PolicyExplain, AServiceWithoutRulesHasTheDefaultsWithoutRules) {
   EXPECT_THAT(explain({"--as", "root", "--service", "hostga", "PUT", "/vmAgentLog"}).out, HasSubstr("PERMIT exempt"));
 }
 
+TEST_F(PolicyExplain, OfALiveProcessAsManyGroupsCountAsTheKernelRecords) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root gives a process groups";
+  }
+  for (const std::size_t count : {32U, 33U}) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      std::vector<gid_t> groups(count);
+      std::iota(groups.begin(), groups.end(), 70'000U);
+      ::_exit(::setgroups(groups.size(), groups.data()) == 0 && ::raise(SIGSTOP) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+    ASSERT_TRUE(WIFSTOPPED(status));
+    const auto seen = read_process(static_cast<std::uint32_t>(child), nullptr);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(seen->groups.size(), 33U) << count;  // the primary one, too
+    EXPECT_EQ(seen->groups.back(), 70'031U) << count;
+    EXPECT_EQ(seen->more_groups, count > 32) << count;
+  }
+}
+
 TEST_F(PolicyExplain, ALiveProcessIsComparedByItsFile) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe");
   const std::string link = path("other-name");
@@ -100,6 +131,15 @@ TEST_F(PolicyExplain, ALiveProcessIsComparedByItsFile) {
   const std::string live = write("live.json", text);
   const std::string pid = std::to_string(::getpid());
   EXPECT_EQ(policy({"explain", "--rules", live, "--pid", pid, "GET", kUrl}).code, kExitOk);
+  // What the agent never holds: a path with "..", and one that leads through a magic link.
+  const std::string folder = std::filesystem::path(link).parent_path();
+  for (const std::string& never :
+       {folder + "/../" + folder.substr(folder.rfind('/') + 1) + "/other-name", "/proc/" + pid + "/exe"}) {
+    std::string unheld = text;
+    unheld.replace(unheld.find(link), link.size(), never);
+    const Outcome outcome = policy({"explain", "--rules", write("never.json", unheld), "--pid", pid, "GET", kUrl});
+    EXPECT_EQ(outcome.code, kExitFindings) << never;
+  }
   const Outcome other = explain({"--pid", pid, "GET", kUrl});
   EXPECT_EQ(other.code, kExitFindings);
   EXPECT_THAT(other.out, HasSubstr("found " + self));

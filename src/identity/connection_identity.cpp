@@ -39,6 +39,8 @@ void set_executable(ConnectionIdentity& out, const msp_record& record) {
   out.executable_deleted = (record.flags & MSP_RECORD_EXE_DELETED) != 0;
 }
 
+static_assert(kMostGroups == MSP_MAX_GROUPS);
+
 void set_groups(ConnectionIdentity& out, const msp_record& record) {
   const std::size_t count = std::min<std::size_t>(record.group_count, MSP_MAX_GROUPS);
   out.groups.reserve(count + 1);

@@ -29,6 +29,9 @@ enum class Unknown : std::uint8_t {
 /// Stable snake_case word for logs and audit records.
 std::string_view to_string(Unknown reason);
 
+/// Supplementary groups that the kernel's record holds.
+inline constexpr std::size_t kMostGroups = 32;
+
 struct ConnectionIdentity {
   bool known = false;
   Unknown unknown = Unknown::kNoRecord;

@@ -73,7 +73,10 @@ Result<Fd> ExePins::open_root() const {
   return root;
 }
 
-Fd ExePins::open_file(const Fd& root, const std::string& path) {
+Fd open_rule_path(const Fd& root, const std::string& path) {
+  if (!may_be_pinned(path)) {
+    return {};
+  }
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -116,7 +119,7 @@ bool ExePins::refresh() {
   }
   bool changed = false;
   for (Wanted& wanted : wanted_) {
-    if (Fd file = open_file(*root, wanted.path)) {
+    if (Fd file = open_rule_path(*root, wanted.path)) {
       changed = pin(wanted, std::move(file)) || changed;
     }
   }

@@ -49,6 +49,10 @@ class PinTable {
   bool idle_ = true;
 };
 
+/// The regular file that a rule's path means below `root`; none: no process is ever known by this path. `..` and magic
+/// links lead nowhere.
+Fd open_rule_path(const Fd& root, const std::string& path);
+
 class ExePins {
  public:
   static constexpr std::size_t kKeptPerPath = 4;
@@ -69,8 +73,6 @@ class ExePins {
     std::deque<Pin> pins;  ///< newest first
   };
   Result<Fd> open_root() const;
-  /// None: no regular file stands there.
-  static Fd open_file(const Fd& root, const std::string& path);
   bool pin(Wanted& wanted, Fd file);
   void complain(const Error& error);
 
