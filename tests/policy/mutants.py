@@ -200,7 +200,7 @@ EXTENSIONS = [
     fault("policy/matcher.cpp", "a dry-run allow is told though a deny is real",
           "(!denied && out.verdict == Verdict::kNotRun)", "out.verdict == Verdict::kNotRun"),
     fault("policy/matcher.cpp", "a dry-run allow goes before a dry-run deny",
-          "(deny || (!denied && out.verdict == Verdict::kNotRun))", "out.verdict == Verdict::kNotRun && (deny || !denied)"),
+          "(deny || (!denied && out.verdict == Verdict::kNotRun))", "(out.verdict == Verdict::kNotRun && (deny || !denied))"),
     fault("policy/ruleset.cpp", "dry runs are real",
           "if (effect == Effect()) {", "if (!effect.deny) {"),
     fault("policy/ruleset.cpp", "a dry-run deny denies",
