@@ -63,10 +63,10 @@ Judgement judge(const identity::ConnectionIdentity& caller, const Asked& asked, 
     out.what = asked.refusal().what;
     return out;
   }
-  if (asked.local()) {
+  if (const std::optional<protocol::LocalEndpoint> local = asked.local()) {
     Judgement out;
     out.local = true;
-    if (protocol::is_for_root_only(*asked.local()) && !caller.elevated) {
+    if (protocol::is_for_root_only(*local) && !caller.elevated) {
       out.status = 403;
       out.code = "not_elevated";
       out.what = "the status of the agent is for root only";
