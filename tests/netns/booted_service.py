@@ -266,7 +266,7 @@ class Service(Booted):
         print(f"  refused after {held:.1f} s: {answer.error}")
         self.assertEqual(answer.status, 0)
         self.assertLess(held, 9)
-        poll("given up for now", lambda: self.show("ActiveState") == "failed", 5)
+        poll("the unit has failed: the retry unit takes over", lambda: self.show("ActiveState") == "failed", 5)
         self.assertIn("ConnectionRefused", self.ask().error)
         poll("the retry waits", lambda: self.show("ActiveState", RETRY) == "activating", 3)
         with self.subTest("stopped by hand: no further try"):
