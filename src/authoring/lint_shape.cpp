@@ -99,9 +99,12 @@ class Shape {
     }
     for (const Field& field : fields) {
       const json::Value* const found = value.find(field.name);
-      if (field.required && (found == nullptr || found->is_null())) {
+      if (field.required && found == nullptr) {
         unreadable("missing-member", pointer, fmt::format("the member \"{}\" is missing", field.name), "add it");
         damage_.back() += fmt::format("/{}", field.name);
+      } else if (field.required && found->is_null()) {
+        unreadable("missing-member", fmt::format("{}/{}", pointer, field.name),
+                   fmt::format("\"{}\" is null, which counts as missing", field.name), "write a value");
       }
     }
   }

@@ -92,6 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"("defaultAccess":"yes","mode":"audit","id":"r")"},
         Mistake{"blank-id /id", &Parts::head, R"("defaultAccess":"deny","mode":"audit","id":" ")"},
         Mistake{"missing-member ", &Parts::head, R"("defaultAccess":"deny","mode":"audit")"},
+        Mistake{"missing-member /mode", &Parts::head, R"("defaultAccess":"deny","mode":null,"id":"r")"},
         Mistake{"wrong-type /id", &Parts::head, R"("defaultAccess":"deny","mode":"audit","id":7)"},
         Mistake{"repeated-member /mode", &Parts::head,
                 R"("defaultAccess":"deny","mode":"audit","mode":"audit","id":"r")"},
