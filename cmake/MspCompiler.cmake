@@ -12,13 +12,14 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT DEFINED ENV{CI})
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
                     -Wno-gnu-statement-expression -fno-strict-aliasing -fvisibility=hidden)
 add_link_options(-fuse-ld=lld)
 separate_arguments(MSP_OPT_LIST UNIX_COMMAND "${MSP_OPT}")
+separate_arguments(MSP_TEST_OPT_LIST UNIX_COMMAND "${MSP_TEST_OPT}")
 add_compile_options(${MSP_OPT_LIST})
 
 if(MSP_SANITIZE)
