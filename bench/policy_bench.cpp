@@ -185,7 +185,8 @@ void decide_other_keys(benchmark::State& state) {
   RuleItem item = rules(10);
   for (long i = 0; i < state.range(0); ++i) {
     const std::string index = std::to_string(i);
-    add_other(item, index, {.path = "/metadata/identity/oauth2/token", .query_parameters = {{"key" + index, "v"}}});
+    add_other(item, index,
+              {.name = {}, .path = "/metadata/identity/oauth2/token", .query_parameters = {{"key" + index, "v"}}});
   }
   decide_over(state, policy::Matching::kEnforce, item);
 }
@@ -195,7 +196,7 @@ void decide_spellings(benchmark::State& state) {
   RuleItem item = rules(10);
   for (long i = 0; i < state.range(0); ++i) {
     const std::string index = std::to_string(i);
-    add_other(item, index, {.path = "/metadata;" + index, .query_parameters = {}});
+    add_other(item, index, {.name = {}, .path = "/metadata;" + index, .query_parameters = {}});
   }
   decide_over(state, policy::Matching::kEnforce, item);
 }
@@ -205,7 +206,8 @@ void decide_dry_runs(benchmark::State& state) {
   RuleItem item = rules(10);
   for (long i = 0; i < state.range(0); ++i) {
     const std::string index = std::to_string(i);
-    add_other(item, index, {.path = "/metadata/identity/oauth2/token", .query_parameters = {}}).openmsp.dry_run = true;
+    add_other(item, index, {.name = {}, .path = "/metadata/identity/oauth2/token", .query_parameters = {}})
+        .openmsp.dry_run = true;
   }
   decide_over(state, policy::Matching::kEnforce, item);
 }
@@ -215,7 +217,8 @@ void decide_denies(benchmark::State& state) {
   RuleItem item = rules(10);
   for (long i = 0; i < state.range(0); ++i) {
     const std::string index = std::to_string(i);
-    add_other(item, index, {.path = "/metadata/identity/oauth2/token", .query_parameters = {}}).openmsp.deny = true;
+    add_other(item, index, {.name = {}, .path = "/metadata/identity/oauth2/token", .query_parameters = {}})
+        .openmsp.deny = true;
     item.rules->identities->back().user_name = caller().user_name;
     item.rules->identities->back().exe_path = "/opt/denied/" + index;
   }
