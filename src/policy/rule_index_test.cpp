@@ -153,6 +153,21 @@ TEST(RuleIndex, ManyValuesOfManyKeysAreFiledOnce) {
               ElementsAre(0, 1, 2, 3, 4));
 }
 
+// As above, with as few values as a rule may be filed under.
+TEST(RuleIndex, SomeValuesOfManyKeysAreFiledUnderOneKey) {
+  Rules rules(5);
+  for (std::vector<RequiredQuery>& demands : rules) {
+    for (int key = 0; key < 12; ++key) {
+      RequiredQuery& demand = demands.emplace_back();
+      demand.key = "k" + std::to_string(key);
+      for (std::size_t value = 0; value < DemandIndex::kMostValues; ++value) {
+        demand.values.push_back(std::to_string(value));
+      }
+    }
+  }
+  EXPECT_THAT(found(index_of(rules), "/a", {{"k0", "7"}}), ElementsAre(0, 1, 2, 3, 4));
+}
+
 TEST(RuleIndex, OfManyKeysEachRuleHasItsOwn) {
   Rules rules;
   for (int i = 0; i < 1000; ++i) {
