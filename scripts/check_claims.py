@@ -10,7 +10,8 @@ TOP = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    claims = {name: (TOP / name).read_text() for name in ("SECURITY.md", "docs/channel.md", "docs/model/README.md")}
+    claims = {name: (TOP / name).read_text() for name in ("SECURITY.md", "docs/channel.md", "docs/disk-faults.md",
+                                                          "docs/model/README.md")}
     text = claims["SECURITY.md"]
     scenarios = "\n".join(file.read_text() for file in (TOP / "tests" / "netns").glob("test_*.py"))
     programs = "\n".join(file.read_text() for file in [*(TOP / "tests").rglob("*.cpp"), *(TOP / "src").rglob("*_test.cpp")])

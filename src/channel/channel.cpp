@@ -61,6 +61,7 @@ Result<void> Channel::start() {
     log::error("cannot tell whether this machine was latched before ({}); it counts as latched", why);
   }
   machine_ = Machine::start(ever);
+  guessed_ = !why.empty();
   started_ms_ = clock_.boottime_ms();
   publish();
   task_.emplace(run());
@@ -237,7 +238,9 @@ void Channel::settle() {
   if (machine_.candidate.empty()) {
     candidate_ = {};
   }
-  if (machine_.ever_latched && !marked_) {
+  // What a disk could not say for a moment must not close this machine for good: only a latch is noted, not a guess.
+  guessed_ = guessed_ && key_ == nullptr;
+  if (machine_.ever_latched && !marked_ && !guessed_) {
     const auto marked = store_.mark_latched();
     marked_ = marked.ok();
     if (!marked.ok()) {
@@ -273,7 +276,8 @@ void Channel::publish() {
   }
   if (state_ == nullptr || state_->message != next->message || state_->phase != next->phase) {
     const bool good = next->host_answers || (next->phase == Phase::kUnknown && !next->closed);
-    log::write(good && next->phase != Phase::kRefused ? log::Level::kInfo : log::Level::kWarn,
+    const bool trouble = next->phase == Phase::kRefused || machine_.refusals != 0 || !machine_.not_stored.empty();
+    log::write(good && !trouble ? log::Level::kInfo : log::Level::kWarn,
                fmt::format("channel {}: {}", to_string(next->phase), next->message));
   }
   state_ = std::move(next);
