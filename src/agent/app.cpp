@@ -16,6 +16,7 @@
 #include "base/process.h"
 #include "intercept/cgroup.h"
 #include "intercept/pins.h"
+#include "status/metrics.h"
 #include "status/report.h"
 
 namespace msp::agent {
@@ -71,7 +72,7 @@ Result<std::unique_ptr<App>> App::start(Config config) {
   }
   using Step = Result<void> (App::*)();
   for (const Step step : {&App::be_the_only_one, &App::open_audit, &App::open_hooks, &App::open_data_path,
-                          &App::open_channel, &App::open_control_socket}) {
+                          &App::open_channel, &App::open_control_socket, &App::open_metrics}) {
     if (auto done = (app.get()->*step)(); !done) {
       return std::move(done).error();
     }
@@ -82,6 +83,7 @@ Result<std::unique_ptr<App>> App::start(Config config) {
 App::~App() {
   heartbeat_.reset();
   status_writer_.reset();
+  metrics_.reset();
   control_.reset();
   channel_.reset();
   if (data_) {
@@ -223,6 +225,15 @@ Result<void> App::open_control_socket() {
     status_writer_.emplace(write_status_file());
   }
   return {};
+}
+
+Result<void> App::open_metrics() {
+  if (config_.metrics_listen.empty()) {
+    return {};
+  }
+  metrics_ =
+      std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return status::metrics_text(snapshot()); });
+  return metrics_->listen(config_.metrics_listen, "agent");
 }
 
 void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {

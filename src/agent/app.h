@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "base/service_manager.h"
 #include "channel/channel.h"
+#include "http/metrics_server.h"
 #include "identity/names.h"
 #include "intercept/interceptor.h"
 #include "rules/local_watch.h"
@@ -55,6 +56,7 @@ class App {
   Result<void> open_data_path();
   Result<void> open_channel();
   Result<void> open_control_socket();
+  Result<void> open_metrics();
   void on_channel(std::shared_ptr<const channel::ChannelState> state);
   void follow_local_rules();
   void watch_local_rules(const std::string& directory);
@@ -90,6 +92,7 @@ class App {
   std::optional<intercept::Settings> hook_settings_;
   std::unique_ptr<channel::Channel> channel_;
   std::unique_ptr<status::ControlServer> control_;
+  std::unique_ptr<http::MetricsServer> metrics_;
   std::shared_ptr<const channel::ChannelState> state_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::optional<Task<>> status_writer_;

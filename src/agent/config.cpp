@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_fields.h"
+#include "http/metrics_server.h"
 #include "status/control_path.h"
 
 namespace msp::agent {
@@ -248,6 +249,17 @@ void read_log_level(Section& ours, Config& config) {
   config.log_level = levels.at(ours.reader().choice("logLevel", 2, {"error", "warn", "info", "debug"}));
 }
 
+void read_metrics(Section& ours, Config& config) {
+  ours.note("metricsListen", "path or address:port", "none");
+  config.metrics_listen = ours.reader().string("metricsListen", "");
+  if (config.metrics_listen.empty()) {
+    return;
+  }
+  if (auto good = http::MetricsServer::check_place(config.metrics_listen); !good) {
+    ours.reader().fail("metricsListen", good.error().message);
+  }
+}
+
 void read_ours(Section& ours, Config& config) {
   read_mode(ours);
   ours.endpoint("listen", config.listen);
@@ -264,6 +276,7 @@ void read_ours(Section& ours, Config& config) {
   if (config.control_socket.size() > kMostSocketPath) {
     ours.reader().fail("controlSocket", fmt::format("is longer than {} bytes", kMostSocketPath));
   }
+  read_metrics(ours, config);
   ours.path("auditFile", config.audit_file, true);
   ours.number("auditMaxBytes", config.audit_max_bytes, 65'536, std::int64_t{1} << 40);
   ours.number("auditKeepFiles", config.audit_keep_files, 0, 1'000);
