@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/version.h"
 #include "intercept/cgroup.h"
 #include "intercept/pins.h"
 #include "status/metrics.h"
@@ -365,7 +366,8 @@ void App::tell_manager(std::string_view state, std::string_view more) const {
 
 void App::stop(std::string_view why) {
   tell_manager("STOPPING=1\n", "answering what is in flight");
-  log::info("stopping ({}): requests in flight are answered, the gate stays shut", why);
+  log::write(log::Level::kInfo, fmt::format("stopping ({}): requests in flight are answered, the gate stays shut", why),
+             {{"MSP_EVENT", "stopping"}});
   loop_.stop();
 }
 
@@ -392,7 +394,10 @@ Result<void> App::run(Until until) {
   // Hooks, listener and control socket are there; the key may still be on its way.
   tell_manager("READY=1\n", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *data_, manager_);
-  log::info("ready: listening on {}{}", to_string(config_.listen), listener_->adopted() ? " (taken over)" : "");
+  log::write(
+      log::Level::kInfo,
+      fmt::format("ready: listening on {}{}", to_string(config_.listen), listener_->adopted() ? " (taken over)" : ""),
+      {{"MSP_EVENT", "ready"}, {"MSP_VERSION", std::string(version())}});
   loop_.run();
   return {};
 }

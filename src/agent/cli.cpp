@@ -29,6 +29,7 @@ constexpr std::string_view kFieldSetupName = "proxy_agent_setup";
 
 /// `code`: instead of what the error's source would give.
 int fail(const Error& error, std::optional<int> code = std::nullopt) {
+  log::leave_journal();
   log::write(error);
   const bool of_its_content = error.source == Source::kConfig && error.code == 0;
   if (::geteuid() != 0 && !of_its_content) {
@@ -38,11 +39,13 @@ int fail(const Error& error, std::optional<int> code = std::nullopt) {
 }
 
 int serve(Config config, App::Until until) {
+  log::use_journal();
   auto app = App::start(std::move(config));
   if (!app) {
     return fail(app.error());
   }
   auto done = (*app)->run(until);
+  app->reset();  // its threads log, too
   return done ? 0 : fail(done.error());
 }
 

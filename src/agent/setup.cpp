@@ -345,6 +345,7 @@ bool Setup::may_start() const {
 }
 
 Result<void> Setup::yield() const {
+  log::use_journal();
   switch (root_.field_name_holder()) {
     case Root::Holder::kAnother:
       return give_way();
@@ -359,7 +360,7 @@ Result<void> Setup::yield() const {
 Result<void> Setup::give_way() const {
   const std::string what =
       fmt::format("another agent has been put at {}: that uninstalls this one", root_.path(kFieldProgram));
-  log::warn("{}", what);
+  log::write(log::Level::kWarn, what, {{"MSP_EVENT", "another_agent"}});
   log::hint("to have msp-agent back: 'msp-agent setup install', or reinstall the package");
   say_on_console(what);
   if (managed_) {

@@ -275,7 +275,11 @@ void Channel::publish() {
   if (state_ == nullptr || state_->message != next->message || state_->phase != next->phase) {
     const bool good = next->host_answers || (next->phase == Phase::kUnknown && !next->closed);
     log::write(good && next->phase != Phase::kRefused ? log::Level::kInfo : log::Level::kWarn,
-               fmt::format("channel {}: {}", to_string(next->phase), next->message));
+               fmt::format("channel {}: {}", to_string(next->phase), next->message),
+               {{"MSP_EVENT", "channel"},
+                {"MSP_PHASE", std::string(to_string(next->phase))},
+                {"MSP_KEY_GUID", next->key ? next->key->guid : std::string()},
+                {"MSP_CLOSED", next->closed ? "1" : "0"}});
   }
   state_ = std::move(next);
   published_(state_);

@@ -15,8 +15,9 @@ import time
 import unittest
 from pathlib import Path
 
-from booted import ARGUMENTS, DROP_IN, ENDORSED, HOST, PINS, RETRY, UNIT, Booted, Load
+from booted import ARGUMENTS, DROP_IN, ENDORSED, HERE, HOST, PINS, RETRY, UNIT, Booted, Load
 from booted_setup import AnotherAgent, Setup
+from lab.lab import stop
 from lab.world import poll
 
 
@@ -116,6 +117,43 @@ class Service(Booted):
         self.must("systemctl", "daemon-reload")
         poll("it is back by itself", self.served, 45)
         self.assertEqual(self.show("ActiveState"), "active")
+
+    def test_7_the_journal_has_fields(self):
+        self.inside("systemctl", "restart", UNIT)
+        poll("served", self.served, 20)
+        entries = [json.loads(line) for line in self.must("journalctl", "-u", UNIT, "-o", "json", "--no-pager").splitlines()]
+        ours = [entry for entry in entries if "MSP_LEVEL" in entry]
+        page = (HERE.parents[1] / "docs/logs.md").read_text()
+        fields = {name for entry in ours for name in entry if name.startswith("MSP_")}
+        self.assertEqual([name for name in fields if f"`{name}`" not in page], [], "all are documented")
+        self.assertLessEqual({entry["MSP_EVENT"] for entry in ours if "MSP_EVENT" in entry},
+                             set(re.findall(r"`(\w+)`", page)))
+        last = [entry for entry in ours if entry.get("MSP_EVENT") == "channel"][-1]
+        key, = [name.removesuffix(".key") for name in self.inside("ls", "/var/lib/azure-proxy-agent/keys").split()
+                if name.endswith(".key")]
+        self.assertEqual((last["MSP_PHASE"], last["MSP_KEY_GUID"], last["MSP_CLOSED"]), ("latched", key, "0"))
+        self.assertEqual((last["PRIORITY"], last["SYSLOG_IDENTIFIER"], last["_TRANSPORT"]), ("6", "msp-agent", "journal"))
+        self.assertIn("channel latched: ", last["MESSAGE"])
+        self.assertEqual({entry["MSP_SERVICE"] for entry in ours if entry.get("MSP_EVENT") == "rules"},
+                         {"imds", "wireserver", "hostga"})
+        self.assertEqual([entry["MESSAGE"] for entry in entries if entry.get("_COMM") == "msp-agent" and
+                          entry.get("_TRANSPORT") != "journal"], [], "nothing goes by standard error")
+        with self.subTest("an error"):
+            self.must("sh", "-c", "cp /etc/azure/proxy-agent.json /root/good.json; echo '{' >/etc/azure/proxy-agent.json")
+            self.run_inside("systemctl", "restart", UNIT)
+            self.must("sh", "-c", "cp /root/good.json /etc/azure/proxy-agent.json")
+            self.inside("systemctl", "reset-failed", UNIT)
+            self.must("systemctl", "restart", UNIT)
+            # Last words go by standard error: of a process that has ended the journal cannot tell the unit.
+            said = [json.loads(line) for line in self.must("journalctl", "-u", UNIT, "-o", "json", "--no-pager").splitlines()]
+            self.assertTrue([entry for entry in said if entry.get("_TRANSPORT") == "stdout" and entry["PRIORITY"] == "3" and
+                             "proxy-agent.json" in entry["MESSAGE"]])
+        with self.subTest("a warning with its source"):
+            stop(self.lab.host)
+            poll("it says so", lambda: self.inside("journalctl", "-u", UNIT, "PRIORITY=4", "MSP_EVENT=channel", "MSP_PHASE=latched",
+                                                   "-o", "cat", "--no-pager"), 30)
+            self.lab.start_host()
+        poll("served", self.served, 20)
 
 
 class Package(Booted):
