@@ -55,6 +55,7 @@ App::App(Config config)
     : config_(std::move(config)),
       manager_(ServiceManager::from_environment()),
       started_ms_(clock_.boottime_ms()),
+      files_(config_.status_file, config_.latch_key_folder),
       provisioning_(started_ms_) {}
 
 Result<std::unique_ptr<App>> App::start(Config config) {
@@ -189,9 +190,11 @@ Result<void> App::open_channel() {
     return std::move(cgroup).error();
   }
   keeper_ = std::make_unique<IdentityKeeper>(loop_, *data_, *hooks_, config_.reference_root, *std::move(cgroup));
-  rules_ = std::make_unique<rules::Publisher>(
-      config_.matching, *local_rules_,
-      [this](const std::shared_ptr<const policy::Snapshot>& rules) { keeper_->follow(*rules); });
+  rules_ = std::make_unique<rules::Publisher>(config_.matching, *local_rules_,
+                                              [this](const std::shared_ptr<const policy::Snapshot>& rules) {
+                                                keeper_->follow(*rules);
+                                                files_.rules(rules_->items(), *rules, clock_.realtime_ns());
+                                              });
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
@@ -222,7 +225,7 @@ Result<void> App::open_control_socket() {
   if (auto done = control_->listen(config_.control_socket); !done) {
     return done;
   }
-  if (!config_.status_file.empty()) {
+  if (files_.wants_status()) {
     status_writer_.emplace(write_status_file());
   }
   return {};
@@ -304,16 +307,14 @@ void App::on_notify() {
 void App::report_provisioning() {
   using status::Provisioning;
   const std::int64_t now = clock_.realtime_ns();
-  if (hook_settings_) {
-    provisioning_.report(Provisioning::kRedirector, now);
-  }
-  provisioning_.report(Provisioning::kListener, now);
+  bool tags_due = hook_settings_ && provisioning_.report(Provisioning::kRedirector, now);
+  tags_due |= provisioning_.report(Provisioning::kListener, now);
   if (state_->key || state_->phase == channel::Phase::kDisabled) {
-    provisioning_.report(Provisioning::kKeyLatch, now);
+    tags_due |= provisioning_.report(Provisioning::kKeyLatch, now);
   } else {
     provisioning_.withdraw(Provisioning::kKeyLatch);
   }
-  provisioning_.check_timeout(clock_.boottime_ms(), now);
+  tags_due |= provisioning_.check_timeout(clock_.boottime_ms(), now);
   if (provisioning_.finished_tick_ns() != 0 && !std::exchange(started_up_, true)) {
     release_startup_memory();
   }
@@ -321,6 +322,9 @@ void App::report_provisioning() {
   view.finished_tick_ns = provisioning_.finished_tick_ns();
   view.channel_wanted = state_->phase != channel::Phase::kDisabled && state_->phase != channel::Phase::kUnknown;
   view.error_message = provisioning_.error_text({hooks_message_, state_->message, "listening"});
+  if (tags_due) {
+    files_.tags(view.error_message, now);
+  }
   data_->update_status(std::move(view), status::aggregate_json(snapshot(), json::Style::kCompact, config_.status_file));
 }
 
@@ -343,16 +347,7 @@ status::Snapshot App::snapshot() const {
 Task<> App::write_status_file() {
   for (;;) {
     report_provisioning();
-    const std::string text = status::aggregate_json(snapshot(), json::Style::kPretty, config_.status_file);
-    if (auto done =
-            file::replace(config_.status_file, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}});
-        !done) {
-      if (!std::exchange(status_file_failed_, true)) {
-        log::write(std::move(done).error().context("the status file is not kept up to date"));
-      }
-    } else {
-      status_file_failed_ = false;
-    }
+    files_.status(status::aggregate_json(snapshot(), json::Style::kPretty, config_.status_file));
     co_await loop_.sleep_until(loop_.after_ms(std::uint64_t{1000} * config_.status_interval_s));
   }
 }

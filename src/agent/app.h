@@ -13,6 +13,7 @@
 
 #include "agent/config.h"
 #include "agent/data_thread.h"
+#include "agent/field_files.h"
 #include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
 #include "agent/listener_keeper.h"
@@ -72,6 +73,7 @@ class App {
   ServiceManager manager_;
   SystemClock clock_;
   std::uint64_t started_ms_;
+  FieldFiles files_;
   Loop loop_;
   http::BufferPool buffers_;
   Fd signals_;
@@ -97,7 +99,6 @@ class App {
   std::unique_ptr<Heartbeat> heartbeat_;
   std::optional<Task<>> status_writer_;
   bool started_up_ = false;
-  bool status_file_failed_ = false;
 };
 
 }  // namespace msp::agent

@@ -97,6 +97,14 @@ ServiceReport Publisher::report(Service service) const {
   return out;
 }
 
+EffectiveItems Publisher::items() const {
+  EffectiveItems out;
+  for (std::size_t i = 0; i < held_.size(); ++i) {
+    out[i] = held_[i].item;
+  }
+  return out;
+}
+
 Publisher::Held Publisher::effective(const protocol::StatusDocument& document, Service service) const {
   const RuleItem* const item = protocol::rule_item(document, service);
   if (item == nullptr) {
