@@ -31,6 +31,7 @@ Result<Fd> stop_signals() {
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
   ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGHUP);
   // Before any thread starts: all of them inherit the mask, so that the descriptor alone hears the signals.
   if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) {
     return errno_error("sigmask");
@@ -366,13 +367,41 @@ void App::stop(std::string_view why) {
   loop_.stop();
 }
 
-Result<void> App::run(Until until) {
-  Watch signals(loop_, signals_.get(), [this](std::uint32_t) {
-    signalfd_siginfo info{};
-    if (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
-      stop("signal");
+void App::on_signal(const Reread& reread) {
+  signalfd_siginfo info{};
+  if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) {
+    return;
+  }
+  if (info.ssi_signo == SIGHUP) {
+    reload(reread);
+  } else {
+    stop("signal");
+  }
+}
+
+/// What cannot be read changes nothing. A restart loses no connection, so few things need to change without one.
+void App::reload(const Reread& reread) {
+  tell_manager("RELOADING=1\n", "reading the configuration again");
+  if (auto fresh = reread(); !fresh) {
+    log::write(std::move(fresh).error().context("not reloaded, the configuration stays as it was"));
+  } else {
+    const bool all = take_over(config_, *fresh);
+    log::set_level(config_.log_level);
+    if (status_writer_) {
+      status_writer_.emplace(write_status_file());  // at once, and then by the new interval
     }
-  });
+    log::write(log::Level::kInfo, "configuration and local rule files are read again", {{"MSP_EVENT", "reloaded"}});
+    if (!all) {
+      log::warn("the configuration has changes that take effect with the next start");
+      log::hint("systemctl restart msp-agent; connects wait meanwhile");
+    }
+  }
+  follow_local_rules();
+  tell_manager("READY=1\n", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
+}
+
+Result<void> App::run(Until until, const Reread& reread) {
+  Watch signals(loop_, signals_.get(), [&](std::uint32_t) { on_signal(reread); });
   if (auto started = signals.start(); !started) {
     return started;
   }

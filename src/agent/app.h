@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,8 +47,10 @@ class App {
 
   /// kLineOrSignal: a line on standard input, or its end, stops it as well (`console`, protocol.md H.1).
   enum class Until : std::uint8_t { kSignal, kLineOrSignal };
-  /// Until it is told to stop; requests in flight are answered before it returns.
-  Result<void> run(Until until);
+  /// Until it is told to stop; requests in flight are answered before it returns. SIGHUP asks `reread` for the
+  /// configuration (docs/configuration.md says what of it counts then) and for local rule files.
+  using Reread = std::function<Result<Config>()>;
+  Result<void> run(Until until, const Reread& reread);
 
  private:
   explicit App(Config config);
@@ -66,6 +69,8 @@ class App {
   void report_provisioning();
   void tell_manager(std::string_view state, std::string_view more) const;
   void stop(std::string_view why);
+  void on_signal(const Reread& reread);
+  void reload(const Reread& reread);
   status::Snapshot snapshot() const;
   Task<> write_status_file();
 

@@ -38,13 +38,14 @@ int fail(const Error& error, std::optional<int> code = std::nullopt) {
   return code.value_or(error.source == Source::kConfig ? 2 : 1);
 }
 
-int serve(Config config, App::Until until) {
+int serve(Config config, App::Until until, const App::Reread& reread) {
   log::use_journal();
+  log::set_level(config.log_level);
   auto app = App::start(std::move(config));
   if (!app) {
     return fail(app.error());
   }
-  auto done = (*app)->run(until);
+  auto done = (*app)->run(until, reread);
   app->reset();  // its threads log, too
   return done ? 0 : fail(done.error());
 }
@@ -155,7 +156,8 @@ int run_cli(int argc, char** argv) {
     fmt::print("The configuration is good.\n");
     return 0;
   }
-  return serve(std::move(*config), console->parsed() ? App::Until::kLineOrSignal : App::Until::kSignal);
+  return serve(std::move(*config), console->parsed() ? App::Until::kLineOrSignal : App::Until::kSignal,
+               [&] { return load_config(config_path, process_environment()); });
 }
 
 }  // namespace msp::agent

@@ -346,6 +346,14 @@ Result<Config> load_config(const std::optional<std::string>& path, const Environ
   return config;
 }
 
+bool take_over(Config& running, const Config& fresh) {
+  running.log_level = fresh.log_level;
+  running.status_interval_s = fresh.status_interval_s;
+  Config rest = fresh;
+  rest.warnings = running.warnings;
+  return running == rest;
+}
+
 std::vector<FieldDoc> documented_fields() {
   std::vector<FieldDoc> docs;
   constexpr std::string_view smallest = R"({"logFolder":"","eventFolder":"","latchKeyFolder":"/k/keys",

@@ -118,7 +118,16 @@ class Service(Booted):
         poll("it is back by itself", self.served, 45)
         self.assertEqual(self.show("ActiveState"), "active")
 
-    def test_7_the_journal_has_fields(self):
+    def test_7_a_reload_goes_through_systemd(self):
+        poll("served", self.served, 20)
+        pid = self.main_pid()
+        self.must("systemctl", "reload", UNIT)
+        poll("it is done", lambda: self.show("ActiveState") == "active", 5)
+        self.assertEqual(self.main_pid(), pid)
+        self.assertIn("read again", self.inside("journalctl", "-u", UNIT, "MSP_EVENT=reloaded", "-o", "cat", "--no-pager"))
+        self.assertTrue(self.served())
+
+    def test_8_the_journal_has_fields(self):
         self.inside("systemctl", "restart", UNIT)
         poll("served", self.served, 20)
         entries = [json.loads(line) for line in self.must("journalctl", "-u", UNIT, "-o", "json", "--no-pager").splitlines()]
