@@ -74,8 +74,8 @@ Result<std::unique_ptr<App>> App::start(Config config) {
     log::warn("{}", warning);
   }
   using Step = Result<void> (App::*)();
-  for (const Step step : {&App::be_the_only_one, &App::open_audit, &App::open_hooks, &App::open_data_path,
-                          &App::open_channel, &App::open_control_socket, &App::open_metrics}) {
+  for (const Step step : {&App::be_the_only_one, &App::open_log, &App::open_audit, &App::open_hooks,
+                          &App::open_data_path, &App::open_channel, &App::open_control_socket, &App::open_metrics}) {
     if (auto done = (app.get()->*step)(); !done) {
       return std::move(done).error();
     }
@@ -106,6 +106,18 @@ Result<void> App::be_the_only_one() {
     return std::move(lock).error();
   }
   lock_ = std::move(*lock);
+  return {};
+}
+
+/// The existing agent's log file, for tools that collect it. Without it the journal has all lines.
+Result<void> App::open_log() {
+  if (!config_.log_folder.starts_with('/')) {
+    return {};
+  }
+  const std::string path = std::filesystem::path(config_.log_folder) / "ProxyAgent.log";
+  if (auto opened = log::also_to_file(path, config_.file_log_level); !opened) {
+    log::write(std::move(opened).error().context("there is no log file"));
+  }
   return {};
 }
 

@@ -55,6 +55,7 @@ class App {
  private:
   explicit App(Config config);
   Result<void> be_the_only_one();
+  Result<void> open_log();
   Result<void> open_audit();
   Result<void> open_hooks();
   Result<void> open_data_path();

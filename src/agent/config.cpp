@@ -151,6 +151,16 @@ void read_matching(Section& section, Config& config) {
   }
 }
 
+/// Any other word counts as Info, as in the field.
+log::Level level_of_the_field(std::string_view text) {
+  const std::string name = lower_trimmed(text);
+  if (name == "trace") {
+    return log::Level::kDebug;
+  }
+  const auto level = name == "bug" || name == "hint" ? std::nullopt : log::parse_level(name);
+  return level.value_or(log::Level::kInfo);
+}
+
 void read_field_level(Section& section, const Environment& environment, Config& config) {
   const auto folder = [&](std::string_view name) { return expand(section.required_text(name), environment); };
   config.log_folder = folder("logFolder");
@@ -170,7 +180,7 @@ void read_field_level(Section& section, const Environment& environment, Config& 
   section.optional_number("maxEventFileCount", event_files, 0, std::numeric_limits<std::uint32_t>::max());
   section.optional_text("ebpfFileFullPath", "none");
   section.optional_text("cgroupRoot", "none");
-  config.file_log_level = section.optional_text("fileLogLevel", "Info").value_or("Info");
+  config.file_log_level = level_of_the_field(section.optional_text("fileLogLevel", "Info").value_or("Info"));
   section.optional_text("fileLogLevelForEvents", "none");
   section.optional_text("fileLogLevelForSystemEvents", "none");
   bool trace = false;

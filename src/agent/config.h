@@ -51,7 +51,7 @@ struct Config {
   std::uint32_t monitor_interval_s = 60;
   std::uint32_t poll_interval_s = 15;
   std::string ebpf_program_name;
-  std::string file_log_level = "Info";
+  log::Level file_log_level = log::Level::kInfo;  ///< of the log file in log_folder
   /// `canonicalRequestMode` (protocol.md E.6, J.2 row 6): absent or unknown means enforce.
   policy::Matching matching = policy::Matching::kEnforce;
 

@@ -184,6 +184,22 @@ std::string trimmed(std::string text) {
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" `") - first + 1);
 }
 
+TEST(Config, LevelsOfTheLogFileAreTheFields) {
+  const auto level = [](std::string_view text) {
+    return parse_config(R"({"logFolder":"","eventFolder":"","latchKeyFolder":"/k/keys","monitorIntervalInSeconds":60,
+      "pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":"","fileLogLevel":")" +
+                            std::string(text) + "\"}",
+                        process_environment())
+        ->file_log_level;
+  };
+  EXPECT_EQ(level("Error"), log::Level::kError);
+  EXPECT_EQ(level("WARN"), log::Level::kWarn);
+  EXPECT_EQ(level("debug"), log::Level::kDebug);
+  EXPECT_EQ(level("Trace"), log::Level::kDebug);
+  EXPECT_EQ(level("hint"), log::Level::kInfo) << "not one of the field's";
+  EXPECT_EQ(level("Off"), log::Level::kInfo);
+}
+
 TEST(Config, WhatARunningAgentTakesOver) {
   Config running;
   Config fresh;

@@ -10,8 +10,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/rolling_log.h"
 #include "base/utf8.h"
 
 namespace msp::log {
@@ -23,6 +26,15 @@ constexpr std::array<char, 6> kPriorities = {'3', '3', '4', '5', '6', '7'};
 
 std::atomic<Level> threshold = Level::kInfo;
 std::optional<JournalSocket> journal;  // set once, by use_journal()
+
+struct FieldFile {
+  RollingLog log;
+  Level level;
+  std::mutex lock;
+  bool failed = false;
+};
+std::unique_ptr<FieldFile> field_file;  // set once, by also_to_file()
+constexpr std::array<std::string_view, 6> kFieldLevels = {"ERROR", "ERROR", "WARN", "INFO", "INFO", "DEBUG"};
 
 /// True if stderr is the very stream that systemd connected to the journal (sd-daemon: device and inode are named).
 bool under_journald() {
@@ -64,6 +76,26 @@ bool to_journal(Level level, const std::string& text, std::initializer_list<Jour
   return journal->send(journal_entry(all));
 }
 
+void to_field_file(Level level, const std::string& text) {
+  if (!field_file || level > field_file->level) {
+    return;
+  }
+  std::optional<Error> first;
+  {
+    const std::lock_guard held(field_file->lock);
+    auto done = field_file->log.write(kFieldLevels[static_cast<std::size_t>(level)], text, SystemClock().realtime_ns());
+    if (!std::exchange(field_file->failed, !done) && !done) {
+      first = std::move(done).error();
+    }
+  }
+  if (first) {
+    const std::string what = escape("the log file is not kept up to date: " + first->text());
+    if (!to_journal(Level::kWarn, what, {})) {
+      logger().log(spdlog::level::info, "{}{}", prefix(Level::kWarn), what);
+    }
+  }
+}
+
 Level level_of(const Error& error) {
   switch (error.source) {
     case Source::kBug:
@@ -103,7 +135,9 @@ std::optional<Level> parse_level(std::string_view text) {
 }
 
 void set_level(Level level) { threshold = level; }
-bool enabled(Level level) { return level <= threshold.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+  return level <= threshold.load(std::memory_order_relaxed) || (field_file && level <= field_file->level);
+}
 
 std::string escape(std::string_view text) {
   std::string out;
@@ -135,9 +169,19 @@ void write(Level level, std::string_view message, std::initializer_list<JournalF
     return;
   }
   std::string text = escape(message);
-  if (!to_journal(level, text, fields)) {
+  to_field_file(level, text);
+  if (level <= threshold.load(std::memory_order_relaxed) && !to_journal(level, text, fields)) {
     logger().log(spdlog::level::info, "{}{}", prefix(level), text);
   }
+}
+
+Result<void> also_to_file(const std::string& path, Level level) {
+  auto opened = RollingLog::open(path);
+  if (!opened) {
+    return std::move(opened).error();
+  }
+  field_file = std::make_unique<FieldFile>(std::move(*opened), level);
+  return {};
 }
 
 void use_journal() {

@@ -27,7 +27,7 @@ enum class Level : std::uint8_t { kBug, kError, kWarn, kHint, kInfo, kDebug };
 std::string_view to_string(Level level);
 std::optional<Level> parse_level(std::string_view text);
 
-/// Lines above this level are dropped (default kInfo).
+/// Lines above this level are dropped (default kInfo), but for what also_to_file() wants.
 void set_level(Level level);
 bool enabled(Level level);
 
@@ -43,6 +43,10 @@ void use_journal();
 /// Back to stderr, for the last words of a program: the journal looks up whose an entry is when it reads it, and of a
 /// process that has ended it cannot tell the unit. Only while no other thread logs.
 void leave_journal();
+
+/// From here on lines up to `level` go to a file in the existing agent's form as well; before threads start. What
+/// cannot be written there is lost, with one line about it on the way that all lines go.
+Result<void> also_to_file(const std::string& path, Level level);
 
 /// Control characters and bytes that are no UTF-8, as \n, \t, \xNN.
 std::string escape(std::string_view text);

@@ -55,6 +55,19 @@ class FieldFiles(RuledLab):
             self.assertEqual(stat.S_IMODE((keys / name).stat().st_mode), 0o600, name)
         self.assertFalse((keys / "status.tag.tmp").exists())
 
+    def test_2_the_log_has_the_fields_form(self):
+        file = self.lab.folder / "agent" / "log" / "ProxyAgent.log"
+        self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o640)
+        text = file.read_text()
+        for line in text.splitlines():
+            self.assertRegex(line, rf"^{STAMP} \[(ERROR|WARN|INFO|DEBUG)\] +")
+            self.assertRegex(line[:34], r"\] +$", "a header of 34 characters")
+            self.assertNotEqual(line[34], " ")
+        self.assertIn("] ".ljust(5) + "ready: listening on 127.0.0.1:3080", text)
+        # What stands on standard error stands there, from the moment at which it is the only agent.
+        said = [line[30:] for line in self.lab.log_of("msp-agent", 10_000).splitlines()]
+        self.assertEqual([line[34:] for line in text.splitlines()], said)
+
     def test_3_none_before_there_is_a_key(self):
         home = self.lab.folder / "agent"
         self.lab.stop_agent()
