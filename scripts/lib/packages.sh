@@ -21,6 +21,8 @@ MSP_PACKAGES_CLIENTS=(waagent cloud-init isc-dhcp-client dnsmasq-base openssh-cl
 # The same in a root of the next Debian, which boots with its own systemd (scripts/real-clients --boot).
 MSP_PACKAGES_BOOTED=(systemd systemd-sysv dbus iproute2 procps openssl openssh-server sudo netplan.io dnsmasq-base
   ca-certificates waagent cloud-init)
+# promtool checks the metrics. Unpacked below build/, never installed: its package starts a server.
+MSP_PACKAGES_METRICS=(prometheus)
 MSP_PACKAGES_FRESH=(debootstrap)
 # scripts/package asks dpkg-shlibdeps what the programs link.
 MSP_PACKAGES_PACKAGE=(dpkg-dev)
@@ -73,4 +75,14 @@ fetch_clients() {
   quietly "$MSP_TOP/build/clients.log" apt-get install -y --no-install-recommends --download-only \
     -o Dir::Cache::archives="$MSP_CLIENTS" "${MSP_PACKAGES_CLIENTS[@]}" || return
   printf '%s\n' "${MSP_PACKAGES_CLIENTS[*]}" >"$MSP_CLIENTS/fetched"
+}
+
+readonly MSP_PROMTOOL=$MSP_TOP/build/promtool
+# fetch_promtool: the one program of its package, as build/promtool/promtool.
+fetch_promtool() {
+  if [[ -x "$MSP_PROMTOOL/promtool" ]]; then return 0; fi
+  rm -rf "$MSP_PROMTOOL"
+  mkdir -p "$MSP_PROMTOOL"
+  (cd "$MSP_PROMTOOL" && quietly "$MSP_TOP/build/promtool.log" apt-get -o APT::Sandbox::User=root download "${MSP_PACKAGES_METRICS[@]}" &&
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb)
 }

@@ -7,9 +7,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/rolling_log.h"
 #include "base/utf8.h"
 
 namespace msp::log {
@@ -20,6 +25,16 @@ constexpr std::array<std::string_view, 6> kNames = {"bug", "error", "warn", "hin
 constexpr std::array<char, 6> kPriorities = {'3', '3', '4', '5', '6', '7'};
 
 std::atomic<Level> threshold = Level::kInfo;
+std::optional<JournalSocket> journal;  // set once, by use_journal()
+
+struct FieldFile {
+  RollingLog log;
+  Level level;
+  std::mutex lock;
+  bool failed = false;
+};
+std::unique_ptr<FieldFile> field_file;  // set once, by also_to_file()
+constexpr std::array<std::string_view, 6> kFieldLevels = {"ERROR", "ERROR", "WARN", "INFO", "INFO", "DEBUG"};
 
 /// True if stderr is the very stream that systemd connected to the journal (sd-daemon: device and inode are named).
 bool under_journald() {
@@ -48,6 +63,39 @@ std::string prefix(Level level) {
   return journald ? fmt::format("<{}>", kPriorities[index]) : fmt::format("{:<5} ", kNames[index]);
 }
 
+bool to_journal(Level level, const std::string& text, std::initializer_list<JournalField> fields) {
+  if (!journal) {
+    return false;
+  }
+  const auto index = static_cast<std::size_t>(level);
+  std::vector<JournalField> all = {{"MESSAGE", text},
+                                   {"PRIORITY", std::string(1, kPriorities[index])},
+                                   {"SYSLOG_IDENTIFIER", program_invocation_short_name},
+                                   {"MSP_LEVEL", std::string(kNames[index])}};
+  all.insert(all.end(), fields);
+  return journal->send(journal_entry(all));
+}
+
+void to_field_file(Level level, const std::string& text) {
+  if (!field_file || level > field_file->level) {
+    return;
+  }
+  std::optional<Error> first;
+  {
+    const std::lock_guard held(field_file->lock);
+    auto done = field_file->log.write(kFieldLevels[static_cast<std::size_t>(level)], text, SystemClock().realtime_ns());
+    if (!std::exchange(field_file->failed, !done) && !done) {
+      first = std::move(done).error();
+    }
+  }
+  if (first) {
+    const std::string what = escape("the log file is not kept up to date: " + first->text());
+    if (!to_journal(Level::kWarn, what, {})) {
+      logger().log(spdlog::level::info, "{}{}", prefix(Level::kWarn), what);
+    }
+  }
+}
+
 Level level_of(const Error& error) {
   switch (error.source) {
     case Source::kBug:
@@ -64,6 +112,15 @@ Level level_of(const Error& error) {
   return Level::kBug;
 }
 
+void write_part(const Error& error, std::string_view text) {
+  if (error.code == 0) {
+    write(level_of(error), text, {{"MSP_SOURCE", std::string(to_string(error.source))}});
+  } else {
+    write(level_of(error), text,
+          {{"MSP_SOURCE", std::string(to_string(error.source))}, {"ERRNO", std::to_string(error.code)}});
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Level level) { return kNames[static_cast<std::size_t>(level)]; }
@@ -78,7 +135,9 @@ std::optional<Level> parse_level(std::string_view text) {
 }
 
 void set_level(Level level) { threshold = level; }
-bool enabled(Level level) { return level <= threshold.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+  return level <= threshold.load(std::memory_order_relaxed) || (field_file && level <= field_file->level);
+}
 
 std::string escape(std::string_view text) {
   std::string out;
@@ -103,9 +162,33 @@ std::string escape(std::string_view text) {
   return out;
 }
 
-void write(Level level, std::string_view message) {
-  if (enabled(level)) {
-    logger().log(spdlog::level::info, "{}{}", prefix(level), escape(message));
+void write(Level level, std::string_view message) { write(level, message, {}); }
+
+void write(Level level, std::string_view message, std::initializer_list<JournalField> fields) {
+  if (!enabled(level)) {
+    return;
+  }
+  std::string text = escape(message);
+  to_field_file(level, text);
+  if (level <= threshold.load(std::memory_order_relaxed) && !to_journal(level, text, fields)) {
+    logger().log(spdlog::level::info, "{}{}", prefix(level), text);
+  }
+}
+
+Result<void> also_to_file(const std::string& path, Level level) {
+  auto opened = RollingLog::open(path);
+  if (!opened) {
+    return std::move(opened).error();
+  }
+  field_file = std::make_unique<FieldFile>(std::move(*opened), level);
+  return {};
+}
+
+void use_journal() {
+  if (under_journald()) {
+    if (auto connected = JournalSocket::connect()) {
+      journal = std::move(*connected);
+    }
   }
 }
 
@@ -116,14 +199,16 @@ void write(const Error& error) {
   std::string_view rest = text;
   // A configuration error lists one problem a line (their values are escaped already). No other text may open a line.
   for (std::size_t end = rest.find('\n'); error.source == Source::kConfig && end != rest.npos; end = rest.find('\n')) {
-    write(level_of(error), rest.substr(0, end));
+    write_part(error, rest.substr(0, end));
     rest.remove_prefix(end + 1);
   }
-  write(level_of(error), rest);
+  write_part(error, rest);
   if (!error.hint.empty()) {
     write(Level::kHint, error.hint);
   }
 }
+
+void leave_journal() { journal.reset(); }
 
 std::optional<std::uint64_t> RateLimit::admit(std::uint64_t now_ms) {
   if (now_ms - window_ >= interval_ms_) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines for the operator, on stderr (with <N> priority prefixes under journald).
+// Lines for the operator: entries with fields in the journal, where it has stderr and was connected; else on stderr.
 // Any thread may call it; it locks and may block, so a data loop logs only what a RateLimit lets through.
 // Never fails; what comes from outside cannot break a line: control characters are written as escapes.
 #pragma once
@@ -8,11 +8,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "base/journal.h"
 #include "base/result.h"
 
 namespace msp::log {
@@ -25,13 +27,26 @@ enum class Level : std::uint8_t { kBug, kError, kWarn, kHint, kInfo, kDebug };
 std::string_view to_string(Level level);
 std::optional<Level> parse_level(std::string_view text);
 
-/// Lines above this level are dropped (default kInfo).
+/// Lines above this level are dropped (default kInfo), but for what also_to_file() wants.
 void set_level(Level level);
 bool enabled(Level level);
 
 void write(Level level, std::string_view message);
+/// With fields of the journal (docs/logs.md lists them all); elsewhere they are left out, so the message says it all.
+void write(Level level, std::string_view message, std::initializer_list<JournalField> fields);
 /// The error at the level of its source, its hint as a line of its own.
 void write(const Error& error);
+
+/// From here on lines go to the journal, if stderr is a stream of its; to be called before threads start. Without it,
+/// and where the journal cannot be reached, they go to stderr, which the journal may read all the same.
+void use_journal();
+/// Back to stderr, for the last words of a program: the journal looks up whose an entry is when it reads it, and of a
+/// process that has ended it cannot tell the unit. Only while no other thread logs.
+void leave_journal();
+
+/// From here on lines up to `level` go to a file in the existing agent's form as well; before threads start. What
+/// cannot be written there is lost, with one line about it on the way that all lines go.
+Result<void> also_to_file(const std::string& path, Level level);
 
 /// Control characters and bytes that are no UTF-8, as \n, \t, \xNN.
 std::string escape(std::string_view text);

@@ -33,7 +33,7 @@ bool same(const ChannelState& a, const ChannelState& b) {
   }
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.host_answers == b.host_answers &&
-         a.message == b.message && a.host_time_offset_ms == b.host_time_offset_ms;
+         a.long_poll == b.long_poll && a.message == b.message && a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -264,6 +264,7 @@ void Channel::publish() {
   next->document = document_;
   next->ever_latched = machine_.ever_latched;
   next->host_answers = machine_.host_answers;
+  next->long_poll = machine_.hold.known;
   next->message = machine_.message;
   next->host_time_offset_ms = client_.time().offset_ms();
   next->generation = state_ == nullptr ? 1 : state_->generation + 1;
@@ -278,7 +279,11 @@ void Channel::publish() {
     const bool good = next->host_answers || (next->phase == Phase::kUnknown && !next->closed);
     const bool trouble = next->phase == Phase::kRefused || machine_.refusals != 0 || !machine_.not_stored.empty();
     log::write(good && !trouble ? log::Level::kInfo : log::Level::kWarn,
-               fmt::format("channel {}: {}", to_string(next->phase), next->message));
+               fmt::format("channel {}: {}", to_string(next->phase), next->message),
+               {{"MSP_EVENT", "channel"},
+                {"MSP_PHASE", std::string(to_string(next->phase))},
+                {"MSP_KEY_GUID", next->key ? next->key->guid : std::string()},
+                {"MSP_CLOSED", next->closed ? "1" : "0"}});
   }
   state_ = std::move(next);
   published_(state_);

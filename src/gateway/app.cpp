@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/metrics.h"
 
 namespace msp::gateway {
 namespace {
@@ -93,6 +94,12 @@ Result<void> HostApp::listen() {
     handlers_.push_back(std::move(handler));
     servers_.push_back(std::move(server));
   }
+  if (!config_.metrics_listen.empty()) {
+    metrics_ = std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return metrics(); });
+    if (auto started = metrics_->listen(config_.metrics_listen, "host"); !started) {
+      return started;
+    }
+  }
   if (!config_.admin_socket.empty()) {
     admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_);
     return admin_->listen(config_.admin_socket);
@@ -114,6 +121,15 @@ Task<void> HostApp::drain(Deadline deadline) {
   for (Task<void>& each : drains) {
     co_await each;
   }
+}
+
+std::string HostApp::metrics() const {
+  HostCounts counts{.unknown_callers = gateway_->unknown_callers(), .access_log_lost = log_->lost()};
+  for (const auto& server : servers_) {
+    counts.malformed_requests += server->counters().bad_requests;
+    counts.connections_open += server->connections();
+  }
+  return metrics_text(inventory_->registry(), counts);
 }
 
 void HostApp::log_counters() const {

@@ -19,6 +19,7 @@
 #include "gateway/model_store.h"
 #include "gateway/vm_registry.h"
 #include "http/buffer.h"
+#include "http/metrics_server.h"
 #include "http/server.h"
 
 namespace msp::gateway {
@@ -37,6 +38,7 @@ class HostApp {
   /// No new connections; requests in flight are answered until the deadline.
   Task<void> drain(Deadline deadline);
   void log_counters() const;
+  std::string metrics() const;
 
  private:
   HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory);
@@ -55,6 +57,7 @@ class HostApp {
   std::vector<std::unique_ptr<ServiceHandler>> handlers_;
   std::vector<std::unique_ptr<http::Server>> servers_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<http::MetricsServer> metrics_;
   std::vector<Ipv4Endpoint> endpoints_;
 };
 

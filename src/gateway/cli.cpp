@@ -41,6 +41,7 @@ Task<void> drain_and_stop(HostApp& app, Loop& loop) {
 }
 
 int fail(const Error& error, int status) {
+  log::leave_journal();
   log::write(error);
   return status;
 }
@@ -56,6 +57,7 @@ int check(const Config& config) {
 }
 
 int serve(Config config) {
+  log::use_journal();
   if (auto hardened = harden_process(); !hardened) {
     return fail(hardened.error(), kFailed);
   }

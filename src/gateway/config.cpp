@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_fields.h"
+#include "http/metrics_server.h"
 
 namespace msp::gateway {
 namespace {
@@ -89,6 +90,12 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   config.master_key_file = absolute(directory, root.string("masterKeyFile", config.state_directory + "/master.key"));
   config.access_log = absolute(directory, root.string("accessLog", ""));
   config.admin_socket = absolute(directory, root.string("adminSocket", ""));
+  config.metrics_listen = root.string("metricsListen", "");
+  if (!config.metrics_listen.empty()) {
+    if (auto good = http::MetricsServer::check_place(config.metrics_listen); !good) {
+      root.fail("metricsListen", good.error().message);
+    }
+  }
   config.log_level =
       static_cast<log::Level>(root.choice("logLevel", 4, {"bug", "error", "warn", "hint", "info", "debug"}));
   root.each_object("listeners", [&](json::ObjectReader& item) { read_listener(item, config); });

@@ -42,6 +42,7 @@ struct Limits {
 struct Config {
   std::string state_directory = "/var/lib/msp-host";
   std::string master_key_file;  ///< default: master.key in the state directory
+  std::string metrics_listen;   ///< path of a unix socket, or loopback address:port; empty: none
   std::string admin_socket;     ///< empty: no admin API
   std::string access_log;       ///< empty: standard output
   log::Level log_level = log::Level::kInfo;

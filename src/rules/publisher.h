@@ -14,6 +14,7 @@
 #include "base/rules_document.h"
 #include "policy/snapshot.h"
 #include "protocol/status.h"
+#include "rules/dump.h"
 #include "rules/local_files.h"
 
 namespace msp::rules {
@@ -46,6 +47,8 @@ class Publisher {
 
   const std::shared_ptr<const policy::Snapshot>& current() const { return current_; }
   ServiceReport report(Service service) const;
+  /// What current() was compiled from.
+  EffectiveItems items() const;
 
  private:
   struct Held {
