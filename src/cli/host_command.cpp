@@ -102,6 +102,20 @@ constexpr std::array kVmVerbs{
                            .name = "VM"},
                           arguments, out, err);
              }},
+    Verb{.name = "status",
+         .help = "what the guest's own agents have reported of themselves",
+         .run =
+             [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+               return run({.command = "mspctl vm",
+                           .verb = "status",
+                           .help = "Shows what the guest's own agents have reported; with --json all of it.",
+                           .method = "GET",
+                           .list = kMachines,
+                           .name = "VM",
+                           .suffix = "/reports",
+                           .view = &reports_view},
+                          arguments, out, err);
+             }},
     Verb{.name = "list",
          .help = "all machines, what is enforced, who has a key",
          .run =

@@ -21,6 +21,7 @@ constexpr std::string_view kMachines = "/v1/virtualMachines";
 constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
 constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kResetKey = "/resetKey";
+constexpr std::string_view kReports = "/reports";
 
 /// "%2F" and the like; nothing: malformed.
 std::optional<std::string> decoded(std::string_view text) {
@@ -51,8 +52,10 @@ http::Response good(std::string body) {
 
 }  // namespace
 
-AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory)
+AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory,
+                         const content::GuestReports& reports)
     : inventory_(inventory),
+      reports_(reports),
       server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
 
 Result<void> AdminServer::listen(const std::string& path) {
@@ -106,7 +109,9 @@ http::Response AdminServer::answer(const http::Request& request) {
 
 http::Response AdminServer::answer_resource(const http::Request& request, bool machines, std::string_view rest) {
   const bool resets = machines && rest.ends_with(kResetKey);
-  const auto word = decoded(resets ? rest.substr(0, rest.size() - kResetKey.size()) : rest);
+  const bool reports = machines && rest.ends_with(kReports);
+  const std::size_t suffix = resets ? kResetKey.size() : reports ? kReports.size() : 0;
+  const auto word = decoded(rest.substr(0, rest.size() - suffix));
   if (!word || word->empty()) {
     return http::Response::error(request, 400, "bad_name", "The name in the path is malformed.");
   }
@@ -126,6 +131,9 @@ http::Response AdminServer::answer_resource(const http::Request& request, bool m
   const std::string_view method = request.head.method;
   if (resets) {
     return method == "POST" ? finish(request, inventory_.reset_key(name), false) : no_method(request, "POST");
+  }
+  if (reports) {
+    return method == "GET" ? good(reports_json(reports_.find(name.key))) : no_method(request, "GET");
   }
   if (method == "GET") {
     return good(resource_json(inventory_, *found.front(), true));

@@ -9,6 +9,7 @@
 
 #include "base/loop.h"
 #include "base/result.h"
+#include "content/guest_reports.h"
 #include "gateway/inventory.h"
 #include "http/buffer.h"
 #include "http/server.h"
@@ -17,7 +18,7 @@ namespace msp::gateway {
 
 class AdminServer final : private http::Handler {
  public:
-  AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory);
+  AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory, const content::GuestReports& reports);
   ~AdminServer() override { unlink(); }
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
@@ -38,6 +39,7 @@ class AdminServer final : private http::Handler {
   void unlink();
 
   Inventory& inventory_;
+  const content::GuestReports& reports_;
   http::Server server_;
   std::string path_;
 };

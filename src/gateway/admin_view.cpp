@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/arm_document.h"
+#include "base/clock.h"
 #include "base/json_fields.h"
 #include "gateway/source_addresses.h"
 
@@ -66,6 +67,21 @@ void write_profile(json::Writer& writer, const Inventory& inventory, const Resou
     writer.value(name);
   }
   writer.end_array();
+}
+
+void write_time(json::Writer& writer, std::int64_t at_ns) {
+  writer.key("time");
+  if (at_ns == 0) {
+    writer.null();
+  } else {
+    writer.value(timestamp_ms(at_ns));
+  }
+}
+
+void write_count(json::Writer& writer, std::string_view name, const content::GuestReport::Count& count) {
+  writer.key(name).begin_object().field("requests", count.requests).field("bytes", count.bytes);
+  write_time(writer, count.last_ns);
+  writer.end_object();
 }
 
 void write_effects(json::Writer& writer, const ChangeOutcome& outcome) {
@@ -164,6 +180,28 @@ std::string list_json(const Inventory& inventory, bool machines) {
     }
   }
   return out + "]}";
+}
+
+std::string reports_json(const content::GuestReport* report) {
+  static const content::GuestReport kNone;
+  const content::GuestReport& all = report == nullptr ? kNone : *report;
+  json::Writer writer;
+  writer.begin_object().key("provisioning").begin_object().field("state", all.health.state);
+  writer.field("subStatus", all.health.sub_status).field("description", all.health.description);
+  writer.field("by", all.health_by);
+  write_time(writer, all.health_ns);
+  writer.end_object();
+  write_count(writer, "telemetry", all.telemetry);
+  write_count(writer, "logs", all.logs);
+  write_count(writer, "observations", all.observations);
+  writer.key("agent").begin_object().field("state", all.status.state).field("version", all.status.version);
+  writer.field("message", all.status.message);
+  write_time(writer, all.status_ns);
+  writer.end_object().end_object();
+  std::string out = std::move(writer).take();
+  // The guest's own words, which were read once and are JSON.
+  out.pop_back();
+  return fmt::format(R"({},"document":{}}})", out, all.status.document.empty() ? "null" : all.status.document);
 }
 
 std::string outcome_json(const ChangeOutcome& outcome, bool dry_run) {

@@ -94,7 +94,7 @@ Result<void> HostApp::listen() {
     servers_.push_back(std::move(server));
   }
   if (!config_.admin_socket.empty()) {
-    admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_);
+    admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_, gateway_->reports());
     return admin_->listen(config_.admin_socket);
   }
   return {};

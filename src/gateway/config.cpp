@@ -64,6 +64,7 @@ void read_limits(json::ObjectReader limits, Limits& out) {
   out.pending_keys = number("pendingKeys", out.pending_keys, 1, 1000);
   out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
   out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);
+  out.report_bytes = number("reportBytes", out.report_bytes, 0, std::int64_t{1} << 40);
   limits.finish();
 }
 
@@ -94,6 +95,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   root.each_object("listeners", [&](json::ObjectReader& item) { read_listener(item, config); });
   root.each_object("virtualMachines", [&](json::ObjectReader& item) { read_virtual_machine(item, directory, config); });
   config.model_directory = absolute(directory, root.string("modelDirectory", ""));
+  config.certificate_directory = absolute(directory, root.string("certificateDirectory", ""));
   for (const std::string& path : root.strings("accessControlProfiles")) {
     config.profiles.push_back(absolute(directory, path));
   }

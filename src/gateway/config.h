@@ -36,6 +36,7 @@ struct Limits {
   std::uint64_t pending_keys = 16;            ///< for each virtual machine
   std::uint64_t signed_body_bytes = 102'400;  ///< protocol.md D.8
   std::uint64_t exempt_body_bytes = 104'857'600;
+  std::uint64_t report_bytes = std::uint64_t{64} << 20;  ///< of status documents, of all machines
 };
 
 /// Fields and defaults: docs/host.md. Paths are absolute after loading.
@@ -49,6 +50,7 @@ struct Config {
   std::vector<VirtualMachineConfig> virtual_machines;
   std::string model_directory;  ///< every *.json in it is a model; empty: none
   std::vector<std::string> profiles;
+  std::string certificate_directory;  ///< of the certificates that models name; empty: there are none
   std::uint32_t date_window_seconds = 300;
   Limits limits;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "gateway/hostga.h"
 #include "gateway/imds.h"
 #include "gateway/wireserver.h"
 
@@ -24,7 +25,8 @@ Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log
       verifier_(keys, clock, config.date_window_seconds),
       // Half of the connections stay for those who do not wait.
       waits_(loop, static_cast<std::size_t>(config.limits.connections / 2)),
-      channel_(keys, verifier_, waits_, clock) {}
+      channel_(keys, verifier_, waits_, clock),
+      reports_(config.limits.report_bytes) {}
 
 std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
   return is_exempt(service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
@@ -92,11 +94,11 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
   const Mode mode = vm.policy(service).mode;
   if (mode == Mode::kDisabled) {
     course.outcome = Outcome::kOpen;
-    return content(service, vm, request);
+    return serve(service, vm, request);
   }
   if (is_exempt(service, request)) {
     course.outcome = Outcome::kExempt;
-    return content(service, vm, request);
+    return serve(service, vm, request);
   }
   Verdict verdict = verifier_.verify(vm, request);
   if (verdict.reason == Reason::kNone) {
@@ -110,19 +112,27 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
   }
   course.outcome = verdict.reason == Reason::kNone ? Outcome::kVerified : Outcome::kAudited;
   course.reason = verdict.reason;
-  return content(service, vm, request);
+  return serve(service, vm, request);
 }
 
-Answer Gateway::content(Service service, const Vm& vm, const http::Request& request) {
+Answer Gateway::serve(Service service, const Vm& vm, const http::Request& request) {
+  const Asked asked{.vm = vm, .request = request, .reports = reports_, .now_ns = clock_.realtime_ns()};
   switch (service) {
     case Service::kImds:
       return answer_imds(vm, request);
     case Service::kWireServer:
-      return answer_wireserver(request);
+      return answer_wireserver(asked);
     case Service::kHostGaPlugin:
-      return answer_hostga(request);
+      return answer_hostga(asked);
   }
   return refuse(request, Reason::kNotFound);
+}
+
+void Gateway::changed(const std::string& vm_id) {
+  if (registry_.find_by_id(vm_id) == nullptr) {
+    reports_.forget(vm_id);
+  }
+  waits_.announce(vm_id);
 }
 
 void Gateway::record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "content/guest_reports.h"
 #include "gateway/access_log.h"
 #include "gateway/access_record.h"
 #include "gateway/channel_api.h"
@@ -29,8 +30,8 @@ class Gateway {
   static bool asks_to_wait(Service service, const http::Request& request);
   /// Until the status is another than the one that the agent has, or the time is over.
   Task<void> hold(const http::Request& request);
-  /// The guest of this machine has to be told something.
-  void changed(const std::string& vm_id) { waits_.announce(vm_id); }
+  /// The guest of this machine has to be told something, or the machine is gone.
+  void changed(const std::string& vm_id);
   /// Whoever waits is answered now.
   void end_waits() { waits_.end(); }
 
@@ -38,13 +39,14 @@ class Gateway {
   void on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
                   const http::Refusal& refusal);
 
+  const content::GuestReports& reports() const { return reports_; }
   std::uint64_t unknown_callers() const { return unknown_callers_; }
 
  private:
   struct Course;
   Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
   /// The service's own answer, once the request may be served.
-  static Answer content(Service service, const Vm& vm, const http::Request& request);
+  Answer serve(Service service, const Vm& vm, const http::Request& request);
   void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
   void write(AccessRecord record, const Vm* vm);
 
@@ -55,6 +57,7 @@ class Gateway {
   Verifier verifier_;
   StatusWaits waits_;
   ChannelApi channel_;
+  content::GuestReports reports_;
   std::uint64_t unknown_callers_ = 0;
   std::string line_;  // kept between requests
 };

@@ -6,7 +6,7 @@
 #include <optional>
 #include <span>
 
-#include "gateway/instance.h"
+#include "content/instance.h"
 
 namespace msp::gateway {
 namespace {
@@ -115,17 +115,18 @@ Answer instance(const Vm& vm, std::string_view path, const Query& query) {
   if (query.format && !text && !http::iequals(*query.format, "json")) {
     return contract_error(Reason::kBadQuery);
   }
-  const json::Value* value = walk(vm.instance, path);
+  const json::Value* value = content::walk(vm.content.instance, path);
   if (value == nullptr) {
     return contract_error(Reason::kNotFound);
   }
   if (text) {
-    return {.response = http::Response::text(200, as_text(*value))};
+    return {.response = http::Response::text(200, content::as_text(*value))};
   }
   if (value->is_string()) {
     return contract_error(Reason::kBadQuery);  // a leaf has no JSON form in the contract
   }
-  return {.response = json_answer(200, value == &vm.instance ? vm.instance_text : json::to_text(*value))};
+  return {.response =
+              json_answer(200, value == &vm.content.instance ? vm.content.instance_text : json::to_text(*value))};
 }
 
 }  // namespace

@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "gateway/instance.h"
+#include "content/instance.h"
 #include "gateway/inventory.h"
-#include "gateway/wireserver.h"
 #include "tests/support/host_request.h"
 
 namespace msp::gateway {
@@ -147,49 +146,6 @@ TEST_F(ImdsTest, RefusesAsTheContractSays) {
 
 TEST_F(ImdsTest, NamesMayBeInAnyCase) {
   EXPECT_EQ(ask("/metadata/instance?API-Version=2021-02-01", {{"METADATA", "True"}}).response.status(), 200);
-}
-
-TEST(WireServer, AnswersVersionsAndNothingElse) {
-  const auto ask = [](std::string method, std::string target, bool plugin) {
-    RequestText text;
-    text.method = std::move(method);
-    text.target = std::move(target);
-    text.header("host", "168.63.129.16");
-    const ParsedRequest parsed(text);
-    return plugin ? answer_hostga(parsed.request()) : answer_wireserver(parsed.request());
-  };
-  const Answer versions = ask("GET", "/?comp=versions", false);
-  EXPECT_EQ(versions.response.status(), 200);
-  EXPECT_THAT(versions.response.body(), HasSubstr("<Version>2012-11-30</Version>"));
-  EXPECT_THAT(versions.response.header_lines(), HasSubstr("text/xml"));
-  EXPECT_EQ(ask("GET", "/?other=1&Comp=versions", false).response.status(), 200);
-  EXPECT_EQ(ask("POST", "/?comp=versions", false).response.status(), 405);
-  EXPECT_EQ(ask("GET", "/?comp=version", false).response.status(), 404);
-  EXPECT_EQ(ask("GET", "/machine?comp=goalstate", false).response.status(), 404);
-  EXPECT_EQ(ask("POST", "/machine/?comp=telemetrydata", false).response.status(), 200);
-  EXPECT_EQ(ask("GET", "/versions", true).response.body(), R"(["2015-09-01"])");
-  EXPECT_EQ(ask("GET", "/health", true).response.status(), 200);
-  EXPECT_EQ(ask("PUT", "/vmAgentLog", true).response.status(), 200);
-  EXPECT_EQ(ask("GET", "/vmAgentLog", true).response.status(), 404);
-  EXPECT_THAT(ask("GET", "/x", true).response.body(), HasSubstr("not_found"));
-}
-
-TEST(WireServer, ExemptionsHoldAtTheirOwnService) {
-  const auto exempt = [](Service service, std::string method, std::string target) {
-    RequestText text;
-    text.method = std::move(method);
-    text.target = std::move(target);
-    const ParsedRequest parsed(text);
-    return is_exempt(service, parsed.request());
-  };
-  EXPECT_TRUE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog"));
-  EXPECT_TRUE(exempt(Service::kWireServer, "POST", "/machine/?comp=telemetrydata"));
-  EXPECT_FALSE(exempt(Service::kWireServer, "PUT", "/vmAgentLog"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "POST", "/machine/?comp=telemetrydata"));
-  EXPECT_FALSE(exempt(Service::kImds, "PUT", "/vmAgentLog"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "POST", "/vmAgentLog"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog?"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog?x=1"));
 }
 
 }  // namespace

@@ -42,6 +42,12 @@ enum class Reason : std::uint8_t {
   kMetadataHeaderMissing,
   kApiVersion,
   kBadQuery,
+  // WireServer and HostGAPlugin
+  kVersionHeaderMissing,
+  kStaleGoalState,
+  kWrongContainer,
+  kBadCertificate,
+  kBadReport,
   kCount,
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway/instance.h"
+#include "content/instance.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,9 @@
 #include <charconv>
 #include <span>
 
-namespace msp::gateway {
+#include "base/ascii.h"
+
+namespace msp::content {
 namespace {
 
 using json::Array;
@@ -189,8 +191,7 @@ void append(Object& to, Object from) {
   }
 }
 
-Object compute(const VmModel& model) {
-  const Value& document = model.document;
+Object compute(const Value& document, std::string_view vm_id) {
   const auto text = [&](std::string_view pointer) { return leaf_text(document.at(pointer)); };
   const std::string id = text("/id");
   Object out;
@@ -217,7 +218,7 @@ Object compute(const VmModel& model) {
   put_text(out, "userData", text("/properties/userData"));
   put_text(out, "version", text("/properties/storageProfile/imageReference/version"));
   put(out, "virtualMachineScaleSet", Value(pick(&document, kScaleSet)));
-  put_text(out, "vmId", model.vm_id);
+  put_text(out, "vmId", std::string(vm_id));
   put_text(out, "vmScaleSetName", last_segment(text("/properties/virtualMachineScaleSet/id")));
   put_text(out, "vmSize", text("/properties/hardwareProfile/vmSize"));
   put_text(out, "zone", text("/zones/0"));
@@ -271,15 +272,15 @@ Object network_interface(const Value& source) {
 
 }  // namespace
 
-json::Value make_instance_document(const VmModel& model) {
+json::Value make_instance_document(const json::Value& model, std::string_view vm_id) {
   Array interfaces;
-  for (const Value& source : items(&model.document, "/properties/networkProfile/networkInterfaces")) {
+  for (const Value& source : items(&model, "/properties/networkProfile/networkInterfaces")) {
     interfaces.emplace_back(network_interface(source));
   }
   Object network;
   put(network, "interface", Value(std::move(interfaces)));
   Object out;
-  put(out, "compute", Value(compute(model)));
+  put(out, "compute", Value(compute(model, vm_id)));
   put(out, "network", Value(std::move(network)));
   return Value(std::move(out));
 }
@@ -327,4 +328,4 @@ std::string as_text(const json::Value& value) {
   return out;
 }
 
-}  // namespace msp::gateway
+}  // namespace msp::content
