@@ -18,7 +18,9 @@ MSP_PACKAGES_BENCH=(wrk strace libbenchmark-dev)
 # The real clients of the metadata services, and what they call. Fetched to build/clients and unpacked into a throw-away
 # root by the tests, never installed: they would take this machine for a guest of theirs.
 MSP_PACKAGES_CLIENTS=(waagent cloud-init isc-dhcp-client dnsmasq-base openssh-client)
-# The same in a root of the next Debian, which boots with its own systemd (scripts/real-clients --boot).
+# What applications of guests use: the SDK that gets tokens, and the library that verifies them (tests/clients).
+MSP_PACKAGES_NPM=(nodejs npm)
+# The real clients in a root of the next Debian, which boots with its own systemd (scripts/real-clients --boot).
 MSP_PACKAGES_BOOTED=(systemd systemd-sysv dbus iproute2 procps openssl openssh-server sudo netplan.io dnsmasq-base
   ca-certificates waagent cloud-init)
 MSP_PACKAGES_FRESH=(debootstrap)
@@ -73,4 +75,20 @@ fetch_clients() {
   quietly "$MSP_TOP/build/clients.log" apt-get install -y --no-install-recommends --download-only \
     -o Dir::Cache::archives="$MSP_CLIENTS" "${MSP_PACKAGES_CLIENTS[@]}" || return
   printf '%s\n' "${MSP_PACKAGES_CLIENTS[*]}" >"$MSP_CLIENTS/fetched"
+}
+
+readonly MSP_NPM_CLIENTS=$MSP_TOP/build/clients-npm
+npm_clients_fetched() { cmp -s "$MSP_TOP/tests/clients/azure-identity/package-lock.json" "$MSP_NPM_CLIENTS/fetched"; }
+
+# fetch_npm_clients: exactly the versions of the lock file, without running any script of theirs.
+fetch_npm_clients() {
+  if npm_clients_fetched; then return 0; fi
+  local from=$MSP_TOP/tests/clients/azure-identity
+  command -v npm >/dev/null || install_packages npm || return
+  rm -rf "$MSP_NPM_CLIENTS"
+  mkdir -p "$MSP_NPM_CLIENTS"
+  cp "$from/package.json" "$from/package-lock.json" "$MSP_NPM_CLIENTS/"
+  quietly "$MSP_TOP/build/clients-npm.log" npm ci --prefix "$MSP_NPM_CLIENTS" --ignore-scripts --no-audit --no-fund ||
+    return
+  cp "$from/package-lock.json" "$MSP_NPM_CLIENTS/fetched"
 }

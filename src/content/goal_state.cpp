@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/ascii.h"
-#include "base/crypto.h"
+#include "content/guid.h"
 #include "content/xml_text.h"
 
 namespace msp::content {
@@ -14,27 +14,8 @@ constexpr std::string_view kWireServer = "http://168.63.129.16:80";
 constexpr std::string_view kHostGaPlugin = "http://168.63.129.16:32526";
 constexpr std::size_t kBase64Line = 64;
 
-Sha256Digest digest_of(std::string_view text) {
-  const auto digest = sha256(as_bytes(text));
-  return digest ? *digest : Sha256Digest{};
-}
-
-/// A GUID that stands for a text.
-std::string guid_of(std::string_view text) {
-  const std::string hex = hex_encode(Bytes(digest_of(text)).first(16));
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4),
-                     hex.substr(20, 12));
-}
-
 /// A positive number of 31 bits, as agents expect one.
-std::string number_of(std::string_view text) {
-  const Sha256Digest digest = digest_of(text);
-  std::uint32_t number = 0;
-  for (const std::uint8_t byte : Bytes(digest).first(4)) {
-    number = number << 8 | byte;
-  }
-  return std::to_string((number & 0x7fffffff) | 1);
-}
+std::string incarnation_of(std::string_view text) { return std::to_string((number_of(text) & 0x7fffffff) | 1); }
 
 /// Names stand in paths and file names of the guest.
 std::string role_of(std::string_view name) {
@@ -81,7 +62,7 @@ GoalState make_goal_state(const json::Value& model, std::string_view vm_id, std:
   goal.plugins = extensions_xml(extensions);
   goal.has_certificates = !certificates.empty();
   goal.incarnation =
-      number_of(fmt::format("{}\n{}\n{}\n{}", goal.instance_id, goal.address, goal.plugins, certificates));
+      incarnation_of(fmt::format("{}\n{}\n{}\n{}", goal.instance_id, goal.address, goal.plugins, certificates));
   return goal;
 }
 

@@ -15,6 +15,11 @@ namespace msp::content {
 /// {"compute": …, "network": …}; every primitive is a string.
 json::Value make_instance_document(const json::Value& model, std::string_view vm_id);
 
+/// True where an api-version (known to the contract) has all that later ones have.
+bool has_all_of_it(std::string_view api_version);
+/// The document without what came only after this api-version.
+json::Value as_of(const json::Value& document, std::string_view api_version);
+
 /// The value under a path such as "compute/tagsList/0/name"; slashes at the ends are ignored. Null if there is none.
 const json::Value* walk(const json::Value& document, std::string_view path);
 

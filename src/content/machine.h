@@ -12,12 +12,14 @@
 #include "base/secret.h"
 #include "content/certificates.h"
 #include "content/goal_state.h"
+#include "content/identities.h"
 
 namespace msp::content {
 
 struct Machine {
   json::Value instance;
   std::string instance_text;  ///< compact JSON of `instance`
+  Identities identities;
   GoalState goal_state;
   std::string vm_settings;
   std::string vm_settings_tag;  ///< changes with it; decimal digits

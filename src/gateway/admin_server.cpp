@@ -7,10 +7,10 @@
 #include <optional>
 #include <utility>
 
-#include "base/crypto.h"
 #include "base/log.h"
 #include "base/unix_socket.h"
 #include "gateway/admin_view.h"
+#include "gateway/percent.h"
 
 namespace msp::gateway {
 namespace {
@@ -22,24 +22,6 @@ constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
 constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kResetKey = "/resetKey";
 constexpr std::string_view kReports = "/reports";
-
-/// "%2F" and the like; nothing: malformed.
-std::optional<std::string> decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    std::uint8_t byte = 0;
-    if (!hex_decode_to(text.substr(i + 1, 2), {&byte, 1})) {
-      return std::nullopt;
-    }
-    out += static_cast<char>(byte);
-    i += 2;
-  }
-  return out;
-}
 
 http::Response no_method(const http::Request& request, std::string_view allowed) {
   return http::Response::error(request, 405, "method_not_allowed", fmt::format("Use {}.", allowed))
@@ -111,7 +93,7 @@ http::Response AdminServer::answer_resource(const http::Request& request, bool m
   const bool resets = machines && rest.ends_with(kResetKey);
   const bool reports = machines && rest.ends_with(kReports);
   const std::size_t suffix = resets ? kResetKey.size() : reports ? kReports.size() : 0;
-  const auto word = decoded(rest.substr(0, rest.size() - suffix));
+  const auto word = percent_decoded(rest.substr(0, rest.size() - suffix));
   if (!word || word->empty()) {
     return http::Response::error(request, 400, "bad_name", "The name in the path is malformed.");
   }

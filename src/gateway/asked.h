@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "content/guest_reports.h"
+#include "content/token_issuer.h"
 #include "gateway/vm_registry.h"
 #include "http/message.h"
 
@@ -17,7 +18,8 @@ struct Asked {
   const Vm& vm;
   const http::Request& request;
   content::GuestReports& reports;
-  std::int64_t now_ns;  ///< wall clock
+  const content::TokenIssuer* issuer;  ///< null: there are no tokens
+  std::int64_t now_ns;                 ///< wall clock
 
   const content::Machine& machine() const { return vm.content; }
   std::string_view header(std::string_view name) const { return request.head.headers.value(name); }

@@ -55,6 +55,27 @@ void read_virtual_machine(json::ObjectReader& item, const std::string& directory
   config.virtual_machines.push_back(std::move(machine));
 }
 
+void read_tokens(json::ObjectReader& root, TokensConfig& out) {
+  if (!root.has("tokens")) {
+    return;
+  }
+  json::ObjectReader tokens = root.object("tokens");
+  out.issuer = tokens.string("issuer");
+  if (out.issuer.ends_with('/') || (!out.issuer.starts_with("https://") && !out.issuer.starts_with("http://"))) {
+    tokens.fail("issuer", "must be an http or https URL without a slash at its end");
+  }
+  out.algorithm = static_cast<SignatureAlgorithm>(tokens.choice("algorithm", 0, {"RS256", "ES256"}));
+  out.lifetime_seconds = tokens.integer("lifetimeSeconds", out.lifetime_seconds, {.min = 300, .max = 7 * 86'400});
+  const std::string address = tokens.string("address");
+  if (auto parsed = parse_address(address); parsed) {
+    out.at.address = *parsed;
+  } else {
+    tokens.fail("address", parsed.error().message);
+  }
+  out.at.port = static_cast<std::uint16_t>(tokens.integer("port", {.min = 0, .max = 65535}));
+  tokens.finish();
+}
+
 void read_limits(json::ObjectReader limits, Limits& out) {
   const auto number = [&](std::string_view name, std::uint64_t fallback, std::int64_t min, std::int64_t max) {
     return static_cast<std::uint64_t>(
@@ -105,6 +126,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
         static_cast<std::uint32_t>(verification.integer("dateWindowSeconds", 300, {.min = 1, .max = 86'400}));
     verification.finish();
   }
+  read_tokens(root, config.tokens);
   read_limits(root.object("limits"), config.limits);
   root.finish();
   if (config.listeners.empty() && problems.empty()) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/crypto_sign.h"
 #include "base/log.h"
 #include "base/net.h"
 #include "base/result.h"
@@ -29,6 +30,14 @@ struct ListenerConfig {
 struct VirtualMachineConfig {
   std::string model;                          ///< path of the model file
   std::vector<Ipv4Address> source_addresses;  ///< empty: the private addresses that the model names
+};
+
+/// Tokens of managed identities; without an issuer there are none.
+struct TokensConfig {
+  std::string issuer;  ///< URL under which others find the documents that are published
+  SignatureAlgorithm algorithm = SignatureAlgorithm::kRs256;
+  std::int64_t lifetime_seconds = 86'400;
+  Ipv4Endpoint at;  ///< where they are published
 };
 
 struct Limits {
@@ -51,6 +60,7 @@ struct Config {
   std::string model_directory;  ///< every *.json in it is a model; empty: none
   std::vector<std::string> profiles;
   std::string certificate_directory;  ///< of the certificates that models name; empty: there are none
+  TokensConfig tokens;
   std::uint32_t date_window_seconds = 300;
   Limits limits;
 };

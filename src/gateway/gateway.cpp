@@ -16,10 +16,11 @@ struct Gateway::Course {
   std::optional<bool> elevated;
 };
 
-Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock,
-                 const Config& config)
+Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const content::TokenIssuer* issuer,
+                 const Clock& clock, const Config& config)
     : registry_(registry),
       log_(log),
+      issuer_(issuer),
       clock_(clock),
       limits_(config.limits),
       verifier_(keys, clock, config.date_window_seconds),
@@ -116,10 +117,11 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
 }
 
 Answer Gateway::serve(Service service, const Vm& vm, const http::Request& request) {
-  const Asked asked{.vm = vm, .request = request, .reports = reports_, .now_ns = clock_.realtime_ns()};
+  const Asked asked{
+      .vm = vm, .request = request, .reports = reports_, .issuer = issuer_, .now_ns = clock_.realtime_ns()};
   switch (service) {
     case Service::kImds:
-      return answer_imds(vm, request);
+      return answer_imds(asked);
     case Service::kWireServer:
       return answer_wireserver(asked);
     case Service::kHostGaPlugin:

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "content/guest_reports.h"
+#include "content/token_issuer.h"
 #include "gateway/access_log.h"
 #include "gateway/access_record.h"
 #include "gateway/channel_api.h"
@@ -21,7 +22,9 @@ namespace msp::gateway {
 
 class Gateway {
  public:
-  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config);
+  /// `issuer` may be null: there are no tokens then.
+  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const content::TokenIssuer* issuer,
+          const Clock& clock, const Config& config);
 
   std::uint64_t body_limit(Service service, const http::Request& request) const;
   http::Response handle(Service service, const http::Request& request);
@@ -52,6 +55,7 @@ class Gateway {
 
   VmRegistry& registry_;
   AccessLog& log_;
+  const content::TokenIssuer* issuer_;
   const Clock& clock_;
   Limits limits_;
   Verifier verifier_;

@@ -61,6 +61,7 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
      "The certificate of the request is missing, or not one of an RSA key of 2048 to 4096 bits, or the cipher is none "
      "of DES_EDE3_CBC, AES128_CBC and AES256_CBC."},
     {"bad_report", 400, "The body is not the report that this path takes."},
+    {"no_identity", 400, "Identity not found"},
 }};
 
 }  // namespace

@@ -48,6 +48,8 @@ enum class Reason : std::uint8_t {
   kWrongContainer,
   kBadCertificate,
   kBadReport,
+  // IMDS
+  kNoIdentity,
   kCount,
 };
 
