@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_apply.h"
+#include "cli/host_events.h"
 #include "cli/host_socket.h"
 #include "cli/host_view.h"
 
@@ -102,6 +103,7 @@ constexpr std::array kVmVerbs{
                            .name = "VM"},
                           arguments, out, err);
              }},
+    Verb{.name = "event", .help = "what is scheduled for the machine; schedules or ends it", .run = &vm_event},
     Verb{.name = "status",
          .help = "what the guest's own agents have reported of themselves",
          .run =

@@ -109,6 +109,15 @@ std::string reports_view(const json::Value& reports) {
          line("observations", "/observations", count("/observations"));
 }
 
+std::string events_view(const json::Value& events) {
+  std::vector<Row> rows{{"ID", "TYPE", "STATUS", "NOT BEFORE", "SECONDS", "SOURCE", "DESCRIPTION"}};
+  for (const json::Value& event : items(events, "value")) {
+    rows.push_back({leaf(event, "/id"), leaf(event, "/type"), leaf(event, "/status"), leaf(event, "/notBefore"),
+                    leaf(event, "/durationSeconds"), leaf(event, "/source"), leaf(event, "/description")});
+  }
+  return rows.size() == 1 ? "nothing is scheduled\n" : table(rows);
+}
+
 std::string outcome_view(const json::Value& outcome) {
   const bool dry_run = leaf(outcome, "/dryRun") == "true";
   std::string out;

@@ -13,6 +13,8 @@ std::string machines_view(const json::Value& list);
 std::string profiles_view(const json::Value& list);
 /// What a guest's agents have reported.
 std::string reports_view(const json::Value& reports);
+/// What is scheduled for a machine.
+std::string events_view(const json::Value& events);
 /// What came of a change, or would come.
 std::string outcome_view(const json::Value& outcome);
 

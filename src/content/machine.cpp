@@ -3,6 +3,7 @@
 
 #include "content/guid.h"
 #include "content/instance.h"
+#include "content/load_balancer.h"
 
 namespace msp::content {
 Machine make_machine(const json::Value& model, std::string_view vm_id, std::string_view name, const Vault& vault,
@@ -10,6 +11,7 @@ Machine make_machine(const json::Value& model, std::string_view vm_id, std::stri
   Machine machine;
   machine.instance = make_instance_document(model, vm_id);
   machine.instance_text = json::to_text(machine.instance);
+  machine.load_balancer = load_balancer_text(model, machine.instance, pointer, problems);
   const Extensions extensions = read_extensions(model, pointer, problems);
   Certificates certificates = read_certificates(model, vault, pointer, problems);
   machine.identities = read_identities(model, vm_id, pointer, problems);

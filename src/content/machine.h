@@ -21,6 +21,7 @@ struct Machine {
   std::string instance_text;  ///< compact JSON of `instance`
   Identities identities;
   GoalState goal_state;
+  std::string load_balancer;  ///< JSON; empty: there is none
   std::string vm_settings;
   std::string vm_settings_tag;  ///< changes with it; decimal digits
   Secret certificates;          ///< PKCS#12; empty: none

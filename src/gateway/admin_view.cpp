@@ -204,6 +204,46 @@ std::string reports_json(const content::GuestReport* report) {
   return fmt::format(R"({},"document":{}}})", out, all.status.document.empty() ? "null" : all.status.document);
 }
 
+std::string events_json(const content::ScheduledEvents::OfOne& of) {
+  json::Writer writer;
+  writer.begin_object().field("incarnation", of.incarnation).key("value").begin_array();
+  for (const content::ScheduledEvent& event : of.events) {
+    writer.begin_object().field("id", event.id).field("type", event.type).field("source", event.source);
+    writer.field("status", event.started ? "Started" : "Scheduled");
+    writer.field("notBefore", timestamp_ms(event.not_before * 1'000'000'000));
+    writer.field("durationSeconds", event.duration_seconds).field("description", event.description).end_object();
+  }
+  return std::move(writer.end_array().end_object()).take();
+}
+
+Result<content::ScheduledEvent> read_event(std::string_view body, std::int64_t now_seconds) {
+  const auto tree = json::parse(body, {.max_bytes = 65'536, .source = Source::kClient});
+  if (!tree) {
+    return tree.error();
+  }
+  constexpr std::int64_t kMostSeconds = std::int64_t{366} * 86'400;
+  constexpr std::size_t kLongestText = 1024;
+  json::Problems problems({}, "event");
+  json::ObjectReader root(*tree, "", problems);
+  content::ScheduledEvent event;
+  event.type = root.string("type");
+  if (!content::is_event_type(event.type)) {
+    root.fail("type", "must be Freeze, Reboot, Redeploy, Preempt or Terminate");
+  }
+  event.not_before = now_seconds + root.integer("inSeconds", 900, {.min = 0, .max = kMostSeconds});
+  event.duration_seconds = root.integer("durationSeconds", -1, {.min = -1, .max = kMostSeconds});
+  event.description = root.string("description", "");
+  if (event.description.size() > kLongestText) {
+    root.fail("description", fmt::format("is longer than {} bytes", kLongestText));
+  }
+  event.source = root.choice("source", 0, {"Platform", "User"}) == 0 ? "Platform" : "User";
+  root.finish();
+  if (auto result = problems.result(); !result) {
+    return std::move(result).error();
+  }
+  return event;
+}
+
 std::string outcome_json(const ChangeOutcome& outcome, bool dry_run) {
   json::Writer writer;
   writer.begin_object().field("dryRun", dry_run);

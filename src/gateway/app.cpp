@@ -63,15 +63,21 @@ Result<void> HostApp::open_state() {
     return std::move(log).error();
   }
   log_ = std::move(*log);
-  if (auto opened = open_issuer(); !opened) {
+  if (auto opened = open_signers(); !opened) {
     return opened;
   }
-  gateway_ = std::make_unique<Gateway>(loop_, registry, *keys_, *log_, issuer_.get(), clock_, config_);
+  gateway_ = std::make_unique<Gateway>(
+      loop_, registry, *keys_, *log_, Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_);
   inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
   return {};
 }
 
-Result<void> HostApp::open_issuer() {
+Result<void> HostApp::open_signers() {
+  auto documents = load_document_signer(config_.state_directory, config_.attestation_file);
+  if (!documents) {
+    return std::move(documents).error();
+  }
+  documents_ = std::make_unique<DocumentSigner>(std::move(*documents));
   const TokensConfig& tokens = config_.tokens;
   if (tokens.issuer.empty()) {
     return {};
@@ -126,7 +132,7 @@ Result<void> HostApp::listen() {
     endpoints_.push_back(*at);
   }
   if (!config_.admin_socket.empty()) {
-    admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_, gateway_->reports());
+    admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_, gateway_->state(), clock_);
     return admin_->listen(config_.admin_socket);
   }
   return {};

@@ -42,7 +42,7 @@ class HostApp {
  private:
   HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory);
   Result<void> open_state();
-  Result<void> open_issuer();
+  Result<void> open_signers();
   Result<void> listen();
   Result<Ipv4Endpoint> serve(http::Handler& handler, const Ipv4Endpoint& at);
 
@@ -54,6 +54,7 @@ class HostApp {
   std::unique_ptr<KeyRing> keys_;
   std::unique_ptr<AccessLog> log_;
   std::unique_ptr<content::TokenIssuer> issuer_;
+  std::unique_ptr<DocumentSigner> documents_;
   std::unique_ptr<Gateway> gateway_;
   http::BufferPool buffers_;
   std::vector<std::unique_ptr<ServiceHandler>> handlers_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the content of a service is asked with: the machine that asks, the request, and where its reports go.
+// What the content of a service is asked with: the machine that asks, the request, what else is known, and who signs.
 // A value for one request, on the loop's thread.
 // Nothing fails.
 #pragma once
@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "content/guest_reports.h"
-#include "content/token_issuer.h"
+#include "gateway/guest_state.h"
+#include "gateway/signers.h"
 #include "gateway/vm_registry.h"
 #include "http/message.h"
 
@@ -17,9 +17,9 @@ namespace msp::gateway {
 struct Asked {
   const Vm& vm;
   const http::Request& request;
-  content::GuestReports& reports;
-  const content::TokenIssuer* issuer;  ///< null: there are no tokens
-  std::int64_t now_ns;                 ///< wall clock
+  GuestState& state;
+  const Signers& signers;
+  std::int64_t now_ns;  ///< wall clock
 
   const content::Machine& machine() const { return vm.content; }
   std::string_view header(std::string_view name) const { return request.head.headers.value(name); }

@@ -86,6 +86,8 @@ void read_limits(json::ObjectReader limits, Limits& out) {
   out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
   out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);
   out.report_bytes = number("reportBytes", out.report_bytes, 0, std::int64_t{1} << 40);
+  out.imds_per_second = number("imdsPerSecond", out.imds_per_second, 0, 1'000'000);
+  out.identity_per_second = number("identityPerSecond", out.identity_per_second, 0, 1'000'000);
   limits.finish();
 }
 
@@ -127,6 +129,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
     verification.finish();
   }
   read_tokens(root, config.tokens);
+  config.attestation_file = absolute(directory, root.string("attestationFile", ""));
   read_limits(root.object("limits"), config.limits);
   root.finish();
   if (config.listeners.empty() && problems.empty()) {

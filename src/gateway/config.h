@@ -46,6 +46,8 @@ struct Limits {
   std::uint64_t signed_body_bytes = 102'400;  ///< protocol.md D.8
   std::uint64_t exempt_body_bytes = 104'857'600;
   std::uint64_t report_bytes = std::uint64_t{64} << 20;  ///< of status documents, of all machines
+  std::uint64_t imds_per_second = 0;                     ///< for each virtual machine, tokens apart; 0: no limit
+  std::uint64_t identity_per_second = 0;                 ///< the same for tokens
 };
 
 /// Fields and defaults: docs/host.md. Paths are absolute after loading.
@@ -61,6 +63,7 @@ struct Config {
   std::vector<std::string> profiles;
   std::string certificate_directory;  ///< of the certificates that models name; empty: there are none
   TokensConfig tokens;
+  std::string attestation_file;  ///< key and certificate of attested documents; empty: one is made
   std::uint32_t date_window_seconds = 300;
   Limits limits;
 };

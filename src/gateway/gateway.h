@@ -7,12 +7,12 @@
 
 #include "base/clock.h"
 #include "base/net.h"
-#include "content/guest_reports.h"
-#include "content/token_issuer.h"
 #include "gateway/access_log.h"
 #include "gateway/access_record.h"
 #include "gateway/channel_api.h"
 #include "gateway/config.h"
+#include "gateway/guest_state.h"
+#include "gateway/signers.h"
 #include "gateway/status_waits.h"
 #include "gateway/verifier.h"
 #include "gateway/vm_registry.h"
@@ -22,9 +22,8 @@ namespace msp::gateway {
 
 class Gateway {
  public:
-  /// `issuer` may be null: there are no tokens then.
-  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const content::TokenIssuer* issuer,
-          const Clock& clock, const Config& config);
+  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Signers& signers, const Clock& clock,
+          const Config& config);
 
   std::uint64_t body_limit(Service service, const http::Request& request) const;
   http::Response handle(Service service, const http::Request& request);
@@ -42,26 +41,26 @@ class Gateway {
   void on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
                   const http::Refusal& refusal);
 
-  const content::GuestReports& reports() const { return reports_; }
+  GuestState& state() { return state_; }
   std::uint64_t unknown_callers() const { return unknown_callers_; }
 
  private:
   struct Course;
   Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
   /// The service's own answer, once the request may be served.
-  Answer serve(Service service, const Vm& vm, const http::Request& request);
+  Answer serve(Service service, Vm& vm, const http::Request& request);
   void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
   void write(AccessRecord record, const Vm* vm);
 
   VmRegistry& registry_;
   AccessLog& log_;
-  const content::TokenIssuer* issuer_;
+  Signers signers_;
   const Clock& clock_;
   Limits limits_;
   Verifier verifier_;
   StatusWaits waits_;
   ChannelApi channel_;
-  content::GuestReports reports_;
+  GuestState state_;
   std::uint64_t unknown_callers_ = 0;
   std::string line_;  // kept between requests
 };

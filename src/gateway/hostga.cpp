@@ -47,7 +47,7 @@ Answer take_status(const Asked& asked, bool as_blob) {
   if (!status) {
     return refuse(asked.request, Reason::kBadReport);
   }
-  asked.reports.status(asked.vm.model.vm_id, std::move(*status), asked.now_ns);
+  asked.state.reports.status(asked.vm.model.vm_id, std::move(*status), asked.now_ns);
   return {.response = http::Response(as_blob ? 201 : 200)};
 }
 
@@ -55,7 +55,7 @@ Answer take_log(const Asked& asked) {
   if (is_stale(asked)) {
     return refuse(asked.request, Reason::kWrongContainer);
   }
-  asked.reports.log(asked.vm.model.vm_id, asked.request.body_bytes, asked.now_ns);
+  asked.state.reports.log(asked.vm.model.vm_id, asked.request.body_bytes, asked.now_ns);
   return {.response = http::Response(200)};
 }
 

@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "content/instance.h"
 #include "gateway/imds_answer.h"
+#include "gateway/imds_documents.h"
 #include "gateway/imds_identity.h"
 #include "gateway/imds_query.h"
 
@@ -73,7 +74,7 @@ Answer answer_imds(const Asked& asked) {
   }
   const http::Request& request = asked.request;
   const std::string_view path = request.target.path;
-  if (request.head.method != "GET") {
+  if (request.head.method != "GET" && path != kEventsPath) {
     return refuse_method(request, "GET");
   }
   const ImdsQuery query(request.target.query);
@@ -87,6 +88,15 @@ Answer answer_imds(const Asked& asked) {
   }
   if (path.starts_with(kInstance) && (path.size() == kInstance.size() || path[kInstance.size()] == '/')) {
     return instance(asked.machine(), path.substr(kInstance.size()), query);
+  }
+  if (path == kEventsPath) {
+    return answer_events(asked, query);
+  }
+  if (path == kAttestedPath) {
+    return answer_attested(asked, query);
+  }
+  if (path == kLoadBalancerPath) {
+    return answer_load_balancer(asked, query);
   }
   return identity ? answer_identity(asked, query) : imds_error(Reason::kNotFound);
 }

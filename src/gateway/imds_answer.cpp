@@ -46,11 +46,13 @@ bool is_api_version(std::string_view text) {
   return std::find(kVersions.begin(), kVersions.end(), text) != kVersions.end();
 }
 
-Answer imds_version_error() {
+Answer imds_version_error() { return imds_version_error(kVersions); }
+
+Answer imds_version_error(std::span<const std::string_view> versions) {
   json::Writer writer;
   writer.begin_object().field("error", facts(Reason::kApiVersion).advice).key("newest-versions").begin_array();
   for (std::size_t i = 1; i <= kNewest; ++i) {
-    writer.value(kVersions[kVersions.size() - i]);
+    writer.value(versions[versions.size() - i]);
   }
   writer.end_array().end_object();
   Answer answer = imds_json(std::move(writer).take(), 400);

@@ -4,6 +4,7 @@
 // Building one never fails.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,8 +20,9 @@ Answer imds_identity_error(Reason reason, int status, std::string_view code, std
 
 /// True for the versions that the instance endpoint has, and all others with it.
 bool is_api_version(std::string_view text);
-/// 400 with the newest versions.
+/// 400 with the newest versions: of the instance endpoint, or of one that has its own.
 Answer imds_version_error();
+Answer imds_version_error(std::span<const std::string_view> versions);
 /// /metadata/versions
 Answer imds_versions();
 

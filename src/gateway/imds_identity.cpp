@@ -65,13 +65,13 @@ Answer token(const Asked& asked, const ImdsQuery& query) {
     // What SDKs understand as "this machine has no identity" (they go on to their next source).
     return invalid(Reason::kNoIdentity, "Identity not found");
   }
-  if (asked.issuer == nullptr) {
+  if (asked.signers.issuer == nullptr) {
     return invalid(Reason::kNoIdentity, "Identity not found");
   }
   const content::Identity& who = *std::get<const content::Identity*>(chosen);
   const std::int64_t now = asked.now_ns / kNanoseconds;
   const json::Value* machine_id = asked.machine().instance.at("/compute/resourceId");
-  const auto issued = asked.issuer->issue(identities, who, resource, *machine_id->string(), now);
+  const auto issued = asked.signers.issuer->issue(identities, who, resource, *machine_id->string(), now);
   if (!issued) {
     log::write(issued.error());
     return imds_identity_error(Reason::kStoreFailed, 500, "unknown", "The token could not be made; try again");

@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "gateway/imds.h"
-#include "gateway/token_server.h"
 #include "tests/support/host_request.h"
 
 namespace msp::gateway {
@@ -40,14 +39,14 @@ class IdentityTest : public testing::Test {
     const ParsedRequest parsed(text);
     return answer_imds({.vm = *vm_,
                         .request = parsed.request(),
-                        .reports = reports_,
-                        .issuer = with_issuer ? &issuer_ : nullptr,
+                        .state = state_,
+                        .signers = {.issuer = with_issuer ? &issuer_ : nullptr, .documents = nullptr},
                         .now_ns = 1'700'000'000'000'000'000});
   }
   std::string body(const std::string& more) { return ask(std::string(kToken) + more).response.body(); }
 
   content::TokenIssuer issuer_;
-  content::GuestReports reports_{0};
+  GuestState state_{0};
   std::optional<Vm> vm_;
 };
 

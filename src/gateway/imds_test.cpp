@@ -31,11 +31,11 @@ class ImdsTest : public testing::Test {
     text.headers = std::move(headers);
     text.header("host", "169.254.169.254");
     const ParsedRequest parsed(text);
-    content::GuestReports reports(0);
+    GuestState state(0);
     return answer_imds({.vm = *inventory_->registry().find({10, 0, 0, 4}),
                         .request = parsed.request(),
-                        .reports = reports,
-                        .issuer = nullptr,
+                        .state = state,
+                        .signers = {},
                         .now_ns = 0});
   }
   static json::Value body_of(const Answer& answer) {

@@ -62,6 +62,7 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
      "of DES_EDE3_CBC, AES128_CBC and AES256_CBC."},
     {"bad_report", 400, "The body is not the report that this path takes."},
     {"no_identity", 400, "Identity not found"},
+    {"too_many_requests", 429, "Too many requests: ask again later, and keep what you were told."},
 }};
 
 }  // namespace

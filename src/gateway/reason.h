@@ -50,6 +50,7 @@ enum class Reason : std::uint8_t {
   kBadReport,
   // IMDS
   kNoIdentity,
+  kTooMany,
   kCount,
 };
 

@@ -20,8 +20,4 @@ class TokenServer final : public http::Handler {
   const content::TokenIssuer& issuer_;
 };
 
-/// The issuer's key in the state directory, one for each algorithm: made when it is not there, readable by its owner
-/// only. A file that is damaged or open to others refuses the start.
-Result<SigningKey> load_issuer_key(const std::string& state_directory, SignatureAlgorithm algorithm);
-
 }  // namespace msp::gateway

@@ -113,6 +113,8 @@ void VmRegistry::replace(Vm& old, Vm vm) {
     }
   }
   vm.counters = old.counters;
+  vm.imds_rate = old.imds_rate;
+  vm.identity_rate = old.identity_rate;
   vm.latched = old.latched;
   old = std::move(vm);
   for (const Ipv4Address& address : old.addresses) {

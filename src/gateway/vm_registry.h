@@ -20,6 +20,7 @@
 #include "gateway/config.h"
 #include "gateway/model.h"
 #include "gateway/profile.h"
+#include "gateway/rate_limit.h"
 #include "gateway/reason.h"
 
 namespace msp::gateway {
@@ -47,6 +48,8 @@ struct Vm {
   content::Machine content;
   std::vector<Ipv4Address> addresses;
   VmCounters counters;
+  RateLimit imds_rate;
+  RateLimit identity_rate;
   LiveKey* latched = nullptr;  ///< owned by the key ring
 
   const ServicePolicy& policy(Service service) const { return service == Service::kImds ? imds : wire_server; }

@@ -36,11 +36,11 @@ Answer take_health(const Asked& asked) {
     return refuse(asked.request, Reason::kStaleGoalState);
   }
   const std::string& vm_id = asked.vm.model.vm_id;
-  if (const content::GuestReport* before = asked.reports.find(vm_id);
+  if (const content::GuestReport* before = asked.state.reports.find(vm_id);
       before == nullptr || before->health.state != report->state) {
     log::info("{} reports {} {}", asked.vm.model.name, report->state, log::escape(report->sub_status));
   }
-  asked.reports.health(vm_id, std::move(*report), asked.header("user-agent"), asked.now_ns);
+  asked.state.reports.health(vm_id, std::move(*report), asked.header("user-agent"), asked.now_ns);
   return done();
 }
 
@@ -50,7 +50,7 @@ Answer take_report(const Asked& asked, std::string_view component) {
     return take_health(asked);
   }
   if (http::iequals(component, "telemetrydata")) {
-    asked.reports.telemetry(asked.vm.model.vm_id, asked.request.body_bytes, asked.now_ns);
+    asked.state.reports.telemetry(asked.vm.model.vm_id, asked.request.body_bytes, asked.now_ns);
     return done();
   }
   return component == "roleProperties" ? done(202) : refuse(asked.request, Reason::kNotFound);
@@ -165,7 +165,7 @@ Answer answer_wireserver(const Asked& asked) {
     if (request.head.method != "POST") {
       return refuse_method(request, "POST");
     }
-    asked.reports.observation(asked.vm.model.vm_id, request.body_bytes, asked.now_ns);
+    asked.state.reports.observation(asked.vm.model.vm_id, request.body_bytes, asked.now_ns);
     return done();
   }
   return refuse(request, Reason::kNotFound);

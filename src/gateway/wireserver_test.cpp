@@ -45,7 +45,7 @@ class WireServerTest : public testing::Test {
     text.body = std::move(body);
     text.header("host", "168.63.129.16");
     const ParsedRequest parsed(text);
-    const Asked asked{.vm = *vm_, .request = parsed.request(), .reports = reports_, .issuer = nullptr, .now_ns = 1};
+    const Asked asked{.vm = *vm_, .request = parsed.request(), .state = state_, .signers = {}, .now_ns = 1};
     return service == Service::kHostGaPlugin ? answer_hostga(asked) : answer_wireserver(asked);
   }
   Answer wire(std::string method, std::string target, std::string body = {}) {
@@ -84,7 +84,8 @@ class WireServerTest : public testing::Test {
   }
 
   std::optional<Vm> vm_;
-  content::GuestReports reports_{1000};
+  GuestState state_{1000};
+  content::GuestReports& reports_ = state_.reports;
 };
 
 TEST_F(WireServerTest, AnswersVersions) {
