@@ -221,8 +221,12 @@ class AnotherAgent(Bundled):
         poll("served", self.served, 20)
         before = self.must("sha256sum", PROGRAM)
         keys = self.keys()
+        self.write("/dev/console", "")
         print(self.run_inside("/root/other/setup", "install").stderr.strip())
         self.assert_made_way()
+        self.assertRegex((self.root.path / "dev/console").read_text(),
+                         r"\d{4}-\d\d-\d\dT[\d:.]+ msp-agent_[\d.]+\(\d+\) - another agent has been put at")
+        (self.root.path / "dev/console").unlink()
         self.assertEqual(self.must("sha256sum", PROGRAM), before, "not written through a link")
         self.assertEqual(self.keys(), keys)
 
