@@ -33,6 +33,7 @@ int fail(const Error& error) {
 }
 
 int serve(Config config, App::Until until) {
+  log::set_level(config.log_level);
   auto app = App::start(std::move(config));
   if (!app) {
     return fail(app.error());
