@@ -52,6 +52,7 @@ class Lab:
         self.agent: subprocess.Popen | None = None
         self.host: subprocess.Popen | None = None
         self.environment: dict[str, dict[str, str]] = {}  # more variables, by program
+        self.prefix: dict[str, list[str]] = {}  # what starts it, and becomes it by exec
         try:
             self._build(agent_config or {}, vm_model or {})
         except BaseException:
@@ -167,8 +168,8 @@ class Lab:
 
     def _start(self, program: str, config: Path, place: Place) -> subprocess.Popen:
         log = open(self.folder / f"{program}.log", "ab")
-        process = place.popen([self.programs / program, "--config", config], stdin=subprocess.DEVNULL, stdout=log,
-                              stderr=log, cwd="/", env={**os.environ, **self.environment.get(program, {})})
+        process = place.popen([*self.prefix.get(program, []), self.programs / program, "--config", config],
+                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env={**os.environ, **self.environment.get(program, {})})
         log.close()
         self.world.on_close(stop, process)
         return process
