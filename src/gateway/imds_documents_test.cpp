@@ -129,6 +129,9 @@ TEST_F(DocumentsTest, TheLoadBalancerIsTheModels) {
   EXPECT_EQ(ask("/metadata/loadbalancer?api-version=2020-09-01").response.status(), 400);
   load(R"({"name":"vm","properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"}})");
   EXPECT_EQ(ask(target).response.status(), 404);
+  load(R"({"name":"vm","properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff","networkProfile":{
+    "networkInterfaces":[{"properties":{"ipConfigurations":[{"properties":{"privateIPAddress":"10.0.0.4"}}]}}]}}})");
+  EXPECT_EQ(ask(target).response.status(), 404) << "a private address alone is behind no load balancer";
 }
 
 TEST(DocumentSignerFile, IsMadeOnceOrTheOperators) {
