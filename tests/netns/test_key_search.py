@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from base import LabCase
@@ -181,7 +182,8 @@ class KeySearch(LabCase):
         """As an operator does it: through SQLite, as text, and the file with what its log still has."""
         database = self.lab.folder / "host" / "host.db"
         shutil.copytree(database.parent, self.outputs / "stopped", ignore=lambda _, names: [n for n in names if "host.db" not in n])
-        with sqlite3.connect(self.outputs / "stopped" / "host.db") as source, sqlite3.connect(self.outputs / "backup.db") as copy:
+        with (closing(sqlite3.connect(self.outputs / "stopped" / "host.db")) as source,
+              closing(sqlite3.connect(self.outputs / "backup.db")) as copy):
             source.backup(copy)
             (self.outputs / "backup.sql").write_text("\n".join(source.iterdump()))
             sealed = [row[0] for row in source.execute("SELECT sealed FROM vm_key WHERE state=1")]
