@@ -23,7 +23,8 @@ def symbols(kind: str, *arguments: str) -> set[str]:
 def main() -> int:
     layer, *objects = sys.argv[1:]
     known = {name for name in symbols("--defined-only", "-D", layer) if not name.startswith("_Z")}
-    asked = {name for name in symbols("-u", *objects) if not name.startswith(("_Z", "__asan", "__ubsan", "__gxx", "__cxa"))}
+    ours = ("_Z", "__asan", "__ubsan", "__gxx", "__cxa", "__start_", "__stop_")  # of language, sanitizers and linker
+    asked = {name for name in symbols("-u", *objects) if not name.startswith(ours)}
     unknown = sorted(asked - known - HARMLESS)
     print(f"{len(objects)} objects: {len(asked & known)} calls under the fault layer: {' '.join(sorted(asked & known))}")
     for name in unknown:
