@@ -66,17 +66,19 @@ void check_link(const std::string& at, const RuleIdentity& identity, Use use, Ta
   if (!needs_link(identity) || !use.allowed) {
     return;
   }
+  const std::string path = identity.exe_path.value_or("");
+  const std::string name = identity.process_name.value_or("");
   if (target == Target::kField) {
     findings.warning("identity-nobody", at,
                      fmt::format("no process is ever \"{}\": processName is the base name of the executable, which for "
                                  "\"{}\" is not \"{}\"",
-                                 identity.name, *identity.exe_path, *identity.process_name),
+                                 identity.name, path, name),
                      "write what the process really has: mspctl policy explain --pid N shows it");
   } else {
-    findings.warning("name-needs-link", at,
-                     fmt::format("\"{}\" is there only while \"{}\" is a link to a file called \"{}\"", identity.name,
-                                 *identity.exe_path, *identity.process_name),
-                     "write the path of the file itself, or leave processName out");
+    findings.warning(
+        "name-needs-link", at,
+        fmt::format("\"{}\" is there only while \"{}\" is a link to a file called \"{}\"", identity.name, path, name),
+        "write the path of the file itself, or leave processName out");
   }
 }
 
