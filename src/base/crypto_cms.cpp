@@ -15,6 +15,7 @@
 #include <string>
 
 #include "base/ascii.h"
+#include "base/crypto_deleter.h"
 
 namespace msp {
 namespace {
@@ -24,13 +25,6 @@ constexpr int kMostBits = 4096;
 constexpr int kMostExponentBits = 32;  // what a guest chooses must not make an operation dear
 constexpr int kMacRounds = 1;          // the password is empty: nothing to slow down
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
 void free_certificates(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
 void free_bags(STACK_OF(PKCS12_SAFEBAG) * stack) { sk_PKCS12_SAFEBAG_pop_free(stack, PKCS12_SAFEBAG_free); }
 void free_safes(STACK_OF(PKCS7) * stack) { sk_PKCS7_pop_free(stack, PKCS7_free); }

@@ -10,19 +10,14 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "base/crypto_deleter.h"
+
 namespace msp {
 namespace {
 
 constexpr long kTenYears = 10L * 365 * 86'400;
 constexpr int kSerialBits = 127;
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
 void free_certificates(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
 
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;

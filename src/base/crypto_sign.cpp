@@ -11,19 +11,14 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include "base/crypto_deleter.h"
+
 namespace msp {
 namespace {
 
 constexpr unsigned int kRsaBits = 2048;
 constexpr int kCoordinate = 32;  // bytes of a number of P-256
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Number = std::unique_ptr<BIGNUM, Deleter<BN_free>>;

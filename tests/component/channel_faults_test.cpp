@@ -156,7 +156,7 @@ TEST_F(ChannelFaults, ChangeOfTheKey) {
               chosen());
 }
 
-/// A machine that was never latched, on a disk that could not say so: closed for now, but not for good.
+/// A machine that was never latched, on a disk that could not say so: closed until the next start, not for good.
 TEST_F(ChannelFaults, AGuessIsNotNoted) {
   const faults::Scratch scratch;
   ASSERT_TRUE(KeyStore(scratch.path() + "/keys", scratch.path() + "/state").prepare().ok());
