@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A query as long as a head may be, by a user whom the rules refuse, costs others nothing: rules that share query pairs are
 asked for each pair once, however often the client repeats it."""
-import json
-
 from base import LabCase
 from lab import http
 from lab.lab import IMDS, ORDINARY_USER
@@ -29,17 +27,7 @@ RULES = {
 class LongQueries(LabCase):
     @classmethod
     def prepare(cls) -> None:
-        lab = cls.lab
-        profile = lab.folder / "profile.json"
-        profile.write_text(json.dumps({"id": PROFILE, "properties": {
-            "mode": "Enforce", "defaultAccess": "Deny", "osType": "Linux", "applicableHostEndpoint": "IMDS", "rules": RULES}}))
-        host = json.loads(lab.host_config_file.read_text())
-        host["accessControlProfiles"] = [str(profile)]
-        lab.host_config_file.write_text(json.dumps(host))
-        model = json.loads(lab.vm_model_file.read_text())
-        settings = model["properties"]["securityProfile"]["proxyAgentSettings"]
-        settings["imds"] = {"inVMAccessControlProfileReferenceId": PROFILE}
-        lab.vm_model_file.write_text(json.dumps(model))
+        cls.give_imds_rules(PROFILE, RULES)
 
     def place(self, user: str) -> Place:
         return Place(self.lab.guest_netns, self.lab.world.cgroup("guest", "apps"), user)
