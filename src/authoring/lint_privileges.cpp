@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <map>
 
 #include "authoring/asked.h"
@@ -72,6 +73,10 @@ void check_path(const Linted& linted, const std::string& at, const RulePrivilege
   }
 }
 
+bool has_other_than_ascii(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+}
+
 void check_query(const std::string& at, const RulePrivilege& privilege, Findings& findings) {
   std::map<std::string, std::string_view> seen;
   for (const auto& [key, value] : privilege.query_parameters) {
@@ -102,6 +107,12 @@ void check_query(const std::string& at, const RulePrivilege& privilege, Findings
       findings.warning("ampersand-in-rule", place,
                        "there is a '&' in the rule: canonical matching cuts it there into two parameters",
                        "write %26 where canonical matching decides");
+    }
+    if (has_other_than_ascii(key) || has_other_than_ascii(value)) {
+      findings.warning("query-not-ascii", place,
+                       "there is a letter outside ASCII in the rule: canonical matching takes such letters of a request "
+                       "in small case only, so a capital one is neither allowed nor denied",
+                       "where it is denied, deny the path without it, and allow what may pass in its place");
     }
   }
 }

@@ -114,6 +114,8 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"name":"token","path":"/a","queryParameters":{"a":"b+c"}})"},
         Mistake{"ampersand-in-rule /rules/privileges/0/queryParameters/a", &Parts::privileges,
                 R"({"name":"token","path":"/a","queryParameters":{"a":"b&c"}})"},
+        Mistake{"query-not-ascii /rules/privileges/0/queryParameters/a", &Parts::privileges,
+                "{\"name\":\"token\",\"path\":\"/a\",\"queryParameters\":{\"a\":\"b\u00fcro\"}}"},
         Mistake{"no-canonical-form /rules/privileges/0", &Parts::privileges, R"({"name":"token","path":"/a%zz"})"},
         Mistake{"no-canonical-form /rules/privileges/0", &Parts::privileges,
                 "{\"name\":\"token\",\"path\":\"/\u00e9\"}"},
