@@ -348,6 +348,35 @@ TEST(DataPlane, AGateThatClosesDuringABodyKeepsTheNextRequestWhole) {
   EXPECT_EQ(plane.lines().size(), 3U);
 }
 
+std::shared_ptr<const policy::Snapshot> rules_named(const std::string& id) {
+  RuleItem item{.default_access = "deny", .mode = "enforce", .id = id, .rules = RuleSections()};
+  item.rules->privileges = {{{.name = id + "-privilege", .path = "/slow", .query_parameters = {}}}};
+  item.rules->roles = {{{.name = id + "-role", .privileges = {id + "-privilege"}}}};
+  RuleIdentity everybody;
+  everybody.name = id + "-identity";
+  item.rules->identities = {{everybody}};
+  item.rules->role_assignments = {{{.role = id + "-role", .identities = {everybody.name}}}};
+  policy::Snapshot out;
+  out.rules[0] = policy::RuleSet::compile(item, out.matching);
+  return std::make_shared<const policy::Snapshot>(std::move(out));
+}
+
+// Names in the record are views into the rules that decided: they must outlive them (seen by the address sanitizer).
+TEST(DataPlane, RulesThatAreReplacedDuringABodyAreStillThoseThatDecided) {
+  test::RawOrigin origin(always(kOk));
+  TestPlane plane(origin.endpoint());
+  const std::string first = "rules-that-decided-with-a-name-too-long-to-be-stored-in-place";
+  plane.open_gate(Readiness::kSign, rules_named(first));
+  test::RawClient client(plane.at);
+  client.send("POST /slow HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 5\r\n\r\nhel");
+  EXPECT_EQ(client.read_until("never", 100), "");
+  plane.open_gate(Readiness::kSign, rules_named("other-rules-with-a-name-that-is-just-as-long-as-the-first-has"));
+  client.send("lo");
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(plane.lines().at(0), HasSubstr("\"privilege\":\"" + first + "-privilege\""));
+  EXPECT_THAT(plane.lines().at(0), HasSubstr("key_guid"));
+}
+
 TEST(DataPlane, WhatIsRefusedAfterThePermitIsAuditedAsRefused) {
   test::RawOrigin origin(always(kOk));
   TestPlane plane(origin.endpoint());

@@ -23,6 +23,7 @@ void Exchange::reset() {
   body_view = {};
   record = audit::Record();
   framing = {};
+  decided.reset();
   gate.reset();
   have_head = exempt = persistent = body_pending = consumed = false;
   head_size = 0;

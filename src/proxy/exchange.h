@@ -38,7 +38,8 @@ struct Exchange {
   protocol::StringToSign to_sign;
   std::string authorization;
   audit::Record record;
-  std::shared_ptr<const Gate> gate;  ///< that decided and signed: names in the record point into it
+  std::shared_ptr<const Gate> decided;  ///< the gate whose rules decided: names in the record point into it
+  std::shared_ptr<const Gate> gate;     ///< of the key in use: its name in the record points into it
   std::uint64_t started_ns = 0;
   Service service = Service::kImds;
   bool have_head = false;

@@ -183,8 +183,8 @@ Task<bool> Session::handle(Exchange& x) {
       co_return done;
     }
   }
-  x.gate = plane_.gate_;
-  auto decision = decide(x, caller_, *x.gate->rules);
+  x.decided = plane_.gate_;
+  auto decision = decide(x, caller_, *x.decided->rules);
   if (auto* denial = std::get_if<policy::Denial>(&decision)) {
     note(x.record, *denial);
     Answer answer = denial_answer(*denial);
