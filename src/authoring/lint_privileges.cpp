@@ -109,10 +109,11 @@ void check_query(const std::string& at, const RulePrivilege& privilege, Findings
                        "write %26 where canonical matching decides");
     }
     if (has_other_than_ascii(key) || has_other_than_ascii(value)) {
-      findings.warning("query-not-ascii", place,
-                       "there is a letter outside ASCII in the rule: canonical matching takes such letters of a request "
-                       "in small case only, so a capital one is neither allowed nor denied",
-                       "where it is denied, deny the path without it, and allow what may pass in its place");
+      findings.warning(
+          "query-not-ascii", place,
+          "there is a letter outside ASCII in the rule: canonical matching takes such letters of a request "
+          "in small case only, so a capital one is neither allowed nor denied",
+          "where it is denied, deny the path without it, and allow what may pass in its place");
     }
   }
 }
