@@ -12,6 +12,7 @@ proxy::Gate make_gate(const channel::ChannelState& channel, std::shared_ptr<cons
   if (channel.key) {
     gate.readiness = proxy::Readiness::kSign;
     gate.key = channel.key;
+    gate.asks = channel.asks;
   } else if (!channel.closed && channel.phase == channel::Phase::kDisabled) {
     gate.readiness = proxy::Readiness::kUnsigned;
   }

@@ -28,6 +28,7 @@ class RequestIds {
  public:
   static Result<RequestIds> create();
   explicit RequestIds(std::uint64_t prefix) : prefix_(prefix) {}
+  std::uint64_t prefix() const { return prefix_; }
   RequestId next() { return {prefix_, ++number_}; }
 
  private:

@@ -33,7 +33,8 @@ bool same(const ChannelState& a, const ChannelState& b) {
   }
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.host_answers == b.host_answers &&
-         a.long_poll == b.long_poll && a.message == b.message && a.host_time_offset_ms == b.host_time_offset_ms;
+         a.long_poll == b.long_poll && a.asks == b.asks && a.message == b.message &&
+         a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -265,6 +266,7 @@ void Channel::publish() {
   next->ever_latched = machine_.ever_latched;
   next->host_answers = machine_.host_answers;
   next->long_poll = machine_.hold.known;
+  next->asks = client_.asks();
   next->message = machine_.message;
   next->host_time_offset_ms = client_.time().offset_ms();
   next->generation = state_ == nullptr ? 1 : state_->generation + 1;

@@ -202,6 +202,8 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
   }
   const std::string* told = answer.value->header(protocol::kWaitHeader);
   told_ = told == nullptr ? std::nullopt : protocol::parse_wait(*told);
+  const std::string* asks = answer.value->header(protocol::kAsksHeader);
+  asks_ = asks == nullptr ? protocol::Asks{} : protocol::parse_asks(*asks);
   co_return Answer<protocol::StatusDocument>{.value = std::move(*document), .why = {}};
 }
 

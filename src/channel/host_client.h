@@ -17,6 +17,7 @@
 #include "base/task.h"
 #include "http/buffer.h"
 #include "http/client.h"
+#include "protocol/extensions.h"
 #include "protocol/key.h"
 #include "protocol/status.h"
 #include "protocol/wait.h"
@@ -59,6 +60,8 @@ class HostClient {
   Task<Answer<protocol::StatusDocument>> status(std::optional<protocol::Wait> wait = std::nullopt);
   /// What the host said of it in its last good status answer.
   const std::optional<protocol::Wait>& told() const { return told_; }
+  /// What the host asks of each signed request, by its last good status answer.
+  const protocol::Asks& asks() const { return asks_; }
   /// Ends the request that is under way: it fails.
   void cut();
   Task<Answer<protocol::KeyDocument>> acquire();
@@ -81,6 +84,7 @@ class HostClient {
   std::string host_name_;  ///< never with a port (B.1)
   HostTime time_;
   std::optional<protocol::Wait> told_;
+  protocol::Asks asks_;
   Stream* stream_ = nullptr;  ///< of the request under way
 };
 

@@ -118,6 +118,34 @@ constexpr std::array kVmVerbs{
                            .view = &reports_view},
                           arguments, out, err);
              }},
+    Verb{.name = "audit",
+         .help = "what enforcing would refuse of a machine in audit mode, by caller",
+         .run =
+             [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+               return run({.command = "mspctl vm",
+                           .verb = "audit",
+                           .help = "Shows what enforcing would refuse of a machine whose services are in audit mode.",
+                           .method = "GET",
+                           .list = kMachines,
+                           .name = "VM",
+                           .suffix = "/audit",
+                           .view = &audit_view},
+                          arguments, out, err);
+             }},
+    Verb{.name = "audit-forget",
+         .help = "forgets that, to begin anew",
+         .run =
+             [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+               return run({.command = "mspctl vm",
+                           .verb = "audit-forget",
+                           .help = "Forgets what enforcing would have refused of a machine so far.",
+                           .method = "DELETE",
+                           .list = kMachines,
+                           .name = "VM",
+                           .suffix = "/audit",
+                           .view = &audit_view},
+                          arguments, out, err);
+             }},
     Verb{.name = "list",
          .help = "all machines, what is enforced, who has a key",
          .run =

@@ -109,6 +109,36 @@ std::string reports_view(const json::Value& reports) {
          line("observations", "/observations", count("/observations"));
 }
 
+std::string audit_view(const json::Value& report) {
+  if (leaf(report, "/since") == "-") {
+    return "no service of this machine that is in audit mode has been asked for anything\n";
+  }
+  std::string out = fmt::format("{} requests to services in audit mode since {}\n", leaf(report, "/requests"),
+                                leaf(report, "/since"));
+  std::vector<Row> rows{
+      {"SERVICE", "REFUSED BY", "REASON", "COUNT", "LAST", "UID", "USER", "EXECUTABLE", "PROCESS", "UNIT"}};
+  const auto told = [](const json::Value& row, std::string_view pointer) {
+    std::string text = leaf(row, pointer);
+    return text.empty() ? std::string("-") : text;
+  };
+  for (const json::Value& row : items(report, "value")) {
+    rows.push_back({leaf(row, "/service"), leaf(row, "/by"), leaf(row, "/reason"), leaf(row, "/count"),
+                    leaf(row, "/last"), told(row, "/caller/uid"), told(row, "/caller/user"),
+                    told(row, "/caller/executable"), told(row, "/caller/process"), told(row, "/caller/unit")});
+  }
+  out += rows.size() == 1 ? "enforcing would have refused none of them\n" : table(rows);
+  if (leaf(report, "/others") != "0") {
+    out += fmt::format("{} more requests would have been refused, of callers beyond what is kept\n",
+                       leaf(report, "/others"));
+  }
+  if (leaf(report, "/namesCallers") != "true") {
+    out +=
+        "the guest's agent has not said who its callers are: only the machine is known, and what its own rules "
+        "would refuse stands in its audit log\n";
+  }
+  return out;
+}
+
 std::string events_view(const json::Value& events) {
   std::vector<Row> rows{{"ID", "TYPE", "STATUS", "NOT BEFORE", "SECONDS", "SOURCE", "DESCRIPTION"}};
   for (const json::Value& event : items(events, "value")) {

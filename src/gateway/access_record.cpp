@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -12,6 +13,22 @@ namespace msp::gateway {
 namespace {
 
 constexpr std::size_t kMaxClientText = 1024;
+
+void append_caller(std::string& out, const protocol::Caller& caller) {
+  if (caller.uid) {
+    fmt::format_to(std::back_inserter(out), R"(,"uid":{})", *caller.uid);
+  }
+  for (const auto& [name, text] : {std::pair<std::string_view, std::string_view>{"user", caller.user},
+                                   {"exe", caller.executable},
+                                   {"process", caller.process},
+                                   {"unit", caller.unit},
+                                   {"denied", caller.denied}}) {
+    if (!text.empty()) {
+      fmt::format_to(std::back_inserter(out), R"(,"{}":)", name);
+      json::append_json_string(out, text);
+    }
+  }
+}
 
 }  // namespace
 
@@ -49,6 +66,9 @@ void append_access_record(std::string& out, const AccessRecord& record) {
   }
   if (record.elevated) {
     out += *record.elevated ? R"(,"is_root":true)" : R"(,"is_root":false)";
+  }
+  if (record.caller != nullptr) {
+    append_caller(out, *record.caller);
   }
   if (record.body_bytes != 0) {
     fmt::format_to(std::back_inserter(out), R"(,"body_bytes":{})", record.body_bytes);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/net.h"
+#include "protocol/extensions.h"
 
 namespace msp::gateway {
 
@@ -38,6 +39,7 @@ struct AccessRecord {
   Outcome outcome = Outcome::kRefused;
   std::string_view reason{};       ///< code of a Reason, or of the server for what was no request; empty: none
   std::optional<bool> elevated{};  ///< the verified claim
+  const protocol::Caller* caller = nullptr;  ///< as the machine's agent has signed it; null: not named
   std::uint64_t body_bytes = 0;
 };
 

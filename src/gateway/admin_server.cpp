@@ -23,6 +23,7 @@ constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kResetKey = "/resetKey";
 constexpr std::string_view kReports = "/reports";
 constexpr std::string_view kEvents = "/events";
+constexpr std::string_view kAudit = "/audit";
 
 http::Response no_method(const http::Request& request, std::string_view allowed) {
   return http::Response::error(request, 405, "method_not_allowed", fmt::format("Use {}.", allowed))
@@ -94,11 +95,13 @@ http::Response AdminServer::answer(const http::Request& request) {
 http::Response AdminServer::answer_resource(const http::Request& request, bool machines, std::string_view rest) {
   const bool resets = machines && rest.ends_with(kResetKey);
   const bool reports = machines && rest.ends_with(kReports);
+  const bool audit = machines && rest.ends_with(kAudit);
   const auto events_at = machines ? rest.rfind(kEvents) : std::string_view::npos;
   const std::string_view below = events_at == std::string_view::npos ? "" : rest.substr(events_at + kEvents.size());
   const bool has_events = events_at != std::string_view::npos && (below.empty() || below.front() == '/');
   const std::size_t suffix = resets       ? kResetKey.size()
                              : reports    ? kReports.size()
+                             : audit      ? kAudit.size()
                              : has_events ? kEvents.size() + below.size()
                                           : 0;
   const auto word = percent_decoded(rest.substr(0, rest.size() - suffix));
@@ -127,6 +130,14 @@ http::Response AdminServer::answer_resource(const http::Request& request, bool m
   }
   if (reports) {
     return method == "GET" ? good(reports_json(state_.reports.find(name.key))) : no_method(request, "GET");
+  }
+  if (audit) {
+    if (method == "DELETE") {
+      state_.audits.forget(name.key);
+    } else if (method != "GET") {
+      return no_method(request, "GET, DELETE");
+    }
+    return good(audit_json(state_.audits.find(name.key)));
   }
   if (method == "GET") {
     return good(resource_json(inventory_, *found.front(), true));

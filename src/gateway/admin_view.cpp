@@ -204,6 +204,44 @@ std::string reports_json(const content::GuestReport* report) {
   return fmt::format(R"({},"document":{}}})", out, all.status.document.empty() ? "null" : all.status.document);
 }
 
+std::string audit_json(const AuditReports::OfOne* report) {
+  static const AuditReports::OfOne kNone;
+  const AuditReports::OfOne& all = report == nullptr ? kNone : *report;
+  json::Writer writer;
+  writer.begin_object().key("since");
+  const auto write_when = [&](std::int64_t at_ns) {
+    if (at_ns == 0) {
+      writer.null();
+    } else {
+      writer.value(timestamp_ms(at_ns));
+    }
+  };
+  write_when(all.since_ns);
+  writer.field("requests", all.looked_at).field("namesCallers", all.names_callers);
+  writer.field("others", all.others).key("value").begin_array();
+  for (const WouldRefuse& row : all.rows) {
+    writer.begin_object().field("service", to_string(row.service)).field("by", row.by_rules ? "rules" : "host");
+    writer.field("reason", row.reason).field("count", row.count).key("first");
+    write_when(row.first_ns);
+    writer.key("last");
+    write_when(row.last_ns);
+    writer.key("caller");
+    if (!row.caller_known) {
+      writer.null().end_object();
+      continue;
+    }
+    writer.begin_object().key("uid");
+    if (row.caller.uid) {
+      writer.value(std::uint64_t{*row.caller.uid});
+    } else {
+      writer.null();
+    }
+    writer.field("user", row.caller.user).field("executable", row.caller.executable);
+    writer.field("process", row.caller.process).field("unit", row.caller.unit).end_object().end_object();
+  }
+  return std::move(writer.end_array().end_object()).take();
+}
+
 std::string events_json(const content::ScheduledEvents::OfOne& of) {
   json::Writer writer;
   writer.begin_object().field("incarnation", of.incarnation).key("value").begin_array();

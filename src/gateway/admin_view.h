@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "content/guest_reports.h"
 #include "content/scheduled_events.h"
+#include "gateway/audit_report.h"
 #include "gateway/inventory.h"
 
 namespace msp::gateway {
@@ -24,6 +25,8 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
 std::string list_json(const Inventory& inventory, bool machines);
 /// What a guest has reported; null: nothing.
 std::string reports_json(const content::GuestReport* report);
+/// What enforcing would refuse of a machine; null: nothing was looked at.
+std::string audit_json(const AuditReports::OfOne* report);
 /// Scheduled events of a machine.
 std::string events_json(const content::ScheduledEvents::OfOne& of);
 /// {"type": …, "inSeconds": …, "durationSeconds": …, "description": …, "source": …}

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <bit>
+
 #include "base/file.h"
 #include "base/log.h"
 #include "gateway/metrics.h"
@@ -67,8 +70,13 @@ Result<void> HostApp::open_state() {
   if (auto opened = open_signers(); !opened) {
     return opened;
   }
-  gateway_ = std::make_unique<Gateway>(
-      loop_, registry, *keys_, *log_, Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_);
+  std::array<std::uint8_t, sizeof(std::uint64_t)> epoch{};
+  if (auto filled = random_bytes(epoch); !filled) {
+    return filled;
+  }
+  gateway_ = std::make_unique<Gateway>(loop_, registry, *keys_, *log_,
+                                       Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_,
+                                       std::bit_cast<std::uint64_t>(epoch));
   inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
   return {};
 }

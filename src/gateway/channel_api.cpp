@@ -109,6 +109,9 @@ Answer ChannelApi::status(const Vm& vm, const http::Request& request) {
   } else {
     response = json_answer(std::move(document));
   }
+  if (const std::string asks = protocol::format_asks(asking_.of(vm)); !asks.empty()) {
+    response.header(protocol::kAsksHeader, asks);
+  }
   // The agent takes its clock from here (protocol.md B.2).
   const http::DateText date = http::format_date(clock_.realtime_ns() / 1'000'000'000);
   response.header(protocol::kDateHeader, {date.data(), date.size()});

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/answer.h"
+#include "gateway/asking.h"
 #include "gateway/key_ring.h"
 #include "gateway/status_waits.h"
 #include "gateway/verifier.h"
@@ -21,8 +22,8 @@ namespace msp::gateway {
 
 class ChannelApi {
  public:
-  ChannelApi(KeyRing& keys, Verifier& verifier, StatusWaits& waits, const Clock& clock)
-      : keys_(keys), verifier_(verifier), waits_(waits), clock_(clock) {}
+  ChannelApi(KeyRing& keys, Verifier& verifier, StatusWaits& waits, const Clock& clock, const Asking& asking)
+      : keys_(keys), verifier_(verifier), waits_(waits), clock_(clock), asking_(asking) {}
 
   /// True for every path that belongs to the channel, known or not.
   static bool owns(std::string_view path);
@@ -40,6 +41,7 @@ class ChannelApi {
   Verifier& verifier_;
   StatusWaits& waits_;
   const Clock& clock_;
+  Asking asking_;
   log::RateLimit alarms_{10, 60'000};
   log::RateLimit failures_{10, 60'000};
 };

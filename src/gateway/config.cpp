@@ -133,6 +133,9 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
     json::ObjectReader verification = root.object("verification");
     config.date_window_seconds =
         static_cast<std::uint32_t>(verification.integer("dateWindowSeconds", 300, {.min = 1, .max = 86'400}));
+    config.replay =
+        static_cast<ReplayProtection>(verification.choice("replayProtection", 1, {"off", "offered", "required"}));
+    config.caller = static_cast<CallerHeader>(verification.choice("callerHeader", 1, {"never", "audit", "always"}));
     verification.finish();
   }
   read_tokens(root, config.tokens);

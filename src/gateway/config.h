@@ -50,6 +50,15 @@ struct Limits {
   std::uint64_t identity_per_second = 0;                 ///< the same for tokens
 };
 
+/// docs/request-extensions.md
+enum class ReplayProtection : std::uint8_t {
+  kOff,
+  kOffered,   ///< of agents that know nonces; others are served without
+  kRequired,  ///< a request without a nonce is refused
+};
+/// Of which machines the host wants to know who the caller is.
+enum class CallerHeader : std::uint8_t { kNever, kAudit, kAlways };
+
 /// Fields and defaults: docs/host.md. Paths are absolute after loading.
 struct Config {
   std::string state_directory = "/var/lib/msp-host";
@@ -66,6 +75,8 @@ struct Config {
   TokensConfig tokens;
   std::string attestation_file;  ///< key and certificate of attested documents; empty: one is made
   std::uint32_t date_window_seconds = 300;
+  ReplayProtection replay = ReplayProtection::kOffered;
+  CallerHeader caller = CallerHeader::kAudit;
   Limits limits;
 };
 

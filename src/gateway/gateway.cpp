@@ -16,19 +16,21 @@ struct Gateway::Course {
   Outcome outcome = Outcome::kRefused;
   Reason reason = Reason::kNone;
   std::optional<bool> elevated;
+  std::optional<protocol::Caller> caller;
 };
 
 Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Signers& signers,
-                 const Clock& clock, const Config& config)
+                 const Clock& clock, const Config& config, std::uint64_t epoch)
     : registry_(registry),
       log_(log),
       signers_(signers),
       clock_(clock),
       limits_(config.limits),
-      verifier_(keys, clock, config.date_window_seconds),
+      asking_{.replay = config.replay, .caller = config.caller, .epoch = epoch},
+      verifier_(keys, clock, config.date_window_seconds, asking_),
       // Half of the connections stay for those who do not wait.
       waits_(loop, static_cast<std::size_t>(config.limits.connections / 2)),
-      channel_(keys, verifier_, waits_, clock),
+      channel_(keys, verifier_, waits_, clock, asking_),
       state_(config.limits.report_bytes) {}
 
 std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
@@ -110,12 +112,34 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
       verdict.reason = Reason::kNotElevated;
     }
   }
+  course.caller = std::move(verdict.caller);
   if (verdict.reason != Reason::kNone && mode == Mode::kEnforce) {
-    return refuse(request, verdict.reason);
+    return refuse_unverified(vm, request, verdict.reason);
   }
   course.outcome = verdict.reason == Reason::kNone ? Outcome::kVerified : Outcome::kAudited;
   course.reason = verdict.reason;
+  if (mode == Mode::kAudit) {
+    note_audit(service, vm, course);
+  }
   return serve(service, vm, request);
+}
+
+/// An agent that has not heard yet what is asked for learns it from the refusal, and tries again.
+Answer Gateway::refuse_unverified(const Vm& vm, const http::Request& request, Reason reason) const {
+  Answer refusal = refuse(request, reason);
+  if (reason == Reason::kNonceMissing || reason == Reason::kNonceStale) {
+    refusal.response.header(protocol::kAsksHeader, protocol::format_asks(asking_.of(vm)));
+  }
+  return refusal;
+}
+
+void Gateway::note_audit(Service service, const Vm& vm, const Course& course) {
+  const protocol::Caller* caller = course.caller ? &*course.caller : nullptr;
+  const bool by_rules = course.reason == Reason::kNone && caller != nullptr && !caller->denied.empty();
+  const std::string_view reason = course.reason != Reason::kNone ? to_string(course.reason)
+                                  : by_rules                     ? std::string_view(caller->denied)
+                                                                 : std::string_view();
+  state_.audits.note(vm.model.vm_id, service, reason, by_rules, caller, clock_.realtime_ns());
 }
 
 Answer Gateway::serve(Service service, Vm& vm, const http::Request& request) {
@@ -162,6 +186,7 @@ void Gateway::record(Service service, const http::Request& request, const Vm* vm
          .outcome = course.outcome,
          .reason = course.reason == Reason::kNone ? std::string_view{} : to_string(course.reason),
          .elevated = course.elevated,
+         .caller = course.caller ? &*course.caller : nullptr,
          .body_bytes = request.body_bytes},
         vm);
 }

@@ -22,8 +22,9 @@ namespace msp::gateway {
 
 class Gateway {
  public:
+  /// `epoch`: random, another one at each start.
   Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Signers& signers, const Clock& clock,
-          const Config& config);
+          const Config& config, std::uint64_t epoch);
 
   std::uint64_t body_limit(Service service, const http::Request& request) const;
   http::Response handle(Service service, const http::Request& request);
@@ -47,6 +48,8 @@ class Gateway {
  private:
   struct Course;
   Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
+  Answer refuse_unverified(const Vm& vm, const http::Request& request, Reason reason) const;
+  void note_audit(Service service, const Vm& vm, const Course& course);
   /// The service's own answer, once the request may be served.
   Answer serve(Service service, Vm& vm, const http::Request& request);
   void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
@@ -57,6 +60,7 @@ class Gateway {
   Signers signers_;
   const Clock& clock_;
   Limits limits_;
+  Asking asking_;
   Verifier verifier_;
   StatusWaits waits_;
   ChannelApi channel_;

@@ -8,6 +8,7 @@
 
 #include "content/guest_reports.h"
 #include "content/scheduled_events.h"
+#include "gateway/audit_report.h"
 
 namespace msp::gateway {
 
@@ -16,11 +17,13 @@ struct GuestState {
 
   content::GuestReports reports;
   content::ScheduledEvents events;
+  AuditReports audits;
 
   /// The machine is gone.
   void forget(const std::string& vm_id) {
     reports.forget(vm_id);
     events.forget(vm_id);
+    audits.forget(vm_id);
   }
 };
 

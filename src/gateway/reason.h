@@ -27,6 +27,14 @@ enum class Reason : std::uint8_t {
   kBadDate,
   kStaleDate,
   kNotElevated,
+  // extensions (docs/request-extensions.md)
+  kBadCaller,
+  kBadNonce,
+  kNonceMissing,
+  kNonceStale,
+  kNonceTooOld,
+  kReplayed,
+  kTooManyStreams,
   // secure channel (protocol.md C.7)
   kChannelDisabled,
   kKeyLatched,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/verifier.h"
 
+#include <algorithm>
+
 #include "http/date.h"
 #include "protocol/authorization.h"
 #include "protocol/headers.h"
@@ -11,11 +13,14 @@ struct Verifier::Trusted {
   const http::Header* authorization = nullptr;
   const http::Header* claims = nullptr;
   const http::Header* date = nullptr;
+  const http::Header* nonce = nullptr;
+  const http::Header* caller = nullptr;
   protocol::Authorization parsed;
 };
 
 Reason Verifier::find_trusted(const http::HeaderList& headers, Trusted& trusted) {
-  constexpr std::size_t kShortest = std::min(protocol::kClaimsHeader.size(), protocol::kDateHeader.size());
+  constexpr std::size_t kShortest = std::ranges::min({protocol::kClaimsHeader.size(), protocol::kDateHeader.size(),
+                                                      protocol::kNonceHeader.size(), protocol::kCallerHeader.size()});
   for (const http::Header& header : headers) {
     if (header.name.size() < kShortest) {
       continue;
@@ -27,6 +32,10 @@ Reason Verifier::find_trusted(const http::HeaderList& headers, Trusted& trusted)
       slot = &trusted.claims;
     } else if (http::iequals(header.name, protocol::kDateHeader)) {
       slot = &trusted.date;
+    } else if (http::iequals(header.name, protocol::kNonceHeader)) {
+      slot = &trusted.nonce;
+    } else if (http::iequals(header.name, protocol::kCallerHeader)) {
+      slot = &trusted.caller;
     } else {
       continue;
     }
@@ -54,7 +63,7 @@ Reason Verifier::why_not_latched(const Vm& vm, std::string_view guid) {
   return key->vm == &vm ? Reason::kKeyNotLatched : Reason::kForeignKey;
 }
 
-Verdict Verifier::verify(const Vm& vm, const http::Request& request) {
+Verdict Verifier::verify(Vm& vm, const http::Request& request) {
   Trusted trusted;
   if (const Reason reason = find_trusted(request.head.headers, trusted); reason != Reason::kNone) {
     return {.reason = reason};
@@ -62,7 +71,40 @@ Verdict Verifier::verify(const Vm& vm, const http::Request& request) {
   if (vm.latched == nullptr || vm.latched->guid != trusted.parsed.guid) {
     return {.reason = why_not_latched(vm, trusted.parsed.guid)};
   }
-  return check(*vm.latched, trusted, request);
+  Verdict verdict = check(*vm.latched, trusted, request);
+  if (verdict.reason == Reason::kNone) {
+    verdict.reason = check_nonce(vm, trusted);
+  }
+  return verdict;
+}
+
+Reason Verifier::check_nonce(Vm& vm, const Trusted& trusted) const {
+  if (asking_.replay == ReplayProtection::kOff) {
+    return Reason::kNone;
+  }
+  if (trusted.nonce == nullptr) {
+    return asking_.replay == ReplayProtection::kRequired ? Reason::kNonceMissing : Reason::kNone;
+  }
+  const auto nonce = protocol::parse_nonce(trusted.nonce->value);
+  if (!nonce) {
+    return Reason::kBadNonce;
+  }
+  if (nonce->epoch != asking_.epoch) {
+    return Reason::kNonceStale;
+  }
+  // A request is fresh for the window before and the one behind its date.
+  const std::uint64_t keep_ms = 2'000 * static_cast<std::uint64_t>(date_window_) + 1'000;
+  switch (vm.nonces.take(nonce->stream, nonce->counter, clock_.boottime_ms(), keep_ms)) {
+    case NonceStreams::Use::kFirst:
+      return Reason::kNone;
+    case NonceStreams::Use::kAgain:
+      return Reason::kReplayed;
+    case NonceStreams::Use::kTooOld:
+      return Reason::kNonceTooOld;
+    case NonceStreams::Use::kTooMany:
+      break;
+  }
+  return Reason::kTooManyStreams;
 }
 
 Verdict Verifier::verify_attestation(const Vm& vm, std::string_view guid, const http::Request& request) {
@@ -85,7 +127,8 @@ Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Reques
   const auto built = text_.build({.method = request.head.method,
                                   .path = request.target.path,
                                   .query = request.target.query,
-                                  .headers = {headers.begin(), headers.size()}});
+                                  .headers = {headers.begin(), headers.size()},
+                                  .extended = trusted.nonce != nullptr || trusted.caller != nullptr});
   if (!built) {
     return {.reason = Reason::kUnsignableHeader};
   }
@@ -106,7 +149,12 @@ Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Reques
   if (*date < now - date_window_ || *date > now + date_window_) {
     return {.reason = Reason::kStaleDate};
   }
-  return {.reason = Reason::kNone, .elevated = *elevated};
+  Verdict verdict{.reason = Reason::kNone, .elevated = *elevated};
+  if (trusted.caller != nullptr) {
+    verdict.caller = protocol::parse_caller(trusted.caller->value);
+    verdict.reason = verdict.caller ? Reason::kNone : Reason::kBadCaller;
+  }
+  return verdict;
 }
 
 }  // namespace msp::gateway

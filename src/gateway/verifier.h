@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/clock.h"
+#include "gateway/asking.h"
 #include "gateway/key_ring.h"
 #include "gateway/reason.h"
 #include "gateway/vm_registry.h"
@@ -18,16 +20,17 @@ namespace msp::gateway {
 
 struct Verdict {
   Reason reason = Reason::kNone;
-  bool elevated = false;  ///< the claim, when the reason is kNone: uid 0 in the guest
+  bool elevated = false;                                  ///< the claim, when the reason is kNone: uid 0 in the guest
+  std::optional<protocol::Caller> caller = std::nullopt;  ///< where the signature fits, and the agent has named it
 };
 
 class Verifier {
  public:
-  Verifier(KeyRing& keys, const Clock& clock, std::uint32_t date_window_seconds)
-      : keys_(keys), clock_(clock), date_window_(date_window_seconds) {}
+  Verifier(KeyRing& keys, const Clock& clock, std::uint32_t date_window_seconds, const Asking& asking = {})
+      : keys_(keys), clock_(clock), date_window_(date_window_seconds), asking_(asking) {}
 
-  /// Accepts the machine's latched key only. `request.body` is the whole body.
-  Verdict verify(const Vm& vm, const http::Request& request);
+  /// Accepts the machine's latched key only, and each nonce once. `request.body` is the whole body.
+  Verdict verify(Vm& vm, const http::Request& request);
   /// For the attestation of `guid`: accepts exactly this key, pending or latched, of this machine.
   Verdict verify_attestation(const Vm& vm, std::string_view guid, const http::Request& request);
 
@@ -36,10 +39,12 @@ class Verifier {
   static Reason find_trusted(const http::HeaderList& headers, Trusted& trusted);
   Reason why_not_latched(const Vm& vm, std::string_view guid);
   Verdict check(LiveKey& key, const Trusted& trusted, const http::Request& request);
+  Reason check_nonce(Vm& vm, const Trusted& trusted) const;
 
   KeyRing& keys_;
   const Clock& clock_;
   std::int64_t date_window_;
+  Asking asking_;
   protocol::StringToSign text_;
 };
 

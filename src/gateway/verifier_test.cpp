@@ -13,6 +13,7 @@ namespace {
 
 using test::date_text;
 using test::from_agent;
+using test::HeaderLines;
 using test::ParsedRequest;
 using test::RequestText;
 using test::signed_with;
@@ -116,6 +117,84 @@ TEST_F(VerifierTest, AcceptsWhatTheAgentEndorsed) {
   const Verdict ordinary = verify(signed_with(from_agent(user, kNow, false), key_of('k'), kGuid));
   EXPECT_EQ(ordinary.reason, Reason::kNone);
   EXPECT_FALSE(ordinary.elevated);
+}
+
+/// With these headers, signed as an agent that knows them does.
+RequestText extended(HeaderLines lines) {
+  RequestText text;
+  text.target = "/metadata/thing";
+  text.headers = std::move(lines);
+  return signed_with(from_agent(text, kNow), key_of('k'), kGuid);
+}
+
+std::string nonce_text(const protocol::Nonce& nonce) {
+  char text[protocol::kMostNonceSize];
+  return std::string(protocol::format_nonce(nonce, text));
+}
+
+RequestText with_nonce(const protocol::Nonce& nonce) {
+  return extended({{std::string(protocol::kNonceHeader), nonce_text(nonce)}});
+}
+
+TEST_F(VerifierTest, EachNonceIsAcceptedOnce) {
+  constexpr std::uint64_t kEpoch = 0xE;
+  verifier_.emplace(*ring_, clock_, 300, Asking{.replay = ReplayProtection::kOffered, .epoch = kEpoch});
+  const RequestText first = with_nonce({kEpoch, 1, 1});
+  EXPECT_EQ(verify(first).reason, Reason::kNone);
+  EXPECT_EQ(verify(first).reason, Reason::kReplayed);
+  EXPECT_EQ(verify(with_nonce({kEpoch, 1, 2})).reason, Reason::kNone);
+  EXPECT_EQ(verify(with_nonce({kEpoch + 1, 1, 3})).reason, Reason::kNonceStale);
+  EXPECT_EQ(verify(extended({{std::string(protocol::kNonceHeader), "1"}})).reason, Reason::kBadNonce);
+  EXPECT_EQ(verify(endorsed()).reason, Reason::kNone) << "who knows no nonces is served";
+  EXPECT_EQ(verify(endorsed()).reason, Reason::kNone);
+  RequestText twice = with_nonce({kEpoch, 1, 4});
+  twice.header("X-Ms-OpenMsp-Nonce", nonce_text({kEpoch, 1, 5}));
+  EXPECT_EQ(verify(twice).reason, Reason::kDuplicateTrustedHeader);
+  verifier_.emplace(*ring_, clock_, 300, Asking{.replay = ReplayProtection::kRequired, .epoch = kEpoch});
+  EXPECT_EQ(verify(endorsed()).reason, Reason::kNonceMissing);
+  EXPECT_EQ(verify(with_nonce({kEpoch, 1, 6})).reason, Reason::kNone);
+  EXPECT_EQ(attest(signed_with(plain(), key_of('p'), kPendingGuid), kPendingGuid).reason, Reason::kNone)
+      << "the channel itself goes on without";
+}
+
+TEST_F(VerifierTest, ANonceThatDoesNotVerifyIsNotUsedUp) {
+  constexpr std::uint64_t kEpoch = 0xE;
+  verifier_.emplace(*ring_, clock_, 300, Asking{.replay = ReplayProtection::kOffered, .epoch = kEpoch});
+  RequestText forged = with_nonce({kEpoch, 1, 1});
+  forged.target = "/metadata/other";
+  EXPECT_EQ(verify(forged).reason, Reason::kBadSignature);
+  EXPECT_EQ(verify(with_nonce({kEpoch, 1, 1})).reason, Reason::kNone);
+}
+
+// An agent that does not know the headers would sign those of a client like any other: without the line behind.
+TEST_F(VerifierTest, OurHeadersCountOnlyWhereTheAgentKnowsThem) {
+  verifier_.emplace(*ring_, clock_, 300, Asking{.replay = ReplayProtection::kOffered, .epoch = 0xE});
+  const std::string caller(protocol::kCallerHeader);
+  const auto named = verify(extended({{caller, "uid=7 user=app denied=no_rule"}}));
+  EXPECT_EQ(named.reason, Reason::kNone);
+  ASSERT_TRUE(named.caller);
+  EXPECT_EQ(named.caller->user, "app");
+  EXPECT_EQ(verify(extended({{caller, "uid=x"}})).reason, Reason::kBadCaller);
+  for (const auto& [name, value] : {std::pair(caller, std::string("uid=0 user=root")),
+                                    std::pair(std::string(protocol::kNonceHeader), nonce_text({0xE, 1, 1}))}) {
+    RequestText text;
+    text.target = "/metadata/thing";
+    text.header(name, value);
+    text = from_agent(text, kNow);
+    const ParsedRequest parsed(text);
+    const auto& head = parsed.request().head;
+    protocol::StringToSign to_sign;
+    ASSERT_TRUE(to_sign.build({.method = head.method,
+                               .path = parsed.request().target.path,
+                               .query = {},
+                               .headers = {head.headers.begin(), head.headers.size()}}));
+    auto mac = HmacSha256::create(as_bytes(key_of('k')));
+    const auto signature = protocol::sign(*mac, to_sign, std::string_view());
+    std::string authorization;
+    protocol::format_authorization(kGuid, *signature, authorization);
+    text.header(std::string(protocol::kAuthorizationHeader), authorization);
+    EXPECT_EQ(verify(text).reason, Reason::kBadSignature) << name;
+  }
 }
 
 TEST_F(VerifierTest, RefusesEachAlterationWithItsReason) {

@@ -113,6 +113,7 @@ void VmRegistry::replace(Vm& old, Vm vm) {
     }
   }
   vm.counters = old.counters;
+  vm.nonces = std::move(old.nonces);
   vm.imds_rate = old.imds_rate;
   vm.identity_rate = old.identity_rate;
   vm.latched = old.latched;

@@ -19,6 +19,7 @@
 #include "content/machine.h"
 #include "gateway/config.h"
 #include "gateway/model.h"
+#include "gateway/nonce_streams.h"
 #include "gateway/profile.h"
 #include "gateway/rate_limit.h"
 #include "gateway/reason.h"
@@ -50,6 +51,7 @@ struct Vm {
   VmCounters counters;
   RateLimit imds_rate;
   RateLimit identity_rate;
+  NonceStreams nonces;
   LiveKey* latched = nullptr;  ///< owned by the key ring
 
   const ServicePolicy& policy(Service service) const { return service == Service::kImds ? imds : wire_server; }

@@ -9,6 +9,7 @@
 
 #include "base/text_bytes.h"
 #include "http/token.h"
+#include "protocol/extensions.h"
 #include "protocol/headers.h"
 
 namespace msp::protocol {
@@ -92,6 +93,10 @@ Result<void> StringToSign::build(const SignableRequest& request) {
   text_ += request.path;
   text_ += '\n';
   append_query(request.query);
+  if (request.extended) {
+    text_ += '\n';
+    text_ += kExtensionLine;
+  }
   return {};
 }
 

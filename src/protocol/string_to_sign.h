@@ -25,6 +25,7 @@ struct SignableRequest {
   std::string_view path;   ///< http::Target::path
   std::string_view query;  ///< http::Target::query
   std::span<const http::Header> headers;
+  bool extended = false;  ///< it has one of our headers: signed with one more line (docs/request-extensions.md)
 };
 
 class StringToSign {
@@ -35,7 +36,7 @@ class StringToSign {
 
   /// "METHOD LF"; then comes the body.
   std::string_view before_body() const { return std::string_view(text_).substr(0, body_at_); }
-  /// "LF", header lines, path, query.
+  /// "LF", header lines, path, query, and kExtensionLine where there is one.
   std::string_view after_body() const { return std::string_view(text_).substr(body_at_); }
   /// The whole string, for tests and tools.
   std::string with_body(std::string_view body) const;

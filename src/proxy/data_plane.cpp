@@ -154,6 +154,7 @@ void DataPlane::log_upstream(const Error& error) {
 void DataPlane::install(std::shared_ptr<const Gate> gate) {
   const bool new_key = gate->key != gate_->key;
   gate_ = std::move(gate);
+  asks_ = gate_->asks;
   if (new_key) {
     hmac_.reset();
     if (gate_->key) {

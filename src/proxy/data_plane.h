@@ -83,6 +83,7 @@ class DataPlane {
   std::optional<Answer> count_in(Session& session);
   /// UTC seconds by the host's clock, else ours.
   std::int64_t host_time_s() const;
+  protocol::Nonce next_nonce(std::uint64_t epoch) { return {epoch, ids_.prefix(), ++nonces_}; }
   std::string_view date() { return date_.text(host_time_s()); }
 
   Task<> tidy_up();
@@ -104,6 +105,8 @@ class DataPlane {
   Signal identities_changed_;
   std::shared_ptr<const Gate> gate_;
   std::optional<HmacSha256> hmac_;
+  protocol::Asks asks_;  ///< the gate's, or what the host said of it since
+  std::uint64_t nonces_ = 0;
   http::DateCache date_;
   log::RateLimit upstream_log_{5, 10'000};
   log::RateLimit accept_log_{1, 10'000};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/data_plane.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -375,6 +376,56 @@ TEST(DataPlane, RulesThatAreReplacedDuringABodyAreStillThoseThatDecided) {
   EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(plane.lines().at(0), HasSubstr("\"privilege\":\"" + first + "-privilege\""));
   EXPECT_THAT(plane.lines().at(0), HasSubstr("key_guid"));
+}
+
+// A host that was started again refuses nonces of before, and says so: the client notices nothing, whatever it sent.
+TEST(DataPlane, ARequestIsSignedAnewForAHostThatWasStartedAgain) {
+  constexpr std::string_view kStale =
+      "HTTP/1.1 401 Unauthorized\r\nx-ms-openmsp-asks: nonce:00000000000000bb\r\ncontent-length: 0\r\n\r\n";
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    for (std::string request = self.read_request(socket); !request.empty(); request = self.read_request(socket)) {
+      const bool fresh = request.contains("x-ms-openmsp-nonce: 00000000000000bb.");
+      test::RawOrigin::say(socket, fresh ? kOk : kStale);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate(Readiness::kSign, nullptr, {.epoch = 0xAA, .caller = true});
+  test::RawClient client(plane.at);
+  client.send("POST /p HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 5\r\n\r\nhello");
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  client.send(get("/second"));
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  const std::string seen = origin.log();
+  EXPECT_THAT(seen, HasSubstr("x-ms-openmsp-nonce: 00000000000000aa.0000000000000007.1\r\n"));
+  EXPECT_THAT(seen, HasSubstr("x-ms-openmsp-nonce: 00000000000000bb.0000000000000007.2\r\n"));
+  EXPECT_THAT(seen, HasSubstr("x-ms-openmsp-nonce: 00000000000000bb.0000000000000007.3\r\n"));
+  EXPECT_THAT(seen, HasSubstr("x-ms-openmsp-caller: uid=1000 "));
+  EXPECT_EQ(plane.lines().size(), 2U);
+}
+
+// It may bring another epoch, once; not talk the agent out of nonces, nor send it round for ever.
+TEST(DataPlane, ARefusalCannotTakeNoncesAwayNorKeepTheAgentBusy) {
+  std::atomic<unsigned> asked = 0;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    while (!self.read_request(socket).empty()) {
+      const std::string asks = asked++ < 3 ? "caller" : fmt::format("nonce:{:016x}", 1000 + asked);
+      test::RawOrigin::say(socket,
+                           "HTTP/1.1 401 Unauthorized\r\nx-ms-openmsp-asks: " + asks + "\r\ncontent-length: 0\r\n\r\n");
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate(Readiness::kSign, nullptr, {.epoch = 0xAA, .caller = false});
+  test::RawClient client(plane.at);
+  for (int i = 0; i < 3; ++i) {
+    client.send(get("/a"));
+    EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 401 "));
+  }
+  EXPECT_EQ(asked, 3U) << "nothing was learnt: nothing was asked again";
+  EXPECT_THAT(origin.log(), HasSubstr("x-ms-openmsp-nonce: 00000000000000aa.0000000000000007.3\r\n"));
+  EXPECT_THAT(origin.log(), Not(HasSubstr("x-ms-openmsp-caller")));
+  client.send(get("/b"));
+  EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 401 "));
+  EXPECT_EQ(asked, 5U) << "once more with what was learnt, and no more";
 }
 
 TEST(DataPlane, WhatIsRefusedAfterThePermitIsAuditedAsRefused) {

@@ -20,6 +20,7 @@ void Exchange::reset() {
   canonical_fault = request::Fault::kNone;
   clear_or_shrink(out);
   clear_or_shrink(body);
+  clear_or_shrink(caller);
   body_view = {};
   record = audit::Record();
   framing = {};

@@ -37,6 +37,7 @@ struct Exchange {
   std::string_view body_view;
   protocol::StringToSign to_sign;
   std::string authorization;
+  std::string caller;  ///< value of the header that names the caller, where the host asks for it
   audit::Record record;
   std::shared_ptr<const Gate> decided;  ///< the gate whose rules decided: names in the record point into it
   std::shared_ptr<const Gate> gate;     ///< of the key in use: its name in the record points into it

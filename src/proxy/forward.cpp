@@ -30,14 +30,31 @@ Answer body_failure(const http::BodyPiece& piece) {
 
 bool is_repeatable(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
+protocol::CallerView caller_view(const identity::ConnectionIdentity& caller, const audit::Record& record) {
+  return {.uid = caller.uid,
+          .user = caller.user_name,
+          .executable = caller.exe_path,
+          .process = caller.comm,
+          .unit = caller.cgroup ? std::string_view(caller.cgroup->unit) : std::string_view(),
+          .denied = record.decision == audit::Decision::kAudit ? record.reason : std::string_view()};
+}
+
 }  // namespace
 
-Endorsement Session::endorsement() const {
+Endorsement Session::endorsement(Exchange& x) {
   const Gate& gate = *plane_.gate_;
   Endorsement with;
+  x.gate = plane_.gate_;
   if (gate.readiness == Readiness::kSign && plane_.hmac_) {
     with.hmac = &*plane_.hmac_;
     with.key_guid = gate.key->guid;
+    if (plane_.asks_.epoch) {
+      with.nonce = plane_.next_nonce(*plane_.asks_.epoch);
+    }
+    if (plane_.asks_.caller) {
+      format_caller(caller_view(caller_, x.record), x.caller);
+      with.caller = x.caller;
+    }
   }
   with.date = plane_.date();
   with.elevated = caller_.elevated;
@@ -80,8 +97,7 @@ Task<bool> Session::forward_collected(Exchange& x, policy::Permit permit, http::
     auto done = co_await refuse_with(x, not_ready(x.service), "not_ready");
     co_return done;
   }
-  x.gate = plane_.gate_;
-  auto head = Signer::prepare(std::move(permit), x, endorsement(), plane_.settings_.of(x.service).endpoint);
+  auto head = Signer::prepare(std::move(permit), x, endorsement(x), plane_.settings_.of(x.service).endpoint);
   if (!head) {
     log::write(head.error());
     auto done = co_await refuse_with(x, cannot_sign(), "cannot_sign");
@@ -186,10 +202,34 @@ Task<UpstreamAnswer> Session::open_upstream(Exchange& x) {
   co_return answer;
 }
 
+// A host that was started again, or asks for nonces since a moment ago: what it refused is signed anew, once. A refusal
+// may bring another epoch and nothing else: it must not talk the agent out of nonces.
+bool Session::learns_epoch(const Exchange& x) {
+  constexpr int kUnauthorized = 401;
+  if (x.response.status != kUnauthorized) {
+    return false;
+  }
+  const auto epoch = protocol::parse_asks(x.response.headers.value(protocol::kAsksHeader)).epoch;
+  if (!epoch || epoch == plane_.asks_.epoch) {
+    return false;
+  }
+  plane_.asks_.epoch = epoch;
+  return true;
+}
+
 Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
   x.record.bytes_in = x.body_view.size();
+  bool told = false;
   for (bool first = true;; first = false) {
     UpstreamAnswer answer;
+    if (!first) {
+      auto again = Signer::renew(head, x, endorsement(x));
+      if (!again) {
+        log::write(again.error());
+        co_return upstream_failure(x);
+      }
+      head = *again;
+    }
     if (!first || !reuse_upstream(x, answer)) {
       auto opened = co_await open_upstream(x);
       answer = std::move(opened);
@@ -205,6 +245,10 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
       note_sent(x, head);
       const http::HeadStatus got = co_await read_answer_head(x, answer);
       if (!answer.failure) {
+        if (head.endorsed() && !told && learns_epoch(x)) {
+          told = true;
+          continue;
+        }
         co_return answer;
       }
       stale = stale && (got == http::HeadStatus::kClosed || got == http::HeadStatus::kError);

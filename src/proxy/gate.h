@@ -23,6 +23,7 @@ struct Gate {
   Readiness readiness = Readiness::kNotReady;
   std::shared_ptr<const channel::Key> key;        ///< with kSign
   std::shared_ptr<const policy::Snapshot> rules;  ///< null: not ready
+  protocol::Asks asks;                            ///< with kSign: what the host wants to be told and signed as well
   /// Milliseconds to add to CLOCK_BOOTTIME to get the host's UTC (protocol.md D.5, L.34); none: the system clock.
   std::optional<std::int64_t> host_time_offset_ms;
 };

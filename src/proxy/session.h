@@ -79,7 +79,9 @@ class Session : public ListHook<DataPlane> {
   /// Says why in the log, and what the client is told.
   Answer malformed_answer(Service service, std::string_view what);
   static void note_sent(Exchange& x, const OutboundHead& head);
-  Endorsement endorsement() const;
+  Endorsement endorsement(Exchange& x);
+  /// The host refused since it wants nonces of another epoch, which is known now.
+  bool learns_epoch(const Exchange& x);
   /// None: the whole body is in x.body_view, and `spare` holds what came behind it, if it was needed.
   Task<std::optional<Answer>> collect_body(Exchange& x, http::Buffer& spare);
   Task<std::optional<Answer>> send_continue(Exchange& x);

@@ -27,8 +27,18 @@ void set_framing(Exchange& x) {
 }
 
 Result<void> endorse(Exchange& x, const Endorsement& with) {
-  auto built = x.to_sign.build(
-      {.method = x.head.method, .path = x.target.path, .query = x.target.query, .headers = x.headers.list()});
+  if (with.nonce) {
+    char text[protocol::kMostNonceSize];
+    x.headers.set(protocol::kNonceHeader, x.arena.copy(protocol::format_nonce(*with.nonce, text)));
+  }
+  if (!with.caller.empty()) {
+    x.headers.set(protocol::kCallerHeader, with.caller);
+  }
+  auto built = x.to_sign.build({.method = x.head.method,
+                                .path = x.target.path,
+                                .query = x.target.query,
+                                .headers = x.headers.list(),
+                                .extended = with.nonce || !with.caller.empty()});
   if (!built) {
     return built;
   }
@@ -50,8 +60,26 @@ Result<OutboundHead> Signer::prepare(policy::Permit permit, Exchange& x, const E
     x.headers.set("host", x.arena.copy(address_text(to)));
   }
   x.headers.set(protocol::kClaimsHeader, protocol::claims_text(with.elevated));
+  return write(x, with, with.hmac != nullptr && !permit.exempt());
+}
+
+Result<OutboundHead> Signer::renew(OutboundHead head, Exchange& x, const Endorsement& with) {
+  if (!head.endorsed()) {
+    return head;
+  }
+  if (with.hmac == nullptr) {
+    return Error{
+        .source = Source::kHost, .message = "there is no key any more to sign a request with", .hint = {}, .code = 0};
+  }
+  for (const std::string_view name :
+       {protocol::kAuthorizationHeader, protocol::kNonceHeader, protocol::kCallerHeader}) {
+    x.headers.remove(name);
+  }
+  return write(x, with, true);
+}
+
+Result<OutboundHead> Signer::write(Exchange& x, const Endorsement& with, bool endorsed) {
   x.headers.set(protocol::kDateHeader, x.arena.copy(with.date));
-  const bool endorsed = with.hmac != nullptr && !permit.exempt();
   if (endorsed) {
     if (auto done = endorse(x, with); !done) {
       return std::move(done).error();

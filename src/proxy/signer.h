@@ -5,12 +5,14 @@
 // Failure: a body or header that cannot be signed never leaves; the caller answers instead.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/crypto.h"
 #include "base/result.h"
 #include "policy/permit.h"
+#include "protocol/extensions.h"
 #include "proxy/exchange.h"
 
 namespace msp::proxy {
@@ -32,8 +34,10 @@ class OutboundHead {
 struct Endorsement {
   HmacSha256* hmac = nullptr;  ///< null: the channel is disabled, the request goes out unsigned
   std::string_view key_guid;
-  std::string_view date;  ///< by the host's clock
-  bool elevated = false;  ///< of the caller, for the claims
+  std::string_view date;                 ///< by the host's clock
+  bool elevated = false;                 ///< of the caller, for the claims
+  std::optional<protocol::Nonce> nonce;  ///< where the host asks for one
+  std::string_view caller;               ///< who it is, where the host asks for that; empty: left out
 };
 
 class Signer {
@@ -43,6 +47,11 @@ class Signer {
   /// of requests without one (HTTP/1.0).
   static Result<OutboundHead> prepare(policy::Permit permit, Exchange& x, const Endorsement& with,
                                       const Ipv4Endpoint& to);
+  /// The same request once more, with another date and nonce: `head` may have arrived. The key may be another one.
+  static Result<OutboundHead> renew(OutboundHead head, Exchange& x, const Endorsement& with);
+
+ private:
+  static Result<OutboundHead> write(Exchange& x, const Endorsement& with, bool endorsed);
 };
 
 }  // namespace msp::proxy

@@ -64,10 +64,12 @@ class TestPlane {
     on_loop([&] { value = f(); });
     return value;
   }
-  void open_gate(Readiness readiness = Readiness::kSign, std::shared_ptr<const policy::Snapshot> rules = nullptr) {
+  void open_gate(Readiness readiness = Readiness::kSign, std::shared_ptr<const policy::Snapshot> rules = nullptr,
+                 const protocol::Asks& asks = {}) {
     auto gate = std::make_shared<Gate>();
     gate->readiness = readiness;
     gate->rules = rules ? std::move(rules) : std::make_shared<const policy::Snapshot>();
+    gate->asks = asks;
     if (readiness == Readiness::kSign) {
       auto secret = Secret::from_hex("BE1AE0088136EBCA9E4C29A1E77261EC95AE77DACF8CBE7C7F315760FAE946D3");
       gate->key = std::make_shared<const channel::Key>(

@@ -65,9 +65,10 @@ bool is_framing_header(std::string_view name) { return name == "transfer-encodin
 }  // namespace
 
 bool is_trusted_header(std::string_view name) {
-  return name.size() > kTrustedPrefix.size() &&
-         std::ranges::equal(name.substr(0, kTrustedPrefix.size()), kTrustedPrefix, {},
-                            [](char c) { return c == '_' ? '-' : fold(c); });
+  return std::ranges::any_of(kTrustedPrefixes, [&](std::string_view prefix) {
+    return name.size() > prefix.size() && std::ranges::equal(name.substr(0, prefix.size()), prefix, {},
+                                                             [](char c) { return c == '_' ? '-' : fold(c); });
+  });
 }
 
 bool is_list_header(std::string_view name) { return std::ranges::find(kListHeaders, name) != kListHeaders.end(); }

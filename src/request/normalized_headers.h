@@ -4,6 +4,7 @@
 // Input is untrusted. Trusted headers are dropped and told, ambiguous ones refused; a refused list must not be used.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
@@ -14,8 +15,9 @@
 
 namespace msp::request {
 
-/// Names that begin like this (any case, '_' like '-') are ours: claims, date, signature, and what may join them.
-inline constexpr std::string_view kTrustedPrefix = "x-ms-azure-host-";
+/// Names that begin like one of these (any case, '_' like '-') are ours: claims, date, signature, extensions, and what
+/// may join them.
+inline constexpr std::array<std::string_view, 2> kTrustedPrefixes = {"x-ms-azure-host-", "x-ms-openmsp-"};
 bool is_trusted_header(std::string_view name);
 
 /// Headers whose repetition has the meaning of a comma-separated list. `name` in lower case.

@@ -44,6 +44,7 @@ class SimHost {
   std::string directory_;
   const FakeClock& clock_;
   gateway::Config config_;
+  std::uint64_t starts_ = 0;
   bool enabled_ = true;
   std::uint32_t incarnation_ = 1;
   // Later ones refer to earlier ones.

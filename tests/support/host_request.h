@@ -17,6 +17,7 @@
 #include "http/date.h"
 #include "http/message.h"
 #include "protocol/authorization.h"
+#include "protocol/extensions.h"
 #include "protocol/headers.h"
 #include "protocol/string_to_sign.h"
 
@@ -83,7 +84,9 @@ inline RequestText signed_with(RequestText text, std::string_view key, std::stri
   const auto built = to_sign.build({.method = head.method,
                                     .path = parsed.request().target.path,
                                     .query = parsed.request().target.query,
-                                    .headers = {head.headers.begin(), head.headers.size()}});
+                                    .headers = {head.headers.begin(), head.headers.size()},
+                                    .extended = head.headers.find(protocol::kNonceHeader) != nullptr ||
+                                                head.headers.find(protocol::kCallerHeader) != nullptr});
   EXPECT_TRUE(built);
   auto mac = HmacSha256::create(as_bytes(key));
   EXPECT_TRUE(mac);
