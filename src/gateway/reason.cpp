@@ -40,8 +40,8 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
     {"nonce_stale", 401,
      "The nonce was made for an earlier start of this host. The agent signs it anew; who replays it cannot."},
     {"nonce_too_old", 401,
-     "The nonce is so far behind others of the same agent that nobody can tell whether it was used. The agent makes a "
-     "new one."},
+     "The nonce is so far behind others of the same agent that nobody can tell whether it was used. Ask "
+     "again."},
     {"replayed", 401, "A request with this nonce has been here before."},
     {"too_many_streams", 401,
      "The agent of this virtual machine was started thousands of times within minutes: find out why it ends."},

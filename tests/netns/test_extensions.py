@@ -142,7 +142,7 @@ class Replays(ExtensionLab):
         wire = self.wire
         forged = {"X-MS-OpenMSP-Caller": "uid=0 user=root", "x-ms-openmsp-nonce": "f" * 16 + "." + "f" * 16 + ".1"}
         place = self.lab.guest.as_user(ORDINARY_USER)
-        answer = place.call(http.get, IMDS, VERSIONS + "?forged", headers={"Metadata": "true", **forged})
+        answer = place.call(http.get, IMDS, VERSIONS + "?forged", "GET", {"Metadata": "true", **forged})
         self.assertEqual(answer.status, 200)
         self.assertNotIn(b"user=root", wire.last())
         self.assertEqual(wire.last().lower().count(b"x-ms-openmsp-nonce"), 1)
