@@ -8,7 +8,7 @@ import re
 AUTHORIZATION = b"x-ms-azure-host-authorization"
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*\Z")
-_TARGET = re.compile(rb"/[\x21\x24-\x3b\x3d\x3f-\x7e\x22]*\Z")
+_TARGET = re.compile(rb"/[\x21\x22\x24-\x3b\x3d\x40-\x5f\x61-\x7e]*(\?[\x21\x24-\x3b\x3d\x3f-\x7e]*)?\Z")
 
 
 class Malformed(ValueError):
