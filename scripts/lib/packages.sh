@@ -5,7 +5,7 @@
 # Sourced after common.sh. Nothing here starts a service: nginx is unpacked under build/, never installed.
 
 MSP_PACKAGES_BUILD=(clang-19 lld-19 llvm-19 libclang-rt-19-dev libstdc++-12-dev cmake ninja-build pkg-config git
-  ca-certificates python3 bpftool libbpf-dev libelf-dev zlib1g-dev libssl-dev rapidjson-dev libspdlog-dev libfmt-dev
+  ca-certificates python3 bpftool libbpf-dev libelf-dev zlib1g-dev libssl-dev rapidjson-dev libfmt-dev
   libcli11-dev libsqlite3-dev libgtest-dev libgmock-dev librapidcheck-dev liburing-dev)
 # The programs run between two network namespaces; the demo asks with curl.
 MSP_PACKAGES_RUN=(iproute2 procps curl)
@@ -25,7 +25,7 @@ MSP_PACKAGES_FRESH=(debootstrap)
 # scripts/package asks dpkg-shlibdeps what the programs link.
 MSP_PACKAGES_PACKAGE=(dpkg-dev)
 # A root that boots (scripts/service-check): systemd, what our packages depend on, and what the tests call in there.
-MSP_PACKAGES_SERVICE=(systemd systemd-sysv dbus iproute2 procps curl libbpf1 libssl3 libspdlog1.10 libfmt9 libstdc++6
+MSP_PACKAGES_SERVICE=(systemd systemd-sysv dbus iproute2 procps curl libbpf1 libssl3 libfmt9 libstdc++6
   libsqlite3-0)
 
 # packages GROUP…: the names, one a line.

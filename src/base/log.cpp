@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
-#include <memory>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 
 namespace msp::log {
@@ -29,23 +28,18 @@ bool under_journald() {
          std::string_view(stream) == fmt::format("{}:{}", st.st_dev, st.st_ino);
 }
 
-/// One logger a process: stderr is one, too.
-spdlog::logger& logger() {
-  static const bool journald = under_journald();
-  static spdlog::logger instance = [] {
-    spdlog::logger made("msp", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made.set_pattern(journald ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %v");
-    made.set_level(spdlog::level::trace);
-    made.flush_on(spdlog::level::trace);
-    return made;
-  }();
-  return instance;
-}
-
+/// What stands before a message: for the journal its priority, else the time (UTC) and the level.
 std::string prefix(Level level) {
   static const bool journald = under_journald();
   const auto index = static_cast<std::size_t>(level);
-  return journald ? fmt::format("<{}>", kPriorities[index]) : fmt::format("{:<5} ", kNames[index]);
+  return journald ? fmt::format("<{}>", kPriorities[index])
+                  : fmt::format("{} {:<5} ", timestamp_ms(SystemClock().realtime_ns()), kNames[index]);
+}
+
+/// One write for a line: those of several threads and processes stay apart. What cannot be written is lost.
+void put(std::string_view line) {
+  while (::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {
+  }
 }
 
 Level level_of(const Error& error) {
@@ -77,7 +71,9 @@ std::optional<Level> parse_level(std::string_view text) {
   return std::nullopt;
 }
 
+void prepare() { (void)prefix(Level::kInfo); }
 void set_level(Level level) { threshold = level; }
+Level level() { return threshold; }
 bool enabled(Level level) { return level <= threshold.load(std::memory_order_relaxed); }
 
 std::string escape(std::string_view text) {
@@ -105,7 +101,7 @@ std::string escape(std::string_view text) {
 
 void write(Level level, std::string_view message) {
   if (enabled(level)) {
-    logger().log(spdlog::level::info, "{}{}", prefix(level), escape(message));
+    put(prefix(level) + escape(message) + "\n");
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines for the operator, on stderr (with <N> priority prefixes under journald).
-// Any thread may call it; it locks and may block, so a data loop logs only what a RateLimit lets through.
+// Any thread may call it; it may block, so a data loop logs only what a RateLimit lets through.
 // Never fails; what comes from outside cannot break a line: control characters are written as escapes.
 #pragma once
 
@@ -25,8 +25,12 @@ enum class Level : std::uint8_t { kBug, kError, kWarn, kHint, kInfo, kDebug };
 std::string_view to_string(Level level);
 std::optional<Level> parse_level(std::string_view text);
 
+/// Looks once at what standard error is: before a sandbox, inside of which nobody can.
+void prepare();
+
 /// Lines above this level are dropped (default kInfo).
 void set_level(Level level);
+Level level();
 bool enabled(Level level);
 
 void write(Level level, std::string_view message);
