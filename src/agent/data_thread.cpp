@@ -19,6 +19,16 @@ Result<Fd> MarkingDialer::socket() {
   return made;
 }
 
+Task<Result<Fd>> MarkingDialer::dial(Service /*service*/, const Ipv4Endpoint& to, Deadline /*deadline*/) {
+  auto made = socket();
+  if (made) {
+    if (auto begun = begin_connect(*made, to); !begun) {
+      co_return std::move(begun).error();
+    }
+  }
+  co_return made;
+}
+
 Result<std::unique_ptr<DataThread>> DataThread::start(Parts parts) {
   auto ids = audit::RequestIds::create();
   if (!ids) {
@@ -36,8 +46,8 @@ Result<std::unique_ptr<DataThread>> DataThread::start(Parts parts) {
 
 DataThread::DataThread(Parts parts, audit::RequestIds ids)
     : identities_(std::move(parts.on_miss)), dialer_(parts.marker), local_(std::move(parts.wake_poll)) {
-  plane_ = std::make_unique<proxy::DataPlane>(loop_, std::move(parts.settings), identities_, parts.audit, dialer_,
-                                              local_, ids);
+  plane_ = std::make_unique<proxy::DataPlane>(loop_, std::move(parts.settings), identities_,
+                                              proxy::DataPlane::Trace{parts.audit, counters_, ids}, dialer_, local_);
 }
 
 DataThread::~DataThread() {

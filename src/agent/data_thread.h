@@ -23,7 +23,8 @@ namespace msp::agent {
 class MarkingDialer final : public proxy::Dialer {
  public:
   explicit MarkingDialer(intercept::SocketMarker& marker) : marker_(marker) {}
-  Result<Fd> socket() override;
+  Result<Fd> socket();
+  Task<Result<Fd>> dial(Service service, const Ipv4Endpoint& to, Deadline deadline) override;
 
  private:
   intercept::SocketMarker& marker_;
@@ -54,7 +55,7 @@ class DataThread {
   void set_cgroups(std::shared_ptr<const identity::CgroupTable> cgroups);
   /// f runs on the data loop in its next turn, if it still turns.
   void ask(std::function<void()> f) { loop_.post(std::move(f)); }
-  const proxy::Counters& counters() const { return plane_->counters(); }
+  const proxy::Counters& counters() const { return counters_; }
   /// Stops accepting, waits until what is in flight is answered, at most `max_ms`.
   void drain(std::uint64_t max_ms);
 
@@ -67,6 +68,7 @@ class DataThread {
   identity::SocketIdentitySource identities_;
   MarkingDialer dialer_;
   LocalStatus local_;
+  proxy::Counters counters_;
   std::unique_ptr<proxy::DataPlane> plane_;
   std::thread thread_;
 };
