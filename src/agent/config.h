@@ -60,6 +60,7 @@ struct Config {
   std::optional<std::string> reference_cgroup;  ///< what cgroups in rules are relative to; absent: the hierarchy's root
   std::string state_directory;                  ///< default: parent of latch_key_folder
   std::string control_socket;
+  std::string worker_user;  ///< empty: `openmsp`, or without such a user a number that is nobody's
   std::string audit_file = "/var/log/openmsp/audit.jsonl";  ///< empty: none
   std::uint64_t audit_max_bytes = 64ULL << 20;
   std::uint32_t audit_keep_files = 5;

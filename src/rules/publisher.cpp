@@ -71,6 +71,11 @@ void Publisher::deny_all(const std::string& why) {
   publish(std::move(next));
 }
 
+const RuleItem* Publisher::source(Service service) const {
+  const Held& held = held_[index_of(service)];
+  return held.item ? &*held.item : nullptr;
+}
+
 ServiceReport Publisher::report(Service service) const {
   ServiceReport out;
   out.local_failure = held_[index_of(service)].local_failure;

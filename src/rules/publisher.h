@@ -45,6 +45,8 @@ class Publisher {
   void deny_all(const std::string& why);
 
   const std::shared_ptr<const policy::Snapshot>& current() const { return current_; }
+  /// What current() was compiled from; null: no rules, or denied (RuleSet::unusable says why).
+  const RuleItem* source(Service service) const;
   ServiceReport report(Service service) const;
 
  private:
