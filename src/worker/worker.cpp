@@ -239,10 +239,13 @@ void Worker::on(link::Dialled& m, std::uint64_t /*number*/, std::vector<Fd>& fds
 void Worker::on(link::Ping& /*m*/, std::uint64_t /*number*/, std::vector<Fd>& /*fds*/) { (void)say(link::Pong{}); }
 
 void Worker::on(link::Drain& /*m*/, std::uint64_t /*number*/, std::vector<Fd>& /*fds*/) {
-  plane_->drain();
-  if (!draining_) {
-    draining_.emplace(drain());
-  }
+  // Behind the turn in which it came: a request that has arrived in the same turn is read before idle connections end.
+  loop_.post([this] {
+    plane_->drain();
+    if (!draining_) {
+      draining_.emplace(drain());
+    }
+  });
 }
 
 void Worker::on(link::Abort& /*m*/, std::uint64_t /*number*/, std::vector<Fd>& /*fds*/) { plane_->abort_all(); }

@@ -127,7 +127,14 @@ const std::array kAttempts = {
               return ::syscall(SYS_execve, "/nowhere", none.data(), none.data()) == 0 || errno == ENOENT;
             }},
     Attempt{"fork", [] { return in_child([] { return true; }); }},
-    Attempt{"clone-thread", [] { return ::syscall(SYS_clone, 0, 0, 0, 0, 0) >= 0 || errno == EINVAL; }},
+    Attempt{"clone",
+            [] {
+              const long child = ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+              if (child == 0) {
+                ::_exit(0);
+              }
+              return child > 0;
+            }},
     Attempt{"socket", [] { return made(::socket(AF_INET, SOCK_STREAM, 0)); }},
     Attempt{"socket-unix", [] { return made(::socket(AF_UNIX, SOCK_STREAM, 0)); }},
     Attempt{"socket-packet", [] { return made(::socket(AF_PACKET, SOCK_RAW, 0)); }},
