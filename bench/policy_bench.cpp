@@ -169,6 +169,62 @@ void decide_nameless(benchmark::State& state) {
   decide_as(state, who, policy::Matching::kEnforce, item);
 }
 
+/// A privilege, a role and an identity of somebody else.
+RuleAssignment& add_other(RuleItem& item, const std::string& index, RulePrivilege privilege) {
+  privilege.name = "other" + index;
+  item.rules->privileges->push_back(std::move(privilege));
+  item.rules->roles->push_back({.name = "r" + index, .privileges = {"other" + index}});
+  RuleIdentity& identity = item.rules->identities->emplace_back();
+  identity.name = "other" + index;
+  identity.user_name = "other-" + index;
+  return item.rules->role_assignments->emplace_back(RuleAssignment{.role = "r" + index, .identities = {identity.name}});
+}
+
+/// As many privileges of the path, each with a query key of its own that the request has not.
+void decide_other_keys(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    const std::string index = std::to_string(i);
+    add_other(item, index,
+              {.name = {}, .path = "/metadata/identity/oauth2/token", .query_parameters = {{"key" + index, "v"}}});
+  }
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
+/// As many privileges of others for other spellings of the path, which are one canonical path.
+void decide_spellings(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    const std::string index = std::to_string(i);
+    add_other(item, index, {.name = {}, .path = "/metadata;" + index, .query_parameters = {}});
+  }
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
+/// As many privileges of the path that are granted to others as dry runs only.
+void decide_dry_runs(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    const std::string index = std::to_string(i);
+    add_other(item, index, {.name = {}, .path = "/metadata/identity/oauth2/token", .query_parameters = {}})
+        .openmsp.dry_run = true;
+  }
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
+/// As many denies of the path, of the caller in another executable each.
+void decide_denies(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    const std::string index = std::to_string(i);
+    add_other(item, index, {.name = {}, .path = "/metadata/identity/oauth2/token", .query_parameters = {}})
+        .openmsp.deny = true;
+    item.rules->identities->back().user_name = caller().user_name;
+    item.rules->identities->back().exe_path = "/opt/denied/" + index;
+  }
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
 void canonicalise(benchmark::State& state) {
   request::Arena arena;
   const auto target = http::parse_target(kToken);
@@ -225,6 +281,10 @@ BENCHMARK(decide_other_methods)->Arg(8)->Arg(10'000);
 BENCHMARK(decide_each_its_own)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_grid)->Arg(9)->Arg(10'000);
 BENCHMARK(decide_nameless)->Arg(8)->Arg(10'000)->Arg(100'000);
+BENCHMARK(decide_other_keys)->Arg(8)->Arg(10'000)->Arg(100'000);
+BENCHMARK(decide_spellings)->Arg(8)->Arg(10'000)->Arg(100'000);
+BENCHMARK(decide_dry_runs)->Arg(8)->Arg(10'000)->Arg(100'000);
+BENCHMARK(decide_denies)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(compile)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(memory)->Arg(10'000)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 

@@ -12,7 +12,7 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT DEFINED ENV{CI})
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
@@ -20,6 +20,7 @@ add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-
 # A folder may name a library that not every program of it calls.
 add_link_options(-fuse-ld=lld -Wl,--as-needed)
 separate_arguments(MSP_OPT_LIST UNIX_COMMAND "${MSP_OPT}")
+separate_arguments(MSP_TEST_OPT_LIST UNIX_COMMAND "${MSP_TEST_OPT}")
 add_compile_options(${MSP_OPT_LIST})
 
 if(MSP_SANITIZE)
@@ -38,5 +39,5 @@ if(MSP_HARDEN)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     add_compile_options(-mbranch-protection=standard)
   endif()
-  add_link_options(-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--gc-sections)
+  add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie> -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--gc-sections)
 endif()

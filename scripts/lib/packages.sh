@@ -5,8 +5,8 @@
 # Sourced after common.sh. Nothing here starts a service: nginx is unpacked under build/, never installed.
 
 MSP_PACKAGES_BUILD=(clang-19 lld-19 llvm-19 libclang-rt-19-dev libstdc++-12-dev cmake ninja-build pkg-config git
-  ca-certificates python3 bpftool libbpf-dev libelf-dev zlib1g-dev libssl-dev rapidjson-dev libfmt-dev
-  libcli11-dev libsqlite3-dev libgtest-dev libgmock-dev librapidcheck-dev liburing-dev)
+  ca-certificates python3 bpftool libbpf-dev libelf-dev zlib1g-dev libssl-dev rapidjson-dev libspdlog-dev libfmt-dev
+  libcli11-dev libsqlite3-dev libpugixml-dev libgtest-dev libgmock-dev librapidcheck-dev liburing-dev)
 # The programs run between two network namespaces; the demo asks with curl.
 MSP_PACKAGES_RUN=(iproute2 procps curl)
 MSP_PACKAGES_PRESUBMIT=(clang-format-19 clang-tidy-19 shellcheck)
@@ -19,15 +19,19 @@ MSP_PACKAGES_BENCH=(wrk strace libbenchmark-dev)
 # The real clients of the metadata services, and what they call. Fetched to build/clients and unpacked into a throw-away
 # root by the tests, never installed: they would take this machine for a guest of theirs.
 MSP_PACKAGES_CLIENTS=(waagent cloud-init isc-dhcp-client dnsmasq-base openssh-client)
-# The same in a root of the next Debian, which boots with its own systemd (scripts/real-clients --boot).
+# What applications of guests use: the SDK that gets tokens, and the library that verifies them (tests/clients).
+MSP_PACKAGES_NPM=(nodejs npm)
+# The real clients in a root of the next Debian, which boots with its own systemd (scripts/real-clients --boot).
 MSP_PACKAGES_BOOTED=(systemd systemd-sysv dbus iproute2 procps openssl openssh-server sudo netplan.io dnsmasq-base
   ca-certificates waagent cloud-init)
+# promtool checks the metrics. Unpacked below build/, never installed: its package starts a server.
+MSP_PACKAGES_METRICS=(prometheus)
 MSP_PACKAGES_FRESH=(debootstrap)
 # scripts/package asks dpkg-shlibdeps what the programs link.
 MSP_PACKAGES_PACKAGE=(dpkg-dev)
 # A root that boots (scripts/service-check): systemd, what our packages depend on, and what the tests call in there.
-MSP_PACKAGES_SERVICE=(systemd systemd-sysv dbus iproute2 procps curl libbpf1 libssl3 libfmt9 libstdc++6
-  libsqlite3-0)
+MSP_PACKAGES_SERVICE=(systemd systemd-sysv dbus iproute2 procps curl libbpf1 libssl3 libspdlog1.10 libfmt9 libstdc++6
+  libsqlite3-0 libpugixml1v5)
 
 # packages GROUP…: the names, one a line.
 packages() {
@@ -74,4 +78,30 @@ fetch_clients() {
   quietly "$MSP_TOP/build/clients.log" apt-get install -y --no-install-recommends --download-only \
     -o Dir::Cache::archives="$MSP_CLIENTS" "${MSP_PACKAGES_CLIENTS[@]}" || return
   printf '%s\n' "${MSP_PACKAGES_CLIENTS[*]}" >"$MSP_CLIENTS/fetched"
+}
+
+readonly MSP_PROMTOOL=$MSP_TOP/build/promtool
+# fetch_promtool: the one program of its package, as build/promtool/promtool.
+fetch_promtool() {
+  if [[ -x "$MSP_PROMTOOL/promtool" ]]; then return 0; fi
+  rm -rf "$MSP_PROMTOOL"
+  mkdir -p "$MSP_PROMTOOL"
+  (cd "$MSP_PROMTOOL" && quietly "$MSP_TOP/build/promtool.log" apt-get -o APT::Sandbox::User=root download "${MSP_PACKAGES_METRICS[@]}" &&
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb)
+}
+
+readonly MSP_NPM_CLIENTS=$MSP_TOP/build/clients-npm
+npm_clients_fetched() { cmp -s "$MSP_TOP/tests/clients/azure-identity/package-lock.json" "$MSP_NPM_CLIENTS/fetched"; }
+
+# fetch_npm_clients: exactly the versions of the lock file, without running any script of theirs.
+fetch_npm_clients() {
+  if npm_clients_fetched; then return 0; fi
+  local from=$MSP_TOP/tests/clients/azure-identity
+  command -v npm >/dev/null || install_packages npm || return
+  rm -rf "$MSP_NPM_CLIENTS"
+  mkdir -p "$MSP_NPM_CLIENTS"
+  cp "$from/package.json" "$from/package-lock.json" "$MSP_NPM_CLIENTS/"
+  quietly "$MSP_TOP/build/clients-npm.log" npm ci --prefix "$MSP_NPM_CLIENTS" --ignore-scripts --no-audit --no-fund ||
+    return
+  cp "$from/package-lock.json" "$MSP_NPM_CLIENTS/fetched"
 }

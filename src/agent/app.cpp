@@ -15,9 +15,12 @@
 #include "agent/snapshot.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/log_sinks.h"
 #include "base/process.h"
+#include "base/version.h"
 #include "intercept/cgroup.h"
 #include "intercept/pins.h"
+#include "status/metrics.h"
 #include "status/report.h"
 
 namespace msp::agent {
@@ -32,6 +35,7 @@ Result<Fd> stop_signals() {
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
   ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGHUP);
   // Before any thread starts: all of them inherit the mask, so that the descriptor alone hears the signals.
   if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) {
     return errno_error("sigmask");
@@ -56,6 +60,7 @@ App::App(Config config)
     : config_(std::move(config)),
       manager_(ServiceManager::from_environment()),
       started_ms_(clock_.boottime_ms()),
+      files_(config_.status_file, config_.latch_key_folder),
       provisioning_(started_ms_) {}
 
 Result<std::unique_ptr<App>> App::start(Config config) {
@@ -73,8 +78,8 @@ Result<std::unique_ptr<App>> App::start(Config config) {
     log::warn("{}", warning);
   }
   using Step = Result<void> (App::*)();
-  for (const Step step : {&App::be_the_only_one, &App::open_audit, &App::open_hooks, &App::open_data_path,
-                          &App::open_channel, &App::open_control_socket}) {
+  for (const Step step : {&App::be_the_only_one, &App::open_log, &App::open_audit, &App::open_hooks,
+                          &App::open_data_path, &App::open_channel, &App::open_control_socket, &App::open_metrics}) {
     if (auto done = (app.get()->*step)(); !done) {
       return std::move(done).error();
     }
@@ -85,6 +90,7 @@ Result<std::unique_ptr<App>> App::start(Config config) {
 App::~App() {
   heartbeat_.reset();
   status_writer_.reset();
+  metrics_.reset();
   control_.reset();
   channel_.reset();
   if (data_) {
@@ -104,6 +110,18 @@ Result<void> App::be_the_only_one() {
     return std::move(lock).error();
   }
   lock_ = std::move(*lock);
+  return {};
+}
+
+/// The existing agent's log file, for tools that collect it. Without it the journal has all lines.
+Result<void> App::open_log() {
+  if (!config_.log_folder.starts_with('/')) {
+    return {};
+  }
+  const std::string path = std::filesystem::path(config_.log_folder) / "ProxyAgent.log";
+  if (auto opened = log::also_to_file(path, config_.file_log_level); !opened) {
+    log::write(std::move(opened).error().context("there is no log file"));
+  }
   return {};
 }
 
@@ -229,10 +247,12 @@ Result<void> App::open_channel() {
   rules_ = std::make_unique<rules::Publisher>(config_.matching, *local_rules_,
                                               [this](const std::shared_ptr<const policy::Snapshot>& rules) {
                                                 keeper_->follow(*rules);
-                                                data_->set_rules(rules_message(*rules_));
+                                                const auto items = rules_->items();
+                                                data_->set_rules(rules_message(items, *rules));
+                                                files_.rules(items, *rules, clock_.realtime_ns());
                                               });
   // That there are none yet: a gate of a host that has the channel disabled wants no more.
-  data_->set_rules(rules_message(*rules_));
+  data_->set_rules(rules_message(rules_->items(), *rules_->current()));
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
@@ -259,10 +279,19 @@ Result<void> App::open_control_socket() {
   if (auto done = control_->listen(config_.control_socket); !done) {
     return done;
   }
-  if (!config_.status_file.empty()) {
+  if (files_.wants_status()) {
     status_writer_.emplace(write_status_file());
   }
   return {};
+}
+
+Result<void> App::open_metrics() {
+  if (config_.metrics_listen.empty()) {
+    return {};
+  }
+  metrics_ =
+      std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return status::metrics_text(snapshot()); });
+  return metrics_->listen(config_.metrics_listen, "agent");
 }
 
 void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
@@ -332,16 +361,14 @@ void App::on_notify() {
 void App::report_provisioning() {
   using status::Provisioning;
   const std::int64_t now = clock_.realtime_ns();
-  if (hook_settings_) {
-    provisioning_.report(Provisioning::kRedirector, now);
-  }
-  provisioning_.report(Provisioning::kListener, now);
+  bool tags_due = hook_settings_ && provisioning_.report(Provisioning::kRedirector, now);
+  tags_due |= provisioning_.report(Provisioning::kListener, now);
   if (state_->key || state_->phase == channel::Phase::kDisabled) {
-    provisioning_.report(Provisioning::kKeyLatch, now);
+    tags_due |= provisioning_.report(Provisioning::kKeyLatch, now);
   } else {
     provisioning_.withdraw(Provisioning::kKeyLatch);
   }
-  provisioning_.check_timeout(clock_.boottime_ms(), now);
+  tags_due |= provisioning_.check_timeout(clock_.boottime_ms(), now);
   if (provisioning_.finished_tick_ns() != 0 && !std::exchange(started_up_, true)) {
     release_startup_memory();
   }
@@ -349,6 +376,9 @@ void App::report_provisioning() {
   view.finished_tick_ns = provisioning_.finished_tick_ns();
   view.channel_wanted = state_->phase != channel::Phase::kDisabled && state_->phase != channel::Phase::kUnknown;
   view.error_message = provisioning_.error_text({hooks_message_, state_->message, "listening"});
+  if (tags_due) {
+    files_.tags(view.error_message, now);
+  }
   data_->update_status(std::move(view), status::aggregate_json(snapshot(), json::Style::kCompact, config_.status_file));
 }
 
@@ -371,16 +401,7 @@ status::Snapshot App::snapshot() const {
 Task<> App::write_status_file() {
   for (;;) {
     report_provisioning();
-    const std::string text = status::aggregate_json(snapshot(), json::Style::kPretty, config_.status_file);
-    if (auto done =
-            file::replace(config_.status_file, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}});
-        !done) {
-      if (!std::exchange(status_file_failed_, true)) {
-        log::write(std::move(done).error().context("the status file is not kept up to date"));
-      }
-    } else {
-      status_file_failed_ = false;
-    }
+    files_.status(status::aggregate_json(snapshot(), json::Style::kPretty, config_.status_file));
     co_await loop_.sleep_until(loop_.after_ms(std::uint64_t{1000} * config_.status_interval_s));
   }
 }
@@ -394,17 +415,47 @@ void App::tell_manager(std::string_view state, std::string_view more) const {
 
 void App::stop(std::string_view why) {
   tell_manager("STOPPING=1\n", "answering what is in flight");
-  log::info("stopping ({}): requests in flight are answered, the gate stays shut", why);
+  log::write(log::Level::kInfo, fmt::format("stopping ({}): requests in flight are answered, the gate stays shut", why),
+             {{"MSP_EVENT", "stopping"}});
   loop_.stop();
 }
 
-Result<void> App::run(Until until) {
-  Watch signals(loop_, signals_.get(), [this](std::uint32_t) {
-    signalfd_siginfo info{};
-    if (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
-      stop("signal");
+void App::on_signal(const Reread& reread) {
+  signalfd_siginfo info{};
+  if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) {
+    return;
+  }
+  if (info.ssi_signo == SIGHUP) {
+    reload(reread);
+  } else {
+    stop("signal");
+  }
+}
+
+/// What cannot be read changes nothing. A restart loses no connection, so few things need to change without one.
+void App::reload(const Reread& reread) {
+  tell_manager("RELOADING=1\n", "reading the configuration again");
+  if (auto fresh = reread(); !fresh) {
+    log::write(std::move(fresh).error().context("not reloaded, the configuration stays as it was"));
+  } else {
+    const bool all = take_over(config_, *fresh);
+    log::set_level(config_.log_level);
+    data_->follow_log_level();
+    if (status_writer_) {
+      status_writer_.emplace(write_status_file());  // at once, and then by the new interval
     }
-  });
+    log::write(log::Level::kInfo, "configuration and local rule files are read again", {{"MSP_EVENT", "reloaded"}});
+    if (!all) {
+      log::warn("the configuration has changes that take effect with the next start");
+      log::hint("systemctl restart msp-agent; connects wait meanwhile");
+    }
+  }
+  follow_local_rules();
+  tell_manager("READY=1\n", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
+}
+
+Result<void> App::run(Until until, const Reread& reread) {
+  Watch signals(loop_, signals_.get(), [&](std::uint32_t) { on_signal(reread); });
   if (auto started = signals.start(); !started) {
     return started;
   }
@@ -421,7 +472,10 @@ Result<void> App::run(Until until) {
   // Hooks, listener and control socket are there; the key may still be on its way.
   tell_manager("READY=1\n", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *data_, manager_);
-  log::info("ready: listening on {}{}", to_string(config_.listen), listener_->adopted() ? " (taken over)" : "");
+  log::write(
+      log::Level::kInfo,
+      fmt::format("ready: listening on {}{}", to_string(config_.listen), listener_->adopted() ? " (taken over)" : ""),
+      {{"MSP_EVENT", "ready"}, {"MSP_VERSION", std::string(version())}});
   loop_.run();
   return {};
 }

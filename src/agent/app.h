@@ -14,6 +14,7 @@
 
 #include "agent/config.h"
 #include "agent/data_link.h"
+#include "agent/field_files.h"
 #include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
 #include "agent/listener_keeper.h"
@@ -22,6 +23,7 @@
 #include "base/loop.h"
 #include "base/service_manager.h"
 #include "channel/channel.h"
+#include "http/metrics_server.h"
 #include "identity/names.h"
 #include "intercept/interceptor.h"
 #include "rules/local_watch.h"
@@ -40,17 +42,21 @@ class App {
 
   /// kLineOrSignal: a line on standard input, or its end, stops it as well (`console`, protocol.md H.1).
   enum class Until : std::uint8_t { kSignal, kLineOrSignal };
-  /// Until it is told to stop; requests in flight are answered before it returns.
-  Result<void> run(Until until);
+  /// Until it is told to stop; requests in flight are answered before it returns. SIGHUP asks `reread` for the
+  /// configuration (docs/configuration.md says what of it counts then) and for local rule files.
+  using Reread = std::function<Result<Config>()>;
+  Result<void> run(Until until, const Reread& reread);
 
  private:
   explicit App(Config config);
   Result<void> be_the_only_one();
+  Result<void> open_log();
   Result<void> open_audit();
   Result<void> open_hooks();
   Result<void> open_data_path();
   Result<void> open_channel();
   Result<void> open_control_socket();
+  Result<void> open_metrics();
   void on_channel(std::shared_ptr<const channel::ChannelState> state);
   void follow_local_rules();
   void watch_local_rules(const std::string& directory);
@@ -60,6 +66,8 @@ class App {
   void report_provisioning();
   void tell_manager(std::string_view state, std::string_view more) const;
   void stop(std::string_view why);
+  void on_signal(const Reread& reread);
+  void reload(const Reread& reread);
   status::Snapshot snapshot() const;
   Task<> write_status_file();
 
@@ -67,6 +75,7 @@ class App {
   ServiceManager manager_;
   SystemClock clock_;
   std::uint64_t started_ms_;
+  FieldFiles files_;
   Loop loop_;
   http::BufferPool buffers_;
   Fd signals_;
@@ -87,11 +96,11 @@ class App {
   std::optional<intercept::Settings> hook_settings_;
   std::unique_ptr<channel::Channel> channel_;
   std::unique_ptr<status::ControlServer> control_;
+  std::unique_ptr<http::MetricsServer> metrics_;
   std::shared_ptr<const channel::ChannelState> state_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::optional<Task<>> status_writer_;
   bool started_up_ = false;
-  bool status_file_failed_ = false;
 };
 
 }  // namespace msp::agent

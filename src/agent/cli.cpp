@@ -10,11 +10,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/app.h"
 #include "agent/provision_query.h"
+#include "agent/setup_cli.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_sinks.h"
 #include "base/version.h"
 #include "intercept/interceptor.h"
 
@@ -22,22 +25,29 @@ namespace msp::agent {
 namespace {
 
 constexpr std::string_view kFieldName = "azure-proxy-agent";
+/// The field's setup tool; a bundle has a link of that name.
+constexpr std::string_view kFieldSetupName = "proxy_agent_setup";
 
-int fail(const Error& error) {
+/// `code`: instead of what the error's source would give.
+int fail(const Error& error, std::optional<int> code = std::nullopt) {
+  log::leave_journal();
   log::write(error);
   const bool of_its_content = error.source == Source::kConfig && error.code == 0;
   if (::geteuid() != 0 && !of_its_content) {
     log::hint("only root can guard a machine: run as root");
   }
-  return error.source == Source::kConfig ? 2 : 1;
+  return code.value_or(error.source == Source::kConfig ? 2 : 1);
 }
 
-int serve(Config config, App::Until until) {
+int serve(Config config, App::Until until, const App::Reread& reread) {
+  log::use_journal();
+  log::set_level(config.log_level);
   auto app = App::start(std::move(config));
   if (!app) {
     return fail(app.error());
   }
-  auto done = (*app)->run(until);
+  auto done = (*app)->run(until, reread);
+  app->reset();  // its threads log, too
   return done ? 0 : fail(done.error());
 }
 
@@ -60,9 +70,18 @@ int uninstall(const std::optional<std::string>& config_path) {
 }
 
 /// Scripts call the existing agent by its name; only the help shows which one was meant.
-std::string called_as(int argc, char** argv) {
-  const std::string name = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : std::string();
+std::string called_as(const std::vector<std::string>& words) {
+  const std::string name = words.empty() ? std::string() : std::filesystem::path(words[0]).filename().string();
   return name == kFieldName ? name : "msp-agent";
+}
+
+/// As the field's setup tool it is `msp-agent setup`.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  if (!words.empty() && std::filesystem::path(words[0]).filename() == kFieldSetupName) {
+    words.insert(words.begin() + 1, "setup");
+  }
+  return words;
 }
 
 /// The field's own asks 127.0.0.1:3080 and reads no configuration: without a usable one, so do we.
@@ -96,8 +115,10 @@ int status(const std::optional<std::string>& config_path, std::optional<std::uin
 }  // namespace
 
 int run_cli(int argc, char** argv) {
+  log::use_stderr();
   const std::uint64_t began_ms = SystemClock().boottime_ms();
-  CLI::App app("Guards the metadata services of this machine: identifies, decides, endorses.", called_as(argc, argv));
+  const std::vector<std::string> words = words_of(argc, argv);
+  CLI::App app("Guards the metadata services of this machine: identifies, decides, endorses.", called_as(words));
   app.set_version_flag("-v,--version", std::string(version()));
   std::optional<std::string> config_path;
   std::optional<std::uint32_t> wait;
@@ -111,9 +132,11 @@ int run_cli(int argc, char** argv) {
   const auto* console = app.add_subcommand("console", "run in the foreground until a line is read from standard input");
   const auto* remove =
       app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
+  SetupCli setup(app);
   app.require_subcommand(0, 1);
   try {
-    app.parse(argc, argv);
+    // The library wants them without the program's name, the last one first.
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend() - (words.empty() ? 0 : 1)));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
@@ -123,6 +146,10 @@ int run_cli(int argc, char** argv) {
   if (remove->parsed()) {
     return uninstall(config_path);
   }
+  if (setup.parsed()) {
+    auto done = setup.run(config_path);
+    return done ? *done : fail(done.error(), 1);
+  }
   auto config = load_config(config_path, process_environment());
   if (!config) {
     return fail(config.error());
@@ -131,7 +158,8 @@ int run_cli(int argc, char** argv) {
     fmt::print("The configuration is good.\n");
     return 0;
   }
-  return serve(std::move(*config), console->parsed() ? App::Until::kLineOrSignal : App::Until::kSignal);
+  return serve(std::move(*config), console->parsed() ? App::Until::kLineOrSignal : App::Until::kSignal,
+               [&] { return load_config(config_path, process_environment()); });
 }
 
 }  // namespace msp::agent

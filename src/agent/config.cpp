@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_fields.h"
+#include "http/metrics_server.h"
 #include "status/control_path.h"
 
 namespace msp::agent {
@@ -150,6 +151,16 @@ void read_matching(Section& section, Config& config) {
   }
 }
 
+/// Any other word counts as Info, as in the field.
+log::Level level_of_the_field(std::string_view text) {
+  const std::string name = lower_trimmed(text);
+  if (name == "trace") {
+    return log::Level::kDebug;
+  }
+  const auto level = name == "bug" || name == "hint" ? std::nullopt : log::parse_level(name);
+  return level.value_or(log::Level::kInfo);
+}
+
 void read_field_level(Section& section, const Environment& environment, Config& config) {
   const auto folder = [&](std::string_view name) { return expand(section.required_text(name), environment); };
   config.log_folder = folder("logFolder");
@@ -169,7 +180,7 @@ void read_field_level(Section& section, const Environment& environment, Config& 
   section.optional_number("maxEventFileCount", event_files, 0, std::numeric_limits<std::uint32_t>::max());
   section.optional_text("ebpfFileFullPath", "none");
   section.optional_text("cgroupRoot", "none");
-  config.file_log_level = section.optional_text("fileLogLevel", "Info").value_or("Info");
+  config.file_log_level = level_of_the_field(section.optional_text("fileLogLevel", "Info").value_or("Info"));
   section.optional_text("fileLogLevelForEvents", "none");
   section.optional_text("fileLogLevelForSystemEvents", "none");
   bool trace = false;
@@ -248,6 +259,17 @@ void read_log_level(Section& ours, Config& config) {
   config.log_level = levels.at(ours.reader().choice("logLevel", 2, {"error", "warn", "info", "debug"}));
 }
 
+void read_metrics(Section& ours, Config& config) {
+  ours.note("metricsListen", "path or address:port", "none");
+  config.metrics_listen = ours.reader().string("metricsListen", "");
+  if (config.metrics_listen.empty()) {
+    return;
+  }
+  if (auto good = http::MetricsServer::check_place(config.metrics_listen); !good) {
+    ours.reader().fail("metricsListen", good.error().message);
+  }
+}
+
 void read_ours(Section& ours, Config& config) {
   read_mode(ours);
   ours.endpoint("listen", config.listen);
@@ -265,6 +287,7 @@ void read_ours(Section& ours, Config& config) {
     ours.reader().fail("controlSocket", fmt::format("is longer than {} bytes", kMostSocketPath));
   }
   config.worker_user = ours.optional_text("workerUser", "openmsp").value_or(std::string());
+  read_metrics(ours, config);
   ours.path("auditFile", config.audit_file, true);
   ours.number("auditMaxBytes", config.audit_max_bytes, 65'536, std::int64_t{1} << 40);
   ours.number("auditKeepFiles", config.audit_keep_files, 0, 1'000);
@@ -332,6 +355,14 @@ Result<Config> load_config(const std::optional<std::string>& path, const Environ
     return std::move(config).error().context(chosen);
   }
   return config;
+}
+
+bool take_over(Config& running, const Config& fresh) {
+  running.log_level = fresh.log_level;
+  running.status_interval_s = fresh.status_interval_s;
+  Config rest = fresh;
+  rest.warnings = running.warnings;
+  return running == rest;
 }
 
 std::vector<FieldDoc> documented_fields() {

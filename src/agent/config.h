@@ -24,6 +24,8 @@ namespace msp::agent {
 struct ServiceSettings {
   Ipv4Endpoint endpoint;
   std::vector<std::string> host_names;  ///< lower case, without port
+
+  bool operator==(const ServiceSettings&) const = default;
 };
 
 /// Bounds of the data path; all above zero.
@@ -37,6 +39,8 @@ struct Limits {
   std::uint32_t not_ready_hold_ms = 1'500;
   std::uint32_t max_signed_body_bytes = 102'400;      ///< protocol.md J row 4
   std::uint32_t max_exempt_body_bytes = 104'857'600;  ///< protocol.md D.8
+
+  bool operator==(const Limits&) const = default;
 };
 
 struct Config {
@@ -47,7 +51,7 @@ struct Config {
   std::uint32_t monitor_interval_s = 60;
   std::uint32_t poll_interval_s = 15;
   std::string ebpf_program_name;
-  std::string file_log_level = "Info";
+  log::Level file_log_level = log::Level::kInfo;  ///< of the log file in log_folder
   /// `canonicalRequestMode` (protocol.md E.6, J.2 row 6): absent or unknown means enforce.
   policy::Matching matching = policy::Matching::kEnforce;
 
@@ -60,7 +64,8 @@ struct Config {
   std::optional<std::string> reference_cgroup;  ///< what cgroups in rules are relative to; absent: the hierarchy's root
   std::string state_directory;                  ///< default: parent of latch_key_folder
   std::string control_socket;
-  std::string worker_user;  ///< empty: `openmsp`, or without such a user a number that is nobody's
+  std::string worker_user;     ///< empty: `openmsp`, or without such a user a number that is nobody's
+  std::string metrics_listen;  ///< path of a unix socket, or loopback address:port; empty: none
   std::string audit_file = "/var/log/openmsp/audit.jsonl";  ///< empty: none
   std::uint64_t audit_max_bytes = 64ULL << 20;
   std::uint32_t audit_keep_files = 5;
@@ -72,6 +77,8 @@ struct Config {
   log::Level log_level = log::Level::kInfo;
 
   std::vector<std::string> warnings;  ///< for the log: what was read but will not do what its writer may expect
+
+  bool operator==(const Config&) const = default;
 
   const ServiceSettings& service(Service s) const { return services[static_cast<std::size_t>(s)]; }
 };
@@ -85,6 +92,10 @@ Result<Config> parse_config(std::string_view text, const Environment& environmen
 
 /// `path`, or without one the first of protocol.md H.2's places that exists.
 Result<Config> load_config(const std::optional<std::string>& path, const Environment& environment);
+
+/// What SIGHUP changes in a running agent is taken from `fresh`. True: the rest is the same; else it waits for a
+/// restart.
+bool take_over(Config& running, const Config& fresh);
 
 /// One row of docs/configuration.md, recorded by the reader itself while it reads.
 struct FieldDoc {

@@ -185,6 +185,36 @@ std::string trimmed(std::string text) {
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" `") - first + 1);
 }
 
+TEST(Config, LevelsOfTheLogFileAreTheFields) {
+  const auto level = [](std::string_view text) {
+    return parse_config(R"({"logFolder":"","eventFolder":"","latchKeyFolder":"/k/keys","monitorIntervalInSeconds":60,
+      "pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":"","fileLogLevel":")" +
+                            std::string(text) + "\"}",
+                        process_environment())
+        ->file_log_level;
+  };
+  EXPECT_EQ(level("Error"), log::Level::kError);
+  EXPECT_EQ(level("WARN"), log::Level::kWarn);
+  EXPECT_EQ(level("debug"), log::Level::kDebug);
+  EXPECT_EQ(level("Trace"), log::Level::kDebug);
+  EXPECT_EQ(level("hint"), log::Level::kInfo) << "not one of the field's";
+  EXPECT_EQ(level("Off"), log::Level::kInfo);
+}
+
+TEST(Config, WhatARunningAgentTakesOver) {
+  Config running;
+  Config fresh;
+  fresh.log_level = log::Level::kDebug;
+  fresh.status_interval_s = 5;
+  fresh.warnings = {"canonicalRequestMode is odd"};
+  EXPECT_TRUE(take_over(running, fresh));
+  EXPECT_EQ(running.log_level, log::Level::kDebug);
+  EXPECT_EQ(running.status_interval_s, 5U);
+  fresh.limits.max_connections = 7;
+  EXPECT_FALSE(take_over(running, fresh));
+  EXPECT_NE(running.limits.max_connections, 7U);
+}
+
 // docs/configuration.md lists exactly what the reader asks for, with its defaults: "| `/pointer` | type | `default` |
 // …".
 TEST(Config, DocumentationListsEveryFieldWithItsDefault) {

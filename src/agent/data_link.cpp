@@ -23,6 +23,10 @@ constexpr std::uint64_t kEndPatienceMs = 1'000;
 // A worker that died sooner is started again a little later each time, at most after this.
 constexpr std::uint64_t kShortLifeMs = 1'000;
 constexpr std::uint64_t kLongestWaitMs = 160;
+// A worker that leaves so many questions unanswered is stuck: well within the watchdog's 10 s, which would end both.
+// Questions are counted, not time: a machine that slept has asked once.
+constexpr std::uint64_t kAskEveryMs = 1'500;
+constexpr unsigned kMostUnanswered = 3;
 
 Fd duplicate(const Fd& fd) { return Fd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
 
@@ -70,8 +74,10 @@ DataLink::~DataLink() {
     run_there([this] {
       ending_ = true;
       beginning_.reset();
+      watching_.reset();
       connection_.reset();
       process_.reset();
+      lines_.close_errors();
     });
     loop_.stop();
     thread_.join();
@@ -106,13 +112,18 @@ Result<void> DataLink::begin() {
   if (!ends) {
     return std::move(ends).error();
   }
-  auto started = WorkerProcess::start(program_, ends->second);
+  auto errors = lines_.open_errors();
+  if (!errors) {
+    return std::move(errors).error();
+  }
+  auto started = WorkerProcess::start(program_, ends->second, *errors);
   if (!started) {
     return std::move(started).error();
   }
   process_ = std::make_unique<WorkerProcess>(*std::move(started));
   began_ = loop_.now();
   ++workers_;
+  unanswered_ = 0;
   connection_ = std::make_unique<link::Connection>(
       loop_, std::move(ends->first), link::Connection::Peer::kUntrusted,
       link::Connection::Events{
@@ -123,6 +134,9 @@ Result<void> DataLink::begin() {
     return done;
   }
   tell_all();
+  if (!watching_) {
+    watching_.emplace(watch());
+  }
   return {};
 }
 
@@ -133,11 +147,14 @@ void DataLink::restart(const Error& why) {
   connection_.reset();
   const std::string end = process_ ? process_->end(0) : std::string();
   process_.reset();
+  lines_.close_errors();
   if (draining_) {
     note([this] { drained_ = true; });
     return;
   }
-  log::error("the worker {}: {}", end, why.text());
+  if (const auto more = death_lines_.admit(loop_.now())) {
+    log::error("the worker {}: {}{}", end, why.text(), *more == 0 ? "" : fmt::format(" ({} times more before)", *more));
+  }
   if (parts_.audit != nullptr) {
     parts_.audit->wake();
   }
@@ -164,10 +181,26 @@ Task<> DataLink::begin_again(std::uint64_t wait_ms) {
   }
 }
 
+Task<> DataLink::watch() {
+  for (;;) {
+    co_await loop_.sleep_until(loop_.after_ms(kAskEveryMs));
+    if (!connection_) {
+      continue;
+    }
+    if (unanswered_ >= kMostUnanswered) {
+      log::error("the worker does not answer: it is ended");
+      kill_worker();
+    } else {
+      ++unanswered_;
+      (void)tell(link::Ping{});
+    }
+  }
+}
+
 link::Setup DataLink::setup() const {
   return {.uid = parts_.user.uid,
           .gid = parts_.user.gid,
-          .log_level = log::level(),
+          .log_level = log::most_detailed(),
           .audit_ring_bytes = parts_.audit == nullptr ? 0 : parts_.audit->ring_bytes,
           .tickets_from = workers_ << 40,
           .proxy = parts_.settings};
@@ -291,6 +324,7 @@ void DataLink::on(const link::ListenerLost& m) {
 }
 
 void DataLink::on(const link::Pong& /*m*/) {
+  unanswered_ = 0;
   for (const auto& f : std::exchange(asked_, {})) {
     f();
   }
@@ -337,6 +371,10 @@ void DataLink::install(std::shared_ptr<const proxy::Gate> gate) {
     log::error("the worker does not take a new gate over: it is ended");
     run_there([this] { kill_worker(); });
   }
+}
+
+void DataLink::follow_log_level() {
+  loop_.post([this] { (void)tell(link::LogLevel{.level = log::most_detailed()}); });
 }
 
 void DataLink::update_status(status::ProvisionView provision, std::string aggregate_json) {
@@ -395,11 +433,13 @@ void DataLink::drain(std::uint64_t max_ms) {
   run_there([this] {
     ending_ = true;
     beginning_.reset();
+    watching_.reset();
     connection_.reset();  // the end of its link is the worker's end
     if (process_) {
       (void)process_->end(kEndPatienceMs);
     }
     process_.reset();
+    lines_.close_errors();
   });
 }
 

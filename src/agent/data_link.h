@@ -19,8 +19,10 @@
 #include <utility>
 #include <vector>
 
+#include "agent/worker_lines.h"
 #include "agent/worker_process.h"
 #include "audit/queue.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/shared_memory.h"
 #include "identity/cgroups.h"
@@ -63,6 +65,8 @@ class DataLink {
   /// Hold from the next install() of a gate with this generation on.
   void set_rules(link::Rules rules);
   void install(std::shared_ptr<const proxy::Gate> gate);
+  /// What the worker's lines are made for, as log::most_detailed() says now.
+  void follow_log_level();
   void update_status(status::ProvisionView provision, std::string aggregate_json);
   void set_names(std::shared_ptr<const identity::NameTable> names);
   /// The pins that `pins` names are held until the worker asks later ones only.
@@ -91,6 +95,8 @@ class DataLink {
   Result<void> begin();
   void restart(const Error& why);
   Task<> begin_again(std::uint64_t wait_ms);
+  /// Ends a worker that is there and does not answer; the next one takes its place.
+  Task<> watch();
   void tell_all();
   link::Setup setup() const;
   std::vector<Fd> setup_descriptors() const;
@@ -111,6 +117,7 @@ class DataLink {
   void on(const link::ListenerLost& m);
   void on(const link::Pong& m);
   void on(const link::Drained& m);
+  void on(const link::Line& m) { lines_.take(m); }
 
   Parts parts_;
   Fd program_;
@@ -118,6 +125,7 @@ class DataLink {
   Loop loop_;
 
   // The link's thread from here on.
+  WorkerLines lines_{loop_};
   std::unique_ptr<WorkerProcess> process_;
   std::unique_ptr<link::Connection> connection_;
   std::optional<Task<>> beginning_;
@@ -139,6 +147,9 @@ class DataLink {
   std::uint64_t gate_number_ = 0;                                    ///< of gate_, as install() has counted
   std::vector<std::pair<std::uint64_t, std::uint64_t>> gates_told_;  ///< message, gate
   std::vector<std::function<void()>> asked_;
+  std::optional<Task<>> watching_;
+  unsigned unanswered_ = 0;  ///< times that watch() has asked
+  log::RateLimit death_lines_{20, 60'000};
 
   std::uint64_t gates_asked_ = 0;  ///< the control thread's
 

@@ -42,18 +42,16 @@ link::Places places_message(const identity::CgroupTable& cgroups) {
   return out;
 }
 
-link::Rules rules_message(const rules::Publisher& rules) {
+link::Rules rules_message(const rules::EffectiveItems& items, const policy::Snapshot& compiled) {
   link::Rules out;
-  const policy::Snapshot& current = *rules.current();
-  out.matching = current.matching;
-  out.generation = current.generation;
+  out.matching = compiled.matching;
+  out.generation = compiled.generation;
   for (std::size_t i = 0; i < kServiceCount; ++i) {
-    const auto service = static_cast<Service>(i);
-    if (const RuleItem* item = rules.source(service)) {
+    if (const auto& item = items[i]) {
       json::Writer writer;
       write_rule_item(writer, *item);
       out.sets[i] = {.kind = link::Rules::Kind::kItem, .id = {}, .text = std::move(writer).take()};
-    } else if (const auto& denied = current.of(service)) {
+    } else if (const auto& denied = compiled.of(static_cast<Service>(i))) {
       out.sets[i] = {.kind = link::Rules::Kind::kDenyAll, .id = denied->id(), .text = denied->unusable()};
     }
   }

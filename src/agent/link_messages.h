@@ -16,8 +16,8 @@ namespace msp::agent {
 link::Names names_message(const identity::NameTable& names);
 link::Pins pins_message(const identity::PinTable& pins);
 link::Places places_message(const identity::CgroupTable& cgroups);
-/// The publisher's current rules, as the text that they were compiled from.
-link::Rules rules_message(const rules::Publisher& rules);
+/// As the text that they were compiled from.
+link::Rules rules_message(const rules::EffectiveItems& items, const policy::Snapshot& compiled);
 link::Gate gate_message(const proxy::Gate& gate);
 
 }  // namespace msp::agent

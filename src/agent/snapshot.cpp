@@ -58,6 +58,7 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   to.closed = from.closed;
   to.host_answers = from.host_answers;
   to.ever_latched = from.ever_latched;
+  to.long_poll = from.long_poll;
   to.message = from.message;
   if (from.host_time_offset_ms) {
     to.host_clock_offset_ms = *from.host_time_offset_ms + parts.boot_ms - parts.now_ns / 1'000'000;
@@ -91,8 +92,10 @@ void add_counters(status::Snapshot& out, const SnapshotParts& parts) {
   if (parts.counters != nullptr) {
     const proxy::Counters& from = *parts.counters;
     const auto get = [](const std::atomic<std::uint64_t>& c) { return c.load(std::memory_order_relaxed); };
+    out.connections = get(from.connections);
     out.connections_open = get(from.connections_open);
     out.requests = get(from.requests);
+    out.stripped = get(from.stripped);
     out.outcomes = {{"served", get(from.served)},
                     {"denied", get(from.denied)},
                     {"malformed", get(from.malformed)},

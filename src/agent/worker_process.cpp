@@ -11,7 +11,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -50,9 +49,10 @@ class Spawning {
     ::posix_spawnattr_destroy(&attributes_);
   }
 
-  int run(pid_t& pid, const Fd& program, const Fd& link) {
+  int run(pid_t& pid, const Fd& program, const Fd& link, const Fd& errors) {
     ::posix_spawn_file_actions_addopen(&files_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_addopen(&files_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    ::posix_spawn_file_actions_adddup2(&files_, errors.get(), STDERR_FILENO);
     ::posix_spawn_file_actions_adddup2(&files_, link.get(), kLink);
     // The monitor hears its signals by a descriptor, so they are blocked in it.
     sigset_t none;
@@ -61,9 +61,7 @@ class Spawning {
     ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
     std::string name = "msp-worker";
     std::array<char*, 2> arguments = {name.data(), nullptr};
-    const char* stream = std::getenv("JOURNAL_STREAM");
-    std::string journal = fmt::format("JOURNAL_STREAM={}", stream == nullptr ? "" : stream);
-    std::array<char*, 2> environment = {stream == nullptr ? nullptr : journal.data(), nullptr};
+    std::array<char*, 1> environment = {nullptr};
     return ::posix_spawn(&pid, fmt::format("/proc/self/fd/{}", program.get()).c_str(), &files_, &attributes_,
                          arguments.data(), environment.data());
   }
@@ -99,9 +97,9 @@ Result<Fd> open_worker_program() {
                       "install the whole package");
 }
 
-Result<WorkerProcess> WorkerProcess::start(const Fd& program, const Fd& link) {
+Result<WorkerProcess> WorkerProcess::start(const Fd& program, const Fd& link, const Fd& errors) {
   pid_t pid = -1;
-  if (const int code = Spawning().run(pid, program, link); code != 0) {
+  if (const int code = Spawning().run(pid, program, link, errors); code != 0) {
     return errno_error("cannot start msp-worker", code);
   }
   return WorkerProcess(pid);

@@ -28,8 +28,8 @@ Result<Fd> open_worker_program();
 
 class WorkerProcess {
  public:
-  /// `link` becomes its descriptor 3; of the environment it gets what the log asks for.
-  static Result<WorkerProcess> start(const Fd& program, const Fd& link);
+  /// `link` becomes its descriptor 3, `errors` its standard error; it has no environment.
+  static Result<WorkerProcess> start(const Fd& program, const Fd& link, const Fd& errors);
   WorkerProcess(WorkerProcess&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
   WorkerProcess& operator=(WorkerProcess&&) = delete;
   WorkerProcess(const WorkerProcess&) = delete;

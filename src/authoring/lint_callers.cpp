@@ -70,14 +70,11 @@ std::string why_nobody(const RuleIdentity& identity) {
   if (std::string why = why_no_program(identity); !why.empty() || !identity.process_name) {
     return why;
   }
-  if (identity.process_name->empty()) {
-    return "\"\" is not the name of an executable";
-  }
-  if (identity.exe_path && base_name(*identity.exe_path) != *identity.process_name) {
-    return fmt::format("processName is the base name of the executable, which for \"{}\" is not \"{}\"",
-                       *identity.exe_path, *identity.process_name);
-  }
-  return {};
+  return identity.process_name->empty() ? "\"\" is not the name of an executable" : std::string();
+}
+
+bool needs_link(const RuleIdentity& identity) {
+  return identity.exe_path && identity.process_name && base_name(*identity.exe_path) != *identity.process_name;
 }
 
 std::string why_denies_nobody(const RuleIdentity& identity) { return why_no_program(identity); }

@@ -14,6 +14,10 @@ namespace msp::authoring {
 /// Why no process can ever be this caller; empty: one can.
 std::string why_nobody(const RuleIdentity& identity);
 
+/// The executable is this caller's only where its path is a link to a file that is called as processName says. The
+/// field's agent compares the path of the file itself: to it nobody is.
+bool needs_link(const RuleIdentity& identity);
+
 /// Why a deny of this identity is about no caller at all; empty: it is about one. What is not known of a caller counts
 /// as fitting then (policy::may_be), so that a name which nobody has is everybody without one.
 std::string why_denies_nobody(const RuleIdentity& identity);

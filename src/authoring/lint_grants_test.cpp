@@ -88,6 +88,19 @@ TEST(LintGrants, AnIdentityBesideABroaderOneIsFound) {
   EXPECT_THAT(rules.told("covered-identity"), IsEmpty());
 }
 
+TEST(LintGrants, APlaceWithinABroaderOneIsFound) {
+  Rules rules;
+  rules.identities = R"({"name":"a","userName":"u","openmsp":{"cgroup":"/s"}},
+      {"name":"b","userName":"u","openmsp":{"cgroup":"/s/x"}})";
+  EXPECT_THAT(rules.told("covered-identity"), ElementsAre(StartsWith("/rules/roleAssignments/0/identities/1: ")));
+  rules.identities = R"({"name":"a","userName":"u","openmsp":{"cgroup":"/s"}},
+      {"name":"b","userName":"u","openmsp":{"cgroup":"/sx"}})";
+  EXPECT_THAT(rules.told("covered-identity"), IsEmpty());
+  rules.identities = R"({"name":"a","userName":"u","openmsp":{"container":"0123456789ab"}},
+      {"name":"b","userName":"u","openmsp":{"container":"0123456789abcd"}})";
+  EXPECT_THAT(rules.told("covered-identity"), ElementsAre(StartsWith("/rules/roleAssignments/0/identities/1: ")));
+}
+
 TEST(LintGrants, MethodsThatTheDefaultLeavesOpenAreFound) {
   Rules rules;
   rules.privileges = R"({"name":"p","path":"/m/a","openmsp":{"methods":["GET","HEAD"]}},{"name":"q","path":"/m/b"})";

@@ -62,6 +62,26 @@ void check_nobody(const std::string& at, const RuleIdentity& identity, Use use, 
   }
 }
 
+void check_link(const std::string& at, const RuleIdentity& identity, Use use, Target target, Findings& findings) {
+  if (!needs_link(identity) || !use.allowed) {
+    return;
+  }
+  const std::string path = identity.exe_path.value_or("");
+  const std::string name = identity.process_name.value_or("");
+  if (target == Target::kField) {
+    findings.warning("identity-nobody", at,
+                     fmt::format("no process is ever \"{}\": processName is the base name of the executable, which for "
+                                 "\"{}\" is not \"{}\"",
+                                 identity.name, path, name),
+                     "write what the process really has: mspctl policy explain --pid N shows it");
+  } else {
+    findings.warning(
+        "name-needs-link", at,
+        fmt::format("\"{}\" is there only while \"{}\" is a link to a file called \"{}\"", identity.name, path, name),
+        "write the path of the file itself, or leave processName out");
+  }
+}
+
 /// Who is denied should not be narrowed: what helps an allow would open a deny.
 void check_denied(const std::string& at, const RuleIdentity& identity, Findings& findings) {
   if (!is_anchored(identity)) {
@@ -89,7 +109,7 @@ void check_allowed(const std::string& at, const RuleIdentity& identity, Findings
   }
 }
 
-void check_identity(const std::string& at, const RuleIdentity& identity, Use use, Findings& findings) {
+void check_identity(const std::string& at, const RuleIdentity& identity, Use use, Target target, Findings& findings) {
   if (is_everybody(identity)) {
     findings.warning("identity-everybody", at,
                      fmt::format("the identity \"{}\" has no field, and so is every caller", identity.name),
@@ -97,6 +117,7 @@ void check_identity(const std::string& at, const RuleIdentity& identity, Use use
     return;
   }
   check_nobody(at, identity, use, findings);
+  check_link(at, identity, use, target, findings);
   if (use.allowed) {
     check_allowed(at, identity, findings);
   } else {
@@ -119,7 +140,7 @@ void check_identities(const Linted& linted, Findings& findings) {
     if (linted.options.target == Target::kField) {
       seen.openmsp = {};  // that agent does not see it
     }
-    check_identity(linted.at("identities", i), seen, use, findings);
+    check_identity(linted.at("identities", i), seen, use, linted.options.target, findings);
     if (linted.wireserver && use.allowed && identities[i].user_name && identities[i].user_name != "root") {
       findings.warning("never-elevated", linted.at("identities", i) + "/userName",
                        fmt::format("WireServer and HostGAPlugin refuse everybody but uid 0, so \"{}\" is never allowed",

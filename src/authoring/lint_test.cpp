@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"name":"app","userName":"svc"},{"name":"b","userName":"b"})"},
         Mistake{"identity-everybody /rules/identities/0", &Parts::identities, R"({"name":"app"})"},
         Mistake{"identity-nobody /rules/identities/0", &Parts::identities, R"({"name":"app","userName":"undefined"})"},
-        Mistake{"identity-nobody /rules/identities/0", &Parts::identities,
+        Mistake{"name-needs-link /rules/identities/0", &Parts::identities,
                 R"({"name":"app","userName":"svc","exePath":"/opt/app","processName":"waagent"})"},
         Mistake{"forgeable-identity /rules/identities/0", &Parts::identities, R"({"name":"app","exePath":"/opt/app"})"},
         Mistake{"forgeable-identity /rules/identities/0", &Parts::identities, R"({"name":"app","processName":"app"})"},

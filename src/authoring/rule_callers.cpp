@@ -15,6 +15,14 @@ bool same(const std::optional<std::string>& broad, const std::optional<std::stri
   return !broad || (narrow && *broad == *narrow);
 }
 
+/// Who is in the narrow one is in the broad one, too.
+bool within(const std::optional<std::string>& broad, const std::optional<std::string>& narrow,
+            bool (*is_within)(std::string_view, std::string_view)) {
+  return !broad || (narrow && is_within(*narrow, *broad));
+}
+
+bool has_digits(std::string_view id, std::string_view first) { return id.starts_with(first); }
+
 void append(std::string& out, std::string_view what, const std::optional<std::string>& value) {
   if (value) {
     out += fmt::format("{}{} {}", out.empty() ? "" : ", ", what, *value);
@@ -40,8 +48,6 @@ bool same_or_one(std::string& to, const std::string& from) {
 bool merge_exe(std::string& to, const std::string& from) {
   return same_or_one(to, from) || policy::same_components(to, from);
 }
-
-bool has_digits(std::string_view id, std::string_view first) { return id.starts_with(first); }
 
 /// Of two that may be one within the other the inner one.
 bool narrowed(std::string& to, const std::string& from, bool (*is_within)(std::string_view, std::string_view)) {
@@ -87,7 +93,8 @@ bool covers(const RuleIdentity& broad, const RuleIdentity& narrow) {
   const bool exe = !broad.exe_path || (narrow.exe_path && policy::same_components(*broad.exe_path, *narrow.exe_path));
   return same(broad.user_name, narrow.user_name) && same(broad.group_name, narrow.group_name) && exe &&
          same(broad.process_name, narrow.process_name) && same(broad.openmsp.unit, narrow.openmsp.unit) &&
-         same(broad.openmsp.cgroup, narrow.openmsp.cgroup) && same(broad.openmsp.container, narrow.openmsp.container);
+         within(broad.openmsp.cgroup, narrow.openmsp.cgroup, identity::is_at_or_below) &&
+         within(broad.openmsp.container, narrow.openmsp.container, has_digits);
 }
 
 std::string describe(const RuleIdentity& identity) {

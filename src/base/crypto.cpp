@@ -9,6 +9,8 @@
 
 #include <cerrno>
 
+#include "base/crypto_deleter.h"
+
 namespace msp {
 namespace {
 
@@ -17,13 +19,6 @@ constexpr std::size_t kTagSize = 16;
 constexpr std::size_t kAesKeySize = 32;
 constexpr std::size_t kMaxSealed = std::size_t{1} << 30;  // the library counts in int
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
 using Mac = std::unique_ptr<EVP_MAC, Deleter<EVP_MAC_free>>;
 using MacContext = std::unique_ptr<EVP_MAC_CTX, Deleter<EVP_MAC_CTX_free>>;
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Deleter<EVP_CIPHER_CTX_free>>;

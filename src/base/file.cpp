@@ -11,6 +11,7 @@
 #include <array>
 #include <memory>
 
+#include "base/file_error.h"
 #include "base/file_path.h"
 
 namespace msp::file {
@@ -35,7 +36,7 @@ Result<void> check_owner(const struct stat& st, std::string_view path, const Tru
 Result<void> check_file(const Fd& fd, const std::string& path, const Trust& trust) {
   struct stat st{};
   if (::fstat(fd.get(), &st) != 0) {
-    return errno_error(fmt::format("stat of {}", path));
+    return file_error("stat of", path);
   }
   if (!S_ISREG(st.st_mode)) {
     return unsafe(fmt::format("{} is no regular file", path), {});
@@ -54,7 +55,7 @@ Result<void> check_directory_of(const std::string& path, const Trust& trust) {
   }
   struct stat st{};
   if (::fstat(directory->get(), &st) != 0) {
-    return errno_error(fmt::format("stat of the directory of {}", path));
+    return file_error("stat of the directory of", path);
   }
   Trust of_directory = trust;
   of_directory.forbidden = 0022;
@@ -76,7 +77,7 @@ Result<void> read_pieces(const Fd& fd, const std::string& path, std::size_t max,
       continue;
     }
     if (got < 0) {
-      return errno_error(fmt::format("reading {}", path));
+      return file_error("reading", path);
     }
     if (got == 0) {
       ::explicit_bzero(buffer.data(), buffer.size());
@@ -128,7 +129,7 @@ Result<Fd> open_for_append(const std::string& path, mode_t mode) {
     return std::move(good).error();
   }
   if (::fchmod(fd->get(), mode) != 0) {
-    return errno_error(fmt::format("setting the mode of {}", path));
+    return file_error("setting the mode of", path);
   }
   return fd;
 }
@@ -170,8 +171,9 @@ Result<void> write_all(const Fd& fd, std::string_view bytes) {
     if (written < 0 && errno == EINTR) {
       continue;
     }
-    if (written < 0) {
-      return errno_error("write");
+    // A file that takes nothing and gives no reason would be asked for ever.
+    if (written <= 0) {
+      return errno_error("write", written < 0 ? errno : EIO);
     }
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -188,7 +190,7 @@ Result<std::vector<std::string>> list(const std::string& path) {
   };
   const std::unique_ptr<DIR, Close> directory(::fdopendir(fd->get()));
   if (!directory) {
-    return errno_error(fmt::format("reading directory {}", path));
+    return file_error("reading directory", path);
   }
   (void)fd->release();
   std::vector<std::string> names;
@@ -200,7 +202,7 @@ Result<std::vector<std::string>> list(const std::string& path) {
     }
   }
   if (errno != 0) {
-    return errno_error(fmt::format("reading directory {}", path));
+    return file_error("reading directory", path);
   }
   std::ranges::sort(names);
   return names;

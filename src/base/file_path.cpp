@@ -7,6 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+
+#include "base/file_error.h"
+
 namespace msp::file {
 namespace {
 
@@ -30,11 +34,14 @@ PathParts split(std::string_view path) {
 }
 
 Result<Fd> open_path(const std::string& path, int flags, mode_t mode, bool no_symlinks) {
-  const int fd = try_open(path, flags, mode, no_symlinks);
+  int fd = 0;
+  do {
+    fd = try_open(path, flags, mode, no_symlinks);
+  } while (fd < 0 && errno == EINTR);
   if (fd >= 0) {
     return Fd(fd);
   }
-  Error error = errno_error(fmt::format("opening {}", path));
+  Error error = file_error("opening", path);
   if (error.code == ELOOP) {
     error.source = Source::kConfig;
     error.message = fmt::format("{} is a symbolic link, or one of its directories is", path);

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "base/file.h"
+#include "base/file_error.h"
 #include "base/file_path.h"
 
 namespace msp::file {
@@ -28,13 +29,13 @@ class TemporaryName {
   Result<Fd> create() {
     // A crash may have left one; whoever else could have made it could not write to this directory.
     if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0 && errno != ENOENT) {
-      return errno_error(fmt::format("removing the stale {}", name_));
+      return file_error("removing the stale", name_);
     }
     // Owner only until owner, group and mode are set.
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     Fd fd(::openat(directory_.get(), name_.c_str(), kFlags, 0600));
     if (!fd) {
-      return errno_error(fmt::format("creating {}", name_));
+      return file_error("creating", name_);
     }
     there_ = true;
     return fd;
@@ -42,7 +43,7 @@ class TemporaryName {
 
   Result<void> rename_to(const std::string& name) {
     if (::renameat(directory_.get(), name_.c_str(), directory_.get(), name.c_str()) != 0) {
-      return errno_error(fmt::format("renaming {}", name_));
+      return file_error("renaming", name_);
     }
     there_ = false;
     return {};
@@ -53,6 +54,14 @@ class TemporaryName {
   std::string name_;
   bool there_ = false;
 };
+
+Result<void> sync(const Fd& fd, std::string_view what, std::string_view path) {
+  int done = 0;
+  do {
+    done = ::fsync(fd.get());
+  } while (done != 0 && errno == EINTR);
+  return done == 0 ? Result<void>() : file_error(what, path);
+}
 
 Result<void> fill(const Fd& fd, std::string_view content, const Replace& how) {
   if ((how.owner || how.group) &&
@@ -65,14 +74,7 @@ Result<void> fill(const Fd& fd, std::string_view content, const Replace& how) {
   if (auto written = write_all(fd, content); !written) {
     return written;
   }
-  if (how.durable && ::fsync(fd.get()) != 0) {
-    return errno_error("fsync");
-  }
-  return {};
-}
-
-Result<void> sync_directory(const Fd& directory) {
-  return ::fsync(directory.get()) == 0 ? Result<void>() : errno_error("fsync of the directory");
+  return how.durable ? sync(fd, "fsync of", "its content") : Result<void>();
 }
 
 Result<void> replace_in(const Fd& directory, const std::string& name, std::string_view content, const Replace& how) {
@@ -87,16 +89,24 @@ Result<void> replace_in(const Fd& directory, const std::string& name, std::strin
   if (auto renamed = temporary.rename_to(name); !renamed) {
     return renamed;
   }
-  return how.durable ? sync_directory(directory) : Result<void>();
+  return how.durable ? sync(directory, "fsync of", "its directory") : Result<void>();
 }
 
+/// The remedy names the file itself, not its temporary name.
 Error explained(Error error, const std::string& path) {
-  if (error.code == ENOSPC || error.code == EDQUOT) {
-    error.hint = "free some space; the old content stays until then";
-  } else if (error.code == EROFS) {
-    error.hint = "the file system is read-only";
+  if (error.source == Source::kKernel) {
+    error.hint = file_error({}, path, error.code).hint;
   }
   return std::move(error).context(fmt::format("writing {}", path));
+}
+
+Result<void> sync_parent(const std::string& path) {
+  const std::string parent = split(path).directory;
+  auto fd = open_directory(parent, false);
+  if (!fd) {
+    return std::move(fd).error();
+  }
+  return sync(*fd, "fsync of", parent);
 }
 
 /// Creates what is missing of the path, parents with 0755.
@@ -107,16 +117,17 @@ Result<void> make_directories(const std::string& path, mode_t mode, std::optiona
       return std::move(fd).error();
     }
     if ((owner && ::fchown(fd->get(), *owner, static_cast<gid_t>(-1)) != 0) || ::fchmod(fd->get(), mode) != 0) {
-      return errno_error(fmt::format("setting owner and mode of {}", path));
+      return file_error("setting owner and mode of", path);
     }
-    return {};
+    // What is synced in it is lost with a directory whose own name is not on the disk.
+    return sync_parent(path);
   }
   if (errno == EEXIST) {
     return {};
   }
   const PathParts parts = split(path);
   if (errno != ENOENT || parts.name.empty() || parts.directory == "." || parts.directory == "/") {
-    return errno_error(fmt::format("making directory {}", path));
+    return file_error("making directory", path);
   }
   if (auto parent = make_directories(parts.directory, 0755, std::nullopt); !parent) {
     return parent;
@@ -156,7 +167,7 @@ Result<void> ensure_directory(const std::string& path, mode_t mode, std::optiona
   }
   struct stat st{};
   if (::fstat(fd->get(), &st) != 0) {
-    return errno_error(fmt::format("stat of {}", path));
+    return file_error("stat of", path);
   }
   const uid_t expected = owner.value_or(::geteuid());
   if (st.st_uid != expected) {
@@ -177,9 +188,9 @@ Result<void> remove(const std::string& path) {
     return directory.error().code == ENOENT ? Result<void>() : std::move(directory).error();
   }
   if (::unlinkat(directory->get(), parts.name.c_str(), 0) != 0) {
-    return errno == ENOENT ? Result<void>() : errno_error(fmt::format("removing {}", path));
+    return errno == ENOENT ? Result<void>() : file_error("removing", path);
   }
-  return sync_directory(*directory);
+  return sync(*directory, "fsync of", parts.directory);
 }
 
 }  // namespace msp::file

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -19,25 +20,13 @@ constexpr std::array<std::string_view, 6> kNames = {"bug", "error", "warn", "hin
 constexpr std::array<char, 6> kPriorities = {'3', '3', '4', '5', '6', '7'};
 
 std::atomic<Level> threshold = Level::kInfo;
-
-/// True if stderr is the very stream that systemd connected to the journal (sd-daemon: device and inode are named).
-bool under_journald() {
-  const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat st{};
-  return stream != nullptr && ::fstat(STDERR_FILENO, &st) == 0 &&
-         std::string_view(stream) == fmt::format("{}:{}", st.st_dev, st.st_ino);
-}
-
-/// What stands before a message: for the journal its priority, else the time (UTC) and the level.
-std::string prefix(Level level) {
-  static const bool journald = under_journald();
-  const auto index = static_cast<std::size_t>(level);
-  return journald ? fmt::format("<{}>", kPriorities[index])
-                  : fmt::format("{} {:<5} ", timestamp_ms(SystemClock().realtime_ns()), kNames[index]);
-}
+std::atomic<Level> wanted = Level::kBug;
+std::atomic<Sink*> chosen = nullptr;
 
 /// One write for a line: those of several threads and processes stay apart. What cannot be written is lost.
-void put(std::string_view line) {
+void to_stderr(Level level, const std::string& text) {
+  const std::string time = under_journald() ? "" : timestamp_ms(SystemClock().realtime_ns()) + " ";
+  const std::string line = time + prefix(level) + text + "\n";
   while (::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {
   }
 }
@@ -58,6 +47,15 @@ Level level_of(const Error& error) {
   return Level::kBug;
 }
 
+void write_part(const Error& error, std::string_view text) {
+  if (error.code == 0) {
+    write(level_of(error), text, {{"MSP_SOURCE", std::string(to_string(error.source))}});
+  } else {
+    write(level_of(error), text,
+          {{"MSP_SOURCE", std::string(to_string(error.source))}, {"ERRNO", std::to_string(error.code)}});
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Level level) { return kNames[static_cast<std::size_t>(level)]; }
@@ -71,10 +69,32 @@ std::optional<Level> parse_level(std::string_view text) {
   return std::nullopt;
 }
 
-void prepare() { (void)prefix(Level::kInfo); }
 void set_level(Level level) { threshold = level; }
-Level level() { return threshold; }
-bool enabled(Level level) { return level <= threshold.load(std::memory_order_relaxed); }
+Level level() { return threshold.load(std::memory_order_relaxed); }
+Level most_detailed() { return std::max(level(), wanted.load(std::memory_order_relaxed)); }
+bool enabled(Level level) { return level <= most_detailed(); }
+
+void set_sink(Sink* sink, Level wants) {
+  chosen = sink;
+  wanted = wants;
+}
+
+// sd-daemon: device and inode are named.
+bool under_journald() {
+  static const bool is = [] {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat st{};
+    return stream != nullptr && ::fstat(STDERR_FILENO, &st) == 0 &&
+           std::string_view(stream) == fmt::format("{}:{}", st.st_dev, st.st_ino);
+  }();
+  return is;
+}
+
+char priority(Level level) { return kPriorities[static_cast<std::size_t>(level)]; }
+
+std::string prefix(Level level) {
+  return under_journald() ? fmt::format("<{}>", priority(level)) : fmt::format("{:<5} ", to_string(level));
+}
 
 std::string escape(std::string_view text) {
   std::string out;
@@ -99,9 +119,21 @@ std::string escape(std::string_view text) {
   return out;
 }
 
-void write(Level level, std::string_view message) {
-  if (enabled(level)) {
-    put(prefix(level) + escape(message) + "\n");
+void write(Level level, std::string_view message) { write(level, message, Fields()); }
+
+void write(Level level, std::string_view message, std::initializer_list<JournalField> fields) {
+  write(level, message, Fields(fields));
+}
+
+void write(Level level, std::string_view message, Fields fields) {
+  if (!enabled(level)) {
+    return;
+  }
+  const std::string text = escape(message);
+  if (Sink* sink = chosen) {
+    sink->write(level, text, fields);
+  } else {
+    to_stderr(level, text);
   }
 }
 
@@ -112,10 +144,10 @@ void write(const Error& error) {
   std::string_view rest = text;
   // A configuration error lists one problem a line (their values are escaped already). No other text may open a line.
   for (std::size_t end = rest.find('\n'); error.source == Source::kConfig && end != rest.npos; end = rest.find('\n')) {
-    write(level_of(error), rest.substr(0, end));
+    write_part(error, rest.substr(0, end));
     rest.remove_prefix(end + 1);
   }
-  write(level_of(error), rest);
+  write_part(error, rest);
   if (!error.hint.empty()) {
     write(Level::kHint, error.hint);
   }

@@ -33,7 +33,7 @@ bool same(const ChannelState& a, const ChannelState& b) {
   }
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.host_answers == b.host_answers &&
-         a.message == b.message && a.host_time_offset_ms == b.host_time_offset_ms;
+         a.long_poll == b.long_poll && a.message == b.message && a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -61,6 +61,7 @@ Result<void> Channel::start() {
     log::error("cannot tell whether this machine was latched before ({}); it counts as latched", why);
   }
   machine_ = Machine::start(ever);
+  guessed_ = !why.empty();
   started_ms_ = clock_.boottime_ms();
   publish();
   task_.emplace(run());
@@ -237,7 +238,9 @@ void Channel::settle() {
   if (machine_.candidate.empty()) {
     candidate_ = {};
   }
-  if (machine_.ever_latched && !marked_) {
+  // What a disk could not say for a moment must not close this machine for good: only a latch is noted, not a guess.
+  guessed_ = guessed_ && key_ == nullptr;
+  if (machine_.ever_latched && !marked_ && !guessed_) {
     const auto marked = store_.mark_latched();
     marked_ = marked.ok();
     if (!marked.ok()) {
@@ -261,6 +264,7 @@ void Channel::publish() {
   next->document = document_;
   next->ever_latched = machine_.ever_latched;
   next->host_answers = machine_.host_answers;
+  next->long_poll = machine_.hold.known;
   next->message = machine_.message;
   next->host_time_offset_ms = client_.time().offset_ms();
   next->generation = state_ == nullptr ? 1 : state_->generation + 1;
@@ -273,8 +277,13 @@ void Channel::publish() {
   }
   if (state_ == nullptr || state_->message != next->message || state_->phase != next->phase) {
     const bool good = next->host_answers || (next->phase == Phase::kUnknown && !next->closed);
-    log::write(good && next->phase != Phase::kRefused ? log::Level::kInfo : log::Level::kWarn,
-               fmt::format("channel {}: {}", to_string(next->phase), next->message));
+    const bool trouble = next->phase == Phase::kRefused || machine_.refusals != 0 || !machine_.not_stored.empty();
+    log::write(good && !trouble ? log::Level::kInfo : log::Level::kWarn,
+               fmt::format("channel {}: {}", to_string(next->phase), next->message),
+               {{"MSP_EVENT", "channel"},
+                {"MSP_PHASE", std::string(to_string(next->phase))},
+                {"MSP_KEY_GUID", next->key ? next->key->guid : std::string()},
+                {"MSP_CLOSED", next->closed ? "1" : "0"}});
   }
   state_ = std::move(next);
   published_(state_);

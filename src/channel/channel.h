@@ -79,6 +79,7 @@ class Channel {
   bool cut_ = false;       ///< by notify()
   bool answered_ = false;  ///< by the host, since the last publish()
   bool marked_ = false;
+  bool guessed_ = false;  ///< that this machine was latched: the disk could not say
   std::uint64_t started_ms_ = 0;
   std::minstd_rand random_;
   protocol::KeyDocument candidate_;  ///< being loaded, saved or attested; no guid: none

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/file_error.h"
 #include "protocol/guid.h"
 
 namespace msp::channel {
@@ -25,6 +26,13 @@ constexpr std::size_t kKeptFiles = 8;
 
 bool is_key_name(std::string_view name) {
   return name.ends_with(kSuffix) && protocol::is_guid(name.substr(0, name.size() - kSuffix.size()));
+}
+
+/// What a crash, or a disk that took nothing more, left of a key that was being written.
+bool is_leftover(std::string_view name) {
+  constexpr std::string_view kTemporary = ".tmp";
+  return name.starts_with('.') && name.ends_with(kTemporary) &&
+         is_key_name(name.substr(1, name.size() - 1 - kTemporary.size()));
 }
 
 }  // namespace
@@ -54,7 +62,7 @@ bool KeyStore::ever_latched(std::string& why) const {
     return true;
   }
   if (errno != ENOENT) {
-    why = errno_error(mark_path()).text();
+    why = file::file_error("stat of", mark_path()).text();
     return true;
   }
   const auto names = file::list(key_directory_);
@@ -129,6 +137,9 @@ void KeyStore::prune(std::string_view keep) const {
   for (const std::string& name : *names) {
     struct stat info{};
     const std::string path = fmt::format("{}/{}", key_directory_, name);
+    if (is_leftover(name)) {
+      [[maybe_unused]] const auto removed = file::remove(path);
+    }
     if (name != kept && is_key_name(name) && ::lstat(path.c_str(), &info) == 0) {
       files.emplace_back(info.st_mtim, path);
     }

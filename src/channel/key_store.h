@@ -30,7 +30,8 @@ class KeyStore {
   /// Writes the file (0600, atomic, durable), reads it back and compares. A good file of this id that holds another key
   /// stays as it is: EEXIST.
   Result<void> save(const protocol::KeyDocument& key) const;
-  /// Removes the oldest key files beyond the newest few; never that of `keep`. Errors are ignored: garbage, no danger.
+  /// Removes the oldest key files beyond the newest few, never that of `keep`, and what crashes left half written.
+  /// Errors are ignored: garbage, no danger; the next time removes it.
   void prune(std::string_view keep) const;
 
  private:

@@ -40,6 +40,7 @@ struct ChannelState {
   std::shared_ptr<const protocol::StatusDocument> document;
   bool ever_latched = false;
   bool host_answers = false;  ///< the last poll was good
+  bool long_poll = false;     ///< the host holds polls (docs/long-poll.md)
   std::string message;        ///< of the last poll; never a key, never text of the host's document
   /// Host time in ms since 1970 minus CLOCK_BOOTTIME in ms (L.34); absent: the system clock has to do.
   std::optional<std::int64_t> host_time_offset_ms;

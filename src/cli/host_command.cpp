@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_apply.h"
+#include "cli/host_events.h"
 #include "cli/host_socket.h"
 #include "cli/host_view.h"
 
@@ -100,6 +101,21 @@ constexpr std::array kVmVerbs{
                            .method = "GET",
                            .list = kMachines,
                            .name = "VM"},
+                          arguments, out, err);
+             }},
+    Verb{.name = "event", .help = "what is scheduled for the machine; schedules or ends it", .run = &vm_event},
+    Verb{.name = "status",
+         .help = "what the guest's own agents have reported of themselves",
+         .run =
+             [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+               return run({.command = "mspctl vm",
+                           .verb = "status",
+                           .help = "Shows what the guest's own agents have reported; with --json all of it.",
+                           .method = "GET",
+                           .list = kMachines,
+                           .name = "VM",
+                           .suffix = "/reports",
+                           .view = &reports_view},
                           arguments, out, err);
              }},
     Verb{.name = "list",

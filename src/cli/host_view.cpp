@@ -80,6 +80,44 @@ std::string profiles_view(const json::Value& list) {
   return rows.size() == 1 ? "no access control profile\n" : table(rows);
 }
 
+std::string reports_view(const json::Value& reports) {
+  const auto line = [&](std::string_view name, std::string_view at, std::string what) {
+    const std::string time = leaf(reports, fmt::format("{}/time", at));
+    return time == "-" ? fmt::format("{:14}nothing yet\n", name) : fmt::format("{:14}{}, {}\n", name, what, time);
+  };
+  const auto text = [&](std::string_view pointer) { return leaf(reports, pointer); };
+  const auto count = [&](std::string_view at) {
+    return fmt::format("{} requests, {} bytes", text(fmt::format("{}/requests", at)),
+                       text(fmt::format("{}/bytes", at)));
+  };
+  std::string provisioning = fmt::format("{} by {}", text("/provisioning/state"), text("/provisioning/by"));
+  for (const std::string_view part : {"/provisioning/subStatus", "/provisioning/description"}) {
+    if (const std::string more = text(part); !more.empty()) {
+      provisioning += fmt::format(", {}", more);
+    }
+  }
+  std::string out = line("provisioning", "/provisioning", provisioning);
+  out += line("agent", "/agent", fmt::format("{} ({})", text("/agent/state"), text("/agent/version")));
+  const json::Value* handlers = reports.at("/document/aggregateStatus/handlerAggregateStatus");
+  if (handlers != nullptr && handlers->array() != nullptr) {
+    for (const json::Value& handler : *handlers->array()) {
+      out += fmt::format("  {} {}: {}\n", leaf(handler, "/handlerName"), leaf(handler, "/handlerVersion"),
+                         leaf(handler, "/status"));
+    }
+  }
+  return out + line("telemetry", "/telemetry", count("/telemetry")) + line("logs", "/logs", count("/logs")) +
+         line("observations", "/observations", count("/observations"));
+}
+
+std::string events_view(const json::Value& events) {
+  std::vector<Row> rows{{"ID", "TYPE", "STATUS", "NOT BEFORE", "SECONDS", "SOURCE", "DESCRIPTION"}};
+  for (const json::Value& event : items(events, "value")) {
+    rows.push_back({leaf(event, "/id"), leaf(event, "/type"), leaf(event, "/status"), leaf(event, "/notBefore"),
+                    leaf(event, "/durationSeconds"), leaf(event, "/source"), leaf(event, "/description")});
+  }
+  return rows.size() == 1 ? "nothing is scheduled\n" : table(rows);
+}
+
 std::string outcome_view(const json::Value& outcome) {
   const bool dry_run = leaf(outcome, "/dryRun") == "true";
   std::string out;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What msp-host's admin API answers, for people. Pure functions from JSON to text; any thread.
-// Texts come from operators and are escaped; a member that is missing shows as a dash.
+// Texts come from operators and guests and are escaped; a member that is missing shows as a dash.
 #pragma once
 
 #include <string>
@@ -11,6 +11,10 @@ namespace msp::cli {
 
 std::string machines_view(const json::Value& list);
 std::string profiles_view(const json::Value& list);
+/// What a guest's agents have reported.
+std::string reports_view(const json::Value& reports);
+/// What is scheduled for a machine.
+std::string events_view(const json::Value& events);
 /// What came of a change, or would come.
 std::string outcome_view(const json::Value& outcome);
 

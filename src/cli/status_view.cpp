@@ -97,7 +97,11 @@ void show_channel(View& view, const json::Value& s) {
   } else {
     view.line("  key            {}", guid);
   }
-  view.line("  host           {}", yes(s, "/channel/hostAnswers") ? "answers" : "DOES NOT ANSWER");
+  const bool answers = yes(s, "/channel/hostAnswers");
+  view.line("  host           {}{}", answers ? "answers" : "DOES NOT ANSWER",
+            !answers                      ? ""
+            : yes(s, "/channel/longPoll") ? ", long poll: changes arrive at once"
+                                          : ", no long poll: changes arrive with the next poll");
   const auto offset = s.at("/channel/hostClockOffsetMilliseconds");
   if (const auto ms = offset ? offset->int64() : std::nullopt; ms) {
     view.line("  host's clock   {:+.1f} s", static_cast<double>(*ms) / 1000.0);

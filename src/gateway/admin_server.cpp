@@ -7,10 +7,10 @@
 #include <optional>
 #include <utility>
 
-#include "base/crypto.h"
 #include "base/log.h"
 #include "base/unix_socket.h"
 #include "gateway/admin_view.h"
+#include "gateway/percent.h"
 
 namespace msp::gateway {
 namespace {
@@ -21,24 +21,8 @@ constexpr std::string_view kMachines = "/v1/virtualMachines";
 constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
 constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kResetKey = "/resetKey";
-
-/// "%2F" and the like; nothing: malformed.
-std::optional<std::string> decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    std::uint8_t byte = 0;
-    if (!hex_decode_to(text.substr(i + 1, 2), {&byte, 1})) {
-      return std::nullopt;
-    }
-    out += static_cast<char>(byte);
-    i += 2;
-  }
-  return out;
-}
+constexpr std::string_view kReports = "/reports";
+constexpr std::string_view kEvents = "/events";
 
 http::Response no_method(const http::Request& request, std::string_view allowed) {
   return http::Response::error(request, 405, "method_not_allowed", fmt::format("Use {}.", allowed))
@@ -51,8 +35,11 @@ http::Response good(std::string body) {
 
 }  // namespace
 
-AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory)
+AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory, GuestState& state,
+                         const Clock& clock)
     : inventory_(inventory),
+      state_(state),
+      clock_(clock),
       server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
 
 Result<void> AdminServer::listen(const std::string& path) {
@@ -106,7 +93,15 @@ http::Response AdminServer::answer(const http::Request& request) {
 
 http::Response AdminServer::answer_resource(const http::Request& request, bool machines, std::string_view rest) {
   const bool resets = machines && rest.ends_with(kResetKey);
-  const auto word = decoded(resets ? rest.substr(0, rest.size() - kResetKey.size()) : rest);
+  const bool reports = machines && rest.ends_with(kReports);
+  const auto events_at = machines ? rest.rfind(kEvents) : std::string_view::npos;
+  const std::string_view below = events_at == std::string_view::npos ? "" : rest.substr(events_at + kEvents.size());
+  const bool has_events = events_at != std::string_view::npos && (below.empty() || below.front() == '/');
+  const std::size_t suffix = resets       ? kResetKey.size()
+                             : reports    ? kReports.size()
+                             : has_events ? kEvents.size() + below.size()
+                                          : 0;
+  const auto word = percent_decoded(rest.substr(0, rest.size() - suffix));
   if (!word || word->empty()) {
     return http::Response::error(request, 400, "bad_name", "The name in the path is malformed.");
   }
@@ -127,10 +122,45 @@ http::Response AdminServer::answer_resource(const http::Request& request, bool m
   if (resets) {
     return method == "POST" ? finish(request, inventory_.reset_key(name), false) : no_method(request, "POST");
   }
+  if (has_events) {
+    return events(request, name.key, below);
+  }
+  if (reports) {
+    return method == "GET" ? good(reports_json(state_.reports.find(name.key))) : no_method(request, "GET");
+  }
   if (method == "GET") {
     return good(resource_json(inventory_, *found.front(), true));
   }
   return method == "DELETE" ? finish(request, inventory_.remove(name), false) : no_method(request, "GET, DELETE");
+}
+
+/// `event`: "/ID", or empty: all of them.
+http::Response AdminServer::events(const http::Request& request, const std::string& vm_id, std::string_view event) {
+  const std::string_view method = request.head.method;
+  const std::int64_t now = clock_.realtime_ns() / 1'000'000'000;
+  if (!event.empty()) {
+    if (method != "DELETE") {
+      return no_method(request, "DELETE");
+    }
+    return state_.events.end(vm_id, event.substr(1))
+               ? good(events_json(state_.events.at(vm_id, now)))
+               : http::Response::error(request, 404, "not_found", "There is no such event.");
+  }
+  if (method == "GET") {
+    return good(events_json(state_.events.at(vm_id, now)));
+  }
+  if (method != "POST") {
+    return no_method(request, "GET, POST");
+  }
+  auto given = read_event(request.body, now);
+  if (!given) {
+    return http::Response::error(request, 400, "malformed", given.error().text());
+  }
+  log::info("an event is scheduled: {}", given->type);
+  if (const auto added = state_.events.add(vm_id, std::move(*given)); !added) {
+    return http::Response::error(request, 409, "refused", added.error().text());
+  }
+  return good(events_json(state_.events.at(vm_id, now)));
 }
 
 http::Response AdminServer::apply(const http::Request& request) {

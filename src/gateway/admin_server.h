@@ -7,8 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/result.h"
+#include "gateway/guest_state.h"
 #include "gateway/inventory.h"
 #include "http/buffer.h"
 #include "http/server.h"
@@ -17,7 +19,7 @@ namespace msp::gateway {
 
 class AdminServer final : private http::Handler {
  public:
-  AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory);
+  AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory, GuestState& state, const Clock& clock);
   ~AdminServer() override { unlink(); }
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
@@ -34,10 +36,13 @@ class AdminServer final : private http::Handler {
   http::Response answer(const http::Request& request);
   http::Response answer_resource(const http::Request& request, bool machines, std::string_view rest);
   http::Response apply(const http::Request& request);
+  http::Response events(const http::Request& request, const std::string& vm_id, std::string_view event);
   http::Response finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run);
   void unlink();
 
   Inventory& inventory_;
+  GuestState& state_;
+  const Clock& clock_;
   http::Server server_;
   std::string path_;
 };

@@ -47,7 +47,7 @@ class AdminServerTest : public testing::Test {
     keys_ = *KeyRing::open(*store_, Secret::copy_of(std::string_view(std::string(32, 'm'))), inventory_->registry(),
                            clock_, 4);
     inventory_->attach(*keys_, [](const std::string&) {});
-    server_.emplace(loop_, buffers_, *inventory_);
+    server_.emplace(loop_, buffers_, *inventory_, state_, clock_);
     const auto listening = server_->listen(path_);
     ASSERT_TRUE(listening.ok()) << listening.error().text();
     thread_ = std::thread([this] { loop_.run(); });
@@ -110,6 +110,7 @@ class AdminServerTest : public testing::Test {
   std::unique_ptr<HostStore> store_;
   std::unique_ptr<Inventory> inventory_;
   std::unique_ptr<KeyRing> keys_;
+  GuestState state_{1 << 20};
   std::optional<AdminServer> server_;
   std::thread thread_;
 };
@@ -147,6 +148,38 @@ TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {
               HasSubstr(R"("what":"keyIncarnationId","from":"1","to":"2")"));
   EXPECT_THAT(ask("DELETE", "/v1/virtualMachines/vm-1"), HasSubstr(R"("effect":"deleted")"));
   EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, WhatAGuestReportedIsShown) {
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(
+      ask("GET", "/v1/virtualMachines/vm-1/reports"),
+      AllOf(StartsWith("HTTP/1.1 200"), HasSubstr(R"("provisioning":{"state":"")"), HasSubstr(R"("document":null})")));
+  state_.reports.status("6f9619ff-8b86-4d01-b42d-00cf4fc96401",
+                        {.state = "Ready", .version = "2.7", .message = {}, .document = R"({"a":1})"}, 1'000'000'000);
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1/reports"),
+              AllOf(HasSubstr(R"("agent":{"state":"Ready","version":"2.7")"), HasSubstr(R"("document":{"a":1}})")));
+  EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/reports"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-2/reports"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, EventsAreScheduledAndEnded) {
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  const std::string events = "/v1/virtualMachines/vm-1/events";
+  EXPECT_THAT(ask("GET", events), HasSubstr(R"("value":[])"));
+  EXPECT_THAT(
+      ask("POST", events, R"({"type":"Reboot","inSeconds":60,"description":"d"})"),
+      AllOf(StartsWith("HTTP/1.1 200"), HasSubstr(R"("status":"Scheduled")"), HasSubstr(R"("source":"Platform")")));
+  for (const char* bad : {"", "{}", R"({"type":"reboot"})", R"({"type":"Reboot","inSeconds":-1})",
+                          R"({"type":"Reboot","other":1})", R"({"type":"Reboot","source":"Nobody"})"}) {
+    EXPECT_THAT(ask("POST", events, bad), AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("malformed"))) << bad;
+  }
+  const std::string id = state_.events.at("6f9619ff-8b86-4d01-b42d-00cf4fc96401", 0).events.at(0).id;
+  EXPECT_THAT(ask("DELETE", events + "/none"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(ask("PUT", events), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("GET", events + "/" + id), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("DELETE", events + "/" + id), HasSubstr(R"("value":[])"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-9/events"), StartsWith("HTTP/1.1 404"));
 }
 
 TEST_F(AdminServerTest, ARefusalListsTheFaults) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/arm_document.h"
+#include "base/clock.h"
 #include "base/json_fields.h"
 #include "gateway/source_addresses.h"
 
@@ -66,6 +67,21 @@ void write_profile(json::Writer& writer, const Inventory& inventory, const Resou
     writer.value(name);
   }
   writer.end_array();
+}
+
+void write_time(json::Writer& writer, std::int64_t at_ns) {
+  writer.key("time");
+  if (at_ns == 0) {
+    writer.null();
+  } else {
+    writer.value(timestamp_ms(at_ns));
+  }
+}
+
+void write_count(json::Writer& writer, std::string_view name, const content::GuestReport::Count& count) {
+  writer.key(name).begin_object().field("requests", count.requests).field("bytes", count.bytes);
+  write_time(writer, count.last_ns);
+  writer.end_object();
 }
 
 void write_effects(json::Writer& writer, const ChangeOutcome& outcome) {
@@ -164,6 +180,68 @@ std::string list_json(const Inventory& inventory, bool machines) {
     }
   }
   return out + "]}";
+}
+
+std::string reports_json(const content::GuestReport* report) {
+  static const content::GuestReport kNone;
+  const content::GuestReport& all = report == nullptr ? kNone : *report;
+  json::Writer writer;
+  writer.begin_object().key("provisioning").begin_object().field("state", all.health.state);
+  writer.field("subStatus", all.health.sub_status).field("description", all.health.description);
+  writer.field("by", all.health_by);
+  write_time(writer, all.health_ns);
+  writer.end_object();
+  write_count(writer, "telemetry", all.telemetry);
+  write_count(writer, "logs", all.logs);
+  write_count(writer, "observations", all.observations);
+  writer.key("agent").begin_object().field("state", all.status.state).field("version", all.status.version);
+  writer.field("message", all.status.message);
+  write_time(writer, all.status_ns);
+  writer.end_object().end_object();
+  std::string out = std::move(writer).take();
+  // The guest's own words, which were read once and are JSON.
+  out.pop_back();
+  return fmt::format(R"({},"document":{}}})", out, all.status.document.empty() ? "null" : all.status.document);
+}
+
+std::string events_json(const content::ScheduledEvents::OfOne& of) {
+  json::Writer writer;
+  writer.begin_object().field("incarnation", of.incarnation).key("value").begin_array();
+  for (const content::ScheduledEvent& event : of.events) {
+    writer.begin_object().field("id", event.id).field("type", event.type).field("source", event.source);
+    writer.field("status", event.started ? "Started" : "Scheduled");
+    writer.field("notBefore", timestamp_ms(event.not_before * 1'000'000'000));
+    writer.field("durationSeconds", event.duration_seconds).field("description", event.description).end_object();
+  }
+  return std::move(writer.end_array().end_object()).take();
+}
+
+Result<content::ScheduledEvent> read_event(std::string_view body, std::int64_t now_seconds) {
+  const auto tree = json::parse(body, {.max_bytes = 65'536, .source = Source::kClient});
+  if (!tree) {
+    return tree.error();
+  }
+  constexpr std::int64_t kMostSeconds = std::int64_t{366} * 86'400;
+  constexpr std::size_t kLongestText = 1024;
+  json::Problems problems({}, "event");
+  json::ObjectReader root(*tree, "", problems);
+  content::ScheduledEvent event;
+  event.type = root.string("type");
+  if (!content::is_event_type(event.type)) {
+    root.fail("type", "must be Freeze, Reboot, Redeploy, Preempt or Terminate");
+  }
+  event.not_before = now_seconds + root.integer("inSeconds", 900, {.min = 0, .max = kMostSeconds});
+  event.duration_seconds = root.integer("durationSeconds", -1, {.min = -1, .max = kMostSeconds});
+  event.description = root.string("description", "");
+  if (event.description.size() > kLongestText) {
+    root.fail("description", fmt::format("is longer than {} bytes", kLongestText));
+  }
+  event.source = root.choice("source", 0, {"Platform", "User"}) == 0 ? "Platform" : "User";
+  root.finish();
+  if (auto result = problems.result(); !result) {
+    return std::move(result).error();
+  }
+  return event;
 }
 
 std::string outcome_json(const ChangeOutcome& outcome, bool dry_run) {

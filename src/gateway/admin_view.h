@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "content/guest_reports.h"
+#include "content/scheduled_events.h"
 #include "gateway/inventory.h"
 
 namespace msp::gateway {
@@ -20,6 +22,12 @@ Result<std::vector<GivenResource>> read_given(std::string_view body);
 std::string resource_json(const Inventory& inventory, const Resource& resource, bool whole);
 /// {"value": […]}, in the order of names.
 std::string list_json(const Inventory& inventory, bool machines);
+/// What a guest has reported; null: nothing.
+std::string reports_json(const content::GuestReport* report);
+/// Scheduled events of a machine.
+std::string events_json(const content::ScheduledEvents::OfOne& of);
+/// {"type": …, "inSeconds": …, "durationSeconds": …, "description": …, "source": …}
+Result<content::ScheduledEvent> read_event(std::string_view body, std::int64_t now_seconds);
 std::string outcome_json(const ChangeOutcome& outcome, bool dry_run);
 /// Our error form with "faults".
 std::string refusal_json(const ChangeOutcome& outcome, std::string_view request_id);

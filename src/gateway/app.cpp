@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/metrics.h"
 
 namespace msp::gateway {
 namespace {
@@ -63,38 +64,82 @@ Result<void> HostApp::open_state() {
     return std::move(log).error();
   }
   log_ = std::move(*log);
-  gateway_ = std::make_unique<Gateway>(loop_, registry, *keys_, *log_, clock_, config_);
+  if (auto opened = open_signers(); !opened) {
+    return opened;
+  }
+  gateway_ = std::make_unique<Gateway>(
+      loop_, registry, *keys_, *log_, Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_);
   inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
   return {};
 }
 
+Result<void> HostApp::open_signers() {
+  auto documents = load_document_signer(config_.state_directory, config_.attestation_file);
+  if (!documents) {
+    return std::move(documents).error();
+  }
+  documents_ = std::make_unique<DocumentSigner>(std::move(*documents));
+  const TokensConfig& tokens = config_.tokens;
+  if (tokens.issuer.empty()) {
+    return {};
+  }
+  auto key = load_issuer_key(config_.state_directory, tokens.algorithm);
+  if (!key) {
+    return std::move(key).error();
+  }
+  issuer_ = std::make_unique<content::TokenIssuer>(std::move(*key), tokens.issuer, tokens.lifetime_seconds);
+  return {};
+}
+
+Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, const Ipv4Endpoint& endpoint) {
+  auto socket = make_tcp_socket();
+  if (!socket) {
+    return std::move(socket).error();
+  }
+  if (auto bound = bind_and_listen(*socket, endpoint, kBacklog); !bound) {
+    return std::move(bound).error();
+  }
+  auto at = local_endpoint(socket->get());
+  if (!at) {
+    return at;
+  }
+  http::ServerLimits limits;
+  limits.max_connections = config_.limits.connections;
+  auto server = std::make_unique<http::Server>(loop_, buffers_, handler, limits);
+  if (auto started = server->listen(std::move(*socket)); !started) {
+    return std::move(started).error();
+  }
+  servers_.push_back(std::move(server));
+  return at;
+}
+
 Result<void> HostApp::listen() {
   for (const ListenerConfig& listener : config_.listeners) {
-    auto socket = make_tcp_socket();
-    if (!socket) {
-      return std::move(socket).error();
-    }
-    if (auto bound = bind_and_listen(*socket, listener.at, kBacklog); !bound) {
-      return std::move(bound).error();
-    }
-    auto at = local_endpoint(socket->get());
+    handlers_.push_back(std::make_unique<ServiceHandler>(*gateway_, listener.service));
+    auto at = serve(*handlers_.back(), listener.at);
     if (!at) {
       return std::move(at).error();
     }
-    http::ServerLimits limits;
-    limits.max_connections = config_.limits.connections;
-    auto handler = std::make_unique<ServiceHandler>(*gateway_, listener.service);
-    auto server = std::make_unique<http::Server>(loop_, buffers_, *handler, limits);
-    if (auto started = server->listen(std::move(*socket)); !started) {
-      return std::move(started).error();
-    }
     log::info("listening on {} as {}", to_string(*at), to_string(listener.service));
     endpoints_.push_back(*at);
-    handlers_.push_back(std::move(handler));
-    servers_.push_back(std::move(server));
+  }
+  if (issuer_) {
+    tokens_ = std::make_unique<TokenServer>(*issuer_);
+    auto at = serve(*tokens_, config_.tokens.at);
+    if (!at) {
+      return std::move(at).error();
+    }
+    log::info("listening on {} for verifiers of tokens", to_string(*at));
+    endpoints_.push_back(*at);
+  }
+  if (!config_.metrics_listen.empty()) {
+    metrics_ = std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return metrics(); });
+    if (auto started = metrics_->listen(config_.metrics_listen, "host"); !started) {
+      return started;
+    }
   }
   if (!config_.admin_socket.empty()) {
-    admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_);
+    admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_, gateway_->state(), clock_);
     return admin_->listen(config_.admin_socket);
   }
   return {};
@@ -114,6 +159,15 @@ Task<void> HostApp::drain(Deadline deadline) {
   for (Task<void>& each : drains) {
     co_await each;
   }
+}
+
+std::string HostApp::metrics() const {
+  HostCounts counts{.unknown_callers = gateway_->unknown_callers(), .access_log_lost = log_->lost()};
+  for (const auto& server : servers_) {
+    counts.malformed_requests += server->counters().bad_requests;
+    counts.connections_open += server->connections();
+  }
+  return metrics_text(inventory_->registry(), counts);
 }
 
 void HostApp::log_counters() const {

@@ -17,8 +17,10 @@
 #include "gateway/inventory.h"
 #include "gateway/key_ring.h"
 #include "gateway/model_store.h"
+#include "gateway/token_server.h"
 #include "gateway/vm_registry.h"
 #include "http/buffer.h"
+#include "http/metrics_server.h"
 #include "http/server.h"
 
 namespace msp::gateway {
@@ -37,11 +39,14 @@ class HostApp {
   /// No new connections; requests in flight are answered until the deadline.
   Task<void> drain(Deadline deadline);
   void log_counters() const;
+  std::string metrics() const;
 
  private:
   HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory);
   Result<void> open_state();
+  Result<void> open_signers();
   Result<void> listen();
+  Result<Ipv4Endpoint> serve(http::Handler& handler, const Ipv4Endpoint& at);
 
   Config config_;
   Loop& loop_;
@@ -50,11 +55,15 @@ class HostApp {
   std::unique_ptr<Inventory> inventory_;
   std::unique_ptr<KeyRing> keys_;
   std::unique_ptr<AccessLog> log_;
+  std::unique_ptr<content::TokenIssuer> issuer_;
+  std::unique_ptr<DocumentSigner> documents_;
   std::unique_ptr<Gateway> gateway_;
   http::BufferPool buffers_;
   std::vector<std::unique_ptr<ServiceHandler>> handlers_;
   std::vector<std::unique_ptr<http::Server>> servers_;
+  std::unique_ptr<TokenServer> tokens_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<http::MetricsServer> metrics_;
   std::vector<Ipv4Endpoint> endpoints_;
 };
 

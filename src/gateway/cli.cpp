@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/log_sinks.h"
 #include "base/process.h"
 #include "base/version.h"
 #include "gateway/app.h"
@@ -41,6 +42,7 @@ Task<void> drain_and_stop(HostApp& app, Loop& loop) {
 }
 
 int fail(const Error& error, int status) {
+  log::leave_journal();
   log::write(error);
   return status;
 }
@@ -56,6 +58,7 @@ int check(const Config& config) {
 }
 
 int serve(Config config) {
+  log::use_journal();
   if (auto hardened = harden_process(); !hardened) {
     return fail(hardened.error(), kFailed);
   }
@@ -101,6 +104,7 @@ int serve(Config config) {
 }  // namespace
 
 int host_main(int argc, const char* const* argv) {
+  log::use_stderr();
   CLI::App cli("msp-host: the host side of the Metadata Security Protocol", "msp-host");
   std::string path = "/etc/msp-host/msp-host.json";
   bool only_check = false;

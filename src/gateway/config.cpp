@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_fields.h"
+#include "http/metrics_server.h"
 
 namespace msp::gateway {
 namespace {
@@ -55,6 +56,27 @@ void read_virtual_machine(json::ObjectReader& item, const std::string& directory
   config.virtual_machines.push_back(std::move(machine));
 }
 
+void read_tokens(json::ObjectReader& root, TokensConfig& out) {
+  if (!root.has("tokens")) {
+    return;
+  }
+  json::ObjectReader tokens = root.object("tokens");
+  out.issuer = tokens.string("issuer");
+  if (out.issuer.ends_with('/') || (!out.issuer.starts_with("https://") && !out.issuer.starts_with("http://"))) {
+    tokens.fail("issuer", "must be an http or https URL without a slash at its end");
+  }
+  out.algorithm = static_cast<SignatureAlgorithm>(tokens.choice("algorithm", 0, {"RS256", "ES256"}));
+  out.lifetime_seconds = tokens.integer("lifetimeSeconds", out.lifetime_seconds, {.min = 300, .max = 7 * 86'400});
+  const std::string address = tokens.string("address");
+  if (auto parsed = parse_address(address); parsed) {
+    out.at.address = *parsed;
+  } else {
+    tokens.fail("address", parsed.error().message);
+  }
+  out.at.port = static_cast<std::uint16_t>(tokens.integer("port", {.min = 0, .max = 65535}));
+  tokens.finish();
+}
+
 void read_limits(json::ObjectReader limits, Limits& out) {
   const auto number = [&](std::string_view name, std::uint64_t fallback, std::int64_t min, std::int64_t max) {
     return static_cast<std::uint64_t>(
@@ -64,6 +86,9 @@ void read_limits(json::ObjectReader limits, Limits& out) {
   out.pending_keys = number("pendingKeys", out.pending_keys, 1, 1000);
   out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
   out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);
+  out.report_bytes = number("reportBytes", out.report_bytes, 0, std::int64_t{1} << 40);
+  out.imds_per_second = number("imdsPerSecond", out.imds_per_second, 0, 1'000'000);
+  out.identity_per_second = number("identityPerSecond", out.identity_per_second, 0, 1'000'000);
   limits.finish();
 }
 
@@ -89,11 +114,18 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   config.master_key_file = absolute(directory, root.string("masterKeyFile", config.state_directory + "/master.key"));
   config.access_log = absolute(directory, root.string("accessLog", ""));
   config.admin_socket = absolute(directory, root.string("adminSocket", ""));
+  config.metrics_listen = root.string("metricsListen", "");
+  if (!config.metrics_listen.empty()) {
+    if (auto good = http::MetricsServer::check_place(config.metrics_listen); !good) {
+      root.fail("metricsListen", good.error().message);
+    }
+  }
   config.log_level =
       static_cast<log::Level>(root.choice("logLevel", 4, {"bug", "error", "warn", "hint", "info", "debug"}));
   root.each_object("listeners", [&](json::ObjectReader& item) { read_listener(item, config); });
   root.each_object("virtualMachines", [&](json::ObjectReader& item) { read_virtual_machine(item, directory, config); });
   config.model_directory = absolute(directory, root.string("modelDirectory", ""));
+  config.certificate_directory = absolute(directory, root.string("certificateDirectory", ""));
   for (const std::string& path : root.strings("accessControlProfiles")) {
     config.profiles.push_back(absolute(directory, path));
   }
@@ -103,6 +135,8 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
         static_cast<std::uint32_t>(verification.integer("dateWindowSeconds", 300, {.min = 1, .max = 86'400}));
     verification.finish();
   }
+  read_tokens(root, config.tokens);
+  config.attestation_file = absolute(directory, root.string("attestationFile", ""));
   read_limits(root.object("limits"), config.limits);
   root.finish();
   if (config.listeners.empty() && problems.empty()) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/crypto_sign.h"
 #include "base/log.h"
 #include "base/net.h"
 #include "base/result.h"
@@ -31,17 +32,29 @@ struct VirtualMachineConfig {
   std::vector<Ipv4Address> source_addresses;  ///< empty: the private addresses that the model names
 };
 
+/// Tokens of managed identities; without an issuer there are none.
+struct TokensConfig {
+  std::string issuer;  ///< URL under which others find the documents that are published
+  SignatureAlgorithm algorithm = SignatureAlgorithm::kRs256;
+  std::int64_t lifetime_seconds = 86'400;
+  Ipv4Endpoint at;  ///< where they are published
+};
+
 struct Limits {
   std::uint64_t connections = 4096;           ///< for each listener
   std::uint64_t pending_keys = 16;            ///< for each virtual machine
   std::uint64_t signed_body_bytes = 102'400;  ///< protocol.md D.8
   std::uint64_t exempt_body_bytes = 104'857'600;
+  std::uint64_t report_bytes = std::uint64_t{64} << 20;  ///< of status documents, of all machines
+  std::uint64_t imds_per_second = 0;                     ///< for each virtual machine, tokens apart; 0: no limit
+  std::uint64_t identity_per_second = 0;                 ///< the same for tokens
 };
 
 /// Fields and defaults: docs/host.md. Paths are absolute after loading.
 struct Config {
   std::string state_directory = "/var/lib/msp-host";
   std::string master_key_file;  ///< default: master.key in the state directory
+  std::string metrics_listen;   ///< path of a unix socket, or loopback address:port; empty: none
   std::string admin_socket;     ///< empty: no admin API
   std::string access_log;       ///< empty: standard output
   log::Level log_level = log::Level::kInfo;
@@ -49,6 +62,9 @@ struct Config {
   std::vector<VirtualMachineConfig> virtual_machines;
   std::string model_directory;  ///< every *.json in it is a model; empty: none
   std::vector<std::string> profiles;
+  std::string certificate_directory;  ///< of the certificates that models name; empty: there are none
+  TokensConfig tokens;
+  std::string attestation_file;  ///< key and certificate of attested documents; empty: one is made
   std::uint32_t date_window_seconds = 300;
   Limits limits;
 };

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "gateway/hostga.h"
 #include "gateway/imds.h"
+#include "gateway/imds_answer.h"
+#include "gateway/imds_identity.h"
 #include "gateway/wireserver.h"
 
 namespace msp::gateway {
@@ -15,16 +18,18 @@ struct Gateway::Course {
   std::optional<bool> elevated;
 };
 
-Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock,
-                 const Config& config)
+Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Signers& signers,
+                 const Clock& clock, const Config& config)
     : registry_(registry),
       log_(log),
+      signers_(signers),
       clock_(clock),
       limits_(config.limits),
       verifier_(keys, clock, config.date_window_seconds),
       // Half of the connections stay for those who do not wait.
       waits_(loop, static_cast<std::size_t>(config.limits.connections / 2)),
-      channel_(keys, verifier_, waits_, clock) {}
+      channel_(keys, verifier_, waits_, clock),
+      state_(config.limits.report_bytes) {}
 
 std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
   return is_exempt(service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
@@ -92,11 +97,11 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
   const Mode mode = vm.policy(service).mode;
   if (mode == Mode::kDisabled) {
     course.outcome = Outcome::kOpen;
-    return content(service, vm, request);
+    return serve(service, vm, request);
   }
   if (is_exempt(service, request)) {
     course.outcome = Outcome::kExempt;
-    return content(service, vm, request);
+    return serve(service, vm, request);
   }
   Verdict verdict = verifier_.verify(vm, request);
   if (verdict.reason == Reason::kNone) {
@@ -110,19 +115,41 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
   }
   course.outcome = verdict.reason == Reason::kNone ? Outcome::kVerified : Outcome::kAudited;
   course.reason = verdict.reason;
-  return content(service, vm, request);
+  return serve(service, vm, request);
 }
 
-Answer Gateway::content(Service service, const Vm& vm, const http::Request& request) {
+Answer Gateway::serve(Service service, Vm& vm, const http::Request& request) {
+  if (service == Service::kImds) {
+    // What was refused before has not come this far, so nobody else can use up what a machine's own clients may ask.
+    const bool identity = request.target.path.starts_with(kIdentityPath);
+    RateLimit& limit = identity ? vm.identity_rate : vm.imds_rate;
+    const std::uint64_t wait =
+        limit.take(identity ? limits_.identity_per_second : limits_.imds_per_second, clock_.boottime_ns());
+    if (wait != 0) {
+      Answer refusal =
+          identity ? imds_identity_error(Reason::kTooMany, 429, "too_many_requests", facts(Reason::kTooMany).advice)
+                   : imds_error(Reason::kTooMany);
+      refusal.response.header("retry-after", std::to_string(wait));
+      return refusal;
+    }
+  }
+  const Asked asked{.vm = vm, .request = request, .state = state_, .signers = signers_, .now_ns = clock_.realtime_ns()};
   switch (service) {
     case Service::kImds:
-      return answer_imds(vm, request);
+      return answer_imds(asked);
     case Service::kWireServer:
-      return answer_wireserver(request);
+      return answer_wireserver(asked);
     case Service::kHostGaPlugin:
-      return answer_hostga(request);
+      return answer_hostga(asked);
   }
   return refuse(request, Reason::kNotFound);
+}
+
+void Gateway::changed(const std::string& vm_id) {
+  if (registry_.find_by_id(vm_id) == nullptr) {
+    state_.forget(vm_id);
+  }
+  waits_.announce(vm_id);
 }
 
 void Gateway::record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status) {

@@ -11,6 +11,8 @@
 #include "gateway/access_record.h"
 #include "gateway/channel_api.h"
 #include "gateway/config.h"
+#include "gateway/guest_state.h"
+#include "gateway/signers.h"
 #include "gateway/status_waits.h"
 #include "gateway/verifier.h"
 #include "gateway/vm_registry.h"
@@ -20,7 +22,8 @@ namespace msp::gateway {
 
 class Gateway {
  public:
-  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Clock& clock, const Config& config);
+  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Signers& signers, const Clock& clock,
+          const Config& config);
 
   std::uint64_t body_limit(Service service, const http::Request& request) const;
   http::Response handle(Service service, const http::Request& request);
@@ -29,8 +32,8 @@ class Gateway {
   static bool asks_to_wait(Service service, const http::Request& request);
   /// Until the status is another than the one that the agent has, or the time is over.
   Task<void> hold(const http::Request& request);
-  /// The guest of this machine has to be told something.
-  void changed(const std::string& vm_id) { waits_.announce(vm_id); }
+  /// The guest of this machine has to be told something, or the machine is gone.
+  void changed(const std::string& vm_id);
   /// Whoever waits is answered now.
   void end_waits() { waits_.end(); }
 
@@ -38,23 +41,26 @@ class Gateway {
   void on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
                   const http::Refusal& refusal);
 
+  GuestState& state() { return state_; }
   std::uint64_t unknown_callers() const { return unknown_callers_; }
 
  private:
   struct Course;
   Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
   /// The service's own answer, once the request may be served.
-  static Answer content(Service service, const Vm& vm, const http::Request& request);
+  Answer serve(Service service, Vm& vm, const http::Request& request);
   void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
   void write(AccessRecord record, const Vm* vm);
 
   VmRegistry& registry_;
   AccessLog& log_;
+  Signers signers_;
   const Clock& clock_;
   Limits limits_;
   Verifier verifier_;
   StatusWaits waits_;
   ChannelApi channel_;
+  GuestState state_;
   std::uint64_t unknown_callers_ = 0;
   std::string line_;  // kept between requests
 };

@@ -64,9 +64,10 @@ Facts facts_of(const Vm* vm) {
   facts["enabled"] = settings.enabled ? "true" : "false";
   facts["keyIncarnationId"] = std::to_string(settings.key_incarnation_id);
   facts["sourceAddresses"] = join_addresses(vm->addresses);
-  if (const auto digest = sha256(as_bytes(vm->instance_text)); digest) {
+  if (const auto digest = sha256(as_bytes(vm->content.instance_text)); digest) {
     facts["instanceMetadata"] = hex_encode(Bytes(*digest).first(4));  // long: only that it changes is shown
   }
+  facts["goalState"] = vm->content.goal_state.incarnation;
   add_service(facts, "imds", vm->imds, settings.imds);
   add_service(facts, "wireServer", vm->wire_server, settings.wire_server);
   return facts;

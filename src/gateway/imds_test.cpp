@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "gateway/instance.h"
+#include "content/instance.h"
 #include "gateway/inventory.h"
-#include "gateway/wireserver.h"
 #include "tests/support/host_request.h"
 
 namespace msp::gateway {
@@ -32,7 +31,12 @@ class ImdsTest : public testing::Test {
     text.headers = std::move(headers);
     text.header("host", "169.254.169.254");
     const ParsedRequest parsed(text);
-    return answer_imds(*inventory_->registry().find({10, 0, 0, 4}), parsed.request());
+    GuestState state(0);
+    return answer_imds({.vm = *inventory_->registry().find({10, 0, 0, 4}),
+                        .request = parsed.request(),
+                        .state = state,
+                        .signers = {},
+                        .now_ns = 0});
   }
   static json::Value body_of(const Answer& answer) {
     auto tree = json::parse(answer.response.body());
@@ -79,6 +83,92 @@ TEST_F(ImdsTest, TellsAboutTheMachine) {
   }
 }
 
+TEST(Instance, HasEverySectionAndLeafOfTheContract) {
+  const auto model = json::parse(R"({"properties":{"storageProfile":{"dataDisks":[{"lun":1,"diskSizeGB":2,
+    "managedDisk":{"storageAccountType":"UltraSSD_LRS"},"diskIOPSReadWrite":500,"diskMBpsReadWrite":3}]},
+    "networkProfile":{"networkInterfaces":[{"properties":{"ipConfigurations":[
+      {"properties":{"privateIPAddress":"10.0.0.4","publicIPAddress":{"properties":{"ipAddress":"1.2.3.4"}}}},
+      {"properties":{"privateIPAddress":"fd00::4"}}]}}]}}})");
+  ASSERT_TRUE(model);
+  const json::Value tree = content::make_instance_document(*model, "v");
+  for (const char* leaf : {"additionalCapabilities/hibernationEnabled",
+                           "azEnvironment",
+                           "customData",
+                           "evictionPolicy",
+                           "extendedLocation/name",
+                           "extendedLocation/type",
+                           "host/id",
+                           "hostGroup/id",
+                           "isHostCompatibilityLayerVm",
+                           "licenseType",
+                           "location",
+                           "name",
+                           "offer",
+                           "osProfile/adminUsername",
+                           "osProfile/computerName",
+                           "osProfile/disablePasswordAuthentication",
+                           "osType",
+                           "physicalZone",
+                           "placementGroupId",
+                           "plan/name",
+                           "plan/product",
+                           "plan/publisher",
+                           "platformFaultDomain",
+                           "platformSubFaultDomain",
+                           "platformUpdateDomain",
+                           "priority",
+                           "provider",
+                           "publisher",
+                           "resourceGroupName",
+                           "resourceId",
+                           "securityProfile/encryptionAtHost",
+                           "securityProfile/secureBootEnabled",
+                           "securityProfile/securityType",
+                           "securityProfile/virtualTpmEnabled",
+                           "sku",
+                           "storageProfile/imageReference/communityGalleryImageId",
+                           "storageProfile/imageReference/exactVersion",
+                           "storageProfile/imageReference/id",
+                           "storageProfile/imageReference/sharedGalleryImageId",
+                           "storageProfile/osDisk/caching",
+                           "storageProfile/osDisk/diffDiskSettings/option",
+                           "storageProfile/osDisk/encryptionSettings/enabled",
+                           "storageProfile/osDisk/encryptionSettings/diskEncryptionKey/sourceVault/id",
+                           "storageProfile/osDisk/encryptionSettings/keyEncryptionKey/keyUrl",
+                           "storageProfile/osDisk/image/uri",
+                           "storageProfile/osDisk/managedDisk/id",
+                           "storageProfile/osDisk/vhd/uri",
+                           "storageProfile/osDisk/writeAcceleratorEnabled",
+                           "storageProfile/resourceDisk/size",
+                           "subscriptionId",
+                           "tags",
+                           "userData",
+                           "version",
+                           "virtualMachineScaleSet/id",
+                           "vmId",
+                           "vmScaleSetName",
+                           "vmSize",
+                           "zone"}) {
+    const json::Value* value = content::walk(tree, std::string("compute/") + leaf);
+    EXPECT_TRUE(value != nullptr && value->is_string()) << leaf;
+  }
+  const std::pair<const char*, const char*> rows[] = {
+      {"compute/storageProfile/dataDisks/0/lun", "1"},
+      {"compute/storageProfile/dataDisks/0/diskCapacityBytes", "2147483648"},
+      {"compute/storageProfile/dataDisks/0/isUltraDisk", "true"},
+      {"compute/storageProfile/dataDisks/0/isSharedDisk", "false"},
+      {"compute/storageProfile/dataDisks/0/opsPerSecondThrottle", "500"},
+      {"compute/storageProfile/dataDisks/0/bytesPerSecondThrottle", "3000000"},
+      {"network/interface/0/ipv4/ipAddress/0/publicIpAddress", "1.2.3.4"},
+      {"network/interface/0/ipv6/ipAddress/0/privateIpAddress", "fd00::4"},
+  };
+  for (const auto& [path, wanted] : rows) {
+    const json::Value* value = content::walk(tree, path);
+    ASSERT_TRUE(value != nullptr && value->is_string()) << path;
+    EXPECT_EQ(*value->string(), wanted) << path;
+  }
+}
+
 TEST_F(ImdsTest, WalksThePath) {
   EXPECT_EQ(ask("/metadata/instance/?api-version=2021-02-01").response.status(), 200);
   const json::Value compute = body_of(ask("/metadata/instance/compute?api-version=2018-02-01"));
@@ -89,6 +179,21 @@ TEST_F(ImdsTest, WalksThePath) {
   EXPECT_EQ(ask("/metadata/instance?api-version=2021-02-01&format=text").response.body(), "compute/\nnetwork/");
   EXPECT_EQ(ask("/metadata/instance/network/interface?api-version=2021-02-01&format=text").response.body(), "0/");
   EXPECT_EQ(ask("/metadata/instance?api-version=2021-02-01&extended=true").response.status(), 200);
+}
+
+TEST_F(ImdsTest, AVersionHasWhatItHadWhenItCame) {
+  const auto has = [&](const std::string& version, const std::string& pointer) {
+    return body_of(ask("/metadata/instance?api-version=" + version)).at(pointer) != nullptr;
+  };
+  EXPECT_FALSE(has("2018-02-01", "/compute/osProfile"));
+  EXPECT_TRUE(has("2018-02-01", "/compute/vmId"));
+  EXPECT_TRUE(has("2020-07-15", "/compute/osProfile/computerName"));
+  EXPECT_FALSE(has("2020-09-01", "/compute/osProfile/disablePasswordAuthentication"));
+  EXPECT_TRUE(has("2020-10-01", "/compute/osProfile/disablePasswordAuthentication"));
+  EXPECT_FALSE(has("2020-12-01", "/compute/userData"));
+  EXPECT_TRUE(has("2021-01-01", "/compute/userData"));
+  EXPECT_TRUE(has("2025-04-07", "/compute/physicalZone"));
+  EXPECT_EQ(ask("/metadata/instance/compute/userData?api-version=2018-02-01&format=text").response.status(), 404);
 }
 
 TEST_F(ImdsTest, ListsVersions) {
@@ -147,49 +252,6 @@ TEST_F(ImdsTest, RefusesAsTheContractSays) {
 
 TEST_F(ImdsTest, NamesMayBeInAnyCase) {
   EXPECT_EQ(ask("/metadata/instance?API-Version=2021-02-01", {{"METADATA", "True"}}).response.status(), 200);
-}
-
-TEST(WireServer, AnswersVersionsAndNothingElse) {
-  const auto ask = [](std::string method, std::string target, bool plugin) {
-    RequestText text;
-    text.method = std::move(method);
-    text.target = std::move(target);
-    text.header("host", "168.63.129.16");
-    const ParsedRequest parsed(text);
-    return plugin ? answer_hostga(parsed.request()) : answer_wireserver(parsed.request());
-  };
-  const Answer versions = ask("GET", "/?comp=versions", false);
-  EXPECT_EQ(versions.response.status(), 200);
-  EXPECT_THAT(versions.response.body(), HasSubstr("<Version>2012-11-30</Version>"));
-  EXPECT_THAT(versions.response.header_lines(), HasSubstr("text/xml"));
-  EXPECT_EQ(ask("GET", "/?other=1&Comp=versions", false).response.status(), 200);
-  EXPECT_EQ(ask("POST", "/?comp=versions", false).response.status(), 405);
-  EXPECT_EQ(ask("GET", "/?comp=version", false).response.status(), 404);
-  EXPECT_EQ(ask("GET", "/machine?comp=goalstate", false).response.status(), 404);
-  EXPECT_EQ(ask("POST", "/machine/?comp=telemetrydata", false).response.status(), 200);
-  EXPECT_EQ(ask("GET", "/versions", true).response.body(), R"(["2015-09-01"])");
-  EXPECT_EQ(ask("GET", "/health", true).response.status(), 200);
-  EXPECT_EQ(ask("PUT", "/vmAgentLog", true).response.status(), 200);
-  EXPECT_EQ(ask("GET", "/vmAgentLog", true).response.status(), 404);
-  EXPECT_THAT(ask("GET", "/x", true).response.body(), HasSubstr("not_found"));
-}
-
-TEST(WireServer, ExemptionsHoldAtTheirOwnService) {
-  const auto exempt = [](Service service, std::string method, std::string target) {
-    RequestText text;
-    text.method = std::move(method);
-    text.target = std::move(target);
-    const ParsedRequest parsed(text);
-    return is_exempt(service, parsed.request());
-  };
-  EXPECT_TRUE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog"));
-  EXPECT_TRUE(exempt(Service::kWireServer, "POST", "/machine/?comp=telemetrydata"));
-  EXPECT_FALSE(exempt(Service::kWireServer, "PUT", "/vmAgentLog"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "POST", "/machine/?comp=telemetrydata"));
-  EXPECT_FALSE(exempt(Service::kImds, "PUT", "/vmAgentLog"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "POST", "/vmAgentLog"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog?"));
-  EXPECT_FALSE(exempt(Service::kHostGaPlugin, "PUT", "/vmAgentLog?x=1"));
 }
 
 }  // namespace

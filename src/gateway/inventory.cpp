@@ -49,6 +49,7 @@ std::string_view to_string(Effect effect) {
 
 Result<std::unique_ptr<Inventory>> Inventory::load(const Config& config) {
   std::unique_ptr<Inventory> inventory(new Inventory());
+  inventory->vault_ = content::Vault(config.certificate_directory);
   for (const std::string& path : config.profiles) {
     if (auto loaded = inventory->load_profiles(path); !loaded) {
       return std::move(loaded).error();
@@ -109,7 +110,7 @@ Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
   if (!model->id.empty()) {
     by_resource_id_.emplace(ascii_lower(model->id), model->vm_id);
   }
-  auto vm = make_vm(std::move(*model), profiles_);
+  auto vm = make_vm(std::move(*model), profiles_, vault_);
   if (!vm) {
     return std::move(vm).error().context(machine.model);
   }

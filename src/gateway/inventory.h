@@ -113,6 +113,7 @@ class Inventory {
   ChangeOutcome outcome_of(Staged& staged) const;
   void commit(Staged staged);
 
+  content::Vault vault_;
   ProfileCatalog profiles_;
   VmRegistry registry_;
   std::map<ResourceName, Resource> resources_;

@@ -155,7 +155,7 @@ void Inventory::build_machines(Staged& staged) const {
   for (auto& [index, model] : staged.models) {
     json::Problems problems({}, "resource");
     Staged::Machine& machine = staged.machines[model.vm_id];
-    machine.vm = make_vm(std::move(model), staged.profiles, {}, problems);
+    machine.vm = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
     if (!machine.addresses.empty()) {
       machine.vm.addresses = machine.addresses;
     }
@@ -192,7 +192,7 @@ void Inventory::build_affected(Staged& staged) const {
     json::Problems problems({}, "resource");
     VmModel model = read_model(*tree, {}, problems);
     model.document = *tree;
-    Vm built = make_vm(std::move(model), staged.profiles, {}, problems);
+    Vm built = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
     built.addresses = vm->addresses;
     for (const json::Problem& problem : problems.list()) {
       staged.fail(*by, {}, fmt::format("virtual machine {}, {}: {}", vm->model.name, problem.pointer, problem.message),

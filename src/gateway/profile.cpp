@@ -14,16 +14,6 @@ namespace {
 constexpr std::string_view kProfilePart = "/invmaccesscontrolprofiles/";
 constexpr std::string_view kVersionPart = "/versions/";
 
-std::string mapped(std::string_view text, char from, char to, int shift) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= from && c <= to) {
-      c = static_cast<char>(c + shift);
-    }
-  }
-  return out;
-}
-
 std::optional<Service> parse_endpoint_name(std::string_view text) {
   const std::string lower = ascii_lower(text);
   if (lower == "imds") {
@@ -48,9 +38,6 @@ std::string profile_of(std::string_view lower_id) {
 }
 
 bool is_profile_id(std::string_view id) { return ascii_lower(id).find(kProfilePart) != std::string::npos; }
-
-std::string ascii_lower(std::string_view text) { return mapped(text, 'A', 'Z', 'a' - 'A'); }
-std::string ascii_upper(std::string_view text) { return mapped(text, 'a', 'z', 'A' - 'a'); }
 
 std::string_view to_string(Mode mode) {
   switch (mode) {

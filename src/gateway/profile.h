@@ -12,6 +12,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "base/json_fields.h"
 #include "base/net.h"
@@ -69,9 +70,5 @@ class ProfileCatalog {
 std::string profile_of(std::string_view lower_id);
 /// True for ids of profiles and their versions; any case.
 bool is_profile_id(std::string_view id);
-
-/// ASCII only, as resource ids are.
-std::string ascii_lower(std::string_view text);
-std::string ascii_upper(std::string_view text);
 
 }  // namespace msp::gateway

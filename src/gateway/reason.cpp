@@ -51,6 +51,18 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
      "aka.ms/azureimds"},
     {"bad_query", 400,
      "Bad request. The query is malformed, repeats a parameter, or asks for a form that is not there."},
+    {"version_header_missing", 400, "The x-ms-version header is missing."},
+    {"stale_goal_state", 410,
+     "This container or incarnation is not, or no longer, that of this virtual machine: fetch "
+     "the goal state again."},
+    {"wrong_container", 400,
+     "InvalidContainerConfiguration: this container is not, or no longer, that of this virtual machine."},
+    {"bad_certificate", 400,
+     "The certificate of the request is missing, or not one of an RSA key of 2048 to 4096 bits, or the cipher is none "
+     "of DES_EDE3_CBC, AES128_CBC and AES256_CBC."},
+    {"bad_report", 400, "The body is not the report that this path takes."},
+    {"no_identity", 400, "Identity not found"},
+    {"too_many_requests", 429, "Too many requests: ask again later, and keep what you were told."},
 }};
 
 }  // namespace

@@ -42,6 +42,15 @@ enum class Reason : std::uint8_t {
   kMetadataHeaderMissing,
   kApiVersion,
   kBadQuery,
+  // WireServer and HostGAPlugin
+  kVersionHeaderMissing,
+  kStaleGoalState,
+  kWrongContainer,
+  kBadCertificate,
+  kBadReport,
+  // IMDS
+  kNoIdentity,
+  kTooMany,
   kCount,
 };
 

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "gateway/instance.h"
-
 namespace msp::gateway {
 namespace {
 
@@ -53,7 +51,8 @@ ServicePolicy resolve(const ProxyAgentSettings& settings, const EndpointSettings
 
 }  // namespace
 
-Vm make_vm(VmModel model, const ProfileCatalog& profiles, const std::string& pointer, json::Problems& problems) {
+Vm make_vm(VmModel model, const ProfileCatalog& profiles, const content::Vault& vault, const std::string& pointer,
+           json::Problems& problems) {
   const std::string settings = pointer + "/properties/securityProfile/proxyAgentSettings";
   const auto policy = [&](const EndpointSettings& endpoint, Service service, std::string_view name) {
     const std::string at = fmt::format("{}/{}/inVMAccessControlProfileReferenceId", settings, name);
@@ -62,21 +61,20 @@ Vm make_vm(VmModel model, const ProfileCatalog& profiles, const std::string& poi
   Vm vm;
   vm.imds = policy(model.proxy_agent.imds, Service::kImds, "imds");
   vm.wire_server = policy(model.proxy_agent.wire_server, Service::kWireServer, "wireServer");
-  vm.instance = make_instance_document(model);
-  vm.instance_text = json::to_text(vm.instance);
+  vm.content = content::make_machine(model.document, model.vm_id, model.name, vault, pointer, problems);
   vm.addresses = model.private_addresses;
   vm.model = std::move(model);
   vm.model.document = {};
   return vm;
 }
 
-Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles) {
+Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles, const content::Vault& vault) {
   const std::string name = "virtual machine " + model.name;
   json::Problems problems({}, name);
-  Vm vm = make_vm(std::move(model), profiles, {}, problems);
+  Vm vm = make_vm(std::move(model), profiles, vault, {}, problems);
   if (auto result = problems.result(); !result) {
     Error error = std::move(result).error();
-    error.hint = "refer to a profile version that is there and whose applicableHostEndpoint fits";
+    error.hint = "refer to profile versions and certificates that are there, and to versions whose endpoint fits";
     return error;
   }
   return vm;
@@ -115,6 +113,8 @@ void VmRegistry::replace(Vm& old, Vm vm) {
     }
   }
   vm.counters = old.counters;
+  vm.imds_rate = old.imds_rate;
+  vm.identity_rate = old.identity_rate;
   vm.latched = old.latched;
   old = std::move(vm);
   for (const Ipv4Address& address : old.addresses) {

@@ -15,9 +15,12 @@
 #include "base/json.h"
 #include "base/net.h"
 #include "base/result.h"
+#include "content/certificates.h"
+#include "content/machine.h"
 #include "gateway/config.h"
 #include "gateway/model.h"
 #include "gateway/profile.h"
+#include "gateway/rate_limit.h"
 #include "gateway/reason.h"
 
 namespace msp::gateway {
@@ -42,19 +45,21 @@ struct Vm {
   VmModel model;
   ServicePolicy imds;
   ServicePolicy wire_server;  ///< HostGAPlugin follows it (protocol.md B.4)
-  json::Value instance;
-  std::string instance_text;  ///< compact JSON of `instance`
+  content::Machine content;
   std::vector<Ipv4Address> addresses;
   VmCounters counters;
+  RateLimit imds_rate;
+  RateLimit identity_rate;
   LiveKey* latched = nullptr;  ///< owned by the key ring
 
   const ServicePolicy& policy(Service service) const { return service == Service::kImds ? imds : wire_server; }
 };
 
 /// Applies settings and profiles. `pointer`: where the model stands; with any problem the machine means nothing.
-Vm make_vm(VmModel model, const ProfileCatalog& profiles, const std::string& pointer, json::Problems& problems);
+Vm make_vm(VmModel model, const ProfileCatalog& profiles, const content::Vault& vault, const std::string& pointer,
+           json::Problems& problems);
 /// The same; the name of the machine is in every error.
-Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles);
+Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles, const content::Vault& vault = {});
 
 class VmRegistry {
  public:

@@ -70,6 +70,7 @@ void fields(auto& v, Gate& m) {
 }
 void fields(auto& v, Status& m) { v(m.provision, m.aggregate_json); }
 void fields(auto& v, Dialled& m) { v(m.dial, m.code); }
+void fields(auto& v, LogLevel& m) { v.template ranged<log::Level, log::Level::kDebug>(m.level); }
 void fields(auto& v, Taken& m) { v(m.number); }
 void fields(auto& v, Dial& m) {
   v(m.dial);
@@ -79,6 +80,11 @@ void fields(auto& v, WantName& m) { v(m.id, m.group); }
 void fields(auto& v, WantExecutables& m) { v(m.ticket); }
 void fields(auto& v, WantPlace& m) { v(m.cgroup, m.ticket); }
 void fields(auto& v, ListenerLost& m) { v(m.listener); }
+void fields(auto& v, Line::Field& m) { v(m.name, m.value); }
+void fields(auto& v, Line& m) {
+  v.template ranged<log::Level, log::Level::kDebug>(m.level);
+  v(m.text, m.fields);
+}
 
 namespace {
 

@@ -33,9 +33,9 @@ inline constexpr std::uint16_t kVersion = 1;
 struct Setup {
   std::uint32_t uid = 0;  ///< whom to become; never root
   std::uint32_t gid = 0;
-  log::Level log_level = log::Level::kInfo;
-  std::uint64_t audit_ring_bytes = 0;  ///< 0: no audit file
-  std::uint64_t tickets_from = 0;      ///< above all that an earlier worker gave out: no answer to it answers this one
+  log::Level log_level = log::Level::kInfo;  ///< the most detailed that anybody wants
+  std::uint64_t audit_ring_bytes = 0;        ///< 0: no audit file
+  std::uint64_t tickets_from = 0;  ///< above all that an earlier worker gave out: no answer to it answers this one
   proxy::Settings proxy;
 };
 
@@ -114,6 +114,10 @@ struct Dialled {
   std::uint64_t dial = 0;
   std::uint32_t code = 0;  ///< errno; 0: the socket is there
 };
+/// As Setup's; holds from the next line on.
+struct LogLevel {
+  log::Level level = log::Level::kInfo;
+};
 struct Ping {};
 /// Accept no more, answer what is in flight, say Drained.
 struct Drain {};
@@ -121,7 +125,7 @@ struct Drain {};
 struct Abort {};
 
 using ToWorker =
-    std::variant<Setup, Listen, Adopt, Names, Pins, Places, Rules, Gate, Status, Dialled, Ping, Drain, Abort>;
+    std::variant<Setup, Listen, Adopt, Names, Pins, Places, Rules, Gate, Status, Dialled, LogLevel, Ping, Drain, Abort>;
 
 // --- from the worker ---
 
@@ -153,9 +157,22 @@ struct ListenerLost {
 };
 struct Pong {};
 struct Drained {};
+/// For the log; the monitor decides what of it is written.
+struct Line {
+  /// Of text and of fields' values in bytes; what is longer is cut. No line needs another kind of packet.
+  static constexpr std::size_t kMostText = 2'000;
+  static constexpr std::size_t kMostFields = 8;
+  struct Field {
+    std::string name;
+    std::string value;
+  };
+  log::Level level = log::Level::kInfo;
+  std::string text;
+  std::vector<Field> fields;
+};
 
 using ToMonitor =
-    std::variant<Hello, Taken, Dial, WantName, WantExecutables, WantPlace, Notify, ListenerLost, Pong, Drained>;
+    std::variant<Hello, Taken, Dial, WantName, WantExecutables, WantPlace, Notify, ListenerLost, Pong, Drained, Line>;
 
 /// A message as it is sent: a header, then the members. `number` grows with each message of one sender.
 std::string encode(const ToWorker& message, std::uint64_t number);

@@ -38,6 +38,7 @@ std::vector<ToWorker> to_worker() {
   out.emplace_back(Status{.provision = {.finished_tick_ns = 5, .channel_wanted = true, .error_message = "e"},
                           .aggregate_json = "{}"});
   out.emplace_back(Dialled{.dial = 1, .code = 111});
+  out.emplace_back(LogLevel{.level = log::Level::kDebug});
   out.emplace_back(Ping{});
   out.emplace_back(Drain{});
   out.emplace_back(Abort{});
@@ -54,7 +55,8 @@ std::vector<ToMonitor> to_monitor() {
           Notify{},
           ListenerLost{.listener = 11},
           Pong{},
-          Drained{}};
+          Drained{},
+          Line{.level = log::Level::kHint, .text = "t", .fields = {{.name = "ERRNO", .value = "2"}}}};
 }
 
 /// Every kind comes back as it went; no prefix and no longer form of it does, nor does it from the other side.

@@ -5,44 +5,42 @@
 #include <utility>
 
 namespace msp::policy {
-namespace {
 
-/// Those that no table above has asked for.
-std::vector<Demand> left(std::vector<Demand> demands, const std::vector<std::string>& used) {
-  std::erase_if(demands, [&](const Demand& demand) { return std::ranges::find(used, demand.key) != used.end(); });
+/// Those that no table above has asked for, and that an item may be filed under.
+std::vector<Demand> DemandIndex::left(std::vector<Demand> demands, const Way& way) {
+  const std::size_t most = way.several ? 1 : kMostValues;
+  std::erase_if(demands, [&](const Demand& demand) {
+    return demand.values.size() > most || std::ranges::find(way.used, demand.key) != way.used.end();
+  });
   return demands;
 }
 
-}  // namespace
-
 std::vector<std::uint32_t> DemandIndex::add(std::span<const std::uint32_t> items, const Demands& demands) {
-  std::vector<std::string> used;
-  return add(items, demands, used);
+  return add(items, demands, Way());
 }
 
 std::vector<std::uint32_t> DemandIndex::add(std::span<const std::uint32_t> items, const Demands& demands,
-                                            std::vector<std::string>& used) {
+                                            const Way& way) {
   std::vector<std::uint32_t> all(items.begin(), items.end());
-  if (all.size() <= kFew) {
+  if (all.size() <= kFew || way.used.size() == kMostKeys) {
     return all;
   }
   std::vector<std::uint32_t> undemanding;
   std::vector<std::uint32_t> demanding;
   for (const std::uint32_t item : all) {
-    (left(demands(item), used).empty() ? undemanding : demanding).push_back(item);
+    (left(demands(item), way).empty() ? undemanding : demanding).push_back(item);
   }
   if (demanding.size() <= kFew) {
     return all;
   }
-  undemanding.push_back(kTable + make_table(demanding, demands, used));
+  undemanding.push_back(kTable + make_table(demanding, demands, way));
   return undemanding;
 }
 
-std::uint32_t DemandIndex::make_table(std::span<const std::uint32_t> items, const Demands& demands,
-                                      std::vector<std::string>& used) {
+std::uint32_t DemandIndex::make_table(std::span<const std::uint32_t> items, const Demands& demands, const Way& way) {
   ByPair<std::size_t> counts;
   for (const std::uint32_t item : items) {
-    for (const Demand& need : left(demands(item), used)) {
+    for (const Demand& need : left(demands(item), way)) {
       for (const std::string& value : need.values) {
         ++counts[{need.key, value}];
       }
@@ -56,36 +54,28 @@ std::uint32_t DemandIndex::make_table(std::span<const std::uint32_t> items, cons
     }
     return sum;
   };
-  std::map<std::string, std::map<std::string, std::vector<std::uint32_t>>> found;
+  bool several = way.several;
+  std::map<std::pair<std::string, std::string>, std::vector<std::uint32_t>> found;
   for (const std::uint32_t item : items) {
-    const std::vector<Demand> all = left(demands(item), used);
+    const std::vector<Demand> all = left(demands(item), way);
     const Demand& best = *std::ranges::min_element(all, {}, shared);
+    several = several || best.values.size() > 1;
     for (const std::string& value : best.values) {
-      std::vector<std::uint32_t>& same = found[best.key][value];
+      std::vector<std::uint32_t>& same = found[{best.key, value}];
       if (same.empty() || same.back() != item) {
         same.push_back(item);
       }
     }
   }
   Table table;
-  for (auto& [key, values] : found) {
-    table.keys.push_back(key);
-    used.push_back(key);
-    for (auto& [value, same] : values) {
-      table.items[{key, value}] = add(same, demands, used);
-    }
-    used.pop_back();
+  Way below{.used = way.used, .several = several};
+  for (auto& [pair, same] : found) {
+    below.used.push_back(pair.first);
+    table[{pair.first, pair.second}] = add(same, demands, below);
+    below.used.pop_back();
   }
   tables_.push_back(std::move(table));
   return static_cast<std::uint32_t>(tables_.size() - 1);
-}
-
-std::span<const std::uint32_t> DemandIndex::Table::find(std::string_view key, std::string_view value) const {
-  if (std::ranges::find(keys, key) == keys.end()) {
-    return {};
-  }
-  const auto found = items.find(Pair{key, value});
-  return found == items.end() ? std::span<const std::uint32_t>() : found->second;
 }
 
 }  // namespace msp::policy

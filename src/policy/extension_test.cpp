@@ -282,6 +282,21 @@ TEST(Places, OnlySetsThatAskForThemSaySo) {
   EXPECT_TRUE(RuleSet::compile(at_place({.unit = "a.service"}), Matching::kEnforce)->names_units());
 }
 
+TEST(Refused, ADenyThatNoRequestWouldMeetDeniesEverybodyWithTheReason) {
+  RuleItem rules =
+      item({{.role = "all", .identities = {"alice"}}, {.role = "token", .identities = {"alice"}, .openmsp = kDeny}});
+  rules.rules->privileges->at(0).query_parameters = {{"share", "100%"}};
+  for (const Matching matching : kMatchings) {
+    const Decision refused = run(rules, caller("alice"), "/metadata/identity?share=100%25", matching);
+    EXPECT_EQ(reason(refused), Reason::kRulesUnusable);
+  }
+  EXPECT_THAT(RuleSet::compile(rules, Matching::kEnforce)->unusable(),
+              testing::AllOf(StartsWith("/rules/roleAssignments/1: "), HasSubstr("\"token\""), HasSubstr("%25")));
+  rules.rules->privileges->at(0).query_parameters = {{"share", "100%25"}};
+  EXPECT_EQ(reason(run(rules, caller("alice"), "/metadata/identity?share=100%25")), Reason::kExplicitDeny);
+  EXPECT_TRUE(allowed(run(rules, caller("alice"), "/metadata/identity?share=50")));
+}
+
 TEST(Refused, ProblemsOfTheTextAndHashesDenyEverybodyWithTheReason) {
   RuleItem rules = item({{.role = "all", .identities = {"alice"}}}, "allow");
   rules.mode = "audit";

@@ -17,17 +17,15 @@ std::uint32_t Holders::privilege_of(std::uint32_t role) const {
   return privileges[static_cast<std::size_t>(found - roles.begin())];
 }
 
-std::vector<Alike> alike_rules(const PrefixIndex::Paths& paths,
-                               const std::function<const Privilege&(std::uint32_t)>& privilege_of) {
+std::vector<Alike> alike_rules(const PrefixIndex::Paths& paths, const DemandIndex::Demands& demands_of) {
   std::vector<Alike> out;
   for (const auto& [path, rules] : paths) {
     if (rules.size() < 2) {
       continue;
     }
-    std::map<std::pair<decltype(Privilege::legacy_query), std::uint8_t>, Alike> by_demands;
+    std::map<std::vector<Demand>, Alike> by_demands;
     for (const std::uint32_t rule : rules) {
-      const Privilege& privilege = privilege_of(rule);
-      by_demands[{privilege.legacy_query, privilege.methods}].push_back(rule);
+      by_demands[demands_of(rule)].push_back(rule);
     }
     for (auto& [demands, same] : by_demands) {
       if (same.size() > 1) {

@@ -5,10 +5,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
+#include "policy/demand_index.h"
 #include "policy/prefix_index.h"
 #include "policy/ruleset.h"
 
@@ -17,10 +17,9 @@ namespace msp::policy {
 /// Numbers of rules, ascending.
 using Alike = std::vector<std::uint32_t>;
 
-/// Rules of one (legacy) path that ask for the same query and methods, where there are several of them. Their canonical
-/// forms are the same, then.
-std::vector<Alike> alike_rules(const PrefixIndex::Paths& paths,
-                               const std::function<const Privilege&(std::uint32_t)>& privilege_of);
+/// Rules of one path with the same demands, where there are several of them. Once for each reading: paths that are
+/// spelled differently may be the same in one of them.
+std::vector<Alike> alike_rules(const PrefixIndex::Paths& paths, const DemandIndex::Demands& demands_of);
 
 /// `first` + i takes the place of the first of groups[i], the others go.
 void replace_alike(PrefixIndex::Paths& paths, std::span<const Alike> groups, std::uint32_t first);

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory_resource>
 #include <optional>
-#include <tuple>
 #include <vector>
 
 #include "policy/ruleset.h"
@@ -31,7 +30,9 @@ class Holdings {
   bool any_grant(Fits fits, const std::vector<std::uint32_t>& roles, Visit visit) {
     return std::ranges::any_of(identities(fits), [&](std::uint32_t identity) {
       const std::vector<std::uint32_t>& held = rules_.roles_of(identity);
-      const auto& [few, many] = held.size() < roles.size() ? std::tie(held, roles) : std::tie(roles, held);
+      const bool fewer = held.size() < roles.size();
+      const std::vector<std::uint32_t>& few = fewer ? held : roles;
+      const std::vector<std::uint32_t>& many = fewer ? roles : held;
       return std::ranges::any_of(
           few, [&](std::uint32_t role) { return std::ranges::binary_search(many, role) && visit(role, identity); });
     });

@@ -37,6 +37,9 @@ std::vector<Demand> demands_of(const IdentityRule& rule, UnknownFields unknown) 
   }
   if (rule.place->container && rule.place->container->size() >= kContainerDigits) {
     demand(kContainer, std::string_view(*rule.place->container).substr(0, kContainerDigits));
+    if (rule.place->container->size() == kContainerId) {
+      demand(kWholeContainer, *rule.place->container);
+    }
   }
   if (rule.place->cgroup) {
     demand(kCgroup, *rule.place->cgroup);

@@ -30,10 +30,12 @@ inline constexpr std::string_view kProcess = "p";
 inline constexpr std::string_view kGroup = "g";
 inline constexpr std::string_view kExe = "e";
 inline constexpr std::string_view kUnit = "s";
-inline constexpr std::string_view kContainer = "c";
+inline constexpr std::string_view kContainer = "c";       ///< the first digits
+inline constexpr std::string_view kWholeContainer = "w";  ///< all of them
 inline constexpr std::string_view kCgroup = "d";
 /// A rule names at least so many of a container's.
 inline constexpr std::size_t kContainerDigits = 12;
+inline constexpr std::size_t kContainerId = 64;
 
 /// component_hash() of a path as text: paths of the same components are equal.
 class ExeText {
@@ -89,7 +91,8 @@ class IdentityIndex {
   template <class F>
   static bool any_place(const identity::CgroupPlace& place, F f) {
     using namespace identity_pair;
-    if (f(kUnit, place.unit) || f(kContainer, std::string_view(place.container).substr(0, kContainerDigits))) {
+    if (f(kUnit, place.unit) || f(kContainer, std::string_view(place.container).substr(0, kContainerDigits)) ||
+        f(kWholeContainer, place.container)) {
       return true;
     }
     // The path, its parent and so on, up to "/".

@@ -49,6 +49,15 @@ void LegacyQuery::split(std::string_view query) {
   }
 }
 
+void LegacyQuery::fold() {
+  if (!split_) {
+    split();
+  }
+  if (folded_.empty()) {
+    fold_and_sort();
+  }
+}
+
 void LegacyQuery::fold_and_sort() {
   text_.reserve(raw_.size() + embedded_.size());
   folded_.reserve(pairs_.size());

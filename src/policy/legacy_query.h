@@ -25,19 +25,24 @@ class LegacyQuery {
   /// Every required (key, value), both lowered, is there.
   bool meets(const std::vector<std::pair<std::string, std::string>>& required);
 
-  /// Calls f(key, value), both decoded and lowered, for each pair until it returns true; not only for the first
-  /// occurrence of a key. f may ask meets().
+  /// Calls f(key, value), both decoded and lowered, for the first pair of each key until it returns true. f may ask
+  /// meets() and holds().
   template <class F>
   bool any_pair(F f) {
-    if (!split_) {
-      split();
-    }
-    if (folded_.empty()) {
-      fold_and_sort();
-    }
-    return std::ranges::any_of(
-        folded_, [&](const Folded& pair) { return f(text(pair.key, pair.value), text(pair.value, pair.end)); });
+    fold();
+    std::string_view last;
+    return std::ranges::any_of(folded_, [&](const Folded& pair) {
+      const std::string_view key = text(pair.key, pair.value);
+      return key != std::exchange(last, key) && f(key, text(pair.value, pair.end));
+    });
   }
+  /// All of them, of the same key, too.
+  std::size_t count() {
+    fold();
+    return folded_.size();
+  }
+  /// The first pair of this key, lowered, has this value, lowered. After any other question.
+  bool holds(std::string_view key, std::string_view value) const;
 
  private:
   struct Pair {
@@ -55,8 +60,8 @@ class LegacyQuery {
 
   void split();
   void split(std::string_view query);
+  void fold();
   void fold_and_sort();
-  bool holds(std::string_view key, std::string_view value) const;
   std::string_view text(std::uint32_t begin, std::uint32_t end) const {
     return std::string_view(text_).substr(begin, end - begin);
   }

@@ -27,5 +27,16 @@ TEST(LegacyQuery, OfManyPairsTheFirstOfAKeyCountsToo) {
   EXPECT_TRUE(meets(raw, "z=2", "z", "2"));
 }
 
+TEST(LegacyQuery, OfAKeyThatIsRepeatedOnePairIsTold) {
+  LegacyQuery query("k=1&k=1&K=2&a=x", "k=3", std::pmr::get_default_resource());
+  std::vector<std::string> told;
+  query.any_pair([&](std::string_view key, std::string_view value) {
+    told.push_back(std::string(key) + "=" + std::string(value));
+    return false;
+  });
+  EXPECT_EQ(told, (std::vector<std::string>{"a=x", "k=1"}));
+  EXPECT_EQ(query.count(), 5U);
+}
+
 }  // namespace
 }  // namespace msp::policy

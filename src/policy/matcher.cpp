@@ -89,6 +89,9 @@ class Search {
   /// The same without looking at those that the caller is not: a miss names one that stands for all.
   template <class PrivilegeOf>
   bool any_of_many(const std::vector<std::uint32_t>& roles, PrivilegeOf privilege_of) {
+    if (roles.empty()) {
+      return false;
+    }
     if (holdings_.any_grant(Holdings::Fits::kIs, roles, [&](std::uint32_t role, std::uint32_t identity) {
           return take(privilege_of(role), role, identity);
         })) {
@@ -124,13 +127,9 @@ class Search {
   bool matched_ = false;
 };
 
-bool meets(std::span<const request::QueryPair> pairs, const std::vector<RequiredQuery>& required) {
-  return std::ranges::all_of(required, [&](const RequiredQuery& need) {
-    const auto of_key = std::ranges::equal_range(pairs, std::string_view(need.key), {}, &request::QueryPair::key);
-    return std::ranges::any_of(of_key, [&](const request::QueryPair& pair) {
-      return std::ranges::find(need.values, pair.value) != need.values.end();
-    });
-  });
+bool before(const request::QueryPair& a, const request::QueryPair& b) {
+  const int order = a.key.compare(b.key);
+  return order != 0 ? order < 0 : a.value < b.value;
 }
 
 class LegacyReading {
@@ -148,6 +147,8 @@ class LegacyReading {
   bool any_pair(F f) {
     return query_.any_pair(f);
   }
+  std::size_t count_pairs() { return query_.count(); }
+  bool has_pair(std::string_view key, std::string_view value) const { return query_.holds(key, value); }
 
  private:
   static std::string_view fold(std::string_view path, std::pmr::string& folded) {
@@ -167,11 +168,15 @@ class LegacyReading {
 
 class CanonicalReading {
  public:
-  explicit CanonicalReading(const RequestView& request) : request_(*request.canonical), path_(scratch_.memory()) {
+  explicit CanonicalReading(const RequestView& request)
+      : path_(scratch_.memory()), sorted_(scratch_.memory()), pairs_(request.canonical->query.pairs) {
     path_.reserve(kUsualPath);
-    for (const std::string_view segment : request_.path.segments) {
+    for (const std::string_view segment : request.canonical->path.segments) {
       path_ += segment;
       path_ += '/';
+    }
+    if (std::ranges::adjacent_find(pairs_, {}, &request::QueryPair::key) != pairs_.end()) {
+      sort_values();
     }
   }
 
@@ -179,18 +184,53 @@ class CanonicalReading {
   static const RuleIndex& index(const SpecialGrants& grants) { return grants.canonical; }
   std::string_view path() const { return path_; }
   bool meets(const Privilege& privilege) const {
-    return policy::meets(request_.query.pairs, privilege.canonical_query);
+    return std::ranges::all_of(privilege.canonical_query, [&](const RequiredQuery& need) {
+      return std::ranges::any_of(need.values, [&](const std::string& value) { return has_pair(need.key, value); });
+    });
   }
   template <class F>
   bool any_pair(F f) const {
-    return std::ranges::any_of(request_.query.pairs,
-                               [&](const request::QueryPair& pair) { return f(pair.key, pair.value); });
+    return std::ranges::any_of(pairs_, [&](const request::QueryPair& pair) { return f(pair.key, pair.value); });
+  }
+  std::size_t count_pairs() const { return pairs_.size(); }
+  bool has_pair(std::string_view key, std::string_view value) const {
+    return std::ranges::binary_search(pairs_, request::QueryPair{.key = key, .value = value}, before);
   }
 
  private:
+  /// Pairs of one key stand in the order of the request, as often as they are there.
+  void sort_values() {
+    sorted_.assign(pairs_.begin(), pairs_.end());
+    std::ranges::sort(sorted_, before);
+    const auto rest = std::ranges::unique(sorted_);
+    sorted_.erase(rest.begin(), rest.end());
+    pairs_ = sorted_;
+  }
+
   Texts scratch_;
-  const request::CanonicalRequest& request_;
   std::pmr::string path_;
+  std::pmr::vector<request::QueryPair> sorted_;  ///< empty where no key occurs twice
+  std::span<const request::QueryPair> pairs_;    ///< sorted, each once
+};
+
+/// What the index is asked with: the pairs of the query, and the method where rules name any.
+template <class Reading>
+class Pairs {
+ public:
+  Pairs(Reading& reading, std::string_view method) : reading_(reading), method_(method) {}
+
+  template <class F>
+  bool operator()(F f) const {
+    return (!method_.empty() && f(kMethodKey, method_)) || reading_.any_pair(f);
+  }
+  std::size_t count() const { return reading_.count_pairs(); }
+  bool has(std::string_view key, std::string_view value) const {
+    return (key == kMethodKey && value == method_) || reading_.has_pair(key, value);
+  }
+
+ private:
+  Reading& reading_;
+  std::string_view method_;
 };
 
 /// All that rules say of one request in one reading.
@@ -250,10 +290,7 @@ class Evaluation {
   /// Calls visit(number) for what the index of `from` finds, until it returns true.
   template <class From, class Visit>
   bool any(const From& from, Visit visit) {
-    const auto any_pair = [&](auto f) {
-      return (!method_text_.empty() && f(kMethodKey, method_text_)) || reading_.any_pair(f);
-    };
-    return Reading::index(from).any(reading_.path(), any_pair, visit);
+    return Reading::index(from).any(reading_.path(), Pairs(reading_, method_text_), visit);
   }
 
   /// Calls visit(privilege, role, identity) for each grant whose privilege matches and whose identity is the caller

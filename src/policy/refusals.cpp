@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "policy/ruleset.h"
+#include "request/fault.h"
 
 namespace msp::policy {
 namespace {
@@ -82,8 +83,15 @@ void check_denies(const RuleSections& rules, Lines& out) {
       continue;
     }
     for (const std::string& name : role->second->privileges) {
-      if (!privileges.contains(name)) {
+      const auto privilege = privileges.find(name);
+      if (privilege == privileges.end()) {
         missing("privilege", name);
+      } else if (const request::Fault fault = RuleSet::canonical_fault(*privilege->second);
+                 fault != request::Fault::kNone) {
+        add(out, "roleAssignments", i,
+            "the deny names the privilege " + quoted(name) + ", which has no canonical form (" +
+                std::string(request::canon_name(fault)) +
+                "), so that no request would ever meet it; mend its path and query (a '%' is written %25)");
       }
     }
   }

@@ -32,11 +32,11 @@ class RuleIndex {
   RuleIndex(PrefixIndex::Paths paths, const Demands& demands);
 
   /// Calls visit(rule), for some rules more than once, until it returns true; returns whether it did.
-  /// `any_pair(f)` calls f(key, value) for each pair of the request's query, folded, until it returns true.
-  template <class AnyPair, class Visit>
-  bool any(std::string_view path, const AnyPair& any_pair, const Visit& visit) const {
+  /// `pairs`: of the request's query, folded, as DemandIndex::visit() takes them.
+  template <class Pairs, class Visit>
+  bool any(std::string_view path, const Pairs& pairs, const Visit& visit) const {
     return paths_.any_prefix(
-        path, [&](std::span<const std::uint32_t> values) { return demands_.visit(values, any_pair, visit); });
+        path, [&](std::span<const std::uint32_t> values) { return demands_.visit(values, pairs, visit); });
   }
 
  private:

@@ -90,6 +90,107 @@ TEST(RuleIndex, OfAGridTheOneThatStandsAtBothValues) {
   EXPECT_THAT(found(index, "/a", {{"version", "none"}, {"resource", "9"}}), testing::SizeIs(testing::Le(4)));
 }
 
+/// Each pair as often as it is there, as a hostile client may send them; counts what it is asked.
+struct CountingPairs {
+  const Pairs& pairs;
+  int& asked;
+
+  template <class F>
+  bool operator()(F f) const {
+    return std::ranges::any_of(pairs, [&](const auto& pair) {
+      ++asked;
+      return f(pair.first, pair.second);
+    });
+  }
+  std::size_t count() const { return pairs.size(); }
+  bool has(std::string_view key, std::string_view value) const {
+    ++asked;
+    return std::ranges::any_of(pairs, [&](const auto& pair) { return pair.first == key && pair.second == value; });
+  }
+};
+
+// Not once for each way to come to a rule: that would be 1000 to the power of the number of keys.
+TEST(RuleIndex, WhatAClientRepeatsIsNotAskedAgainForEachKey) {
+  Rules rules;
+  for (int i = 0; i < 32; ++i) {
+    std::vector<RequiredQuery> demands;
+    for (int bit = 0; bit < 5; ++bit) {
+      demands.push_back({.key = "k" + std::to_string(bit), .values = {std::to_string(i >> bit & 1)}});
+    }
+    rules.push_back(demands);
+  }
+  const RuleIndex index = index_of(rules);
+  Pairs pairs;
+  for (int i = 0; i < 1000; ++i) {
+    for (int bit = 0; bit < 5; ++bit) {
+      pairs.emplace_back("k" + std::to_string(bit), "1");
+    }
+  }
+  int asked = 0;
+  std::vector<std::uint32_t> visited;
+  index.any("/a", CountingPairs{pairs, asked}, [&](std::uint32_t rule) {
+    visited.push_back(rule);
+    return false;
+  });
+  EXPECT_THAT(visited, testing::Contains(31));
+  EXPECT_LE(visited.size(), DemandIndex::kFew);
+  EXPECT_LE(asked, 64);
+}
+
+// A file of some KB: value by value below each other they would be 100 to the fourth power lists.
+TEST(RuleIndex, ManyValuesOfManyKeysAreFiledOnce) {
+  Rules rules(5);
+  for (std::vector<RequiredQuery>& demands : rules) {
+    for (int key = 0; key < 4; ++key) {
+      RequiredQuery& demand = demands.emplace_back();
+      demand.key = "k" + std::to_string(key);
+      for (int value = 0; value < 100; ++value) {
+        demand.values.push_back(std::to_string(value));
+      }
+    }
+  }
+  EXPECT_THAT(found(index_of(rules), "/a", {{"k0", "7"}, {"k1", "7"}, {"k2", "7"}, {"k3", "99"}}),
+              ElementsAre(0, 1, 2, 3, 4));
+}
+
+// As above, with as few values as a rule may be filed under.
+TEST(RuleIndex, SomeValuesOfManyKeysAreFiledUnderOneKey) {
+  Rules rules(5);
+  for (std::vector<RequiredQuery>& demands : rules) {
+    for (int key = 0; key < 12; ++key) {
+      RequiredQuery& demand = demands.emplace_back();
+      demand.key = "k" + std::to_string(key);
+      for (std::size_t value = 0; value < DemandIndex::kMostValues; ++value) {
+        demand.values.push_back(std::to_string(value));
+      }
+    }
+  }
+  EXPECT_THAT(found(index_of(rules), "/a", {{"k0", "7"}}), ElementsAre(0, 1, 2, 3, 4));
+}
+
+TEST(RuleIndex, OfManyKeysEachRuleHasItsOwn) {
+  Rules rules;
+  for (int i = 0; i < 1000; ++i) {
+    rules.push_back({{.key = "key" + std::to_string(i), .values = {"v"}}});
+  }
+  EXPECT_THAT(found(index_of(rules), "/a", {{"key7", "v"}, {"key8", "w"}, {"key900", "v"}}), ElementsAre(7, 900));
+}
+
+TEST(RuleIndex, BeyondSoManyKeysRulesAreLookedThrough) {
+  Rules rules(6);
+  for (int i = 0; i < 6; ++i) {
+    for (int key = 0; key < 400; ++key) {
+      rules[static_cast<std::size_t>(i)].push_back({.key = "k" + std::to_string(key), .values = {"v"}});
+    }
+  }
+  Pairs pairs;
+  for (int key = 0; key < 400; ++key) {
+    pairs.emplace_back("k" + std::to_string(key), "v");
+  }
+  EXPECT_THAT(found(index_of(rules), "/a", pairs), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(found(index_of(rules), "/a", {{"k0", "v"}}), IsEmpty());
+}
+
 TEST(RuleIndex, StopsWhereItIsTold) {
   const RuleIndex index = index_of(many(100));
   int visits = 0;

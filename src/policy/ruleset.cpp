@@ -116,7 +116,20 @@ class SpecialCollector {
     const auto privilege_of = [&](std::uint32_t entry) -> const Privilege& {
       return privileges[grants_.entries[entry].holders.privilege];
     };
-    std::vector<Alike> groups = alike_rules(legacy_, privilege_of);
+    const auto index_of = [&](PrefixIndex::Paths& paths, const DemandIndex::Demands& demands) {
+      put_together(paths, demands, weight);
+      return RuleIndex(std::move(paths), demands);
+    };
+    grants_.legacy = index_of(legacy_, [&](std::uint32_t entry) { return legacy_demands(privilege_of(entry)); });
+    grants_.canonical =
+        index_of(canonical_, [&](std::uint32_t entry) { return canonical_demands(privilege_of(entry)); });
+    return std::move(grants_);
+  }
+
+ private:
+  template <class Weight>
+  void put_together(PrefixIndex::Paths& paths, const DemandIndex::Demands& demands, Weight weight) {
+    std::vector<Alike> groups = alike_rules(paths, demands);
     const auto first = static_cast<std::uint32_t>(grants_.entries.size());
     std::erase_if(groups, [&](const Alike& same) {
       std::vector<Holders> all;
@@ -124,22 +137,15 @@ class SpecialCollector {
         all.push_back(grants_.entries[entry].holders);
       }
       Holders one = together(all);
-      const bool few = weight(one.roles) <= IdentityIndex::kFew;
+      const bool few = std::max(same.size(), weight(one.roles)) <= IdentityIndex::kFew;
       if (!few) {
         grants_.entries.push_back({.holders = std::move(one)});
       }
       return few;
     });
-    replace_alike(legacy_, groups, first);
-    replace_alike(canonical_, groups, first);
-    grants_.legacy =
-        RuleIndex(std::move(legacy_), [&](std::uint32_t entry) { return legacy_demands(privilege_of(entry)); });
-    grants_.canonical =
-        RuleIndex(std::move(canonical_), [&](std::uint32_t entry) { return canonical_demands(privilege_of(entry)); });
-    return std::move(grants_);
+    replace_alike(paths, groups, first);
   }
 
- private:
   std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> roles_;
   SpecialGrants grants_;
   PrefixIndex::Paths legacy_;
@@ -156,6 +162,21 @@ std::string as_query(const std::vector<std::pair<std::string, std::string>>& pai
     text += value;
   }
   return text;
+}
+
+struct Canonical {
+  request::Fault fault = request::Fault::kNone;
+  request::CanonicalPath path = {};
+  request::CanonicalQuery query = {};
+};
+
+Canonical canonicalize(std::string_view path, std::string_view query, request::Arena& arena) {
+  Canonical out;
+  out.fault = request::canonicalize_path(path, arena, out.path);
+  if (out.fault == request::Fault::kNone) {
+    out.fault = request::canonicalize_query(query, arena, out.query);
+  }
+  return out;
 }
 
 }  // namespace
@@ -277,40 +298,40 @@ class Compiler {
       dry_runs.place(i, index, path, key);
       out_.privileges_.push_back(std::move(privilege));
     }
-    put_together(legacy_paths, canonical_paths);
     const auto privilege_of = [&](std::uint32_t rule) -> const Privilege& {
       const std::size_t count = out_.privileges_.size();
       return out_.privileges_[rule < count ? rule : out_.alike_[rule - count].privilege];
     };
-    out_.legacy_paths_ =
-        RuleIndex(std::move(legacy_paths), [&](std::uint32_t i) { return legacy_demands(privilege_of(i)); });
+    const auto index_of = [&](PrefixIndex::Paths& paths, const DemandIndex::Demands& demands) {
+      put_together(paths, demands);
+      return RuleIndex(std::move(paths), demands);
+    };
+    out_.legacy_paths_ = index_of(legacy_paths, [&](std::uint32_t i) { return legacy_demands(privilege_of(i)); });
     out_.canonical_paths_ =
-        RuleIndex(std::move(canonical_paths), [&](std::uint32_t i) { return canonical_demands(privilege_of(i)); });
+        index_of(canonical_paths, [&](std::uint32_t i) { return canonical_demands(privilege_of(i)); });
     const auto weigh = [&](const std::vector<std::uint32_t>& roles) { return weight(roles); };
     out_.denies_ = std::move(denies).take(out_.privileges_, weigh);
     out_.dry_runs_ = std::move(dry_runs).take(out_.privileges_, weigh);
     index_callers();
   }
 
-  /// Privileges that match the same requests, where their callers are too many to be looked through.
-  void put_together(PrefixIndex::Paths& legacy, PrefixIndex::Paths& canonical) {
-    std::vector<Alike> groups =
-        alike_rules(legacy, [&](std::uint32_t i) -> const Privilege& { return out_.privileges_[i]; });
+  /// Privileges that match the same requests, where they or their callers are too many to be looked through.
+  void put_together(PrefixIndex::Paths& paths, const DemandIndex::Demands& demands) {
+    std::vector<Alike> groups = alike_rules(paths, demands);
+    const auto first = static_cast<std::uint32_t>(out_.privileges_.size() + out_.alike_.size());
     std::erase_if(groups, [&](const Alike& same) {
       std::vector<Holders> all;
       for (const std::uint32_t i : same) {
         all.push_back({.privilege = i, .roles = out_.privileges_[i].roles, .privileges = {}});
       }
       Holders one = together(all);
-      const bool few = weight(one.roles) <= IdentityIndex::kFew;
+      const bool few = std::max(same.size(), weight(one.roles)) <= IdentityIndex::kFew;
       if (!few) {
         out_.alike_.push_back(std::move(one));
       }
       return few;
     });
-    const auto first = static_cast<std::uint32_t>(out_.privileges_.size());
-    replace_alike(legacy, groups, first);
-    replace_alike(canonical, groups, first);
+    replace_alike(paths, groups, first);
   }
 
   std::size_t weight(const std::vector<std::uint32_t>& roles) const {
@@ -410,13 +431,8 @@ class Compiler {
   /// The key for canonical_paths, and privilege.canonical_query; nothing if there is no canonical form (E.2.7).
   std::optional<std::string> canonical_form(std::string_view path, Privilege& privilege) {
     request::Arena arena;
-    request::CanonicalPath canonical;
-    request::CanonicalQuery query;
     const std::string query_text = as_query(privilege.legacy_query);
-    request::Fault fault = request::canonicalize_path(path, arena, canonical);
-    if (fault == request::Fault::kNone) {
-      fault = request::canonicalize_query(query_text, arena, query);
-    }
+    const auto [fault, canonical, query] = canonicalize(path, query_text, arena);
     if (fault != request::Fault::kNone) {
       note("the privilege \"" + privilege.name + "\" has no canonical form (" +
            std::string(request::canon_name(fault)) + ") and never matches in canonical matching");
@@ -456,6 +472,13 @@ std::shared_ptr<const RuleSet> RuleSet::compile(const RuleItem& item, Matching m
     compiler.sections(*item.rules);
   }
   return set;
+}
+
+request::Fault RuleSet::canonical_fault(const RulePrivilege& privilege) {
+  request::Arena arena;
+  const std::string path = lower(privilege.path);
+  const std::string query = as_query(folded_query(privilege));
+  return canonicalize(path, query, arena).fault;
 }
 
 std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why) {

@@ -110,6 +110,8 @@ class RuleSet {
   static constexpr std::size_t kMaxRefusals = 100;
   /// What makes compile() refuse the item, a line each; empty: nothing. For tools: the agent has it in unusable().
   static std::vector<std::string> refusals(const RuleItem& item);
+  /// Why no request ever matches the privilege in canonical matching; kNone: requests may (protocol.md E.2.7).
+  static request::Fault canonical_fault(const RulePrivilege& privilege);
   /// Denies every request that rules decide about, whatever its caller; `why` is for status and log.
   static std::shared_ptr<const RuleSet> deny_all(std::string id, std::string why);
 

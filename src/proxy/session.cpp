@@ -186,9 +186,10 @@ Task<bool> Session::handle(Exchange& x) {
   x.gate = plane_.gate_;
   auto decision = decide(x, caller_, *x.gate->rules);
   if (auto* denial = std::get_if<policy::Denial>(&decision)) {
-    bump(plane_.counters_.denied);
     note(x.record, *denial);
     Answer answer = denial_answer(*denial);
+    // What has no canonical form is the client's mistake, whatever the rules say.
+    bump(answer.status == 403 ? plane_.counters_.denied : plane_.counters_.malformed);
     auto done = co_await refuse_with(x, answer, answer.code);
     co_return done;
   }

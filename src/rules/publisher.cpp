@@ -11,18 +11,28 @@ constexpr std::array kServices = {Service::kImds, Service::kWireServer, Service:
 std::size_t index_of(Service service) { return static_cast<std::size_t>(service); }
 
 void log_rules(Service service, const std::shared_ptr<const policy::RuleSet>& rules) {
+  const std::string name(to_string(service));
   if (!rules) {
-    log::info("rules of {}: none", to_string(service));
+    log::write(log::Level::kInfo, fmt::format("rules of {}: none", name),
+               {{"MSP_EVENT", "rules"}, {"MSP_SERVICE", name}});
     return;
   }
   if (!rules->unusable().empty()) {
-    log::error("rules of {}: everything is denied: {}", to_string(service), log::escape(rules->unusable()));
+    log::write(log::Level::kError, fmt::format("rules of {}: everything is denied: {}", name, rules->unusable()),
+               {{"MSP_EVENT", "rules_unusable"}, {"MSP_SERVICE", name}, {"MSP_RULE_SET", rules->id()}});
     return;
   }
-  log::info("rules of {}: \"{}\", mode {}, {} privileges, default {}", to_string(service), log::escape(rules->id()),
-            to_string(rules->mode()), rules->privileges().size(), rules->default_allow() ? "allow" : "deny");
+  log::write(
+      log::Level::kInfo,
+      fmt::format("rules of {}: \"{}\", mode {}, {} privileges, default {}", name, rules->id(),
+                  to_string(rules->mode()), rules->privileges().size(), rules->default_allow() ? "allow" : "deny"),
+      {{"MSP_EVENT", "rules"},
+       {"MSP_SERVICE", name},
+       {"MSP_RULE_SET", rules->id()},
+       {"MSP_MODE", std::string(to_string(rules->mode()))}});
   for (const std::string& note : rules->notes()) {
-    log::warn("rules of {}: {}", to_string(service), log::escape(note));
+    log::write(log::Level::kWarn, fmt::format("rules of {}: {}", name, note),
+               {{"MSP_EVENT", "rules_note"}, {"MSP_SERVICE", name}, {"MSP_RULE_SET", rules->id()}});
   }
 }
 
@@ -46,8 +56,10 @@ void Publisher::apply(const protocol::StatusDocument& document) {
     }
     changed = true;
     if (!held.local_failure.empty() && held.local_failure != known.local_failure) {
-      log::error("rules of {}: the service is closed for its local rule file: {}", to_string(service),
-                 log::escape(held.local_failure));
+      log::write(log::Level::kError,
+                 fmt::format("rules of {}: the service is closed for its local rule file: {}", to_string(service),
+                             held.local_failure),
+                 {{"MSP_EVENT", "local_rules_bad"}, {"MSP_SERVICE", std::string(to_string(service))}});
     }
     auto& rules = next.rules[index_of(service)];
     rules = held.item ? policy::RuleSet::compile(*held.item, matching_) : nullptr;
@@ -71,11 +83,6 @@ void Publisher::deny_all(const std::string& why) {
   publish(std::move(next));
 }
 
-const RuleItem* Publisher::source(Service service) const {
-  const Held& held = held_[index_of(service)];
-  return held.item ? &*held.item : nullptr;
-}
-
 ServiceReport Publisher::report(Service service) const {
   ServiceReport out;
   out.local_failure = held_[index_of(service)].local_failure;
@@ -86,6 +93,14 @@ ServiceReport Publisher::report(Service service) const {
     out.default_allow = rules->default_allow();
     out.unusable = rules->unusable();
     out.notes = rules->notes().size();
+  }
+  return out;
+}
+
+EffectiveItems Publisher::items() const {
+  EffectiveItems out;
+  for (std::size_t i = 0; i < held_.size(); ++i) {
+    out[i] = held_[i].item;
   }
   return out;
 }

@@ -14,6 +14,7 @@
 #include "base/rules_document.h"
 #include "policy/snapshot.h"
 #include "protocol/status.h"
+#include "rules/dump.h"
 #include "rules/local_files.h"
 
 namespace msp::rules {
@@ -45,9 +46,9 @@ class Publisher {
   void deny_all(const std::string& why);
 
   const std::shared_ptr<const policy::Snapshot>& current() const { return current_; }
-  /// What current() was compiled from; null: no rules, or denied (RuleSet::unusable says why).
-  const RuleItem* source(Service service) const;
   ServiceReport report(Service service) const;
+  /// What current() was compiled from; none: no rules, or denied (RuleSet::unusable says why).
+  EffectiveItems items() const;
 
  private:
   struct Held {

@@ -27,6 +27,7 @@ inline Snapshot example_snapshot() {
   s.channel.incarnation = 3;
   s.channel.host_answers = true;
   s.channel.ever_latched = true;
+  s.channel.long_poll = true;
   s.channel.host_clock_offset_ms = 412;
   s.channel.message = "key is in use";
   const auto service = [&](const char* name, const char* endpoint, const char* rules) {

@@ -47,6 +47,7 @@ void write_channel(Writer& w, const Channel& c) {
   field_or_null(w, "keyGuid", c.key_guid.empty() ? std::nullopt : std::optional(c.key_guid));
   field_or_null(w, "keyIncarnation", c.incarnation);
   w.field("closed", c.closed).field("hostAnswers", c.host_answers).field("everLatched", c.ever_latched);
+  w.field("longPoll", c.long_poll);
   field_or_null(w, "hostClockOffsetMilliseconds", c.host_clock_offset_ms);
   w.field("message", c.message).end_object();
 }

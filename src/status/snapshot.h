@@ -48,6 +48,7 @@ struct Channel {
   bool closed = false;        ///< redirected requests are answered "not ready"
   bool host_answers = false;  ///< the last poll was good
   bool ever_latched = false;
+  bool long_poll = false;                            ///< the host holds polls until there is something to say
   std::optional<std::int64_t> host_clock_offset_ms;  ///< host time minus ours; absent: never heard
   std::string message;
 };
@@ -87,8 +88,10 @@ struct Snapshot {
   Listener listener;
   Channel channel;
   std::vector<ServiceState> services;
+  std::uint64_t connections = 0;  ///< accepted since start
   std::uint64_t connections_open = 0;
   std::uint64_t requests = 0;
+  std::uint64_t stripped = 0;   ///< requests that came with headers that are ours alone
   std::vector<Count> outcomes;  ///< requests by outcome: "served", or the code of the refusal
   std::vector<Count> kernel;    ///< counters of the hooks
   audit::Counters audit;

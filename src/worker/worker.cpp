@@ -20,6 +20,7 @@
 #include "proxy/data_plane.h"
 #include "worker/confine.h"
 #include "worker/identity_desk.h"
+#include "worker/line_sink.h"
 #include "worker/local_status.h"
 #include "worker/rule_compiler.h"
 #include "worker/upstream_desk.h"
@@ -41,12 +42,17 @@ class Worker {
       : inside_(inside),
         link_(loop_, Fd(kLink), link::Connection::Peer::kTrusted,
               {.on_packet = [this](std::string_view packet, std::vector<Fd> fds) { on_packet(packet, std::move(fds)); },
-               .on_gone = [this](const Error&) { loop_.stop(); }}) {}
+               .on_gone =
+                   [this](const Error&) {
+                     log::set_sink(nullptr);
+                     loop_.stop();
+                   }}) {}
 
   int run() {
     if (!loop_.ready() || !link_.start()) {
       return 1;
     }
+    log::set_sink(&lines_);
     loop_.run();
     return failed_ ? 1 : 0;
   }
@@ -76,6 +82,7 @@ class Worker {
   void on(link::Gate& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Status& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Dialled& m, std::uint64_t number, std::vector<Fd>& fds);
+  void on(link::LogLevel& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Ping& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Drain& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Abort& m, std::uint64_t number, std::vector<Fd>& fds);
@@ -85,6 +92,7 @@ class Worker {
   link::Connection link_;
   bool failed_ = false;
   std::uint64_t said_ = 0;
+  LineSink lines_{loop_, [this](const link::ToMonitor& m) { return say(m); }};
 
   NoAudit no_audit_;
   std::unique_ptr<audit::Queue> audit_;
@@ -120,7 +128,6 @@ void Worker::on_packet(std::string_view packet, std::vector<Fd> fds) {
 Result<void> Worker::set_up(link::Setup setup, std::vector<Fd> fds) {
   log::set_level(setup.log_level);
   identities_.give_tickets_from(setup.tickets_from);
-  log::prepare();
   auto counters = SharedMemory::map(std::move(fds.front()), sizeof(proxy::Counters));
   auto ids = audit::RequestIds::create();
   // The first one loads what later ones need.
@@ -235,6 +242,8 @@ void Worker::on(link::Status& m, std::uint64_t /*number*/, std::vector<Fd>& /*fd
 void Worker::on(link::Dialled& m, std::uint64_t /*number*/, std::vector<Fd>& fds) {
   upstreams_.take(m, fds.empty() ? Fd() : std::move(fds.front()));
 }
+
+void Worker::on(link::LogLevel& m, std::uint64_t /*number*/, std::vector<Fd>& /*fds*/) { log::set_level(m.level); }
 
 void Worker::on(link::Ping& /*m*/, std::uint64_t /*number*/, std::vector<Fd>& /*fds*/) { (void)say(link::Pong{}); }
 

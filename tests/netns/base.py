@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the scenarios share: a lab for a class, and how a refusal is judged."""
+import json
 import os
 import unittest
 from pathlib import Path
@@ -24,6 +25,21 @@ class LabCase(unittest.TestCase):
     host_serves: tuple = tuple(SERVICES)
     start_agent = True
     lab: Lab
+
+    @classmethod
+    def give_imds_rules(cls, profile_id: str, rules: dict) -> None:
+        """One access control profile, and the machine's IMDS refers to it; for prepare()."""
+        lab = cls.lab
+        profile = lab.folder / "profile.json"
+        profile.write_text(json.dumps({"id": profile_id, "properties": {
+            "mode": "Enforce", "defaultAccess": "Deny", "osType": "Linux", "applicableHostEndpoint": "IMDS", "rules": rules}}))
+        host = json.loads(lab.host_config_file.read_text())
+        host["accessControlProfiles"] = [str(profile)]
+        lab.host_config_file.write_text(json.dumps(host))
+        model = json.loads(lab.vm_model_file.read_text())
+        settings = model["properties"]["securityProfile"]["proxyAgentSettings"]
+        settings["imds"] = {"inVMAccessControlProfileReferenceId": profile_id}
+        lab.vm_model_file.write_text(json.dumps(model))
 
     @classmethod
     def setUpClass(cls) -> None:

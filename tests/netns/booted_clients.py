@@ -85,7 +85,8 @@ class Booted(Judge, RealClients):
         cls.init = poll("systemd is process 1", lambda: cls.pid_of("init.scope", "systemd"), 10)
         result = cls.root.path / "run/cloud-init/result.json"
         poll("cloud-init has ended", lambda: result.exists() or cls.booted.poll() is not None, 40)
-        poll("waagent uploads a status", lambda: cls.fabric.statuses or cls.booted.poll() is not None, 150)
+        cls.after_cloud_init = cls.reported()["provisioning"]
+        poll("waagent uploads a status", lambda: cls.uploads() or cls.booted.poll() is not None, 150)
         time.sleep(SECONDS)
         cls.waagent_ran = cls.inside("systemctl", "is-active", WAAGENT).strip() == "active"
         cls.cloud_init_status = {unit: int(cls.inside("systemctl", "show", "-P", "ExecMainStatus", unit))

@@ -6,183 +6,19 @@ PACKAGES holds two versions of ours. ROOT is a Debian 12 root (scripts/service-c
 that is thrown away. The package is installed into it before it boots, as an image builder does. Clients run beside it, in
 the guest's network and below the cgroup in which it booted. Too long for the ordinary run, so no module of it.
 """
-import argparse
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 import unittest
-from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
-parser = argparse.ArgumentParser()
-parser.add_argument("--programs", type=Path, required=True, help="for the host's end")
-parser.add_argument("--root", type=Path, required=True)
-parser.add_argument("--packages", type=Path, required=True)
-parser.add_argument("--restarts", type=int, default=20)
-parser.add_argument("--only", default="")
-ARGUMENTS = parser.parse_args()
-os.environ["MSP_PROGRAMS"] = str(ARGUMENTS.programs.resolve())
-
-from base import LabCase  # noqa: E402
-from lab import http  # noqa: E402
-from lab.client_root import ClientRoot  # noqa: E402
-from lab.lab import IMDS, ORDINARY_USER  # noqa: E402
-from lab.world import Place, poll, run  # noqa: E402
-
-UNIT, RETRY, HOST = "msp-agent.service", "msp-agent-retry.service", "msp-host.service"
-VERSIONS = "/metadata/versions"
-PINS = "/sys/fs/bpf/openmsp"
-DROP_IN = f"/run/systemd/system/{UNIT}.d/hang.conf"
-ENDORSED = "x-ms-azure-host-authorization"
-
-
-def ask_until(stop_file: Path) -> Counter:
-    """Connects, asks, closes, without pause. Only "served" is good; the longest wait is told, too."""
-    seen: Counter = Counter()
-    longest = 0.0
-    while not stop_file.exists():
-        answer = http.get(IMDS, VERSIONS)
-        endorsed = answer.status == 200 and answer.headers.get(ENDORSED) == "value"
-        seen["served" if endorsed else str(answer)] += 1
-        longest = max(longest, answer.seconds)
-    seen["longest ms"] = int(longest * 1000)
-    return seen
-
-
-class Load:
-    """Four clients that ask without pause while something happens."""
-
-    def __init__(self, case: "Booted"):
-        self._case, self._stop = case, case.lab.folder / "stop-load"
-
-    def __enter__(self) -> "Load":
-        self._stop.unlink(missing_ok=True)
-        self._children = [self._case.clients.as_user(ORDINARY_USER).start(ask_until, self._stop) for _ in range(4)]
-        time.sleep(0.3)
-        return self
-
-    def __exit__(self, *_) -> None:
-        time.sleep(0.3)
-        self._stop.touch()
-        parts = [child.result() for child in self._children]
-        self.longest_ms = max(part.pop("longest ms") for part in parts)
-        self.seen: Counter = sum(parts, Counter())
-        self.lost = sum(self.seen.values()) - self.seen["served"]
-        print(f"  {self.seen['served']} served, {self.lost} lost, longest {self.longest_ms} ms", flush=True)
-
-
-class Booted(LabCase):
-    start_agent = False
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        try:
-            cls.boot()
-        except Exception as error:
-            raise AssertionError(f"{error}\n{cls.journal()}") from error
-
-    @classmethod
-    def prepare(cls) -> None:
-        cls.root = ClientRoot(cls.lab, None, ARGUMENTS.root.resolve())
-        # No part of the agent is what it manages: only the network that this lab gives.
-        for name in ("systemd-networkd", "systemd-resolved", "systemd-timesyncd"):
-            (cls.root.path / f"etc/systemd/system/{name}.service").symlink_to("/dev/null")
-        for kind in ("agent", "host"):
-            for name, file in zip(("first", "second"), sorted(ARGUMENTS.packages.glob(f"openmsp-{kind}_*.deb")), strict=True):
-                shutil.copy(file, cls.root.path / f"root/{kind}-{name}.deb")
-        cls.units_root = cls.lab.world.cgroup("guest", "booted")
-        cls.clients = Place(cls.lab.guest_netns, cls.lab.world.cgroup("guest", "booted", "clients"))
-        print(run("chroot", str(cls.root.path), "dpkg", "-i", "/root/agent-first.deb").strip(), flush=True)
-
-    @classmethod
-    def boot(cls) -> None:
-        cls.booted = cls.root.boot(Place(cls.lab.guest_netns, cls.units_root), cls.lab.folder / "boot.log")
-        cls.addClassCleanup(cls.shut_down)
-        cls.init = poll("systemd is process 1", cls.pid_of_init, 10)
-        poll("it has booted", lambda: cls.inside("systemctl", "is-system-running") not in ("", "starting", "initializing"), 30)
-
-    @classmethod
-    def pid_of_init(cls) -> int | None:
-        for pid in (cls.units_root / "init.scope" / "cgroup.procs").read_text().split():
-            if Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
-                return int(pid)
-        return None
-
-    @classmethod
-    def shut_down(cls) -> None:
-        """Whatever systemd made below, too."""
-        (cls.units_root / "cgroup.kill").write_text("1")
-        cls.booted.wait(10)
-        for folder, _, _ in os.walk(cls.units_root, topdown=False):
-            if Path(folder) not in (cls.units_root, cls.clients.cgroup):
-                poll(f"{folder} can be removed", lambda f=folder: os.rmdir(f) is None, 5)
-
-    @classmethod
-    def run_inside(cls, *argv: str, timeout: float = 60) -> subprocess.CompletedProcess:
-        return cls.lab.outside.run(["nsenter", "--target", str(cls.init), "--all", *argv], text=True, cwd="/", timeout=timeout)
-
-    @classmethod
-    def inside(cls, *argv: str) -> str:
-        return cls.run_inside(*argv).stdout.strip()
-
-    @classmethod
-    def journal(cls) -> str:
-        return cls.inside("journalctl", "--no-pager", "-n", "60") if getattr(cls, "init", None) else (
-            cls.lab.folder / "boot.log").read_text()
-
-    def setUp(self) -> None:
-        print(f"\n{self.id().split('.')[-1]}", flush=True)
-        self.inside("systemctl", "reset-failed", UNIT)
-
-    def run(self, result=None):
-        before = len(result.failures) + len(result.errors)
-        super().run(result)
-        if len(result.failures) + len(result.errors) > before:
-            print(self.journal(), flush=True)
-
-    def must(self, *argv: str, timeout: float = 60) -> str:
-        done = self.run_inside(*argv, timeout=timeout)
-        self.assertEqual(done.returncode, 0, f"{argv}: {done.stdout}{done.stderr}")
-        return done.stdout.strip()
-
-    def show(self, name: str, unit: str = UNIT) -> str:
-        return self.inside("systemctl", "show", "-P", name, unit)
-
-    def ask(self) -> http.Answer:
-        return self.clients.as_user(ORDINARY_USER).call(http.get, IMDS, VERSIONS)
-
-    def served(self) -> bool:
-        answer = self.ask()
-        return answer.status == 200 and answer.headers.get(ENDORSED) == "value"
-
-    def main_pid(self) -> int:
-        """In this process's pid namespace."""
-        pids = (self.units_root / "openmsp.slice" / UNIT / "cgroup.procs").read_text().split()
-        # The worker's parent; the worker is the other one.
-        [pid] = [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "msp-agent"]
-        return int(pid)
-
-    def started_anew(self, old: int) -> int | None:
-        try:
-            return (new := self.main_pid()) != old and self.show("ActiveState") == "active" and new
-        except ValueError:
-            return None  # none, at this moment
-
-    def pinned(self) -> bool:
-        return self.run_inside("test", "-e", f"{PINS}/links/connect4").returncode == 0
-
-    def assert_nothing_unsigned_since(self, at: int) -> None:
-        """By the host's own log, the agent's channel aside."""
-        self.assertEqual([r for r in self.lab.host_records()[at:] if not r.get("path", "").startswith("/secure-channel") and
-                          r.get("outcome") != "verified"][:3], [])
+from booted import ARGUMENTS, DROP_IN, ENDORSED, HERE, HOST, PINS, RETRY, UNIT, Booted, Load
+from booted_setup import AnotherAgent, Setup
+from lab.lab import stop
+from lab.world import poll
 
 
 class Service(Booted):
@@ -282,6 +118,52 @@ class Service(Booted):
         poll("it is back by itself", self.served, 45)
         self.assertEqual(self.show("ActiveState"), "active")
 
+    def test_7_a_reload_goes_through_systemd(self):
+        poll("served", self.served, 20)
+        pid = self.main_pid()
+        self.must("systemctl", "reload", UNIT)
+        poll("it is done", lambda: self.show("ActiveState") == "active", 5)
+        self.assertEqual(self.main_pid(), pid)
+        self.assertIn("read again", self.inside("journalctl", "-u", UNIT, "MSP_EVENT=reloaded", "-o", "cat", "--no-pager"))
+        self.assertTrue(self.served())
+
+    def test_8_the_journal_has_fields(self):
+        self.inside("systemctl", "restart", UNIT)
+        poll("served", self.served, 20)
+        entries = [json.loads(line) for line in self.must("journalctl", "-u", UNIT, "-o", "json", "--no-pager").splitlines()]
+        ours = [entry for entry in entries if "MSP_LEVEL" in entry]
+        page = (HERE.parents[1] / "docs/logs.md").read_text()
+        fields = {name for entry in ours for name in entry if name.startswith("MSP_")}
+        self.assertEqual([name for name in fields if f"`{name}`" not in page], [], "all are documented")
+        self.assertLessEqual({entry["MSP_EVENT"] for entry in ours if "MSP_EVENT" in entry},
+                             set(re.findall(r"`(\w+)`", page)))
+        last = [entry for entry in ours if entry.get("MSP_EVENT") == "channel"][-1]
+        key, = [name.removesuffix(".key") for name in self.inside("ls", "/var/lib/azure-proxy-agent/keys").split()
+                if name.endswith(".key")]
+        self.assertEqual((last["MSP_PHASE"], last["MSP_KEY_GUID"], last["MSP_CLOSED"]), ("latched", key, "0"))
+        self.assertEqual((last["PRIORITY"], last["SYSLOG_IDENTIFIER"], last["_TRANSPORT"]), ("6", "msp-agent", "journal"))
+        self.assertIn("channel latched: ", last["MESSAGE"])
+        self.assertEqual({entry["MSP_SERVICE"] for entry in ours if entry.get("MSP_EVENT") == "rules"},
+                         {"imds", "wireserver", "hostga"})
+        self.assertEqual([entry["MESSAGE"] for entry in entries if entry.get("_COMM") == "msp-agent" and
+                          entry.get("_TRANSPORT") != "journal"], [], "nothing goes by standard error")
+        with self.subTest("an error"):
+            self.must("sh", "-c", "cp /etc/azure/proxy-agent.json /root/good.json; echo '{' >/etc/azure/proxy-agent.json")
+            self.run_inside("systemctl", "restart", UNIT)
+            self.must("sh", "-c", "cp /root/good.json /etc/azure/proxy-agent.json")
+            self.inside("systemctl", "reset-failed", UNIT)
+            self.must("systemctl", "restart", UNIT)
+            # Last words go by standard error: of a process that has ended the journal cannot tell the unit.
+            said = [json.loads(line) for line in self.must("journalctl", "-u", UNIT, "-o", "json", "--no-pager").splitlines()]
+            self.assertTrue([entry for entry in said if entry.get("_TRANSPORT") == "stdout" and entry["PRIORITY"] == "3" and
+                             "proxy-agent.json" in entry["MESSAGE"]])
+        with self.subTest("a warning with its source"):
+            stop(self.lab.host)
+            poll("it says so", lambda: self.inside("journalctl", "-u", UNIT, "PRIORITY=4", "MSP_EVENT=channel", "MSP_PHASE=latched",
+                                                   "-o", "cat", "--no-pager"), 30)
+            self.lab.start_host()
+        poll("served", self.served, 20)
+
 
 class Package(Booted):
     CONFIG = "/etc/azure/proxy-agent.json"
@@ -317,7 +199,7 @@ class Package(Booted):
         keys = self.inside("ls", "/var/lib/azure-proxy-agent/keys")
         self.assertIn(".key", keys)
         self.must("dpkg", "-r", "openmsp-agent")
-        self.assertNotEqual(self.run_inside("test", "-e", PINS).returncode, 0, "the hooks are gone")
+        self.assertFalse(self.exists(PINS), "the hooks are gone")
         answer = self.ask()
         self.assertIn(answer.status, (401, 403), f"the host itself refuses: {answer}")
         self.assertNotIn(ENDORSED, answer.headers)
@@ -332,7 +214,7 @@ class Package(Booted):
         self.must("systemctl", "stop", UNIT)
         self.assertTrue(self.pinned())
         self.must("dpkg", "-r", "openmsp-agent")
-        self.assertNotEqual(self.run_inside("test", "-e", PINS).returncode, 0, "the hooks are gone")
+        self.assertFalse(self.exists(PINS), "the hooks are gone")
         self.must("dpkg", "-i", "/root/agent-first.deb")
         poll("served", self.served, 20)
 
@@ -340,15 +222,14 @@ class Package(Booted):
         self.must("sh", "-c", f"echo '{{' >{self.CONFIG}")
         self.assertNotEqual(self.run_inside("systemctl", "restart", UNIT).returncode, 0)
         self.must("dpkg", "-r", "openmsp-agent")
-        self.assertNotEqual(self.run_inside("test", "-e", PINS).returncode, 0, "the hooks are gone")
+        self.assertFalse(self.exists(PINS), "the hooks are gone")
 
     def test_6_purged_nothing_is_left(self):
         self.must("dpkg", "-P", "openmsp-agent")
         for path in (self.CONFIG, "/var/lib/azure-proxy-agent", "/var/log/azure-proxy-agent", "/var/log/openmsp", "/run/openmsp",
                      "/usr/sbin/azure-proxy-agent", PINS, f"/etc/systemd/system/multi-user.target.wants/{UNIT}",
                      "/etc/systemd/system/azure-proxy-agent.service"):
-            self.assertNotEqual(self.run_inside("test", "-e", path).returncode, 0, path)
-            self.assertNotEqual(self.run_inside("test", "-L", path).returncode, 0, path)
+            self.assertFalse(self.exists(path), path)
         self.assertEqual(self.inside("sh", "-c", "find / -xdev -name '*openmsp*' -not -path '/proc/*' -not -path '/root/*'"
                                      " -not -path '/sys/*' -not -path '/var/lib/dpkg/*'"), "")
 
@@ -374,7 +255,7 @@ class Package(Booted):
 
 if __name__ == "__main__":
     loader = unittest.defaultTestLoader
-    cases = [case for group in (Service, Package) for case in loader.loadTestsFromTestCase(group)
+    cases = [case for group in (Service, Package, Setup, AnotherAgent) for case in loader.loadTestsFromTestCase(group)
              if ARGUMENTS.only in case.id()]
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=1).run(unittest.TestSuite(cases))
     print(f"{result.testsRun - len(result.failures) - len(result.errors)} passed, "

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from lab.fabric import NAME
+from lab.storage import NAME, SSH_KEY, TOLD
 from lab.world import poll
 from real_clients import LONG, WAAGENT
 
@@ -13,12 +13,11 @@ CHILDREN = {"/usr/bin/python3 -u /usr/sbin/waagent -run-exthandlers"} | ({"/usr/
 PRIVILEGES = {
     "/ versions": "versions", "/machine goalstate": "goalstate", "/machine config": "config",
     "/machine certificates": "certificates", "/machine health": "health", "/machine telemetrydata": "telemetry",
-    "/remoteAccessInfoUrl remoteAccess": "remoteaccess", "/HealthService": "healthservice", "/versions": "gaVersions",
+    "/HealthService": "healthservice", "/versions": "gaVersions",
     "/health": "gaHealth", "/vmSettings": "gaVmSettings", "/status": "gaStatus",
-    "/extensionArtifact": "gaArtifact",
     "/metadata 2018-02-01": "instanceAgent", "/metadata 2021-08-01": "instanceCi"}
-WAAGENT_NEEDS = {"versions", "goalstate", "config", "certificates", "remoteaccess", "health", "healthservice", "gaVersions",
-                 "gaHealth", "gaVmSettings", "gaStatus", "instanceAgent"} | ({"gaArtifact", "telemetry"} if LONG else set())
+WAAGENT_NEEDS = {"versions", "goalstate", "config", "certificates", "health", "healthservice", "gaVersions",
+                 "gaHealth", "gaVmSettings", "gaStatus", "instanceAgent"} | ({"telemetry"} if LONG else set())
 CLOUD_INIT_NEEDS = {"instanceCi", "goalstate", "health"}
 
 
@@ -37,17 +36,33 @@ class Judge:
         result = json.loads((self.root.path / "run/cloud-init/result.json").read_text())["v1"]
         self.assertRegex(result["datasource"], r"^DataSourceAzure ")
         self.assertEqual(result["errors"], [])
-        self.assertEqual([state for who, state in self.fabric.health if who == "Cloud-Init"], ["Ready"])
+        told = self.after_cloud_init
+        self.assertEqual((told["state"], told["by"].split("/")[0]), ("Ready", "Cloud-Init"))
+
+    def test_cloud_init_does_what_the_model_says(self):
+        self.assertEqual((self.root.path / TOLD.lstrip("/")).read_text(), "from the model")
+        self.assertIn(SSH_KEY, (self.root.path / "home/azureuser/.ssh/authorized_keys").read_text())
 
     def test_waagent_gets_ready(self):
         self.assertTrue(self.waagent_ran, "it was still there at the end")
-        self.assertEqual([state for who, state in self.fabric.health if who == "WALinuxAgent"][:2], ["NotReady", "Ready"])
-        told = [status["aggregateStatus"] for status in self.fabric.statuses]
-        self.assertEqual({status["guestAgentStatus"]["status"] for status in told}, {"Ready"})
-        print(f"waagent {told[-1]['guestAgentStatus']['version']}, {len(told)} status documents: ", end="", flush=True)
+        told = self.reported()
+        self.assertEqual((told["provisioning"]["state"], told["provisioning"]["by"].split("/")[0]), ("Ready", "WALinuxAgent"))
+        self.assertEqual(told["agent"]["state"], "Ready")
+        whole = told["document"]["aggregateStatus"]
+        self.assertEqual(whole["guestAgentStatus"]["status"], "Ready")
+        goal_state = whole["vmArtifactsAggregateStatus"]["goalStateAggregateStatus"]
+        self.assertEqual(goal_state["status"], "Success", goal_state)
+        print(f"waagent {told['agent']['version']}, {self.uploads()} status documents, goal state {goal_state['status']}: ",
+              end="", flush=True)
         if LONG:
-            [handler] = told[-1]["handlerAggregateStatus"]
+            [handler] = whole["handlerAggregateStatus"]
             self.assertEqual((handler["handlerName"], handler["status"]), (NAME, "Ready"))
+
+    def test_waagent_opens_the_certificates(self):
+        """It has decrypted, with the key of its transport certificate, what only it could."""
+        kept = self.root.path / "var/lib/waagent"
+        self.assertTrue((kept / f"{self.thumbprint}.crt").exists(), sorted(p.name for p in kept.iterdir()))
+        self.assertIn("PRIVATE KEY", (kept / f"{self.thumbprint}.prv").read_text())
 
     def test_all_that_they_ask_is_permitted_by_what_is_meant_for_it(self):
         for unit, records in self.seen.items():

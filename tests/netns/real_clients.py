@@ -9,9 +9,8 @@ from pathlib import Path
 
 from base import LabCase, number
 from lab.client_root import ClientRoot
-from lab.fabric import Fabric
-from lab.front import Front
 from lab.lab import GUEST_ADDRESS, HOST_ADDRESS, configure_guest_end, stop
+from lab.storage import EXTENSION, make_certificate, owners_part, serve_extension
 from lab.world import Place, poll, run
 
 TOP = Path(__file__).resolve().parents[2]
@@ -23,7 +22,7 @@ ROUTES = ",".join(f"{to}/32,{HOST_ADDRESS}" for to in ("168.63.129.16", "169.254
 MAC = "00:0d:3a:12:34:56"
 # How long waagent goes on after its first status: its one-minute requests need a long run.
 SECONDS = number("MSP_CLIENT_SECONDS", 3)
-# Then there is time for an extension, too: waagent tries names that do not exist for more than half a minute.
+# Then there is time for an extension, too.
 LONG = SECONDS >= 100
 WAAGENT, LOCAL, INIT = "walinuxagent.service", "cloud-init-local.service", "cloud-init.service"
 # The units of the packages that ask for metadata or could, with the commands of their ExecStart lines.
@@ -85,11 +84,9 @@ class RealClients(LabCase):
     processes: dict[int, str] = {}
     seen: dict[str, list[dict]] = {}  # the audit log about each unit
     strangers: list[dict] = []  # and about all others below the same cgroup
-    host_serves = ("imds",)
     start_agent = False
-    vm_model = {"properties": {
-        "networkProfile": NETWORK, "osProfile": {"adminUsername": "azureuser", "computerName": "vm01",
-                                                 "linuxConfiguration": {"disablePasswordAuthentication": True}},
+    vm_model = {**({"resources": [EXTENSION]} if LONG else {}), "properties": {
+        **owners_part(), "networkProfile": NETWORK,
         "securityProfile": {"proxyAgentSettings": {
             name: {"inVMAccessControlProfileReferenceId": f"{PROFILE}-{name.lower()}/versions/1.0.0"}
             for name in ("imds", "wireServer")}}}}
@@ -123,10 +120,11 @@ class RealClients(LabCase):
     @classmethod
     def prepare(cls) -> None:
         lab = cls.lab
-        cls.fabric = Fabric(extension=LONG)
-        cls.front = Front(lab, cls.fabric.content)
         cls.root = cls.make_root()
-        cls.root.configure(cls.fabric.fingerprint)
+        cls.root.configure()
+        cls.thumbprint = make_certificate(lab.folder / "certificates")
+        if LONG:
+            serve_extension(lab)
         cls.units_root = lab.world.cgroup("guest", "units")
         change(lab.agent_config_file, lambda config: config["openmsp"].update(
             referenceRoot=str(cls.root.path), referenceCgroup=str(cls.units_root)))
@@ -134,7 +132,9 @@ class RealClients(LabCase):
         profiles.write_text(subprocess.run(
             [lab.programs / "mspctl", "policy", "convert", "--to", "profile", "--profile-id", PROFILE,
              EXAMPLES / cls.allowlist], check=True, capture_output=True, text=True).stdout)
-        change(lab.host_config_file, lambda config: config.update(accessControlProfiles=[str(profiles)]))
+        change(lab.host_config_file, lambda config: config.update(
+            accessControlProfiles=[str(profiles)], certificateDirectory=str(lab.folder / "certificates"),
+            adminSocket=str(lab.folder / "host" / "admin.sock")))
         run("ip", "-n", lab.guest_netns, "link", "set", "eth0", "address", MAC)
         cls._start_dhcp()
 
@@ -179,11 +179,12 @@ class RealClients(LabCase):
             cls.cloud_init_status[unit] = process.wait(40)
             if unit == LOCAL:  # what the guest's own network service does next
                 configure_guest_end(cls.lab.guest_netns, "eth0")
+                cls.after_cloud_init = cls.reported()["provisioning"]
 
     @classmethod
     def run_waagent(cls) -> None:
         process = cls.start_client(cls.unit(WAAGENT), COMMANDS[WAAGENT], WAAGENT)
-        poll("waagent uploads a status", lambda: cls.fabric.statuses or process.poll() is not None, 150)
+        poll("waagent uploads a status", lambda: cls.uploads() or process.poll() is not None, 150)
         time.sleep(SECONDS)
         cls.waagent_ran = process.poll() is None
         end_all(cls.unit(WAAGENT), process)
@@ -194,6 +195,18 @@ class RealClients(LabCase):
                  cls.root.path / "var/log/cloud-init.log"]
         return "\n".join(f"--- {f.name}\n" + "\n".join(f.read_text(errors="replace").splitlines()[-60:])
                          for f in files if f.exists())
+
+    @classmethod
+    def reported(cls) -> dict:
+        """What msp-host keeps of the machine's own reports."""
+        return json.loads(subprocess.run(
+            [cls.lab.programs / "mspctl", "vm", "status", "vm-1", "--json", "--config", cls.lab.host_config_file],
+            check=True, capture_output=True, text=True, timeout=10).stdout)
+
+    @classmethod
+    def uploads(cls) -> int:
+        return sum(r["service"] == "hostga" and r.get("method") == "PUT" and r["path"] == "/status" and r["status"] == 200
+                   for r in cls.lab.host_records())
 
     # --- what was seen -------------------------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ SETS = [
         S("python", "www-data", "GET /metadata/attested", "404", "attested/attester/python"),  # the rule names a link
         S("client", "www-data", "GET /metadata/attested", MISMATCH, "attested/attester/python"),
         S("client", "nobody", "GET /metadata/loadbalancer", MISMATCH, "balancer/balancers/"),
-        S("client", "games", "GET /metadata/scheduledevents", "404", "events/watcher/spelt"),
+        S("client", "games", "GET /metadata/scheduledevents", "400", "events/watcher/spelt"),
     ], {"instance": "/metadata/instance", "versions": "/metadata/versions", "attested": "/metadata/attested",
         "balancer": "/metadata/loadbalancer", "events": "/metadata/scheduledevents"},
         {"reader": "instance", "looker": "versions", "attester": "attested", "balancers": "balancer", "watcher": "events"},

@@ -5,7 +5,7 @@
 SCRIPT = """
 import sys, urllib.error, urllib.request
 open('/proc/self/comm', 'w').write('waagent')
-request = urllib.request.Request(sys.argv[2], method=sys.argv[1], headers={'Metadata': 'true'})
+request = urllib.request.Request(sys.argv[2], method=sys.argv[1], headers={'Metadata': 'true', 'x-ms-version': '2012-11-30'})
 try:
     answer = urllib.request.urlopen(request, timeout=10)
 except urllib.error.HTTPError as error:
@@ -13,4 +13,4 @@ except urllib.error.HTTPError as error:
 print(answer.read().decode() + chr(10) + str(answer.status))
 """
 PYTHON = ["/usr/bin/python3", "-c", SCRIPT]
-CURL = ["curl", "-s", "-m", "10", "-H", "Metadata: true", "-w", "\n%{http_code}", "-X"]
+CURL = ["curl", "-s", "-m", "10", "-H", "Metadata: true", "-H", "x-ms-version: 2012-11-30", "-w", "\n%{http_code}", "-X"]

@@ -123,3 +123,10 @@ class CommandLine(LabCase):
         version = self.ask("--version", config=False)
         self.assertEqual(version[0], 0)
         self.assertRegex(version[1], r"^\d+\.\d+\.\d+\n$")
+
+
+class LogLevel(LabCase):
+    agent_config = {"openmsp": {"logLevel": "error"}}
+
+    def test_the_configured_log_level_holds(self):
+        self.assertNotIn(" info ", self.lab.log_of("msp-agent", 1000))

@@ -66,16 +66,7 @@ class Executables(LabCase):
                  "identities": [{"name": "tool", "userName": ORDINARY_USER, "exePath": str(cls.tool)},
                                 {"name": "python-of-root", "userName": "root", "exePath": str(INTERPRETER)}],
                  "roleAssignments": [{"role": "reader", "identities": ["tool", "python-of-root"]}]}
-        profile = lab.folder / "profile.json"
-        profile.write_text(json.dumps({"id": PROFILE, "properties": {
-            "mode": "Enforce", "defaultAccess": "Deny", "osType": "Linux", "applicableHostEndpoint": "IMDS", "rules": rules}}))
-        host = json.loads(lab.host_config_file.read_text())
-        host["accessControlProfiles"] = [str(profile)]
-        lab.host_config_file.write_text(json.dumps(host))
-        model = json.loads(lab.vm_model_file.read_text())
-        settings = model["properties"]["securityProfile"]["proxyAgentSettings"]
-        settings["imds"] = {"inVMAccessControlProfileReferenceId": PROFILE}
-        lab.vm_model_file.write_text(json.dumps(model))
+        cls.give_imds_rules(PROFILE, rules)
 
     @classmethod
     def setUpClass(cls) -> None:

@@ -263,6 +263,11 @@ class EndorsedPath(LabCase):
         self.assertNotIn(secret.lower(), text.lower())
         for name in ("msp-agent", "msp-host"):
             self.assertNotIn(secret.lower(), self.lab.log_of(name, 100000).lower())
+        files = [file for file in (self.lab.folder / "agent").rglob("*") if file.is_file() and file.suffix != ".key"]
+        self.assertLessEqual({"status.json", "ProxyAgent.log", "audit.jsonl", "status.tag"}, {file.name for file in files})
+        self.assertTrue(any(file.name.startswith("AuthorizationRules_") for file in files))
+        for file in files:
+            self.assertNotIn(secret.lower(), file.read_text().lower(), file.name)
 
 
 class HostTrouble(LabCase):

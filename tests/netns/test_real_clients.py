@@ -9,15 +9,14 @@ import json
 
 from client_judge import CLOUD_INIT_NEEDS, WAAGENT_NEEDS, Judge
 from lab import http
-from lab.fabric import CONTAINER, INSTANCE
-from lab.lab import HOSTGA, IMDS, ORDINARY_USER, WIRESERVER
+from lab.lab import HOSTGA, IMDS, ORDINARY_USER, VM_ID, WIRESERVER
 from lab.world import Place, poll
 from real_clients import COMMANDS, INIT, LOCAL, WAAGENT, RealClients, end_all
 from scripts_of_root import CURL, PYTHON
 
 SESSION = ("user.slice", "user-0.slice", "session-1.scope")
 GOAL_STATE = "/machine/?comp=goalstate"
-CERTIFICATES = f"/machine/{CONTAINER}/{INSTANCE}?comp=certificates&incarnation=1"
+CERTIFICATES = f"/machine/{VM_ID}/any._vm-1?comp=certificates&incarnation=1"
 REPROVISION = "/metadata/reprovisiondata?api-version=2019-06-01"
 NEEDED = {unit: set() for unit in COMMANDS} | {WAAGENT: WAAGENT_NEEDS, LOCAL: CLOUD_INIT_NEEDS}
 PERMIT, NOT_THEIRS, NO_RULE = ("permit", ""), ("deny", "identity_mismatch"), ("deny", "no_rule")
@@ -106,7 +105,7 @@ class OursWithUnits(Attempts, RealClients):
     identities = {WAAGENT: "waagent", LOCAL: "cloudInitLocal", INIT: "cloudInit"}
 
     def test_waagent_by_hand(self):
-        uploads = len(self.fabric.statuses)
+        uploads = self.uploads()
         records = self.run_by_hand(lambda found: len(found) >= 2)
         self.assertEqual({(r["decision"], r["status"], r["reason"]) for r in records}, {("deny", 403, "identity_mismatch")})
-        self.assertEqual(len(self.fabric.statuses), uploads)
+        self.assertEqual(self.uploads(), uploads)

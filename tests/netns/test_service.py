@@ -4,8 +4,10 @@
 The manager is a stand-in (lab/manager.py) that hears and keeps what systemd would; scripts/service-check has the real one.
 """
 import ctypes
+import json
 import os
 import pwd
+import signal
 import socket
 import time
 from pathlib import Path
@@ -152,6 +154,47 @@ class Service(LabCase):
                     self.manager.drain()
                     self.assertTrue(self.manager.silent_about("WATCHDOG=1", 0.6))
                 self.manager.wait_for("WATCHDOG=1", 2)
+
+    def test_reload(self):
+        """What it takes over at once, what it says of the rest, and that a broken configuration changes nothing."""
+        self.start()
+        self.ready()
+        self.lab.wait_served()
+        config, file = self.lab.agent_config_file.read_text(), self.lab.folder / "agent" / "log" / "status.json"
+        self.addCleanup(self.lab.agent_config_file.write_text, config)
+        pid, said = self.lab.agent.pid, lambda: self.lab.log_of("msp-agent", 10_000)
+
+        def reload(text: str) -> str:
+            """What is logged meanwhile."""
+            before = len(said())
+            self.lab.agent_config_file.write_text(text)
+            self.manager.said.clear()
+            self.lab.agent.send_signal(signal.SIGHUP)
+            self.manager.wait_for("RELOADING=1")
+            self.manager.wait_for("READY=1")
+            return said()[before:]
+
+        def with_ours(**changes) -> str:
+            document = json.loads(config)
+            return json.dumps(document | {"openmsp": document["openmsp"] | changes})
+
+        with self.subTest("taken over"):
+            at = file.stat().st_mtime_ns
+            self.assertNotIn("warn", reload(with_ours(statusIntervalSeconds=1)))
+            for _ in range(3):
+                at = poll("status.json is written each second", lambda: file.stat().st_mtime_ns > at and
+                          file.stat().st_mtime_ns, 3)
+            reload(with_ours(logLevel="error"))
+            self.assertEqual(reload(with_ours(logLevel="error")), "", "no line below errors any more")
+            self.assertIn("read again", reload(with_ours()))
+        with self.subTest("waits for a restart"):
+            self.assertIn("take effect with the next start", reload(with_ours(limits={"maxConnections": 5})))
+        with self.subTest("broken"):
+            for text in ("{", with_ours(unknown=1)):
+                self.assertIn("not reloaded, the configuration stays as it was", reload(text))
+                self.lab.wait_served()
+        self.assertEqual(self.lab.agent.pid, pid)
+        self.assertIsNone(self.lab.agent.poll())
 
     def test_no_heart_without_a_watchdog(self):
         self.start()

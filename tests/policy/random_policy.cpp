@@ -139,7 +139,7 @@ RulePrivilege random_privilege(Choices& choices, std::string own_name, bool crow
   if (!choices.chance(crowded ? 240 : 110)) {
     return out;
   }
-  for (std::size_t n = 1 + choices.below(2); n > 0; --n) {
+  for (std::size_t n = 1 + choices.below(crowded ? 3 : 2); n > 0; --n) {
     const std::string key(choices.one_of(kKeys));
     // Of two keys that fold alike it is undefined which one stays.
     const bool is_new = std::ranges::none_of(
@@ -257,7 +257,7 @@ RuleItem random_item(Choices& choices, Names names) {
   auto& identities = rules.identities.emplace();
   auto& assignments = rules.role_assignments.emplace();
   const bool crowded = choices.chance(60);
-  const std::size_t privilege_count = usual_count(choices) + (crowded ? 6 : 0);
+  const std::size_t privilege_count = usual_count(choices) + (crowded ? 6 + 14 * choices.below(2) : 0);
   for (std::size_t i = 0; i < privilege_count; ++i) {
     privileges.push_back(random_privilege(choices, namer.own("p", i, privilege_count), crowded));
   }
@@ -326,6 +326,9 @@ reference::Request random_request(Choices& choices, const RuleItem& item) {
             choices.chance(128) ? query + (query.empty() ? "" : "&") + pair : pair + (query.empty() ? "" : "&") + query;
       }
     }
+  }
+  if (choices.chance(20) && !query.empty()) {
+    query += "&" + query;  // the same pairs again; a reading that asks for each of them asks too often
   }
   out.path = bend(choices, path, false);
   out.path = out.path.starts_with('/') ? out.path : "/" + out.path;

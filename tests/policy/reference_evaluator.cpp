@@ -116,13 +116,18 @@ bool matches_legacy(const RulePrivilege& privilege, const Request& request) {
   return true;
 }
 
-bool matches_canonical(const RulePrivilege& privilege, const Request& request) {
-  std::string rule_query;
+/// `k=v` joined with '&', lowered.
+std::string query_of(const RulePrivilege& privilege) {
+  std::string out;
   for (const auto& [key, value] : lowered(privilege.query_parameters)) {
-    rule_query += (rule_query.empty() ? "" : "&") + key + "=" + value;
+    out += (out.empty() ? "" : "&") + key + "=" + value;
   }
+  return out;
+}
+
+bool matches_canonical(const RulePrivilege& privilege, const Request& request) {
   const Path wanted = canonical_path(lower(privilege.path));
-  const Query required = canonical_query(rule_query);
+  const Query required = canonical_query(query_of(privilege));
   const Path path = canonical_path(request.path);
   const Query query = canonical_query(request.query);
   if (!wanted.fault.empty() || !required.fault.empty() || wanted.segments.size() > path.segments.size() ||
@@ -174,12 +179,20 @@ std::vector<RulePrivilege> matching_privileges(const RuleItem& item, Matching ma
   return out;
 }
 
-/// It names something that is not there.
+/// No request meets it in canonical matching.
+bool is_dead(const RulePrivilege& privilege) {
+  return !canonical_path(lower(privilege.path)).fault.empty() || !canonical_query(query_of(privilege)).fault.empty();
+}
+
+/// It names something that is not there, or that no request ever meets.
 bool dangles(const RuleSections& rules, const RuleAssignment& assignment) {
   const RuleRole* const role = last_named(*rules.roles, assignment.role);
   return role == nullptr ||
          std::ranges::any_of(role->privileges,
-                             [&](const std::string& name) { return last_named(*rules.privileges, name) == nullptr; }) ||
+                             [&](const std::string& name) {
+                               const RulePrivilege* const privilege = last_named(*rules.privileges, name);
+                               return privilege == nullptr || is_dead(*privilege);
+                             }) ||
          std::ranges::any_of(assignment.identities,
                              [&](const std::string& name) { return last_named(*rules.identities, name) == nullptr; });
 }

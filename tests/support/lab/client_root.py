@@ -50,7 +50,9 @@ CLOUD_CONFIG = """
 datasource_list: [Azure]
 growpart: {mode: 'off'}
 resize_rootfs: false
-cloud_init_modules: [write-files, set_hostname, users-groups]
+ssh_deletekeys: false
+ssh_genkeytypes: []
+cloud_init_modules: [write-files, set_hostname, users-groups, ssh]
 cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-user, final-message]
 """
@@ -61,8 +63,6 @@ OVF = """<?xml version="1.0" encoding="utf-8"?>
    <ConfigurationSetType>LinuxProvisioningConfiguration</ConfigurationSetType>
    <HostName>vm01</HostName><UserName>azureuser</UserName>
    <DisableSshPasswordAuthentication>true</DisableSshPasswordAuthentication>
-   <SSH><PublicKeys><PublicKey><Fingerprint>{fingerprint}</Fingerprint><Path>/home/azureuser/.ssh/authorized_keys</Path>
-   </PublicKey></PublicKeys></SSH>
   </LinuxProvisioningConfigurationSet></wa:ProvisioningSection>
  <wa:PlatformSettingsSection><wa:Version>1.0</wa:Version>
   <PlatformSettings xmlns="http://schemas.microsoft.com/windowsazure"><ProvisionGuestAgent>true</ProvisionGuestAgent>
@@ -135,11 +135,10 @@ class ClientRoot:
         path.write_text(textwrap.dedent(text))
         path.chmod(mode)
 
-    def configure(self, fingerprint: str) -> None:
-        """`fingerprint`: of the certificate that holds the first user's ssh key."""
+    def configure(self) -> None:
         self.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")  # names must fail at once
         self.write("/etc/cloud/cloud.cfg.d/99-test.cfg", CLOUD_CONFIG)
-        self.write("/var/lib/cloud/seed/azure/ovf-env.xml", OVF.format(fingerprint=fingerprint))
+        self.write("/var/lib/cloud/seed/azure/ovf-env.xml", OVF)
         if not Path("/sys/class/dmi/id/product_uuid").exists():
             self.write("/usr/sbin/dmidecode", DMIDECODE, 0o755)
         config = self.path / "etc/waagent.conf"

@@ -51,6 +51,8 @@ class Lab:
         self.world = World(name)
         self.agent: subprocess.Popen | None = None
         self.host: subprocess.Popen | None = None
+        self.environment: dict[str, dict[str, str]] = {}  # more variables, by program
+        self.prefix: dict[str, list[str]] = {}  # what starts it, and becomes it by exec
         try:
             self._build(agent_config or {}, vm_model or {})
         except BaseException:
@@ -149,9 +151,10 @@ class Lab:
 
     # --- the programs --------------------------------------------------------------------------------------------
 
-    def start_host(self) -> None:
+    def start_host(self, wait: bool = True) -> None:
         self.host = self._start("msp-host", self.host_config_file, self.host_place)
-        poll("msp-host answers", lambda: self._host_answers(), 10)
+        if wait:
+            poll("msp-host answers", lambda: self._host_answers(), 10)
 
     def start_agent(self, wait: bool = True) -> None:
         self.agent = self._start("msp-agent", self.agent_config_file, self.agent_place)
@@ -165,8 +168,8 @@ class Lab:
 
     def _start(self, program: str, config: Path, place: Place) -> subprocess.Popen:
         log = open(self.folder / f"{program}.log", "ab")
-        process = place.popen([self.programs / program, "--config", config], stdin=subprocess.DEVNULL, stdout=log,
-                              stderr=log, cwd="/")
+        process = place.popen([*self.prefix.get(program, []), self.programs / program, "--config", config],
+                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env={**os.environ, **self.environment.get(program, {})})
         log.close()
         self.world.on_close(stop, process)
         return process

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway/instance.h"
+#include "content/instance.h"
 
 #include <fmt/format.h>
 
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <optional>
 #include <span>
 
-namespace msp::gateway {
+#include "base/ascii.h"
+
+namespace msp::content {
 namespace {
 
 using json::Array;
@@ -92,6 +96,30 @@ void put_tags(Object& compute, const Value& document) {
   put(compute, "tagsList", Value(std::move(list)));
 }
 
+/// A number of the model in another unit; empty: it is not there, or out of all bounds.
+std::string times(const Value* source, std::string_view pointer, std::int64_t unit) {
+  const Value* value = source->at(pointer);
+  const auto number = value == nullptr ? std::nullopt : value->int64();
+  constexpr std::int64_t kMost = 1'000'000'000;
+  return number && *number >= 0 && *number <= kMost ? std::to_string(*number * unit) : std::string();
+}
+
+Object encryption(const Value* source) {
+  const auto key = [&](std::string_view name, std::string_view url) {
+    const Value* from = source == nullptr ? nullptr : source->find(name);
+    static constexpr std::array<Field, 1> kVault = {{{"id", "/sourceVault/id"}}};
+    Object out;
+    put(out, "sourceVault", Value(pick(from, kVault)));
+    put_text(out, url, leaf_text(from == nullptr ? nullptr : from->find(url)));
+    return out;
+  };
+  Object out;
+  put(out, "diskEncryptionKey", Value(key("diskEncryptionKey", "secretUrl")));
+  put_text(out, "enabled", leaf_text(source == nullptr ? nullptr : source->find("enabled")));
+  put(out, "keyEncryptionKey", Value(key("keyEncryptionKey", "keyUrl")));
+  return out;
+}
+
 Object disk(const Value* source, bool data) {
   static constexpr std::array<Field, 6> kCommon = {{{"caching", "/caching"},
                                                     {"createOption", "/createOption"},
@@ -109,10 +137,16 @@ Object disk(const Value* source, bool data) {
   put(out, "vhd", Value(pick(source, kVhd)));
   if (!data) {
     static constexpr std::array<Field, 1> kDiff = {{{"option", "/diffDiskSettings/option"}}};
-    static constexpr std::array<Field, 1> kEncryption = {{{"enabled", "/encryptionSettings/enabled"}}};
     put(out, "diffDiskSettings", Value(pick(source, kDiff)));
-    put(out, "encryptionSettings", Value(pick(source, kEncryption)));
+    put(out, "encryptionSettings", Value(encryption(source == nullptr ? nullptr : source->find("encryptionSettings"))));
     put_text(out, "osType", leaf_text(source == nullptr ? nullptr : source->find("osType")));
+  } else {
+    put_text(out, "bytesPerSecondThrottle", times(source, "/diskMBpsReadWrite", 1'000'000));
+    put_text(out, "diskCapacityBytes", times(source, "/diskSizeGB", std::int64_t{1} << 30));
+    put_text(out, "isSharedDisk", "false");
+    put_text(out, "isUltraDisk",
+             leaf_text(source->at("/managedDisk/storageAccountType")) == "UltraSSD_LRS" ? "true" : "false");
+    put_text(out, "opsPerSecondThrottle", leaf_text(source->at("/diskIOPSReadWrite")));
   }
   return out;
 }
@@ -189,8 +223,7 @@ void append(Object& to, Object from) {
   }
 }
 
-Object compute(const VmModel& model) {
-  const Value& document = model.document;
+Object compute(const Value& document, std::string_view vm_id) {
   const auto text = [&](std::string_view pointer) { return leaf_text(document.at(pointer)); };
   const std::string id = text("/id");
   Object out;
@@ -217,7 +250,7 @@ Object compute(const VmModel& model) {
   put_text(out, "userData", text("/properties/userData"));
   put_text(out, "version", text("/properties/storageProfile/imageReference/version"));
   put(out, "virtualMachineScaleSet", Value(pick(&document, kScaleSet)));
-  put_text(out, "vmId", model.vm_id);
+  put_text(out, "vmId", std::string(vm_id));
   put_text(out, "vmScaleSetName", last_segment(text("/properties/virtualMachineScaleSet/id")));
   put_text(out, "vmSize", text("/properties/hardwareProfile/vmSize"));
   put_text(out, "zone", text("/zones/0"));
@@ -271,15 +304,15 @@ Object network_interface(const Value& source) {
 
 }  // namespace
 
-json::Value make_instance_document(const VmModel& model) {
+json::Value make_instance_document(const json::Value& model, std::string_view vm_id) {
   Array interfaces;
-  for (const Value& source : items(&model.document, "/properties/networkProfile/networkInterfaces")) {
+  for (const Value& source : items(&model, "/properties/networkProfile/networkInterfaces")) {
     interfaces.emplace_back(network_interface(source));
   }
   Object network;
   put(network, "interface", Value(std::move(interfaces)));
   Object out;
-  put(out, "compute", Value(compute(model)));
+  put(out, "compute", Value(compute(model, vm_id)));
   put(out, "network", Value(std::move(network)));
   return Value(std::move(out));
 }
@@ -327,4 +360,4 @@ std::string as_text(const json::Value& value) {
   return out;
 }
 
-}  // namespace msp::gateway
+}  // namespace msp::content

@@ -9,12 +9,16 @@
 #include <string_view>
 
 #include "base/json.h"
-#include "gateway/model.h"
 
-namespace msp::gateway {
+namespace msp::content {
 
 /// {"compute": …, "network": …}; every primitive is a string.
-json::Value make_instance_document(const VmModel& model);
+json::Value make_instance_document(const json::Value& model, std::string_view vm_id);
+
+/// True where an api-version (known to the contract) has all that later ones have.
+bool has_all_of_it(std::string_view api_version);
+/// The document without what came only after this api-version.
+json::Value as_of(const json::Value& document, std::string_view api_version);
 
 /// The value under a path such as "compute/tagsList/0/name"; slashes at the ends are ignored. Null if there is none.
 const json::Value* walk(const json::Value& document, std::string_view path);
@@ -22,4 +26,4 @@ const json::Value* walk(const json::Value& document, std::string_view path);
 /// A leaf as it is; of an object or array the child names, one a line, with a slash behind those that have children.
 std::string as_text(const json::Value& value);
 
-}  // namespace msp::gateway
+}  // namespace msp::content

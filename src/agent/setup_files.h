@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What setup puts where, copies of it, and whose the existing agent's name is (protocol.md H.8).
+// One call after another on the main thread of a command; everything blocks on the disk.
+// Sources must be root's (or the caller's) and not writable by others; each file is replaced as a whole. An Error names
+// the file; what was done before it stays done.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace msp::agent {
+
+/// One file. In a bundle the package part lies in ProxyAgent/, in a backup in Package/; the rest beside that folder.
+struct SetupFile {
+  std::string_view name;
+  std::string_view target;  ///< absolute, below the root
+  mode_t mode;
+  bool in_package;
+  bool needed;  ///< without it there is nothing to install
+};
+
+inline constexpr std::string_view kOurProgram = "/usr/sbin/msp-agent";
+inline constexpr std::string_view kFieldProgram = "/usr/sbin/azure-proxy-agent";
+inline constexpr std::string_view kConfigFile = "/etc/azure/proxy-agent.json";
+inline constexpr std::string_view kFieldUnitFile = "/usr/lib/systemd/system/azure-proxy-agent.service";
+
+/// All that is ours but the configuration.
+std::span<const SetupFile> our_files();
+/// The field's agent, but the configuration.
+std::span<const SetupFile> field_files();
+const SetupFile& config_file();
+
+/// The paths below one root directory ("" : the machine's own).
+class Root {
+ public:
+  explicit Root(std::string directory);
+  bool is_machine() const { return directory_.empty(); }
+  const std::string& directory() const { return directory_; }
+  std::string path(std::string_view target) const { return directory_ + std::string(target); }
+
+  /// Whose program has the existing agent's name. What cannot be told (missing, unreadable, empty) is kNobody's.
+  enum class Holder : std::uint8_t { kNobody, kOurs, kAnother };
+  Holder field_name_holder() const;
+
+  bool has(std::string_view target) const;
+  /// Makes missing directories; follows links of directories as long as they stay below the root.
+  Result<void> install(const std::string& source, const SetupFile& file) const;
+  /// A missing file is success.
+  Result<void> remove(std::string_view target) const;
+
+ private:
+  Result<std::string> real(std::string_view target) const;
+  std::string directory_;
+};
+
+/// Copies the target to `to` (mode kept as in the table); true if it was there.
+Result<bool> copy_out(const Root& root, std::string_view target, const std::string& to, mode_t mode);
+
+/// Where `file` lies below a bundle or a backup, whose package part is called `package`.
+std::string source_path(const std::string& folder, std::string_view package, const SetupFile& file);
+
+}  // namespace msp::agent

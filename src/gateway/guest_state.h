@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of machines beyond their models while the host runs: what guests reported, and what is scheduled.
+// Owned by the gateway; loop's thread; shared with the admin API.
+// Bounded by its parts.
+#pragma once
+
+#include <string>
+
+#include "content/guest_reports.h"
+#include "content/scheduled_events.h"
+
+namespace msp::gateway {
+
+struct GuestState {
+  explicit GuestState(std::size_t report_bytes) : reports(report_bytes) {}
+
+  content::GuestReports reports;
+  content::ScheduledEvents events;
+
+  /// The machine is gone.
+  void forget(const std::string& vm_id) {
+    reports.forget(vm_id);
+    events.forget(vm_id);
+  }
+};
+
+}  // namespace msp::gateway

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's metrics (docs/metrics.md): requests by virtual machine and why they were refused.
+// Called on the host's one thread.
+// A machine has one series for each reason that it was refused for; labels come from models, not from callers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gateway/vm_registry.h"
+
+namespace msp::gateway {
+
+struct HostCounts {
+  std::uint64_t unknown_callers = 0;
+  std::uint64_t malformed_requests = 0;
+  std::uint64_t connections_open = 0;
+  std::uint64_t access_log_lost = 0;
+};
+
+std::string metrics_text(const VmRegistry& registry, const HostCounts& counts);
+
+}  // namespace msp::gateway

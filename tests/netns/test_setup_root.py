@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`msp-agent setup` on a system below a directory, as an image builder uses it. Under a real systemd: booted_setup.py."""
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from base import PROGRAMS
+
+TOP = Path(__file__).resolve().parents[2]
+UNITS = ("msp-agent.service", "msp-agent-retry.service", "msp-agent-replaced.service", "msp-agent-replaced.path", "openmsp.slice")
+PROGRAM, NAME, CONFIG = "usr/sbin/msp-agent", "usr/sbin/azure-proxy-agent", "etc/azure/proxy-agent.json"
+WORKER = "usr/libexec/openmsp/msp-worker"
+FIELD_UNIT = "usr/lib/systemd/system/azure-proxy-agent.service"
+
+
+class SetupRoot(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="msp-setup-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.folder.chmod(0o755)
+        self.root, self.bundle = self.folder / "root", self.folder / "bundle"
+        self.root.mkdir()
+        (self.bundle / "ProxyAgent").mkdir(parents=True)
+        shutil.copy(PROGRAMS / "msp-agent", self.bundle / "ProxyAgent/azure-proxy-agent")
+        shutil.copy(PROGRAMS / "msp-worker", self.bundle / "ProxyAgent/msp-worker")
+        shutil.copy(TOP / "packaging/proxy-agent.json", self.bundle / "ProxyAgent")
+        shutil.copy(TOP / "packaging/azure-proxy-agent", self.bundle / "azure-proxy-agent.launcher")
+        for name in (*UNITS, "openmsp.tmpfiles.conf", "openmsp.sysusers.conf"):
+            shutil.copy(TOP / "packaging/systemd" / name, self.bundle)
+        (self.bundle / "proxy_agent_setup").symlink_to("ProxyAgent/azure-proxy-agent")
+
+    def setup(self, *words: str, code: int = 0) -> str:
+        done = subprocess.run([self.bundle / "proxy_agent_setup", "--root", self.root, *words], capture_output=True, text=True,
+                              check=False, umask=0o077)
+        self.assertEqual(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def put(self, name: str, text: str) -> None:
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def files(self) -> list[str]:
+        return sorted(str(p.relative_to(self.root)) for p in self.root.rglob("*") if not p.is_dir())
+
+    def test_installed_enabled_and_gone_again(self):
+        self.setup("install")
+        for name, mode in ((PROGRAM, 0o755), (WORKER, 0o755), (NAME, 0o755), (CONFIG, 0o644), ("usr/lib/systemd/system/msp-agent.service", 0o644)):
+            self.assertEqual((self.root / name).stat().st_mode & 0o7777, mode, name)
+        self.assertEqual((self.root / "etc/azure").stat().st_mode & 0o7777, 0o755, "whatever the caller's umask")
+        self.assertFalse((self.root / NAME).is_symlink())
+        enabled = self.root / "etc/systemd/system"
+        for link in ("multi-user.target.wants/msp-agent.service", "azure-proxy-agent.service"):
+            self.assertTrue(os.readlink(enabled / link).endswith("/msp-agent.service"), link)
+        self.put(CONFIG, "mine")
+        self.setup("install")
+        self.assertEqual((self.root / CONFIG).read_text(), "mine", "a configuration that is there stays")
+        self.put("var/lib/azure-proxy-agent/ever-latched", "")
+        self.setup("uninstall")
+        self.assertTrue((self.root / PROGRAM).exists())
+        self.setup("uninstall", "package")
+        self.assertEqual(self.files(), ["var/lib/azure-proxy-agent/ever-latched"])
+        self.setup("uninstall", "package", "--with-state")
+        self.assertEqual(self.files(), [])
+
+    def test_the_workers_user_is_made_where_there_are_users(self):
+        self.put("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+        self.setup("install")
+        self.assertRegex((self.root / "etc/passwd").read_text(), r"(?m)^openmsp:")
+
+    def test_backup_restore_purge(self):
+        backup = self.bundle / "ProxyAgent/Backup"
+        self.assertIn("no backup", self.setup("restore"))
+        self.assertEqual(self.files(), [])
+        self.setup("install")
+        before = self.files()
+        self.setup("backup")
+        self.assertTrue((backup / "Package/azure-proxy-agent").exists() and (backup / "msp-agent.service").exists())
+        (self.root / PROGRAM).write_text("broken")
+        (self.root / WORKER).write_text("broken")
+        (self.root / CONFIG).write_text("other")
+        self.setup("restore", "false")
+        self.assertEqual((self.root / PROGRAM).read_bytes(), (PROGRAMS / "msp-agent").read_bytes())
+        self.assertEqual((self.root / WORKER).read_bytes(), (PROGRAMS / "msp-worker").read_bytes(), "both of one version")
+        self.assertEqual((self.root / CONFIG).read_text(), (TOP / "packaging/proxy-agent.json").read_text())
+        self.assertEqual(self.files(), before)
+        self.assertTrue(backup.exists())
+        self.setup("restore")
+        self.assertFalse(backup.exists(), "deleted, as the field's tool does by default")
+        self.setup("backup")
+        self.setup("purge")
+        self.assertFalse(backup.exists())
+
+    def test_the_existing_agent_is_kept_in_the_backup_and_comes_back(self):
+        for name, text in ((NAME, "#!/bin/sh\nexec /usr/sbin/other\n"), (FIELD_UNIT, "[Install]\nWantedBy=multi-user.target\n"),
+                           ("usr/lib/azure-proxy-agent/ebpf_cgroup.o", "object"), (CONFIG, "theirs")):
+            self.put(name, text)
+        before = self.files()
+        self.setup("backup")
+        self.setup("install")
+        self.assertIn("exec /usr/sbin/msp-agent", (self.root / NAME).read_text())
+        self.assertFalse((self.root / FIELD_UNIT).exists())
+        self.assertEqual((self.root / CONFIG).read_text(), "theirs")
+        self.setup("restore")
+        self.assertEqual([name for name in self.files() if not name.startswith("etc/systemd/")], before)
+        self.assertEqual((self.root / NAME).read_text(), "#!/bin/sh\nexec /usr/sbin/other\n")
+        self.setup("uninstall", "package")
+        self.assertTrue((self.root / NAME).exists(), "not ours to delete")
+
+    def test_refused(self):
+        self.setup("install")
+        before = self.files()
+        for what, spoil, mend in (
+                ("others can change it", lambda f: f.chmod(0o666), lambda f: f.chmod(0o755)),
+                ("belongs to user", lambda f: os.chown(f, 65534, 65534), lambda f: os.chown(f, 0, 0)),
+                ("cannot read", lambda f: f.rename(self.folder / "aside"), lambda f: (self.folder / "aside").rename(f))):
+            with self.subTest(what):
+                file = self.bundle / "azure-proxy-agent.launcher"
+                spoil(file)
+                self.assertIn(what, self.setup("install", code=1))
+                mend(file)
+                self.setup("install")
+        self.put("var/lib/dpkg/status", "Package: openmsp-agent\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n"
+                 "Maintainer: x\nDescription: x\n\n")
+        self.put("var/lib/dpkg/info/openmsp-agent.list", f"/{PROGRAM}\n")
+        for words in (("install",), ("restore",), ("uninstall",), ("uninstall", "package", "--with-state")):
+            self.assertIn("belongs to a package", self.setup(*words, code=1))
+        self.assertEqual([name for name in self.files() if not name.startswith("var/lib/dpkg/")], before)
+        (self.root / "var/lib/dpkg/info/openmsp-agent.list").write_text("/usr/bin/something\n")
+        self.setup("install")
+        self.setup("uninstall", "everything", code=2)
+        self.setup(code=2)
