@@ -22,7 +22,7 @@ constexpr std::string_view kLauncherMark = "\nexec /usr/sbin/msp-agent ";
 
 constexpr std::array<SetupFile, 11> kOurs = {{
     {"azure-proxy-agent", kOurProgram, 0755, true, true},
-    {"msp-worker", "/usr/libexec/openmsp/msp-worker", 0755, true, true},
+    {"msp-worker", kWorkerProgram, 0755, true, true},
     {"mspctl", "/usr/bin/mspctl", 0755, true, false},
     {"azure-proxy-agent.launcher", kFieldProgram, 0755, false, true},
     {"openmsp.tmpfiles.conf", "/usr/lib/tmpfiles.d/openmsp.conf", 0644, false, false},
