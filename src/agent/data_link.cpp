@@ -16,13 +16,15 @@ namespace msp::agent {
 namespace {
 
 constexpr auto kStartPatience = std::chrono::seconds(5);
-// Compiling 100,000 rules takes a fraction of it.
-constexpr auto kInstallPatience = std::chrono::seconds(10);
+// Compiling 100,000 rules takes a fraction of it, and the watchdog of the thread that waits has 10 s.
+constexpr auto kInstallPatience = std::chrono::seconds(6);
 constexpr auto kAbortPatience = std::chrono::seconds(6);
 constexpr std::uint64_t kEndPatienceMs = 1'000;
 // A worker that died sooner is started again a little later each time, at most after this.
 constexpr std::uint64_t kShortLifeMs = 1'000;
 constexpr std::uint64_t kLongestWaitMs = 160;
+constexpr unsigned kTold = 50;
+constexpr unsigned kToldAgain = 500;
 // A worker that leaves so many questions unanswered is stuck: well within the watchdog's 10 s, which would end both.
 // Questions are counted, not time: a machine that slept has asked once.
 constexpr std::uint64_t kAskEveryMs = 1'500;
@@ -152,8 +154,10 @@ void DataLink::restart(const Error& why) {
     note([this] { drained_ = true; });
     return;
   }
-  if (const auto more = death_lines_.admit(loop_.now())) {
-    log::error("the worker {}: {}{}", end, why.text(), *more == 0 ? "" : fmt::format(" ({} times more before)", *more));
+  short_lives_ = loop_.now() - began_ < kShortLifeMs ? short_lives_ + 1 : 0;
+  if (worth_a_line()) {
+    log::error("the worker {}: {}{}", end, why.text(),
+               short_lives_ < 2 ? "" : fmt::format("; {} in a row died young", short_lives_));
   }
   if (parts_.audit != nullptr) {
     parts_.audit->wake();
@@ -162,7 +166,6 @@ void DataLink::restart(const Error& why) {
     note([this] { first_ = First::kDied; });
     return;
   }
-  short_lives_ = loop_.now() - began_ < kShortLifeMs ? short_lives_ + 1 : 0;
   beginning_.emplace(
       begin_again(short_lives_ < 2 ? 0 : std::min(kLongestWaitMs, std::uint64_t{10} << std::min(short_lives_, 4U))));
 }
@@ -250,6 +253,8 @@ void DataLink::tell_all() {
   }
 }
 
+bool DataLink::worth_a_line() const { return short_lives_ < kTold || short_lives_ % kToldAgain == 0; }
+
 void DataLink::kill_worker() const {
   if (process_) {
     process_->kill();
@@ -275,7 +280,9 @@ void DataLink::tell_pins() { pins_.back().first = tell(pins_message(*pins_.back(
 void DataLink::on_packet(std::string_view packet, const std::vector<Fd>& descriptors) {
   auto got = link::decode_to_monitor(packet);
   if (!got || !descriptors.empty()) {
-    log::write(got ? bug("the worker has sent a descriptor") : got.error());
+    if (worth_a_line()) {
+      log::write(got ? bug("the worker has sent a descriptor") : got.error());
+    }
     kill_worker();
     return;
   }
@@ -283,7 +290,9 @@ void DataLink::on_packet(std::string_view packet, const std::vector<Fd>& descrip
 }
 
 void DataLink::on(const link::Hello& /*m*/) {
-  log::info("worker {} serves", process_->pid());
+  if (worth_a_line()) {
+    log::info("worker {} serves", process_->pid());
+  }
   if (first_ == First::kStarting) {
     note([this] { first_ = First::kServes; });
   }

@@ -103,6 +103,8 @@ class DataLink {
   /// The message's number; 0: it could not be sent, and there will be another worker.
   std::uint64_t tell(const link::ToWorker& message, std::vector<Fd> descriptors = {});
   void kill_worker() const;
+  /// Workers that die as soon as they are there are told of a few times, then now and then.
+  bool worth_a_line() const;
   void tell_gate();
   void tell_pins();
 
@@ -149,7 +151,6 @@ class DataLink {
   std::vector<std::function<void()>> asked_;
   std::optional<Task<>> watching_;
   unsigned unanswered_ = 0;  ///< times that watch() has asked
-  log::RateLimit death_lines_{20, 60'000};
 
   std::uint64_t gates_asked_ = 0;  ///< the control thread's
 

@@ -266,7 +266,8 @@ Result<void> Setup::uninstall(Extent extent) const {
   if (extent == Extent::kService) {
     return {};
   }
-  for (const std::string_view target : {std::string_view("/usr/bin/mspctl"), kWorkerProgram, kConfigFile, kOurProgram}) {
+  for (const std::string_view target :
+       {std::string_view("/usr/bin/mspctl"), kWorkerProgram, kConfigFile, kOurProgram}) {
     if (target == kOurProgram && root_.field_name_holder() == Root::Holder::kOurs) {
       if (auto done = root_.remove(kFieldProgram); !done) {
         return done;

@@ -61,7 +61,7 @@ void WorkerLines::take_errors(std::string_view bytes) {
   for (std::size_t end = bytes.find('\n'); end != bytes.npos; end = bytes.find('\n')) {
     begun_.append(cut(bytes.substr(0, end), link::Line::kMostText - begun_.size()));
     if (!begun_.empty()) {
-      write(log::Level::kWarn, begun_, {});
+      write(last_words_, log::Level::kWarn, begun_, {});
     }
     begun_.clear();
     bytes.remove_prefix(end + 1);
@@ -78,14 +78,14 @@ void WorkerLines::take(const link::Line& line) {
       fields.push_back({.name = *known, .value = log::escape(cut(field.value, kMostValue))});
     }
   }
-  write(line.level, line.text, fields);
+  write(messages_, line.level, line.text, fields);
 }
 
-void WorkerLines::write(log::Level level, std::string_view text, log::Fields fields) {
+void WorkerLines::write(log::RateLimit& limit, log::Level level, std::string_view text, log::Fields fields) {
   if (!log::enabled(level)) {
     return;
   }
-  const auto left_out = limit_.admit(loop_.now());
+  const auto left_out = limit.admit(loop_.now());
   if (!left_out) {
     return;
   }

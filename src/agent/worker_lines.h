@@ -34,10 +34,11 @@ class WorkerLines {
   /// False: nothing is there now, or never again.
   bool read_errors();
   void take_errors(std::string_view bytes);
-  void write(log::Level level, std::string_view text, log::Fields fields);
+  void write(log::RateLimit& limit, log::Level level, std::string_view text, log::Fields fields);
 
   Loop& loop_;
-  log::RateLimit limit_{200, 10'000};
+  log::RateLimit messages_{100, 10'000};
+  log::RateLimit last_words_{100, 10'000};
   Fd errors_;
   std::optional<Watch> watch_;
   std::string begun_;  ///< of a line without an end

@@ -101,11 +101,14 @@ Connection::~Connection() {
 }
 
 bool Connection::send(std::string packet, std::vector<Fd> descriptors) {
-  if (gone_ || waiting_.size() >= kMaxWaiting || descriptors.size() >= kMaxDescriptors) {
+  const bool too_much =
+      waiting_.size() >= kMaxWaiting || (!waiting_.empty() && waiting_bytes_ + packet.size() > kMaxWaitingBytes);
+  if (gone_ || too_much || descriptors.size() >= kMaxDescriptors) {
     wipe(packet);
     return false;
   }
   Waiting one;
+  one.weight = packet.size();
   if (packet.size() <= kMaxPacket) {
     one.packet.reserve(packet.size() + 1);
     one.packet += static_cast<char>(Where::kHere);
@@ -121,10 +124,12 @@ bool Connection::send(std::string packet, std::vector<Fd> descriptors) {
   }
   wipe(packet);
   one.descriptors = std::move(descriptors);
+  waiting_bytes_ += one.weight;
   waiting_.push_back(std::move(one));
   if (waiting_.size() == 1) {
     flush();
   }
+  follow_waiting();
   return !gone_;
 }
 
@@ -167,21 +172,28 @@ void Connection::flush() {
       return;
     }
     wipe(waiting_.front().packet);
+    waiting_bytes_ -= waiting_.front().weight;
     waiting_.pop_front();
   }
-  if (!gone_ && full_ == waiting_.empty()) {
-    full_ = !full_;
+}
+
+void Connection::follow_waiting() {
+  const std::uint32_t wanted = (waiting_.empty() ? 0U : EPOLLOUT) | (heard() ? EPOLLIN : 0U);
+  if (!gone_ && wanted != watched_) {
+    watched_ = wanted;
     watch_.stop();
-    (void)watch_.start(full_ ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    (void)watch_.start(wanted);
   }
 }
 
 void Connection::on_event(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) {
     flush();
+    follow_waiting();
   }
   if ((events & ~std::uint32_t{EPOLLOUT}) != 0) {
-    for (int i = 0; i < kPacketsPerTurn && receive(); ++i) {
+    const bool over = (events & (EPOLLHUP | EPOLLERR)) != 0;
+    for (int i = 0; i < kPacketsPerTurn && (over || heard()) && receive(); ++i) {
     }
   }
 }

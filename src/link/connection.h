@@ -25,7 +25,11 @@ class Connection {
   static constexpr std::size_t kMaxPacket = std::size_t{32} << 10;
   static constexpr std::size_t kMaxFile = std::size_t{64} << 20;
   static constexpr std::size_t kMaxDescriptors = 4;
-  static constexpr std::size_t kMaxWaiting = 4096;  ///< packets that the other end has not made room for
+  /// Packets that the other end has not made room for, and what is in them and in their files. One alone always fits.
+  static constexpr std::size_t kMaxWaiting = 4096;
+  static constexpr std::size_t kMaxWaitingBytes = std::size_t{8} << 20;
+  /// With so many waiting an untrusted end is not heard until it has read some: what it asks for makes more.
+  static constexpr std::size_t kUnheardWaiting = 64;
 
   /// Non-blocking, close-on-exec.
   static Result<std::pair<Fd, Fd>> make_pair();
@@ -51,10 +55,13 @@ class Connection {
   struct Waiting {
     std::string packet;
     std::vector<Fd> descriptors;
+    std::size_t weight = 0;  ///< bytes, with those of the file
   };
   enum class Sent : std::uint8_t { kYes, kFull, kNo };
   Sent send_now(const Waiting& one);
   void flush();
+  bool heard() const { return peer_ == Peer::kTrusted || waiting_.size() < kUnheardWaiting; }
+  void follow_waiting();
   void on_event(std::uint32_t events);
   /// False: there is nothing to read now, or never again.
   bool receive();
@@ -66,8 +73,9 @@ class Connection {
   Events events_;
   Watch watch_;
   std::deque<Waiting> waiting_;
+  std::size_t waiting_bytes_ = 0;
   std::vector<char> buffer_;
-  bool full_ = false;  ///< watched for room
+  std::uint32_t watched_ = EPOLLIN;
   bool gone_ = false;
 };
 

@@ -36,14 +36,16 @@ class LinkConnection : public testing::Test {
     EXPECT_TRUE(ends);
     raw_monitor = ends->first.get();
     raw_worker = ends->second.get();
-    monitor.emplace(loop, std::move(ends->first), Connection::Peer::kUntrusted);
+    monitor.emplace(monitor_loop, std::move(ends->first), Connection::Peer::kUntrusted);
     worker.emplace(loop, std::move(ends->second), Connection::Peer::kTrusted);
   }
   void turn(int times = 20) {
     for (int i = 0; i < times; ++i) {
+      monitor_loop.run_once(0);
       loop.run_once(0);
     }
   }
+  Loop monitor_loop;
   Loop loop;
   int raw_monitor = -1;
   int raw_worker = -1;
@@ -91,6 +93,34 @@ TEST_F(LinkConnection, WhatDoesNotFitWaitsAndHasABound) {
   EXPECT_TRUE(monitor->connection.send("again"));
   turn();
   EXPECT_EQ(worker->packets.back(), "again");
+}
+
+TEST_F(LinkConnection, WhatWaitsHasABoundInBytesAndInFiles) {
+  const std::string large(Connection::kMaxWaitingBytes, 'x');
+  EXPECT_TRUE(monitor->connection.send(large)) << "one alone";
+  std::size_t files = 0;
+  while (monitor->connection.send(std::string(1 << 20, 'x'))) {
+    ASSERT_LT(++files, 1000U);
+  }
+  EXPECT_GE(files, Connection::kMaxWaitingBytes >> 20);
+  turn(2000);
+  EXPECT_EQ(worker->packets.size(), files + 1);
+}
+
+TEST_F(LinkConnection, AWorkerThatDoesNotReadIsNotHeard) {
+  std::size_t sent = 0;
+  while (sent < 1000 && monitor->connection.send("answer")) {
+    ++sent;
+  }
+  EXPECT_EQ(sent, 1000U);
+  EXPECT_TRUE(worker->connection.send("wish"));
+  for (int i = 0; i < 10; ++i) {
+    monitor_loop.run_once(0);
+  }
+  EXPECT_TRUE(monitor->packets.empty());
+  turn(200);
+  EXPECT_EQ(worker->packets.size(), sent);
+  EXPECT_EQ(monitor->packets, std::vector<std::string>{"wish"});
 }
 
 TEST_F(LinkConnection, TheEndIsToldOnce) {
