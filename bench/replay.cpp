@@ -116,7 +116,8 @@ int replay(unsigned count) {
   NoLocal local;
   proxy::Settings plane_settings;
   plane_settings.services[0] = {origin.at(), {"169.254.169.254"}};
-  proxy::DataPlane plane(loop, plane_settings, identities, records, dialer, local, audit::RequestIds(1));
+  proxy::Counters counters;
+  proxy::DataPlane plane(loop, plane_settings, identities, {records, counters, audit::RequestIds(1)}, dialer, local);
   auto gate = std::make_shared<proxy::Gate>();
   gate->readiness = proxy::Readiness::kSign;
   gate->rules = std::make_shared<const policy::Snapshot>();

@@ -15,10 +15,10 @@ UP = 10 << 20
 
 
 def process_kb(pid: int) -> dict[str, int]:
-    total = {"rss": 0, "private": 0}
+    total = {"rss": 0, "pss": 0, "private": 0}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
-            total["rss"] += int(line.split()[1])
+        if line.startswith(("Rss:", "Pss:")):
+            total[line[:3].lower()] += int(line.split()[1])
         elif line.startswith(("Private_Clean:", "Private_Dirty:")):
             total["private"] += int(line.split()[1])
     return total
@@ -45,11 +45,9 @@ class Subject:
         raise RuntimeError("cpu.stat has no usage_usec")
 
     def memory_kb(self) -> dict[str, int]:
-        total = {"rss": 0, "private": 0}
-        for pid in self.pids():
-            for name, value in process_kb(pid).items():
-                total[name] += value
-        return total
+        """The largest process's rss; of all together what is theirs alone, and their proportional share."""
+        each = [process_kb(pid) for pid in self.pids()]
+        return {name: (max if name == "rss" else sum)(one[name] for one in each) for name in ("rss", "pss", "private")}
 
     def pin(self, cpus: set[int]) -> None:
         for pid in self.pids():

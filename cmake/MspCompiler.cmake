@@ -17,7 +17,8 @@ endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
                     -Wno-gnu-statement-expression -fno-strict-aliasing -fvisibility=hidden)
-add_link_options(-fuse-ld=lld)
+# A folder may name a library that not every program of it calls.
+add_link_options(-fuse-ld=lld -Wl,--as-needed)
 separate_arguments(MSP_OPT_LIST UNIX_COMMAND "${MSP_OPT}")
 separate_arguments(MSP_TEST_OPT_LIST UNIX_COMMAND "${MSP_TEST_OPT}")
 add_compile_options(${MSP_OPT_LIST})

@@ -3,7 +3,7 @@
 """Checks hardening of release programs: check_hardening.py BUILD PROGRAM…
 
 Looks at what the linker wrote: PIE, full RELRO, BIND_NOW, no executable stack, no writable code, no run path, stack
-protector and fortified calls in use. CET: the C library's start files lack it here, so no note can stand in the
+protector and fortified calls in use, no library that a program must do without. CET: the C library's start files lack it here, so no note can stand in the
 program; checked are the flag of every compilation and endbr64 at the entry of our functions.
 """
 import json
@@ -15,6 +15,8 @@ from pathlib import Path
 
 FLAGS = ["-D_FORTIFY_SOURCE=3", "-fstack-protector-strong", "-fstack-clash-protection",
          "-ftrivial-auto-var-init=zero", "-D_GLIBCXX_ASSERTIONS"]
+# docs/decisions/privilege-separation.md: what the unprivileged process does without.
+NOT_LINKED = {"msp-worker": ("libbpf", "libelf", "libspdlog", "libsqlite3")}
 X86 = platform.machine() == "x86_64"
 FLAGS.append("-fcf-protection=full" if X86 else "-mbranch-protection=standard")
 
@@ -37,6 +39,8 @@ def check_program(path: Path) -> list[str]:
     demand(re.search(r"\bBIND_NOW\b|FLAGS_1.*\bNOW\b", elf) is not None, "RELRO is not full (no BIND_NOW)")
     demand(re.search(r"GNU_STACK.* RW ", elf) is not None, "executable stack")
     demand(re.search(r"^ *LOAD .* RWE ", elf, re.M) is None, "segment both writable and executable")
+    for library in NOT_LINKED.get(path.name, ()):
+        demand(f"[{library}" not in elf, f"links {library}")
     demand("RPATH" not in elf and "RUNPATH" not in elf, "has a run path")
     demand("TEXTREL" not in elf, "has text relocations")
     demand("__stack_chk_fail" in symbols, "no stack protector")

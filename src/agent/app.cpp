@@ -9,10 +9,13 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "agent/dialler.h"
 #include "agent/gate.h"
+#include "agent/link_messages.h"
 #include "agent/snapshot.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/log_sinks.h"
 #include "base/process.h"
 #include "base/version.h"
 #include "intercept/cgroup.h"
@@ -25,6 +28,7 @@ namespace {
 
 constexpr std::uint32_t kNameTtlMs = 60'000;
 constexpr std::uint64_t kDrainMs = 3'000;
+constexpr std::uint32_t kMostWishes = 8'192;
 
 Result<Fd> stop_signals() {
   sigset_t set;
@@ -169,17 +173,42 @@ Result<void> App::open_data_path() {
   if (auto done = listener_->open(); !done) {
     return done;
   }
-  DataThread::Parts parts{
+  auto user = worker_user(config_.worker_user);
+  if (!user) {
+    return std::move(user).error();
+  }
+  DataLink::Parts parts{
+      .user = *user,
       .settings = make_proxy_settings(config_),
       .marker = *hooks_,
-      .audit = audit_ ? audit_->sink() : no_audit_,
-      .wake_poll = [this] { loop_.post([this] { on_notify(); }); },
-      .on_miss = {.user = [this](std::uint32_t uid) { names_->want_user(uid); },
-                  .group = [this](std::uint32_t gid) { names_->want_group(gid); },
-                  .executable = [this] { return keeper_->want_executables(); },
-                  .cgroup = [this](std::uint64_t id) { return keeper_->want_cgroup(id); }},
+      .audit = audit_ ? &audit_->share() : nullptr,
+      .wishes = {.notify = [this] { grant([this] { on_notify(); }); },
+                 .name =
+                     [this](std::uint32_t id, bool group) {
+                       grant([this, id, group] {
+                         if (names_) {
+                           group ? names_->want_group(id) : names_->want_user(id);
+                         }
+                       });
+                     },
+                 .executables =
+                     [this](std::uint64_t ticket) {
+                       grant([this, ticket] {
+                         if (keeper_) {
+                           keeper_->want_executables(ticket);
+                         }
+                       });
+                     },
+                 .place =
+                     [this](std::uint64_t id, std::uint64_t ticket) {
+                       grant([this, id, ticket] {
+                         if (keeper_) {
+                           keeper_->want_cgroup(id, ticket);
+                         }
+                       });
+                     }},
   };
-  auto data = DataThread::start(std::move(parts));
+  auto data = DataLink::start(std::move(parts));
   if (!data) {
     return std::move(data).error();
   }
@@ -195,6 +224,18 @@ Result<void> App::open_data_path() {
   return listener_->serve(*data_);
 }
 
+/// On the control thread, soon. The worker asks for little; one that floods is not ours any more, and is not heard.
+void App::grant(std::function<void()> wish) {
+  if (wishes_.fetch_add(1) >= kMostWishes) {
+    wishes_.fetch_sub(1);
+    return;
+  }
+  loop_.post([this, wish = std::move(wish)] {
+    wishes_.fetch_sub(1);
+    wish();
+  });
+}
+
 Result<void> App::open_channel() {
   const std::string rules_directory = std::filesystem::path(config_.latch_key_folder).parent_path() / "rules";
   local_rules_ = std::make_unique<rules::LocalDirectory>(rules_directory);
@@ -206,20 +247,20 @@ Result<void> App::open_channel() {
   rules_ = std::make_unique<rules::Publisher>(config_.matching, *local_rules_,
                                               [this](const std::shared_ptr<const policy::Snapshot>& rules) {
                                                 keeper_->follow(*rules);
-                                                files_.rules(rules_->items(), *rules, clock_.realtime_ns());
+                                                const auto items = rules_->items();
+                                                data_->set_rules(rules_message(items, *rules));
+                                                files_.rules(items, *rules, clock_.realtime_ns());
                                               });
+  // That there are none yet: a gate of a host that has the channel disabled wants no more.
+  data_->set_rules(rules_message(rules_->items(), *rules_->current()));
   channel::Channel::Settings settings;
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
   settings.state_directory = config_.state_directory;
   settings.interval_ms = config_.poll_interval_ms;
   channel_ = std::make_unique<channel::Channel>(
-      loop_, buffers_, clock_,
-      [this](const Ipv4Endpoint&) {
-        MarkingDialer dialer(*hooks_);
-        return dialer.socket();
-      },
-      settings, [this](std::shared_ptr<const channel::ChannelState> state) { on_channel(std::move(state)); },
+      loop_, buffers_, clock_, [this](const Ipv4Endpoint&) { return marked_socket(*hooks_); }, settings,
+      [this](std::shared_ptr<const channel::ChannelState> state) { on_channel(std::move(state)); },
       [this] {
         follow_local_rules();
         if (local_watch_) {
@@ -312,7 +353,7 @@ void App::install_gate() {
 }
 
 void App::on_notify() {
-  if (channel_->notify()) {
+  if (channel_ && channel_->notify()) {
     provisioning_.restart(clock_.boottime_ms());
   }
 }
@@ -399,6 +440,7 @@ void App::reload(const Reread& reread) {
   } else {
     const bool all = take_over(config_, *fresh);
     log::set_level(config_.log_level);
+    data_->follow_log_level();
     if (status_writer_) {
       status_writer_.emplace(write_status_file());  // at once, and then by the new interval
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// msp-agent as one object: wires hooks, data thread, channel, rules, audit and status, in this order, and takes them
-// down in reverse.
-// Lives on the control thread, whose loop it runs until TERM or INT.
-// Any failure to start is an Error with its remedy; hooks of an earlier run stay attached, so the gate stays shut.
+// The monitor as one object: wires hooks, the link to the worker, channel, rules, audit and status, in this order, and
+// takes them down in reverse. Lives on the control thread, whose loop it runs until TERM or INT. Any failure to start
+// is an Error with its remedy; hooks of an earlier run stay attached, so the gate stays shut.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "agent/config.h"
-#include "agent/data_thread.h"
+#include "agent/data_link.h"
 #include "agent/field_files.h"
 #include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
@@ -32,11 +32,6 @@
 #include "status/provision.h"
 
 namespace msp::agent {
-
-/// Where the configuration wants no audit file.
-struct NoAudit final : audit::Sink {
-  void write(const audit::Record& /*record*/) noexcept override {}
-};
 
 class App {
  public:
@@ -66,6 +61,7 @@ class App {
   void follow_local_rules();
   void watch_local_rules(const std::string& directory);
   void install_gate();
+  void grant(std::function<void()> wish);
   void on_notify();
   void report_provisioning();
   void tell_manager(std::string_view state, std::string_view more) const;
@@ -84,18 +80,18 @@ class App {
   http::BufferPool buffers_;
   Fd signals_;
   Fd lock_;  ///< of the pins
-  NoAudit no_audit_;
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<intercept::Interceptor> hooks_;
   std::shared_ptr<const identity::NameTable> name_table_;  ///< the control thread's
   std::unique_ptr<identity::NameResolver> names_;
   std::unique_ptr<ListenerKeeper> listener_;
-  std::unique_ptr<DataThread> data_;
+  std::unique_ptr<DataLink> data_;
   std::unique_ptr<IdentityKeeper> keeper_;
   std::unique_ptr<rules::LocalDirectory> local_rules_;
   std::unique_ptr<rules::Publisher> rules_;
   std::unique_ptr<rules::LocalWatch> local_watch_;
   status::Provisioning provisioning_;
+  std::atomic<std::uint32_t> wishes_ = 0;  ///< of the worker, that wait
   std::string hooks_message_;
   std::optional<intercept::Settings> hook_settings_;
   std::unique_ptr<channel::Channel> channel_;

@@ -17,6 +17,7 @@
 #include "agent/setup_cli.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_sinks.h"
 #include "base/version.h"
 #include "intercept/interceptor.h"
 
@@ -114,6 +115,7 @@ int status(const std::optional<std::string>& config_path, std::optional<std::uin
 }  // namespace
 
 int run_cli(int argc, char** argv) {
+  log::use_stderr();
   const std::uint64_t began_ms = SystemClock().boottime_ms();
   const std::vector<std::string> words = words_of(argc, argv);
   CLI::App app("Guards the metadata services of this machine: identifies, decides, endorses.", called_as(words));

@@ -286,6 +286,7 @@ void read_ours(Section& ours, Config& config) {
   if (config.control_socket.size() > kMostSocketPath) {
     ours.reader().fail("controlSocket", fmt::format("is longer than {} bytes", kMostSocketPath));
   }
+  config.worker_user = ours.optional_text("workerUser", "openmsp").value_or(std::string());
   read_metrics(ours, config);
   ours.path("auditFile", config.audit_file, true);
   ours.number("auditMaxBytes", config.audit_max_bytes, 65'536, std::int64_t{1} << 40);

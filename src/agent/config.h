@@ -64,6 +64,7 @@ struct Config {
   std::optional<std::string> reference_cgroup;  ///< what cgroups in rules are relative to; absent: the hierarchy's root
   std::string state_directory;                  ///< default: parent of latch_key_folder
   std::string control_socket;
+  std::string worker_user;     ///< empty: `openmsp`, or without such a user a number that is nobody's
   std::string metrics_listen;  ///< path of a unix socket, or loopback address:port; empty: none
   std::string audit_file = "/var/log/openmsp/audit.jsonl";  ///< empty: none
   std::uint64_t audit_max_bytes = 64ULL << 20;

@@ -147,7 +147,7 @@ TEST(Config, WhatWouldNotDoWhatItSaysIsRefused) {
 TEST(Config, OurFieldsAreRead) {
   const auto config =
       parse(with(R"("openmsp":{"mode":"channel","listen":"127.0.0.2:4000","cgroup":"/cg","agentCgroup":"/cg/a",
-    "bpfPinDirectory":"/p","stateDirectory":"/s","controlSocket":"/c","auditFile":"","auditMaxBytes":65536,
+    "bpfPinDirectory":"/p","stateDirectory":"/s","controlSocket":"/c","workerUser":"w","auditFile":"","auditMaxBytes":65536,
     "auditKeepFiles":0,"statusFile":"","statusIntervalSeconds":1,"pollIntervalMilliseconds":50,"logLevel":"debug",
     "services":{"imds":"10.1.1.1:8080"},"hostNames":{"imds":["Metadata.Internal"]},
     "limits":{"maxConnections":7,"notReadyHoldMilliseconds":0}})"));
@@ -155,6 +155,7 @@ TEST(Config, OurFieldsAreRead) {
   EXPECT_EQ(to_string(config->listen), "127.0.0.2:4000");
   EXPECT_EQ(config->cgroup, "/cg");
   EXPECT_EQ(config->agent_cgroup, "/cg/a");
+  EXPECT_EQ(config->worker_user, "w");
   EXPECT_EQ(config->audit_file, "");
   EXPECT_EQ(config->audit_keep_files, 0U);
   EXPECT_EQ(config->poll_interval_ms, 50U);

@@ -8,7 +8,7 @@
 namespace msp::agent {
 
 // Four beats a period: one may come late on a busy machine.
-Heartbeat::Heartbeat(Loop& loop, DataThread& data, const ServiceManager& manager)
+Heartbeat::Heartbeat(Loop& loop, DataLink& data, const ServiceManager& manager)
     : loop_(loop),
       data_(data),
       manager_(manager),
@@ -24,7 +24,7 @@ Task<> Heartbeat::beat(std::uint64_t every_ms) {
       if (auto told = manager_.notify("WATCHDOG=1"); !told && limit.admit(loop_.now())) {
         log::write(told.error());
       }
-      // The answer may come when we are gone: what runs on the data loop touches the control loop only.
+      // The answer may come when we are gone: what runs on the link's thread touches the control loop only.
       data_.ask([this, &loop = loop_] { loop.post([this] { answered_ = true; }); });
     }
     co_await loop_.sleep_until(loop_.after_ms(every_ms));

@@ -27,7 +27,7 @@ std::vector<std::string> executables_of(const policy::Snapshot& snapshot) {
 
 }  // namespace
 
-IdentityKeeper::IdentityKeeper(Loop& loop, DataThread& data, identity::KernelFiles& files, std::string root,
+IdentityKeeper::IdentityKeeper(Loop& loop, DataLink& data, identity::KernelFiles& files, std::string root,
                                std::string cgroup)
     : loop_(loop), data_(data), pins_(files, std::move(root)), cgroup_reader_(std::move(cgroup)) {
   watch_.emplace(watch());
@@ -43,32 +43,25 @@ void IdentityKeeper::follow(const policy::Snapshot& rules) {
   publish_cgroups();
 }
 
-std::uint64_t IdentityKeeper::want_executables() {
-  const std::uint64_t ticket = pin_tickets_.fetch_add(1) + 1;
-  if (!pins_wanted_.exchange(true)) {
+void IdentityKeeper::want_executables(std::uint64_t ticket) {
+  pin_ticket_ = ticket;
+  if (!std::exchange(pins_wanted_, true)) {
     loop_.post([this] { refresh_pins(); });
   }
-  return ticket;
 }
 
-std::uint64_t IdentityKeeper::want_cgroup(std::uint64_t id) {
-  const std::uint64_t ticket = cgroup_tickets_.fetch_add(1) + 1;
-  loop_.post([this, id, ticket] {
-    cgroups_.look_up(id, ticket);
-    // One table for all that have been asked for by now.
-    if (!std::exchange(cgroups_changed_, true)) {
-      loop_.post([this] { publish_cgroups(); });
-    }
-  });
-  return ticket;
+void IdentityKeeper::want_cgroup(std::uint64_t id, std::uint64_t ticket) {
+  cgroups_.look_up(id, ticket);
+  // One table for all that have been asked for by now.
+  if (!std::exchange(cgroups_changed_, true)) {
+    loop_.post([this] { publish_cgroups(); });
+  }
 }
 
 void IdentityKeeper::refresh_pins() {
-  // In this order: who asks from now on may come too late for this look, and gets another one.
   pins_wanted_ = false;
-  const std::uint64_t ticket = pin_tickets_;
   (void)pins_.refresh();
-  data_.set_pins(pins_.table(ticket));
+  data_.set_pins(pins_.table(pin_ticket_));
 }
 
 void IdentityKeeper::publish_cgroups() {
@@ -79,9 +72,8 @@ void IdentityKeeper::publish_cgroups() {
 Task<> IdentityKeeper::watch() {
   for (;;) {
     co_await loop_.sleep_until(loop_.after_ms(kWatchMs));
-    const std::uint64_t ticket = pin_tickets_;
     if (pins_.refresh()) {
-      data_.set_pins(pins_.table(ticket));
+      data_.set_pins(pins_.table(pin_ticket_));
     }
     if (cgroups_.forget_failures()) {
       publish_cgroups();

@@ -92,7 +92,7 @@ Result<Fd> ListenerKeeper::bind() {
   return made;
 }
 
-Result<void> ListenerKeeper::serve(DataThread& data) {
+Result<void> ListenerKeeper::serve(DataLink& data) {
   for (Fd& stranger : strangers_) {
     data.adopt(std::move(stranger));
   }
@@ -100,12 +100,12 @@ Result<void> ListenerKeeper::serve(DataThread& data) {
   return hand_over(data);
 }
 
-Result<void> ListenerKeeper::hand_over(DataThread& data) {
+Result<void> ListenerKeeper::hand_over(DataLink& data) {
   return data.listen(std::move(listener_),
                      [this, &data] { loop_.post([this, &data] { binding_.emplace(bind_again(data)); }); });
 }
 
-Task<> ListenerKeeper::bind_again(DataThread& data) {
+Task<> ListenerKeeper::bind_again(DataLink& data) {
   log::error("the listener on {} has died: somebody who holds it has shut it down; bound again", to_string(at_));
   for (;;) {
     auto made = bind();

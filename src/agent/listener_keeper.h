@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/data_thread.h"
+#include "agent/data_link.h"
 #include "base/loop.h"
 #include "base/service_manager.h"
 #include "intercept/interceptor.h"
@@ -25,16 +25,16 @@ class ListenerKeeper {
 
   /// Taken over or bound, marked as ours, and shown to yield records. The hooks must know the address already.
   Result<void> open();
-  /// Hands it to the data loop, with the connections that open() met on its way.
-  Result<void> serve(DataThread& data);
+  /// Hands it to the worker, with the connections that open() met on its way.
+  Result<void> serve(DataLink& data);
   bool adopted() const { return adopted_; }
 
  private:
   Result<void> prove();
   std::optional<Fd> kept(std::uint64_t cookie);
   Result<Fd> bind();
-  Result<void> hand_over(DataThread& data);
-  Task<> bind_again(DataThread& data);
+  Result<void> hand_over(DataLink& data);
+  Task<> bind_again(DataLink& data);
 
   Loop& loop_;
   ServiceManager& manager_;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/log_sinks.h"
 #include "intercept/interceptor.h"
 
 namespace msp::agent {
@@ -122,6 +123,7 @@ Result<void> Setup::deploy(const std::string& folder, std::string_view package, 
       return done;
     }
   }
+  make_worker_user(root_);
   return start(kUnit);
 }
 
@@ -264,7 +266,8 @@ Result<void> Setup::uninstall(Extent extent) const {
   if (extent == Extent::kService) {
     return {};
   }
-  for (const std::string_view target : {std::string_view("/usr/bin/mspctl"), kConfigFile, kOurProgram}) {
+  for (const std::string_view target :
+       {std::string_view("/usr/bin/mspctl"), kWorkerProgram, kConfigFile, kOurProgram}) {
     if (target == kOurProgram && root_.field_name_holder() == Root::Holder::kOurs) {
       if (auto done = root_.remove(kFieldProgram); !done) {
         return done;
@@ -305,7 +308,8 @@ Result<void> Setup::remove_units() const {
     systemctl_quietly(root_, {"disable", std::string(kUnit), std::string(kReplacedPath)});
   }
   for (const SetupFile& file : our_files()) {
-    const bool unit = file.target.starts_with("/usr/lib/systemd/") || file.target.starts_with("/usr/lib/tmpfiles.d/");
+    const bool unit = file.target.starts_with("/usr/lib/systemd/") || file.target.starts_with("/usr/lib/tmpfiles.d/") ||
+                      file.target.starts_with("/usr/lib/sysusers.d/");
     if (auto done = unit ? root_.remove(file.target) : Result<void>(); !done) {
       return done;
     }

@@ -20,11 +20,13 @@ constexpr std::size_t kMaxProgram = std::size_t{64} << 20;
 /// What every launcher of ours has said and will say.
 constexpr std::string_view kLauncherMark = "\nexec /usr/sbin/msp-agent ";
 
-constexpr std::array<SetupFile, 9> kOurs = {{
+constexpr std::array<SetupFile, 11> kOurs = {{
     {"azure-proxy-agent", kOurProgram, 0755, true, true},
+    {"msp-worker", kWorkerProgram, 0755, true, true},
     {"mspctl", "/usr/bin/mspctl", 0755, true, false},
     {"azure-proxy-agent.launcher", kFieldProgram, 0755, false, true},
     {"openmsp.tmpfiles.conf", "/usr/lib/tmpfiles.d/openmsp.conf", 0644, false, false},
+    {"openmsp.sysusers.conf", "/usr/lib/sysusers.d/openmsp.conf", 0644, false, false},
     {"openmsp.slice", "/usr/lib/systemd/system/openmsp.slice", 0644, false, true},
     {"msp-agent-retry.service", "/usr/lib/systemd/system/msp-agent-retry.service", 0644, false, true},
     {"msp-agent-replaced.service", "/usr/lib/systemd/system/msp-agent-replaced.service", 0644, false, true},

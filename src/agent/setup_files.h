@@ -27,6 +27,7 @@ struct SetupFile {
 };
 
 inline constexpr std::string_view kOurProgram = "/usr/sbin/msp-agent";
+inline constexpr std::string_view kWorkerProgram = "/usr/libexec/openmsp/msp-worker";
 inline constexpr std::string_view kFieldProgram = "/usr/sbin/azure-proxy-agent";
 inline constexpr std::string_view kConfigFile = "/etc/azure/proxy-agent.json";
 inline constexpr std::string_view kFieldUnitFile = "/usr/lib/systemd/system/azure-proxy-agent.service";

@@ -78,6 +78,19 @@ void systemctl_quietly(const Root& root, const std::vector<std::string>& words) 
   }
 }
 
+void make_worker_user(const Root& root) {
+  const std::string program = find_program("systemd-sysusers");
+  if (program.empty() || !root.has("/etc/passwd")) {
+    return;
+  }
+  std::vector<std::string> words = {program};
+  if (!root.is_machine()) {
+    words.push_back(fmt::format("--root={}", root.directory()));
+  }
+  words.emplace_back("openmsp.conf");
+  (void)run_program(words, Output::kDropped);
+}
+
 Result<void> owned_by_no_package(const Root& root, std::string_view target) {
   const std::string dpkg = root.path("/var/lib/dpkg");
   const std::string rpm_old = root.path("/var/lib/rpm");

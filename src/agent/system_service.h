@@ -22,6 +22,10 @@ Result<void> systemctl(const Root& root, const std::vector<std::string>& words);
 /// The same where failure is of no interest: what is to be gone may never have been there.
 void systemctl_quietly(const Root& root, const std::vector<std::string>& words);
 
+/// The user as which msp-worker serves, of the sysusers file that is installed. Best effort: without one the worker
+/// takes a number that is nobody's. A root without users gets none.
+void make_worker_user(const Root& root);
+
 /// An Error with the package's remedy if the system's package manager knows `target` as a file of a package.
 Result<void> owned_by_no_package(const Root& root, std::string_view target);
 

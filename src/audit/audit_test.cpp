@@ -16,8 +16,15 @@
 namespace msp::audit {
 namespace {
 
+struct RingMemory {
+  RingPositions positions;
+  std::vector<std::uint64_t> words = std::vector<std::uint64_t>(Ring::kMinBytes / 8);
+  std::span<char> bytes() { return {reinterpret_cast<char*>(words.data()), Ring::kMinBytes}; }
+};
+
 TEST(Ring, RecordsOfAnyLengthComeOutInOrder) {
-  Ring ring(1);
+  RingMemory memory;
+  Ring ring(memory.positions, memory.bytes());
   EXPECT_EQ(ring.capacity(), 64U << 10);
   std::uint64_t in = 0;
   std::uint64_t out = 0;
@@ -47,7 +54,8 @@ TEST(Ring, RecordsOfAnyLengthComeOutInOrder) {
 }
 
 TEST(Ring, KeepsTheReserve) {
-  Ring ring(64 << 10);
+  RingMemory memory;
+  Ring ring(memory.positions, memory.bytes());
   const std::size_t quarter = ring.capacity() / 4;
   while (ring.reserve(1000, quarter) != nullptr) {
     ring.commit();
@@ -61,8 +69,66 @@ TEST(Ring, KeepsTheReserve) {
   EXPECT_EQ(ring.reserve(ring.capacity(), 0), nullptr);
 }
 
+TEST(Ring, NonsenseIsSkippedAndCounted) {
+  RingMemory memory;
+  Ring producer(memory.positions, memory.bytes());
+  Ring consumer(memory.positions, memory.bytes());
+  const auto put = [&](std::uint32_t size, std::uint64_t head) {
+    std::memcpy(memory.words.data(), &size, sizeof size);
+    memory.positions.head = head;
+  };
+  std::uint64_t spoiled = 0;
+  for (const auto& [size, head] : {std::pair{8U, std::uint64_t{8}},
+                                   {100U, std::uint64_t{64}},
+                                   {UINT32_MAX, std::uint64_t{64}},
+                                   {0U, std::uint64_t{7}},
+                                   {0U, UINT64_MAX},
+                                   {0U, std::uint64_t{1} << 20}}) {
+    put(size, head);
+    std::uint64_t at = 0;
+    EXPECT_TRUE(consumer.next(at).empty()) << size << " " << head;
+    EXPECT_EQ(consumer.spoiled(), ++spoiled) << size << " " << head;
+    EXPECT_EQ(at, head & ~std::uint64_t{7});
+  }
+  // The next producer goes on, and what it writes is read.
+  put(0, 13);
+  Ring next(memory.positions, memory.bytes());
+  std::memcpy(next.reserve(4, 0), "good", 4);
+  next.commit();
+  std::uint64_t at = 16;
+  const auto bytes = consumer.next(at);
+  EXPECT_EQ(std::string_view(bytes.data(), bytes.size()), "good");
+  EXPECT_EQ(at, next.head());
+}
+
+TEST(Codec, OnlyWhatItWroteIsWellFormed) {
+  const Record record{
+      .decision = Decision::kAudit, .has_caller = true, .dry_run = DryRun::kDeny, .method = "GET", .user = "u"};
+  std::string bytes(encoded_size(record), '\0');
+  encode(record, bytes.data());
+  EXPECT_TRUE(well_formed(bytes));
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(well_formed(std::string_view(bytes).substr(0, size)));
+  }
+  EXPECT_FALSE(well_formed(bytes + "x"));
+  // Whatever one byte becomes: refused, or a record whose texts lie within the bytes.
+  for (char& byte : bytes) {
+    const char kept = byte;
+    for (int value = 0; value < 256; ++value) {
+      byte = static_cast<char>(value);
+      if (well_formed(bytes)) {
+        const Record back = decode(bytes);
+        EXPECT_LE(back.decision, Decision::kAudit);
+        EXPECT_LE(back.method.size() + back.user.size(), bytes.size());
+      }
+    }
+    byte = kept;
+  }
+}
+
 TEST(Ring, TwoThreads) {
-  Ring ring(64 << 10);
+  RingMemory memory;
+  Ring ring(memory.positions, memory.bytes());
   constexpr std::uint64_t kRecords = 200'000;
   std::thread producer([&] {
     for (std::uint64_t i = 0; i < kRecords;) {
@@ -94,8 +160,9 @@ TEST(Ring, TwoThreads) {
 }
 
 TEST(Queue, PermitsAreLostFirst) {
-  Queue queue(64 << 10);
-  ASSERT_TRUE(queue.ready());
+  auto share = QueueShare::create(64 << 10);
+  ASSERT_TRUE(share);
+  Queue queue(*std::move(share));
   Record permit{.decision = Decision::kPermit, .status = 200, .target = "/metadata/instance"};
   Record denial{.decision = Decision::kDeny, .status = 403, .reason = "not_elevated"};
   for (int i = 0; i < 1000; ++i) {

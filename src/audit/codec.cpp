@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <type_traits>
 
@@ -132,6 +133,31 @@ void encode(const Record& record, char* out) {
   }
   std::memcpy(out, &own, sizeof own);
   std::memcpy(out + sizeof own, &common, sizeof common);
+}
+
+bool well_formed(std::span<const char> bytes) {
+  if (bytes.size() < sizeof(Own) + sizeof(Common)) {
+    return false;
+  }
+  const std::span<const char> common = bytes.subspan(sizeof(Own), sizeof(Common));
+  // Looked at as bytes: a bool or an enumerator of no known value must not even be read.
+  const auto byte = [&](std::size_t offset) { return static_cast<unsigned char>(common[offset]); };
+  if (byte(offsetof(Common, decision)) > static_cast<unsigned>(Decision::kAudit) ||
+      byte(offsetof(Common, dry_run)) > static_cast<unsigned>(DryRun::kDeny) ||
+      byte(offsetof(Common, has_caller)) > 1 || byte(offsetof(Common, stripped)) > 1 ||
+      byte(offsetof(Common, divergence)) > 1 || byte(offsetof(Common, texts)) > kTexts.size()) {
+    return false;
+  }
+  std::array<std::uint16_t, kTexts.size()> sizes{};
+  std::memcpy(sizes.data(), common.data() + offsetof(Common, sizes), sizeof sizes);
+  std::size_t total = sizeof(Own) + sizeof(Common);
+  for (std::size_t i = 0; i < byte(offsetof(Common, texts)); ++i) {
+    if (sizes[i] > kTexts[i].limit) {
+      return false;
+    }
+    total += sizes[i];
+  }
+  return total == bytes.size();
 }
 
 Record decode(std::span<const char> bytes) {

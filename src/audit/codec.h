@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records as bytes in the queue, and the limits of their texts.
-// Encoded by the data loop, decoded by the writer thread; memory only, never on disk.
+// Encoded by the data loop, decoded by the writer thread of another process; memory only, never on disk.
 // Never fails: texts are cut at their limits.
 #pragma once
 
@@ -21,6 +21,8 @@ std::size_t encoded_size(const Record& record);
 void encode(const Record& record, char* out);
 /// Sum of the text sizes as they are, with room for what redaction adds.
 std::size_t text_bound(const Record& record);
+/// Whether encode() could have written these bytes: decode() takes no others.
+bool well_formed(std::span<const char> bytes);
 /// The views point into `bytes`.
 Record decode(std::span<const char> bytes);
 /// The bytes of an encoded record that say all but when it was, in which connection, how much and how long: the

@@ -29,14 +29,11 @@ class BlockedSignals {
 
 class LogImpl final : public Log {
  public:
-  LogImpl(const Config& config, const Clock& clock)
-      : clock_(clock), queue_(config.queue_bytes), writer_(config, clock, queue_, {refusals_, tally_}) {}
+  LogImpl(const Config& config, const Clock& clock, QueueShare share)
+      : clock_(clock), queue_(std::move(share)), writer_(config, clock, queue_, {refusals_, tally_}) {}
   ~LogImpl() override { stop(); }
 
   Result<void> start() {
-    if (auto ready = queue_.ready(); !ready) {
-      return ready;
-    }
     if (auto opened = writer_.open(); !opened) {
       return opened;
     }
@@ -49,6 +46,7 @@ class LogImpl final : public Log {
   }
 
   Sink& sink() override { return queue_; }
+  const QueueShare& share() const override { return queue_.share(); }
   void flush_and_stop() override { stop(); }
   bool flush() override { return thread_.joinable() && writer_.flush(); }
   Counters counters() const override { return writer_.counters(); }
@@ -75,7 +73,11 @@ class LogImpl final : public Log {
 }  // namespace
 
 Result<std::unique_ptr<Log>> Log::open(const Config& config, const Clock& clock) {
-  auto log = std::make_unique<LogImpl>(config, clock);
+  auto share = QueueShare::create(config.queue_bytes);
+  if (!share) {
+    return std::move(share).error();
+  }
+  auto log = std::make_unique<LogImpl>(config, clock, *std::move(share));
   if (auto started = log->start(); !started) {
     return std::move(started).error();
   }

@@ -27,6 +27,8 @@ struct Config {
   unsigned retry_ms = 1000;                              ///< after a failed write
 };
 
+struct QueueShare;
+
 struct Loss {
   std::string reason;  ///< Record::reason, "permit" for none
   std::uint64_t count = 0;
@@ -81,6 +83,8 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   virtual Sink& sink() = 0;
+  /// For a data loop in another process, which makes a Queue of it; then sink() is nobody's.
+  virtual const QueueShare& share() const = 0;
   /// Writes what is queued and the "end" event. The data loop must have ended; later records are counted as lost.
   virtual void flush_and_stop() = 0;
   /// Waits (at most two seconds) until what was queued before the call is in the file or lost.

@@ -12,7 +12,7 @@ void LossTable::set_name(Slot& slot, std::string_view name) {
 
 void LossTable::count(std::string_view reason) noexcept {
   const std::string_view name = reason.empty() ? "permit" : reason.substr(0, kNameSize);
-  const std::size_t used = used_.load(std::memory_order_relaxed);
+  const std::size_t used = std::min(used_.load(std::memory_order_relaxed), kSlots);
   std::size_t index = 0;
   while (index < used && slots_[index].text() != name) {
     ++index;
@@ -27,7 +27,7 @@ void LossTable::count(std::string_view reason) noexcept {
 }
 
 void LossTable::add_to(std::map<std::string, std::uint64_t>& sums) const {
-  const std::size_t used = used_.load(std::memory_order_acquire);
+  const std::size_t used = std::min(used_.load(std::memory_order_acquire), kSlots);
   for (std::size_t i = 0; i < used; ++i) {
     sums[std::string(slots_[i].text())] += slots_[i].count.load(std::memory_order_relaxed);
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts of records that did not reach the file, by reason.
-// One thread counts, any thread may read; a fixed table, no allocation when counting.
+// One thread counts, any thread may read, of another process too, which does not trust what it reads; a fixed table, no
+// allocation when counting.
 // More reasons than slots: the rest is counted together as "other".
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -28,7 +30,7 @@ class LossTable {
     std::array<char, kNameSize> name{};
     std::uint8_t size = 0;
     std::atomic<std::uint64_t> count = 0;
-    std::string_view text() const { return {name.data(), size}; }
+    std::string_view text() const { return {name.data(), std::min<std::size_t>(size, kNameSize)}; }
   };
   static void set_name(Slot& slot, std::string_view name);
 

@@ -15,6 +15,8 @@ namespace msp::audit {
 namespace {
 
 constexpr std::size_t kBatchBytes = std::size_t{64} << 10;
+constexpr std::uint64_t kMostMalformed = 1000;  // in one batch: others wait for it
+constexpr std::string_view kSpoiled = "spoiled";
 constexpr auto kFlushPatience = std::chrono::seconds(2);
 
 }  // namespace
@@ -85,11 +87,27 @@ void Writer::announce_flush(std::uint64_t ticket) {
   flushed_.notify_all();
 }
 
+/// Only a data plane that is broken, or somebody else's by now, leaves such records.
+void Writer::note_spoiled() {
+  const std::uint64_t now = queue_.ring().spoiled() + malformed_;
+  if (now == spoiled_) {
+    return;
+  }
+  spoiled_ = now;
+  shown_ = batch_.end;
+  own_losses_.count(kSpoiled);
+  if (loss_lines_.admit(clock_.boottime_ms())) {
+    log::bug("audit log {}: the data plane left records that are none", config_.path);
+  }
+}
+
 /// False when something could not be written.
 bool Writer::drain() {
   while (true) {
     fill(batch_);
+    note_spoiled();
     if (batch_.text.empty()) {
+      queue_.ring().release(batch_.end);
       return true;
     }
     const std::uint64_t rotations = file_.rotations();
@@ -107,16 +125,23 @@ bool Writer::drain() {
 }
 
 void Writer::fill(Batch& batch) {
-  const Ring& ring = queue_.ring();
+  Ring& ring = queue_.ring();
   batch.text = events_;
   batch.end = ring.tail();
   batch.permits = batch.denials = batch.audits = 0;
+  const std::uint64_t malformed_before = malformed_;
   Tally::Adding tally(views_.tally);
-  while (batch.text.size() < kBatchBytes) {
+  while (batch.text.size() < kBatchBytes && malformed_ - malformed_before < kMostMalformed) {
     std::uint64_t at = batch.end;
     const std::span<const char> bytes = ring.next(at);
     if (bytes.empty()) {
+      batch.end = at;
       break;
+    }
+    if (!well_formed(bytes)) {
+      ++malformed_;
+      batch.end = at;
+      continue;
     }
     const Record record = decode(bytes);
     const bool alike = lines_.append(batch.text, record, bytes);
@@ -211,7 +236,7 @@ void Writer::count_rest_as_lost() {
   Ring& ring = queue_.ring();
   std::uint64_t at = ring.tail();
   for (auto bytes = ring.next(at); !bytes.empty(); bytes = ring.next(at)) {
-    own_losses_.count(decode(bytes).reason);
+    own_losses_.count(well_formed(bytes) ? decode(bytes).reason : kSpoiled);
   }
   ring.release(at);
 }

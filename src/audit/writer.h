@@ -50,6 +50,7 @@ class Writer {
 
   bool drain();
   void fill(Batch& batch);
+  void note_spoiled();
   void account(const Batch& batch);
   void note_failure(const Error& error);
   void note_success();
@@ -75,6 +76,8 @@ class Writer {
   std::uint64_t shown_ = 0;      // queue position up to which views_ know the records
   bool tallied_ = false;         // the record that lines_ saw last is one that the tally saw last
   std::uint64_t announced_ = 0;  // losses that the file and the log know of
+  std::uint64_t malformed_ = 0;  // records that nobody can have encoded
+  std::uint64_t spoiled_ = 0;    // these and what the ring found, as far as they are counted
   log::RateLimit loss_lines_{1, 60'000};
 
   LossTable own_losses_;

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <memory>
-#include <mutex>
-#include <vector>
 
 #include "base/clock.h"
-#include "base/rolling_log.h"
 #include "base/utf8.h"
 
 namespace msp::log {
@@ -25,74 +20,14 @@ constexpr std::array<std::string_view, 6> kNames = {"bug", "error", "warn", "hin
 constexpr std::array<char, 6> kPriorities = {'3', '3', '4', '5', '6', '7'};
 
 std::atomic<Level> threshold = Level::kInfo;
-std::optional<JournalSocket> journal;  // set once, by use_journal()
+std::atomic<Level> wanted = Level::kBug;
+std::atomic<Sink*> chosen = nullptr;
 
-struct FieldFile {
-  RollingLog log;
-  Level level;
-  std::mutex lock;
-  bool failed = false;
-};
-std::unique_ptr<FieldFile> field_file;  // set once, by also_to_file()
-constexpr std::array<std::string_view, 6> kFieldLevels = {"ERROR", "ERROR", "WARN", "INFO", "INFO", "DEBUG"};
-
-/// True if stderr is the very stream that systemd connected to the journal (sd-daemon: device and inode are named).
-bool under_journald() {
-  const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat st{};
-  return stream != nullptr && ::fstat(STDERR_FILENO, &st) == 0 &&
-         std::string_view(stream) == fmt::format("{}:{}", st.st_dev, st.st_ino);
-}
-
-/// One logger a process: stderr is one, too.
-spdlog::logger& logger() {
-  static const bool journald = under_journald();
-  static spdlog::logger instance = [] {
-    spdlog::logger made("msp", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made.set_pattern(journald ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %v");
-    made.set_level(spdlog::level::trace);
-    made.flush_on(spdlog::level::trace);
-    return made;
-  }();
-  return instance;
-}
-
-std::string prefix(Level level) {
-  static const bool journald = under_journald();
-  const auto index = static_cast<std::size_t>(level);
-  return journald ? fmt::format("<{}>", kPriorities[index]) : fmt::format("{:<5} ", kNames[index]);
-}
-
-bool to_journal(Level level, const std::string& text, std::initializer_list<JournalField> fields) {
-  if (!journal) {
-    return false;
-  }
-  const auto index = static_cast<std::size_t>(level);
-  std::vector<JournalField> all = {{"MESSAGE", text},
-                                   {"PRIORITY", std::string(1, kPriorities[index])},
-                                   {"SYSLOG_IDENTIFIER", program_invocation_short_name},
-                                   {"MSP_LEVEL", std::string(kNames[index])}};
-  all.insert(all.end(), fields);
-  return journal->send(journal_entry(all));
-}
-
-void to_field_file(Level level, const std::string& text) {
-  if (!field_file || level > field_file->level) {
-    return;
-  }
-  std::optional<Error> first;
-  {
-    const std::lock_guard held(field_file->lock);
-    auto done = field_file->log.write(kFieldLevels[static_cast<std::size_t>(level)], text, SystemClock().realtime_ns());
-    if (!std::exchange(field_file->failed, !done) && !done) {
-      first = std::move(done).error();
-    }
-  }
-  if (first) {
-    const std::string what = escape("the log file is not kept up to date: " + first->text());
-    if (!to_journal(Level::kWarn, what, {})) {
-      logger().log(spdlog::level::info, "{}{}", prefix(Level::kWarn), what);
-    }
+/// One write for a line: those of several threads and processes stay apart. What cannot be written is lost.
+void to_stderr(Level level, const std::string& text) {
+  const std::string time = under_journald() ? "" : timestamp_ms(SystemClock().realtime_ns()) + " ";
+  const std::string line = time + prefix(level) + text + "\n";
+  while (::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {
   }
 }
 
@@ -135,8 +70,30 @@ std::optional<Level> parse_level(std::string_view text) {
 }
 
 void set_level(Level level) { threshold = level; }
-bool enabled(Level level) {
-  return level <= threshold.load(std::memory_order_relaxed) || (field_file && level <= field_file->level);
+Level level() { return threshold.load(std::memory_order_relaxed); }
+Level most_detailed() { return std::max(level(), wanted.load(std::memory_order_relaxed)); }
+bool enabled(Level level) { return level <= most_detailed(); }
+
+void set_sink(Sink* sink, Level wants) {
+  chosen = sink;
+  wanted = wants;
+}
+
+// sd-daemon: device and inode are named.
+bool under_journald() {
+  static const bool is = [] {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat st{};
+    return stream != nullptr && ::fstat(STDERR_FILENO, &st) == 0 &&
+           std::string_view(stream) == fmt::format("{}:{}", st.st_dev, st.st_ino);
+  }();
+  return is;
+}
+
+char priority(Level level) { return kPriorities[static_cast<std::size_t>(level)]; }
+
+std::string prefix(Level level) {
+  return under_journald() ? fmt::format("<{}>", priority(level)) : fmt::format("{:<5} ", to_string(level));
 }
 
 std::string escape(std::string_view text) {
@@ -162,33 +119,21 @@ std::string escape(std::string_view text) {
   return out;
 }
 
-void write(Level level, std::string_view message) { write(level, message, {}); }
+void write(Level level, std::string_view message) { write(level, message, Fields()); }
 
 void write(Level level, std::string_view message, std::initializer_list<JournalField> fields) {
+  write(level, message, Fields(fields));
+}
+
+void write(Level level, std::string_view message, Fields fields) {
   if (!enabled(level)) {
     return;
   }
-  std::string text = escape(message);
-  to_field_file(level, text);
-  if (level <= threshold.load(std::memory_order_relaxed) && !to_journal(level, text, fields)) {
-    logger().log(spdlog::level::info, "{}{}", prefix(level), text);
-  }
-}
-
-Result<void> also_to_file(const std::string& path, Level level) {
-  auto opened = RollingLog::open(path);
-  if (!opened) {
-    return std::move(opened).error();
-  }
-  field_file = std::make_unique<FieldFile>(std::move(*opened), level);
-  return {};
-}
-
-void use_journal() {
-  if (under_journald()) {
-    if (auto connected = JournalSocket::connect()) {
-      journal = std::move(*connected);
-    }
+  const std::string text = escape(message);
+  if (Sink* sink = chosen) {
+    sink->write(level, text, fields);
+  } else {
+    to_stderr(level, text);
   }
 }
 
@@ -207,8 +152,6 @@ void write(const Error& error) {
     write(Level::kHint, error.hint);
   }
 }
-
-void leave_journal() { journal.reset(); }
 
 std::optional<std::uint64_t> RateLimit::admit(std::uint64_t now_ms) {
   if (now_ms - window_ >= interval_ms_) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines for the operator: entries with fields in the journal, where it has stderr and was connected; else on stderr.
-// Any thread may call it; it locks and may block, so a data loop logs only what a RateLimit lets through.
-// Never fails; what comes from outside cannot break a line: control characters are written as escapes.
+// Lines for the operator. Where they go is the program's choice (log_sinks.h; the worker's go to its monitor); without
+// one, to stderr. Any thread may call it; it locks and may block, so a data loop logs only what a RateLimit lets
+// through. Never fails; what comes from outside cannot break a line: control characters are written as escapes.
 #pragma once
 
 #include <fmt/core.h>
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,26 +28,37 @@ enum class Level : std::uint8_t { kBug, kError, kWarn, kHint, kInfo, kDebug };
 std::string_view to_string(Level level);
 std::optional<Level> parse_level(std::string_view text);
 
-/// Lines above this level are dropped (default kInfo), but for what also_to_file() wants.
+/// Lines above this level are dropped (default kInfo), but for those that a sink wants all the same.
 void set_level(Level level);
+Level level();
+/// Of all lines that are made: level(), or what a sink wants beyond it.
+Level most_detailed();
 bool enabled(Level level);
 
 void write(Level level, std::string_view message);
 /// With fields of the journal (docs/logs.md lists them all); elsewhere they are left out, so the message says it all.
 void write(Level level, std::string_view message, std::initializer_list<JournalField> fields);
+using Fields = std::span<const JournalField>;
+void write(Level level, std::string_view message, Fields fields);
 /// The error at the level of its source, its hint as a line of its own.
 void write(const Error& error);
 
-/// From here on lines go to the journal, if stderr is a stream of its; to be called before threads start. Without it,
-/// and where the journal cannot be reached, they go to stderr, which the journal may read all the same.
-void use_journal();
-/// Back to stderr, for the last words of a program: the journal looks up whose an entry is when it reads it, and of a
-/// process that has ended it cannot tell the unit. Only while no other thread logs.
-void leave_journal();
-
-/// From here on lines up to `level` go to a file in the existing agent's form as well; before threads start. What
-/// cannot be written there is lost, with one line about it on the way that all lines go.
-Result<void> also_to_file(const std::string& path, Level level);
+/// Where lines go.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  /// `text` is escaped. Called on any thread; must not log, nor throw.
+  virtual void write(Level level, const std::string& text, Fields fields) = 0;
+};
+/// Null: stderr, a plain write for a line, with priorities where it is a stream of the journal. `wants`: lines up to it
+/// are made whatever set_level() says. The sink stays. Only while no other thread logs.
+void set_sink(Sink* sink, Level wants = Level::kBug);
+/// What stands before a line on stderr: for the journal its priority, else the level.
+std::string prefix(Level level);
+/// syslog(3)'s priority, one digit.
+char priority(Level level);
+/// True if stderr is the very stream that systemd connected to the journal.
+bool under_journald();
 
 /// Control characters and bytes that are no UTF-8, as \n, \t, \xNN.
 std::string escape(std::string_view text);

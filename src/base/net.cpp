@@ -32,6 +32,14 @@ Result<Ipv4Endpoint> from_sockaddr(const sockaddr_storage& storage) {
   return out;
 }
 
+sockaddr_in to_sockaddr(const Ipv4Endpoint& endpoint) {
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(endpoint.port);
+  std::memcpy(&in.sin_addr, endpoint.address.data(), endpoint.address.size());
+  return in;
+}
+
 Error bind_error(std::string_view what, const Ipv4Endpoint& at) {
   Error error = errno_error(fmt::format("{} {}", what, to_string(at)));
   error.hint = bind_hint(error.code);
@@ -102,6 +110,14 @@ Result<Fd> make_tcp_socket() {
   return socket;
 }
 
+Result<void> begin_connect(const Fd& socket, const Ipv4Endpoint& to) {
+  const sockaddr_in in = to_sockaddr(to);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)) != 0 && errno != EINPROGRESS) {
+    return errno_error("cannot connect to " + to_string(to));
+  }
+  return {};
+}
+
 std::string_view bind_hint(int code) {
   switch (code) {
     case EADDRINUSE:
@@ -120,10 +136,7 @@ std::string_view bind_hint(int code) {
 }
 
 Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backlog) {
-  sockaddr_in in{};
-  in.sin_family = AF_INET;
-  in.sin_port = htons(at.port);
-  std::memcpy(&in.sin_addr, at.address.data(), at.address.size());
+  const sockaddr_in in = to_sockaddr(at);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)) != 0) {
     return bind_error("cannot bind", at);
   }

@@ -42,6 +42,8 @@ inline constexpr Ipv4Endpoint kHostGaPluginEndpoint{{168, 63, 129, 16}, 32526};
 
 /// Non-blocking, close-on-exec IPv4 TCP socket with SO_REUSEADDR and TCP_NODELAY (inherited by accepted sockets).
 Result<Fd> make_tcp_socket();
+/// Begins a connect of a non-blocking socket; how it ends is the stream's to tell (Stream::connected).
+Result<void> begin_connect(const Fd& socket, const Ipv4Endpoint& to);
 /// What to do about an errno of bind or listen; empty if nothing is known.
 std::string_view bind_hint(int code);
 Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backlog);

@@ -72,7 +72,13 @@ Stream::Read Stream::wait_readable(Deadline deadline) { return {*this, {}, deadl
 Stream::Write Stream::write_all(std::initializer_list<std::string_view> pieces, Deadline deadline) {
   return {*this, pieces, deadline};
 }
-Stream::Connect Stream::connect(const Ipv4Endpoint& to, Deadline deadline) { return {*this, to, deadline}; }
+Stream::Connect Stream::connect(const Ipv4Endpoint& to, Deadline deadline) { return {*this, to, deadline, false}; }
+Stream::Connect Stream::connected(Deadline deadline) {
+  // Nothing is known yet of a socket that has just been registered: what it is ready for will be announced.
+  readable_ = false;
+  writable_ = false;
+  return {*this, {}, deadline, true};
+}
 
 Stream::Operation::~Operation() {
   if (stream_.*slot_ == this) {

@@ -53,6 +53,8 @@ class Stream : public EventTarget {
   Write write_all(std::initializer_list<std::string_view> pieces, Deadline deadline);
   /// Non-blocking connect.
   Connect connect(const Ipv4Endpoint& to, Deadline deadline);
+  /// The end of a connect that had begun before the stream was made.
+  Connect connected(Deadline deadline);
 
   /// Ends pending operations with kCancelled and refuses later ones.
   void cancel();
@@ -143,14 +145,14 @@ class Stream::Write final : public Stream::Operation {
 
 class Stream::Connect final : public Stream::Operation {
  public:
-  Connect(Stream& stream, const Ipv4Endpoint& to, Deadline deadline)
-      : Operation(stream, deadline, &Stream::writer_), to_(to) {}
+  Connect(Stream& stream, const Ipv4Endpoint& to, Deadline deadline, bool started)
+      : Operation(stream, deadline, &Stream::writer_), to_(to), started_(started) {}
 
  private:
   void begin() override { finish_or_wait(); }
   bool attempt() override;
   Ipv4Endpoint to_;
-  bool started_ = false;
+  bool started_;
 };
 
 }  // namespace msp

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/log_sinks.h"
 #include "base/process.h"
 #include "base/version.h"
 #include "gateway/app.h"
@@ -103,6 +104,7 @@ int serve(Config config) {
 }  // namespace
 
 int host_main(int argc, const char* const* argv) {
+  log::use_stderr();
   CLI::App cli("msp-host: the host side of the Metadata Security Protocol", "msp-host");
   std::string path = "/etc/msp-host/msp-host.json";
   bool only_check = false;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "identity/cgroup_place.h"
 #include "identity/cgroup_reader.h"
@@ -24,6 +25,16 @@ class CgroupTable {
     kGone,    ///< there is no such cgroup any more
     kFailed,  ///< could not be looked up; will be tried again after a while
   };
+  struct Entry {
+    Found found = Found::kGone;
+    std::shared_ptr<const CgroupPlace> place;
+  };
+  using Entries = std::unordered_map<std::uint64_t, Entry>;
+  CgroupTable() = default;
+  /// A copy of another process's table.
+  CgroupTable(Entries entries, std::uint64_t ticket, bool idle)
+      : entries_(std::move(entries)), ticket_(ticket), idle_(idle) {}
+
   /// With kPlace, `place` is set.
   Found find(std::uint64_t id, std::shared_ptr<const CgroupPlace>& place) const;
   /// Rules ask for none of this: nobody needs to look.
@@ -31,14 +42,11 @@ class CgroupTable {
   std::size_t size() const { return entries_.size(); }
   /// All that was asked with this ticket, or an earlier one, has been looked up, though it may have been forgotten.
   std::uint64_t ticket() const { return ticket_; }
+  const Entries& entries() const { return entries_; }
 
  private:
   friend class Cgroups;
-  struct Entry {
-    Found found = Found::kGone;
-    std::shared_ptr<const CgroupPlace> place;
-  };
-  std::unordered_map<std::uint64_t, Entry> entries_;
+  Entries entries_;
   std::uint64_t ticket_ = 0;
   bool idle_ = true;
 };

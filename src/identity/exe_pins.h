@@ -20,11 +20,20 @@ namespace msp::identity {
 struct Pin {
   std::uint64_t inode = 0;
   std::uint64_t since_ns = 0;      ///< CLOCK_BOOTTIME; held from before then on
-  std::shared_ptr<const Fd> held;  ///< by every table that names it
+  std::shared_ptr<const Fd> held;  ///< by every table that names it; null: by whom the table was copied from
 };
 
 class PinTable {
  public:
+  struct Entry {
+    std::string path;  ///< as the rule has it
+    Pin pin;
+  };
+  PinTable() = default;
+  /// A copy of another process's table, whose pins that one holds as long as this is asked.
+  PinTable(std::vector<Entry> entries, std::uint64_t ticket, bool idle)
+      : entries_(std::move(entries)), ticket_(ticket), idle_(idle) {}
+
   enum class Found : std::uint8_t {
     kNone,    ///< no rule's path is this executable, as far as the table knows
     kPinned,  ///< one is, and was held before the record was taken
@@ -37,13 +46,10 @@ class PinTable {
   std::size_t size() const { return entries_.size(); }
   /// All that was asked with this ticket, or an earlier one, has been looked at.
   std::uint64_t ticket() const { return ticket_; }
+  const std::vector<Entry>& entries() const { return entries_; }
 
  private:
   friend class ExePins;
-  struct Entry {
-    std::string path;  ///< as the rule has it
-    Pin pin;
-  };
   std::vector<Entry> entries_;
   std::uint64_t ticket_ = 0;
   bool idle_ = true;

@@ -29,10 +29,12 @@ class NameTable {
   /// The first name of an id wins, as in getpwuid.
   void add_user(std::uint32_t uid, std::string_view name) { users_.try_emplace(uid, name); }
   void add_group(std::uint32_t gid, std::string_view name) { groups_.try_emplace(gid, name); }
+  using Names = std::unordered_map<std::uint32_t, std::string>;
+  const Names& users() const { return users_; }
+  const Names& groups() const { return groups_; }
   bool operator==(const NameTable&) const = default;
 
  private:
-  using Names = std::unordered_map<std::uint32_t, std::string>;
   static std::string_view find(const Names& names, std::uint32_t id) {
     const auto it = names.find(id);
     return it == names.end() ? std::string_view() : std::string_view(it->second);

@@ -4,7 +4,7 @@
 // Cannot fail.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <cstddef>
 #include <string_view>

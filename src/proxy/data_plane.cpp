@@ -33,19 +33,20 @@ struct DataPlane::Listener {
   Watch watch;
 };
 
-DataPlane::DataPlane(Loop& loop, Settings settings, identity::IdentitySource& identities, audit::Sink& audit,
-                     Dialer& dialer, LocalEndpoints& local, audit::RequestIds ids)
+DataPlane::DataPlane(Loop& loop, Settings settings, identity::IdentitySource& identities, Trace trace, Dialer& dialer,
+                     LocalEndpoints& local)
     : loop_(loop),
       settings_(std::move(settings)),
       identities_(identities),
-      audit_(audit),
+      audit_(trace.audit),
       local_(local),
-      ids_(ids),
+      ids_(trace.ids),
       upstreams_(loop, dialer,
                  {settings_.services[0].endpoint, settings_.services[1].endpoint, settings_.services[2].endpoint}),
       gate_changed_(loop),
       identities_changed_(loop),
       gate_(std::make_shared<const Gate>()),
+      counters_(trace.counters),
       tidying_(tidy_up()) {}
 
 DataPlane::~DataPlane() = default;

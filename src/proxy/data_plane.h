@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The data path as one object: listeners in, endorsed requests out. It takes values and narrow interfaces only, so that
 // it can live in a process without privileges.
-// Owned by the assembly; everything but the counters is called on the data loop's thread.
+// Owned by the assembly; everything is called on the data loop's thread.
 // Fails closed: until install() brings a gate that is ready, every request is refused as "not ready".
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +22,7 @@
 #include "http/date.h"
 #include "identity/source.h"
 #include "proxy/answer.h"
+#include "proxy/counters.h"
 #include "proxy/exchange.h"
 #include "proxy/gate.h"
 #include "proxy/local_endpoints.h"
@@ -33,25 +33,16 @@ namespace msp::proxy {
 
 class Session;
 
-/// Since start; written by the data loop, read by any thread.
-struct Counters {
-  std::atomic<std::uint64_t> connections{0};
-  std::atomic<std::uint64_t> connections_open{0};
-  std::atomic<std::uint64_t> connections_refused{0};  ///< too many
-  std::atomic<std::uint64_t> requests{0};             ///< complete heads
-  std::atomic<std::uint64_t> served{0};               ///< answered by the metadata service
-  std::atomic<std::uint64_t> denied{0};               ///< by identity or policy
-  std::atomic<std::uint64_t> malformed{0};
-  std::atomic<std::uint64_t> not_ready{0};
-  std::atomic<std::uint64_t> upstream_failed{0};
-  std::atomic<std::uint64_t> local{0};
-  std::atomic<std::uint64_t> stripped{0};  ///< requests that came with headers that are ours alone
-};
-
 class DataPlane {
  public:
-  DataPlane(Loop& loop, Settings settings, identity::IdentitySource& identities, audit::Sink& audit, Dialer& dialer,
-            LocalEndpoints& local, audit::RequestIds ids);
+  /// What the data path leaves behind, and where from it is told apart.
+  struct Trace {
+    audit::Sink& audit;
+    Counters& counters;
+    audit::RequestIds ids;
+  };
+  DataPlane(Loop& loop, Settings settings, identity::IdentitySource& identities, Trace trace, Dialer& dialer,
+            LocalEndpoints& local);
   ~DataPlane();
   DataPlane(const DataPlane&) = delete;
   DataPlane& operator=(const DataPlane&) = delete;
@@ -70,7 +61,6 @@ class DataPlane {
   /// Ends every connection now, whatever it is doing.
   void abort_all();
   bool drained() const { return draining_ && open_ == 0; }
-  const Counters& counters() const { return counters_; }
 
  private:
   friend class Session;
@@ -110,7 +100,7 @@ class DataPlane {
   http::DateCache date_;
   log::RateLimit upstream_log_{5, 10'000};
   log::RateLimit accept_log_{1, 10'000};
-  Counters counters_;
+  Counters& counters_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   List<Session, DataPlane> sessions_;
   std::unordered_map<std::uint32_t, std::uint32_t> open_by_user_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/signer.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "http/head_writer.h"
 #include "protocol/authorization.h"

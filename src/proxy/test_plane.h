@@ -33,7 +33,7 @@ class TestPlane {
     }
     settings.services[static_cast<std::size_t>(Service::kImds)] = {origin, {"metadata.test"}};
     identities.answer = identity::fake_identity(1000, origin);
-    plane.emplace(loop, settings, identities, audit, dialer, local, audit::RequestIds(7));
+    plane.emplace(loop, settings, identities, DataPlane::Trace{audit, counters, audit::RequestIds(7)}, dialer, local);
     auto socket = make_tcp_socket();
     EXPECT_TRUE(bind_and_listen(*socket, {{127, 0, 0, 1}, 0}, 64).ok());
     at = *local_endpoint(socket->get());
@@ -87,6 +87,7 @@ class TestPlane {
   Loop loop;
   identity::FakeIdentitySource identities;
   audit::CollectingSink audit;
+  Counters counters;
   PlainDialer dialer;
   NoLocalEndpoints local;
   std::optional<DataPlane> plane;

@@ -28,19 +28,22 @@ std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Service service) {
 }
 
 Task<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(Service service, Deadline deadline) {
-  auto socket = dialer_.socket();
+  const Ipv4Endpoint to = upstreams_[index_of(service)];
+  const auto failure = [&](int code, bool timeout) {
+    return Error{.source = Source::kUpstream,
+                 .message = fmt::format("cannot connect to {} at {}{}", to_string(service), to_string(to),
+                                        timeout ? " in time" : ""),
+                 .hint = "check that the host is up and routed",
+                 .code = code};
+  };
+  auto socket = co_await dialer_.dial(service, to, deadline);
   if (!socket) {
-    co_return std::move(socket).error();
+    co_return failure(socket.error().code, false);
   }
   auto connection = std::make_unique<UpstreamConnection>(loop_, std::move(*socket), *this, service);
-  const Ipv4Endpoint& to = upstreams_[index_of(service)];
-  const IoResult done = co_await connection->stream_.connect(to, deadline);
+  const IoResult done = co_await connection->stream_.connected(deadline);
   if (!done.ok()) {
-    co_return Error{.source = Source::kUpstream,
-                    .message = fmt::format("cannot connect to {} at {}{}", to_string(service), to_string(to),
-                                           done.status == IoStatus::kTimeout ? " in time" : ""),
-                    .hint = "check that the host is up and routed",
-                    .code = done.code};
+    co_return failure(done.code, done.status == IoStatus::kTimeout);
   }
   co_return std::move(connection);
 }

@@ -47,7 +47,7 @@ class Publisher {
 
   const std::shared_ptr<const policy::Snapshot>& current() const { return current_; }
   ServiceReport report(Service service) const;
-  /// What current() was compiled from.
+  /// What current() was compiled from; none: no rules, or denied (RuleSet::unusable says why).
   EffectiveItems items() const;
 
  private:

@@ -76,7 +76,8 @@ class Agent {
     proxy::Settings settings;
     settings.services = {proxy::ServiceSettings{imds, {}}, proxy::ServiceSettings{wireserver, {}},
                          proxy::ServiceSettings{{{127, 0, 0, 98}, 1}, {}}};
-    plane_.emplace(loop_, settings, identities_, audit_, dialer_, local_, audit::RequestIds(1));
+    plane_.emplace(loop_, settings, identities_, proxy::DataPlane::Trace{audit_, counters_, audit::RequestIds(1)},
+                   dialer_, local_);
     auto socket = make_tcp_socket();
     EXPECT_TRUE(bind_and_listen(*socket, {{127, 0, 0, 1}, 0}, 16).ok());
     at_ = *local_endpoint(socket->get());
@@ -151,6 +152,7 @@ class Agent {
   http::BufferPool buffers_;
   identity::FakeIdentitySource identities_;
   audit::CollectingSink audit_;
+  proxy::Counters counters_;
   proxy::PlainDialer dialer_;
   NoLocal local_;
   std::optional<proxy::DataPlane> plane_;

@@ -161,7 +161,9 @@ class Booted(LabCase):
 
     def main_pid(self) -> int:
         """In this process's pid namespace."""
-        [pid] = (self.units_root / "openmsp.slice" / UNIT / "cgroup.procs").read_text().split()
+        pids = (self.units_root / "openmsp.slice" / UNIT / "cgroup.procs").read_text().split()
+        # The worker's parent; the worker is the other one.
+        [pid] = [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "msp-agent"]
         return int(pid)
 
     def started_anew(self, old: int) -> int | None:

@@ -7,7 +7,9 @@ from lab.world import poll
 
 STATE, NAME, PROGRAM = "/var/lib/azure-proxy-agent", "/usr/sbin/azure-proxy-agent", "/usr/sbin/msp-agent"
 CONFIG, FIELD_UNIT = "/etc/azure/proxy-agent.json", "azure-proxy-agent.service"
-INSTALLED = {PROGRAM: "755", NAME: "755", "/usr/bin/mspctl": "755", CONFIG: "644", "/usr/lib/tmpfiles.d/openmsp.conf": "644"} | {
+WORKER = "/usr/libexec/openmsp/msp-worker"
+INSTALLED = {PROGRAM: "755", WORKER: "755", NAME: "755", "/usr/bin/mspctl": "755", CONFIG: "644",
+             "/usr/lib/tmpfiles.d/openmsp.conf": "644", "/usr/lib/sysusers.d/openmsp.conf": "644"} | {
     f"/usr/lib/systemd/system/{unit}": "644"
     for unit in (UNIT, "msp-agent-retry.service", "msp-agent-replaced.service", "msp-agent-replaced.path", "openmsp.slice")}
 # A stand-in for the existing agent, and its setup tool as protocol.md H.8 tells it: links are followed, copies that fail

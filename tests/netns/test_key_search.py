@@ -116,12 +116,19 @@ class KeySearch(LabCase):
         for target in ("/provision", "/gpa-aggregated-status", VERSIONS, "/secure-channel/key"):
             answer = lab.guest.as_user("root").call(http.get, IMDS, target)
             (self.outputs / f"{stage}{target.replace('/', '-')}").write_bytes(str(answer.headers).encode() + answer.body)
-        for program, process in (("agent", lab.agent), ("host", lab.host)):
-            if process.poll() is None:
+        for program, pid in (("agent", lab.agent.pid), ("worker", lab.worker_pid()), ("host", lab.host.pid)):
+            if Path(f"/proc/{pid}").exists():
                 for name in ("environ", "cmdline", "comm", "status", "maps", "limits"):
-                    (self.outputs / f"{stage}-{program}-{name}").write_bytes(Path(f"/proc/{process.pid}/{name}").read_bytes())
+                    (self.outputs / f"{stage}-{program}-{name}").write_bytes(Path(f"/proc/{pid}/{name}").read_bytes())
+        self.what_both_processes_see(stage)
         for file in (lab.folder / "host").glob("host.db*"):
             shutil.copy(file, self.outputs / f"{stage}-{file.name}")
+
+    def what_both_processes_see(self, stage: str) -> None:
+        """Counters and the audit queue: memory that has no other file."""
+        for fd in Path(f"/proc/{self.lab.agent.pid}/fd").iterdir():
+            if (name := os.readlink(fd)).startswith("/memfd:"):
+                (self.outputs / f"{stage}-{fd.name}-{name[7:].split()[0]}").write_bytes(fd.read_bytes())
 
     def live(self) -> None:
         lab = self.lab
@@ -192,11 +199,15 @@ class KeySearch(LabCase):
 
     def end_with_cores(self) -> None:
         lab = self.lab
-        for program, process in (("msp-agent", lab.agent), ("msp-host", lab.host)):
-            limits = Path(f"/proc/{process.pid}/limits").read_text()
+        for program, pid in (("msp-agent", lab.agent.pid), ("msp-worker", lab.worker_pid()), ("msp-host", lab.host.pid)):
+            limits = Path(f"/proc/{pid}/limits").read_text()
             self.assertRegex(limits, r"Max core file size +0 +0 ")
-            self.assertEqual(dump(process.pid), "PermissionError", f"{program}: root without CAP_SYS_PTRACE cannot look")
+            self.assertEqual(dump(pid), "PermissionError", f"{program}: root without CAP_SYS_PTRACE cannot look")
         before = set(Path("/").glob("core*"))
+        worker = lab.worker_pid()
+        os.kill(worker, signal.SIGSEGV)
+        poll("another worker", lambda: lab.worker_pid() != worker)
+        self.assertEqual(set(Path("/").glob("core*")), before, "the worker leaves a core")
         self.assertFalse(end_by(lab.agent, signal.SIGSEGV), "the agent leaves a core")
         self.assertFalse(end_by(lab.host, signal.SIGABRT), "the host leaves a core")
         self.assertEqual(set(Path("/").glob("core*")), before)
@@ -215,7 +226,8 @@ class KeySearch(LabCase):
             if (lab.folder / "agent" / "keys" / name).exists() or name == "master.key":
                 self.assertTrue([line for line in everywhere if line.startswith(f"{name} in ")], "the files are searched")
         for expected in ("msp-agent.log", "msp-host.log", "agent/log/audit.jsonl", "agent/log/status.json", "host/access.jsonl",
-                         "outputs/backup.db", "outputs/latched-host.db-wal", "outputs/latched-agent-environ"):
+                         "outputs/backup.db", "outputs/latched-host.db-wal", "outputs/latched-agent-environ",
+                         "outputs/latched-worker-maps"):
             self.assertGreater((lab.folder / expected).stat().st_size, 0, expected)
         guids = [name.removesuffix(".key") for name in self.keys if name != "master.key"]
         log = (lab.folder / "msp-agent.log").read_text() + (lab.folder / "msp-host.log").read_text()

@@ -147,12 +147,9 @@ class Service(LabCase):
         self.lab.wait_served()
         for _ in range(5):
             self.manager.wait_for("WATCHDOG=1", 0.4)
-        threads = {(Path(entry) / "comm").read_text().strip(): int(entry.name)
-                   for entry in Path(f"/proc/{self.lab.agent.pid}/task").iterdir()}
-        for thread in ("msp-data", "msp-agent"):
-            with self.subTest(thread):
-                tid = threads[thread] if thread == "msp-data" else self.lab.agent.pid
-                with StoppedThread(tid):
+        for process in ("worker", "monitor"):
+            with self.subTest(process):
+                with StoppedThread(self.lab.worker_pid() if process == "worker" else self.lab.agent.pid):
                     time.sleep(0.2)
                     self.manager.drain()
                     self.assertTrue(self.manager.silent_about("WATCHDOG=1", 0.6))

@@ -12,6 +12,7 @@ from base import PROGRAMS
 TOP = Path(__file__).resolve().parents[2]
 UNITS = ("msp-agent.service", "msp-agent-retry.service", "msp-agent-replaced.service", "msp-agent-replaced.path", "openmsp.slice")
 PROGRAM, NAME, CONFIG = "usr/sbin/msp-agent", "usr/sbin/azure-proxy-agent", "etc/azure/proxy-agent.json"
+WORKER = "usr/libexec/openmsp/msp-worker"
 FIELD_UNIT = "usr/lib/systemd/system/azure-proxy-agent.service"
 
 
@@ -24,9 +25,10 @@ class SetupRoot(unittest.TestCase):
         self.root.mkdir()
         (self.bundle / "ProxyAgent").mkdir(parents=True)
         shutil.copy(PROGRAMS / "msp-agent", self.bundle / "ProxyAgent/azure-proxy-agent")
+        shutil.copy(PROGRAMS / "msp-worker", self.bundle / "ProxyAgent/msp-worker")
         shutil.copy(TOP / "packaging/proxy-agent.json", self.bundle / "ProxyAgent")
         shutil.copy(TOP / "packaging/azure-proxy-agent", self.bundle / "azure-proxy-agent.launcher")
-        for name in (*UNITS, "openmsp.tmpfiles.conf"):
+        for name in (*UNITS, "openmsp.tmpfiles.conf", "openmsp.sysusers.conf"):
             shutil.copy(TOP / "packaging/systemd" / name, self.bundle)
         (self.bundle / "proxy_agent_setup").symlink_to("ProxyAgent/azure-proxy-agent")
 
@@ -46,7 +48,7 @@ class SetupRoot(unittest.TestCase):
 
     def test_installed_enabled_and_gone_again(self):
         self.setup("install")
-        for name, mode in ((PROGRAM, 0o755), (NAME, 0o755), (CONFIG, 0o644), ("usr/lib/systemd/system/msp-agent.service", 0o644)):
+        for name, mode in ((PROGRAM, 0o755), (WORKER, 0o755), (NAME, 0o755), (CONFIG, 0o644), ("usr/lib/systemd/system/msp-agent.service", 0o644)):
             self.assertEqual((self.root / name).stat().st_mode & 0o7777, mode, name)
         self.assertEqual((self.root / "etc/azure").stat().st_mode & 0o7777, 0o755, "whatever the caller's umask")
         self.assertFalse((self.root / NAME).is_symlink())
@@ -64,6 +66,11 @@ class SetupRoot(unittest.TestCase):
         self.setup("uninstall", "package", "--with-state")
         self.assertEqual(self.files(), [])
 
+    def test_the_workers_user_is_made_where_there_are_users(self):
+        self.put("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+        self.setup("install")
+        self.assertRegex((self.root / "etc/passwd").read_text(), r"(?m)^openmsp:")
+
     def test_backup_restore_purge(self):
         backup = self.bundle / "ProxyAgent/Backup"
         self.assertIn("no backup", self.setup("restore"))
@@ -73,9 +80,11 @@ class SetupRoot(unittest.TestCase):
         self.setup("backup")
         self.assertTrue((backup / "Package/azure-proxy-agent").exists() and (backup / "msp-agent.service").exists())
         (self.root / PROGRAM).write_text("broken")
+        (self.root / WORKER).write_text("broken")
         (self.root / CONFIG).write_text("other")
         self.setup("restore", "false")
         self.assertEqual((self.root / PROGRAM).read_bytes(), (PROGRAMS / "msp-agent").read_bytes())
+        self.assertEqual((self.root / WORKER).read_bytes(), (PROGRAMS / "msp-worker").read_bytes(), "both of one version")
         self.assertEqual((self.root / CONFIG).read_text(), (TOP / "packaging/proxy-agent.json").read_text())
         self.assertEqual(self.files(), before)
         self.assertTrue(backup.exists())

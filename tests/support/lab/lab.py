@@ -191,6 +191,15 @@ class Lab:
         path = self.folder / f"{program}.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
+    def worker_pid(self) -> int:
+        """Of the monitor's one child; OSError while there is none."""
+        assert self.agent is not None
+        for task in Path(f"/proc/{self.agent.pid}/task").iterdir():
+            children = (task / "children").read_text().split()
+            if children:
+                return int(children[0])
+        raise ProcessLookupError("no worker")
+
     def kill_agent(self) -> None:
         assert self.agent is not None
         self.agent.send_signal(signal.SIGKILL)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's own endpoints on the data loop: answers from values that the control thread has left.
-// Owned by the data thread; update() and answer() run on the data loop.
+// The agent's own endpoints on the data loop: answers from values that the monitor has sent.
+// Owned by the worker; update() and answer() run on the data loop.
 // A wish of a client (notify) is passed on by a callback that must not block.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "proxy/local_endpoints.h"
 #include "status/provision.h"
 
-namespace msp::agent {
+namespace msp::worker {
 
 class LocalStatus final : public proxy::LocalEndpoints {
  public:
@@ -29,4 +29,4 @@ class LocalStatus final : public proxy::LocalEndpoints {
   std::string aggregate_json_ = "{}";
 };
 
-}  // namespace msp::agent
+}  // namespace msp::worker

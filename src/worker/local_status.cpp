@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/local_status.h"
+#include "worker/local_status.h"
 
 #include "protocol/local_endpoint.h"
 
-namespace msp::agent {
+namespace msp::worker {
 namespace {
 
 proxy::LocalAnswer convert(status::LocalAnswer answer) {
@@ -35,4 +35,4 @@ std::optional<proxy::LocalAnswer> LocalStatus::answer(const http::RequestHead& h
   return convert(status::answer_aggregate_status(metadata, elevated, aggregate_json_));
 }
 
-}  // namespace msp::agent
+}  // namespace msp::worker
