@@ -251,6 +251,8 @@ EXTENSIONS = [
 MANY = [
     fault("policy/identity_index.h", "of a caller's groups the first is looked for only",
           "if (f(kGroup, group)) {", "if (f(kGroup, caller.group_names.front()) || group.empty()) {"),
+    fault("policy/identity_index.h", "a container is looked for by all of its digits only",
+          "if (digits <= place.container.size() &&", "if (digits == place.container.size() &&"),
     fault("policy/identity_index.h", "a cgroup is looked for by its own name only",
           "path.size() > 1; path = path.substr(0, path.rfind('/'))) {", "path.size() > 1; path = {}) {"),
     fault("policy/identity_index.cpp", "a deny for one user does not hit a caller without name",
