@@ -59,11 +59,11 @@ identity::ConnectionIdentity caller() {
 }
 
 void decide_as(benchmark::State& state, const identity::ConnectionIdentity& who, policy::Matching matching,
-               const RuleItem& item) {
+               const RuleItem& item, const std::string& target = kToken) {
   policy::Snapshot snapshot;
   snapshot.matching = matching;
   snapshot.rules.fill(policy::RuleSet::compile(item, matching));
-  const test::PolicyRequest request(Service::kImds, "GET", kToken);
+  const test::PolicyRequest request(Service::kImds, "GET", target);
   for (auto _ : state) {
     policy::Decision decision = policy::decide(who, request.view(), snapshot);
     if (!std::holds_alternative<policy::Permit>(decision)) {
@@ -144,6 +144,25 @@ void decide_grid(benchmark::State& state) {
   }
   item.rules->roles->push_back({.name = "grid", .privileges = {"grid0-0"}});
   decide_over(state, policy::Matching::kEnforce, item);
+}
+
+/// As many privileges of the path stand in a grid of two query keys, all of whose values the request repeats; what all
+/// of them ask for besides it has not.
+void decide_repeated(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i * i < state.range(0); ++i) {
+    for (long j = 0; j * j < state.range(0); ++j) {
+      item.rules->privileges->push_back(
+          {.name = "grid" + std::to_string(i) + "-" + std::to_string(j),
+           .path = "/metadata/identity/oauth2/token",
+           .query_parameters = {{"x", std::to_string(i)}, {"y", std::to_string(j)}, {"z", "1"}}});
+    }
+  }
+  std::string target = kToken;
+  for (int i = 0; i < 100; ++i) {
+    target += "&x=" + std::to_string(i) + "&y=" + std::to_string(i);
+  }
+  decide_as(state, caller(), policy::Matching::kEnforce, item, target);
 }
 
 /// As many users are denied by user and executable; of the caller's container no name is known.
@@ -280,6 +299,7 @@ BENCHMARK(decide_many_roles)->Arg(8)->Arg(10'000);
 BENCHMARK(decide_other_methods)->Arg(8)->Arg(10'000);
 BENCHMARK(decide_each_its_own)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_grid)->Arg(9)->Arg(10'000);
+BENCHMARK(decide_repeated)->Arg(9)->Arg(10'000);
 BENCHMARK(decide_nameless)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_other_keys)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_spellings)->Arg(8)->Arg(10'000)->Arg(100'000);

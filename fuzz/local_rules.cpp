@@ -26,10 +26,12 @@ void check_item(const RuleItem& item) {
   const std::string text = std::move(writer).take();
   const Result<RuleItem> again = parse_rule_item(text, Source::kHost);
   FUZZ_CHECK(again && (*again == item || !item.problems.empty()));
-  const auto set = policy::RuleSet::compile(item, policy::Matching::kEnforce);
-  FUZZ_CHECK(set->unusable().empty() == policy::RuleSet::refusals(item).empty());
-  const auto set_again = policy::RuleSet::compile(*again, policy::Matching::kEnforce);
-  FUZZ_CHECK(set->unusable().empty() == set_again->unusable().empty());
+  for (const policy::Matching matching : {policy::Matching::kOff, policy::Matching::kEnforce}) {
+    const auto set = policy::RuleSet::compile(item, matching);
+    FUZZ_CHECK(set->unusable().empty() == policy::RuleSet::refusals(item, matching).empty());
+    const auto set_again = policy::RuleSet::compile(*again, matching);
+    FUZZ_CHECK(set->unusable().empty() == set_again->unusable().empty());
+  }
 }
 
 /// Of the host's elements none is lost or changed: the local ones stand behind them.

@@ -17,7 +17,7 @@ namespace {
 Result<void> usable(const std::vector<RulePart>& parts) {
   std::string all;
   for (const RulePart& part : parts) {
-    for (const std::string& why : policy::RuleSet::refusals(*part.item)) {
+    for (const std::string& why : policy::RuleSet::refusals(*part.item, policy::Matching::kEnforce)) {
       all += (all.empty() ? "" : "; ") + why;
     }
   }

@@ -32,9 +32,10 @@ SideVerdict verdict_of(const Judgement& judgement) {
 }
 
 /// Why an item is refused, whatever the place: one that moves to another line is the same.
-std::set<std::string> reasons(const RuleItem* item) {
+std::set<std::string> reasons(const RuleItem* item, policy::Matching matching) {
   std::set<std::string> out;
-  for (const std::string& line : item == nullptr ? std::vector<std::string>() : policy::RuleSet::refusals(*item)) {
+  for (const std::string& line :
+       item == nullptr ? std::vector<std::string>() : policy::RuleSet::refusals(*item, matching)) {
     // "/rules/identities/0/openmsp/unti at line 3, column 12: is not known": what is in the openmsp is no place.
     const std::size_t text = line.starts_with('/') ? line.find(": ") : std::string::npos;
     const std::string pointer = text == std::string::npos ? "" : line.substr(0, std::min(text, line.find(" at line ")));
@@ -147,7 +148,7 @@ class Comparison {
     }
     compare("mode", std::string(policy::to_string(a->mode())), std::string(policy::to_string(b->mode())));
     compare("defaultAccess", a->default_allow() ? "allow" : "deny", b->default_allow() ? "allow" : "deny");
-    if (reasons(item_a_) != reasons(item_b_)) {
+    if (reasons(item_a_, options_.matching) != reasons(item_b_, options_.matching)) {
       compare("usable", a->unusable().empty() ? "yes" : "no: " + a->unusable(),
               b->unusable().empty() ? "yes" : "no: " + b->unusable());
     }

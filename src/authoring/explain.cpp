@@ -87,7 +87,7 @@ class Steps {
   }
 
   void rules() {
-    if (const auto refused = policy::RuleSet::refusals(*item_); !refused.empty()) {
+    if (const auto refused = policy::RuleSet::refusals(*item_, matching_); !refused.empty()) {
       go_on(fmt::format("the rules cannot be used: {}", refused.front()));
       end(Outcome::kDeny, "rules_unusable", "rules that cannot be used deny everything");
       return;

@@ -105,7 +105,7 @@ void check_sections(const Linted& linted, Findings& findings) {
 
 /// Faults in our own members, which make the agent deny everything (protocol.md L.31). Each line begins with its place.
 void check_refusals(const Linted& linted, Findings& findings) {
-  for (const std::string& line : policy::RuleSet::refusals(linted.item)) {
+  for (const std::string& line : policy::RuleSet::refusals(linted.item, linted.options.matching)) {
     const std::size_t end = std::min(line.size(), line.find_first_of(": "));
     std::string at = line.starts_with('/') ? line.substr(0, end) : linted.pointer;
     if (!at.starts_with(linted.pointer)) {

@@ -66,9 +66,7 @@ PrivilegeForms forms_of(const RulePrivilege& privilege) {
   const std::string path = policy::lower(privilege.path);
   QueryPairs query = policy::folded_query(privilege);
   add_canonical(path, query, out);
-  const bool has_empty_key = std::ranges::any_of(query, [](const auto& pair) { return pair.first.empty(); });
-  // A request's path begins with '/', and ends for this reading at its first '?' even where that was escaped.
-  if ((path.empty() || path.front() == '/') && !path.contains('?') && !has_empty_key) {
+  if (policy::RuleSet::legacy_fault(privilege) == policy::LegacyFault::kNone) {
     out.legacy = Form{.path = path.empty() ? "/" : path, .query = std::move(query)};
   }
   return out;

@@ -1,81 +1,164 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/demand_index.h"
 
-#include <map>
 #include <utility>
 
 namespace msp::policy {
 
-/// Those that no table above has asked for, and that an item may be filed under.
-std::vector<Demand> DemandIndex::left(std::vector<Demand> demands, const Way& way) {
-  const std::size_t most = way.several ? 1 : kMostValues;
-  std::erase_if(demands, [&](const Demand& demand) {
-    return demand.values.size() > most || std::ranges::find(way.used, demand.key) != way.used.end();
-  });
-  return demands;
+/// No node above has asked for it, and not too many values meet it.
+bool DemandIndex::may_be_filed(const Demand& demand, const Way& way) {
+  return way.used.size() < kMostKeys && demand.values.size() <= (way.several ? 1 : kMostValues) &&
+         std::ranges::find(way.used, demand.key) == way.used.end();
 }
 
 std::vector<std::uint32_t> DemandIndex::add(std::span<const std::uint32_t> items, const Demands& demands) {
-  return add(items, demands, Way());
-}
-
-std::vector<std::uint32_t> DemandIndex::add(std::span<const std::uint32_t> items, const Demands& demands,
-                                            const Way& way) {
-  std::vector<std::uint32_t> all(items.begin(), items.end());
-  if (all.size() <= kFew || way.used.size() == kMostKeys) {
-    return all;
+  if (items.size() <= kFew) {
+    return {items.begin(), items.end()};
   }
-  std::vector<std::uint32_t> undemanding;
-  std::vector<std::uint32_t> demanding;
-  for (const std::uint32_t item : all) {
-    (left(demands(item), way).empty() ? undemanding : demanding).push_back(item);
-  }
-  if (demanding.size() <= kFew) {
-    return all;
-  }
-  undemanding.push_back(kTable + make_table(demanding, demands, way));
-  return undemanding;
-}
-
-std::uint32_t DemandIndex::make_table(std::span<const std::uint32_t> items, const Demands& demands, const Way& way) {
-  ByPair<std::size_t> counts;
+  std::vector<Item> all;
+  all.reserve(items.size());
+  Items refer;
+  refer.reserve(items.size());
   for (const std::uint32_t item : items) {
-    for (const Demand& need : left(demands(item), way)) {
-      for (const std::string& value : need.values) {
-        ++counts[{need.key, value}];
+    refer.push_back(&all.emplace_back(item, demands(item)));
+  }
+  return add(refer, Way());
+}
+
+std::vector<std::uint32_t> DemandIndex::add(const Items& items, const Way& way) {
+  std::vector<std::uint32_t> out;
+  Items filed;
+  Items others;
+  for (const Item* const item : items) {
+    const auto is_used = [&](const Demand& demand) {
+      return std::ranges::find(way.used, demand.key) != way.used.end();
+    };
+    if (items.size() <= kFew || std::ranges::all_of(item->demands, is_used)) {
+      out.push_back(item->number);
+    } else {
+      const auto may_be = [&](const Demand& demand) { return may_be_filed(demand, way); };
+      (std::ranges::any_of(item->demands, may_be) ? filed : others).push_back(item);
+    }
+  }
+  if (filed.size() <= kFew) {
+    others.insert(others.end(), filed.begin(), filed.end());
+    filed.clear();
+  }
+  look_through(others, way, out);
+  if (!filed.empty()) {
+    out.push_back(kNode + file(filed, way));
+  }
+  return out;
+}
+
+void DemandIndex::look_through(const Items& items, Way way, std::vector<std::uint32_t>& out) {
+  Node node;
+  for (const Item* const item : items) {
+    node.looked_through.push_back(item->number);
+  }
+  if (items.size() > kFew) {
+    node.shared = shared_by(items, way);
+  }
+  if (node.shared.empty()) {
+    out.insert(out.end(), node.looked_through.begin(), node.looked_through.end());
+    return;
+  }
+  out.push_back(kNode + static_cast<std::uint32_t>(nodes_.size()));
+  nodes_.push_back(std::move(node));
+}
+
+/// Those that no node above has asked for with the same values.
+std::vector<DemandIndex::Shared> DemandIndex::shared_by(const Items& items, Way& way) {
+  std::vector<Shared> out;
+  for (const Demand& first : items.front()->demands) {
+    if (std::ranges::find(way.used, first.key) != way.used.end()) {
+      continue;
+    }
+    std::unordered_set<std::string_view> values;
+    const bool all_demand_it = std::ranges::all_of(items, [&](const Item* item) {
+      const auto same = std::ranges::find(item->demands, first.key, &Demand::key);
+      if (same == item->demands.end()) {
+        return false;
+      }
+      for (const std::string& value : same->values) {
+        values.insert(value);
+      }
+      return true;
+    });
+    if (!all_demand_it) {
+      continue;
+    }
+    const auto [asked, is_new] = way.asked.try_emplace(first.key, values.size());
+    if (is_new || asked->second != values.size()) {
+      asked->second = values.size();
+      Shared& shared = out.emplace_back();
+      shared.key = first.key;
+      for (const std::string_view value : values) {
+        shared.values.emplace(value);
+      }
+    }
+  }
+  return out;
+}
+
+std::uint32_t DemandIndex::file(const Items& items, Way way) {
+  std::unordered_map<Pair, std::size_t, Hash, Equal> counts;
+  for (const Item* const item : items) {
+    for (const Demand& need : item->demands) {
+      if (may_be_filed(need, way)) {
+        for (const std::string& value : need.values) {
+          ++counts[{need.key, value}];
+        }
       }
     }
   }
   // Under the key that tells an item best from the others: an api-version is demanded by all of them.
-  const auto shared = [&](const Demand& need) {
+  const auto alike = [&](const Demand& need) {
     std::size_t sum = 0;
     for (const std::string& value : need.values) {
       sum += counts.find(Pair{need.key, value})->second;
     }
     return sum;
   };
+  std::map<Pair, Items> found;
   bool several = way.several;
-  std::map<std::pair<std::string, std::string>, std::vector<std::uint32_t>> found;
-  for (const std::uint32_t item : items) {
-    const std::vector<Demand> all = left(demands(item), way);
-    const Demand& best = *std::ranges::min_element(all, {}, shared);
-    several = several || best.values.size() > 1;
-    for (const std::string& value : best.values) {
-      std::vector<std::uint32_t>& same = found[{best.key, value}];
+  for (const Item* const item : items) {
+    const Demand* best = nullptr;
+    std::size_t fewest = 0;
+    for (const Demand& need : item->demands) {
+      if (!may_be_filed(need, way)) {
+        continue;
+      }
+      const std::size_t sum = alike(need);
+      if (best == nullptr || sum < fewest) {
+        best = &need;
+        fewest = sum;
+      }
+    }
+    several = several || best->values.size() > 1;
+    for (const std::string& value : best->values) {
+      Items& same = found[{best->key, value}];
       if (same.empty() || same.back() != item) {
         same.push_back(item);
       }
     }
   }
-  Table table;
-  Way below{.used = way.used, .several = several};
-  for (auto& [pair, same] : found) {
-    below.used.push_back(pair.first);
-    table[{pair.first, pair.second}] = add(same, demands, below);
-    below.used.pop_back();
+  Node node;
+  // Where all stand under the same key, finding them asks for it.
+  const bool one_key = !found.empty() && found.begin()->first.key == found.rbegin()->first.key;
+  if (one_key) {
+    way.used.push_back(found.begin()->first.key);
   }
-  tables_.push_back(std::move(table));
-  return static_cast<std::uint32_t>(tables_.size() - 1);
+  node.shared = shared_by(items, way);
+  way.several = several;
+  const std::size_t above = way.used.size();
+  for (const auto& [pair, same] : found) {
+    way.used.resize(one_key ? above : above + 1, pair.key);
+    way.used.back() = pair.key;
+    node.filed[{std::string(pair.key), std::string(pair.value)}] = add(same, way);
+  }
+  nodes_.push_back(std::move(node));
+  return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
 }  // namespace msp::policy

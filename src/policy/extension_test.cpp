@@ -297,6 +297,33 @@ TEST(Refused, ADenyThatNoRequestWouldMeetDeniesEverybodyWithTheReason) {
   EXPECT_TRUE(allowed(run(rules, caller("alice"), "/metadata/identity?share=50")));
 }
 
+// Legacy matching decides in "off" and "shadow": what it never meets, it would never deny.
+TEST(Refused, ADenyThatTheDecidingMatchingNeverMeetsDeniesEverybodyWithTheReason) {
+  struct Row {
+    RulePrivilege denied;
+    const char* target;
+    const char* why;
+  };
+  const Row rows[] = {
+      {{.name = "token", .path = "metadata/identity", .query_parameters = {}}, "/metadata/identity", "begin with '/'"},
+      {{.name = "token", .path = "/metadata/identity", .query_parameters = {{"", "x"}}},
+       "/metadata/identity?=x",
+       "a key of its query is empty"}};
+  for (const Row& row : rows) {
+    RuleItem rules =
+        item({{.role = "all", .identities = {"alice"}}, {.role = "token", .identities = {"alice"}, .openmsp = kDeny}});
+    rules.rules->privileges->at(0) = row.denied;
+    for (const Matching matching : {Matching::kOff, Matching::kShadow}) {
+      EXPECT_EQ(reason(run(rules, caller("alice"), row.target, matching)), Reason::kRulesUnusable) << row.target;
+      EXPECT_THAT(RuleSet::compile(rules, matching)->unusable(),
+                  testing::AllOf(StartsWith("/rules/roleAssignments/1: "), HasSubstr("\"token\""), HasSubstr(row.why)));
+    }
+    EXPECT_EQ(reason(run(rules, caller("alice"), row.target, Matching::kEnforce)), Reason::kExplicitDeny);
+    rules.rules->role_assignments->at(1).openmsp.deny = false;
+    EXPECT_TRUE(RuleSet::refusals(rules, Matching::kOff).empty()) << "a grant that is lost opens nothing";
+  }
+}
+
 TEST(Refused, ProblemsOfTheTextAndHashesDenyEverybodyWithTheReason) {
   RuleItem rules = item({{.role = "all", .identities = {"alice"}}}, "allow");
   rules.mode = "audit";
@@ -308,7 +335,7 @@ TEST(Refused, ProblemsOfTheTextAndHashesDenyEverybodyWithTheReason) {
   EXPECT_THAT(set->unusable(), StartsWith("/openmsp: one; /rules/roles/0/openmsp: two; /rules/identities/1: "));
   EXPECT_THAT(set->unusable(), HasSubstr("not available on this kernel"));
   EXPECT_EQ(set->id(), "r");
-  EXPECT_EQ(RuleSet::refusals(rules).size(), 3U);
+  EXPECT_EQ(RuleSet::refusals(rules, Matching::kOff).size(), 3U);
   for (const char* mode : {"enforce", "audit", "disabled"}) {
     rules.mode = mode;
     EXPECT_EQ(reason(run(rules, caller("alice"), "/metadata", Matching::kOff)), Reason::kRulesUnusable) << mode;

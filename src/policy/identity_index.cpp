@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <numeric>
+#include <set>
 
 #include "policy/exe_path.h"
 #include "policy/ruleset.h"
@@ -35,11 +36,8 @@ std::vector<Demand> demands_of(const IdentityRule& rule, UnknownFields unknown) 
   if (rule.place->unit) {
     demand(kUnit, *rule.place->unit);
   }
-  if (rule.place->container && rule.place->container->size() >= kContainerDigits) {
-    demand(kContainer, std::string_view(*rule.place->container).substr(0, kContainerDigits));
-    if (rule.place->container->size() == kContainerId) {
-      demand(kWholeContainer, *rule.place->container);
-    }
+  if (rule.place->container) {
+    demand(kContainer, *rule.place->container);
   }
   if (rule.place->cgroup) {
     demand(kCgroup, *rule.place->cgroup);
@@ -65,7 +63,15 @@ IdentityIndex::IdentityIndex(std::span<const IdentityRule> identities)
 
 IdentityIndex::IdentityIndex(std::span<const IdentityRule> identities, std::span<const std::uint32_t> which,
                              UnknownFields unknown)
-    : found_(demands_.add(which, [&](std::uint32_t i) { return demands_of(identities[i], unknown); })) {}
+    : found_(demands_.add(which, [&](std::uint32_t i) { return demands_of(identities[i], unknown); })) {
+  std::set<std::size_t> digits;
+  for (const std::uint32_t i : which) {
+    if (identities[i].place && identities[i].place->container) {
+      digits.insert(identities[i].place->container->size());
+    }
+  }
+  container_digits_.assign(digits.begin(), digits.end());
+}
 
 bool IdentityIndex::asks_only_for(const IdentityRule& rule, UnknownFields unknown) {
   const auto is_known = [&](UnknownFields field) { return (unknown & field) == 0; };

@@ -30,12 +30,8 @@ inline constexpr std::string_view kProcess = "p";
 inline constexpr std::string_view kGroup = "g";
 inline constexpr std::string_view kExe = "e";
 inline constexpr std::string_view kUnit = "s";
-inline constexpr std::string_view kContainer = "c";       ///< the first digits
-inline constexpr std::string_view kWholeContainer = "w";  ///< all of them
+inline constexpr std::string_view kContainer = "c";  ///< its first digits, as many as a rule names
 inline constexpr std::string_view kCgroup = "d";
-/// A rule names at least so many of a container's.
-inline constexpr std::size_t kContainerDigits = 12;
-inline constexpr std::size_t kContainerId = 64;
 
 /// component_hash() of a path as text: paths of the same components are equal.
 class ExeText {
@@ -89,11 +85,15 @@ class IdentityIndex {
 
  private:
   template <class F>
-  static bool any_place(const identity::CgroupPlace& place, F f) {
+  bool any_place(const identity::CgroupPlace& place, F f) const {
     using namespace identity_pair;
-    if (f(kUnit, place.unit) || f(kContainer, std::string_view(place.container).substr(0, kContainerDigits)) ||
-        f(kWholeContainer, place.container)) {
+    if (f(kUnit, place.unit)) {
       return true;
+    }
+    for (const std::size_t digits : container_digits_) {
+      if (digits <= place.container.size() && f(kContainer, std::string_view(place.container).substr(0, digits))) {
+        return true;
+      }
     }
     // The path, its parent and so on, up to "/".
     for (std::string_view path = place.path; path.size() > 1; path = path.substr(0, path.rfind('/'))) {
@@ -104,6 +104,7 @@ class IdentityIndex {
     return f(kCgroup, "/");
   }
 
+  std::vector<std::size_t> container_digits_;  ///< how many of them rules name, each number once
   DemandIndex demands_;
   std::vector<std::uint32_t> found_;
 };

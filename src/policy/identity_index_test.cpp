@@ -151,6 +151,29 @@ TEST(IdentityIndex, PlacesAreFoundFromBelowAndContainersByAllTheirDigits) {
   EXPECT_THAT(candidates(all, caller), ElementsAre(0));
 }
 
+// Most of the digits that rules name are alike.
+TEST(IdentityIndex, OfContainersThatBeginAlikeTheOneOfAllTheDigitsThatAreNamed) {
+  std::vector<IdentityRule> all;
+  const auto in = [&](std::string container) {
+    all.push_back({.name = {},
+                   .user = {},
+                   .group = {},
+                   .process = {},
+                   .exe = {},
+                   .place = std::make_shared<const PlaceRule>(
+                       PlaceRule{.unit = {}, .cgroup = {}, .container = std::move(container)})});
+  };
+  const std::string same(20, 'a');
+  for (int i = 100; i < 1000; ++i) {
+    in(same + std::to_string(i));
+  }
+  in(same);
+  identity::ConnectionIdentity caller;
+  caller.cgroup = std::make_shared<const identity::CgroupPlace>(
+      identity::CgroupPlace{.path = "/", .unit = {}, .container = same + "107" + std::string(41, 'b')});
+  EXPECT_THAT(candidates(all, caller), ElementsAre(7, 900));
+}
+
 RuleItem item_with(std::vector<RuleIdentity> identities, bool deny) {
   RuleItem item{.default_access = "allow", .mode = "enforce", .id = "x", .rules = RuleSections()};
   item.rules->privileges = {{{.name = "p", .path = "/", .query_parameters = {}}}};

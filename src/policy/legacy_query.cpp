@@ -28,6 +28,16 @@ bool LegacyQuery::holds(std::string_view key, std::string_view value) const {
   return found != folded_.end() && text(found->key, found->value) == key && text(found->value, found->end) == value;
 }
 
+std::optional<std::string_view> LegacyQuery::value_of(std::string_view key) {
+  fold();
+  const auto found =
+      std::ranges::lower_bound(folded_, key, {}, [this](const Folded& pair) { return text(pair.key, pair.value); });
+  if (found == folded_.end() || text(found->key, found->value) != key) {
+    return std::nullopt;
+  }
+  return text(found->value, found->end);
+}
+
 void LegacyQuery::split() {
   split_ = true;
   pairs_.reserve(kFew);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,8 @@ class LegacyQuery {
     fold();
     return folded_.size();
   }
+  /// Of the first pair of this key, lowered.
+  std::optional<std::string_view> value_of(std::string_view key);
   /// The first pair of this key, lowered, has this value, lowered. After any other question.
   bool holds(std::string_view key, std::string_view value) const;
 

@@ -149,6 +149,12 @@ class LegacyReading {
   }
   std::size_t count_pairs() { return query_.count(); }
   bool has_pair(std::string_view key, std::string_view value) const { return query_.holds(key, value); }
+  std::size_t count_values(std::string_view key) { return query_.value_of(key) ? 1 : 0; }
+  template <class F>
+  bool any_value(std::string_view key, F f) {
+    const std::optional<std::string_view> value = query_.value_of(key);
+    return value && f(*value);
+  }
 
  private:
   static std::string_view fold(std::string_view path, std::pmr::string& folded) {
@@ -196,8 +202,17 @@ class CanonicalReading {
   bool has_pair(std::string_view key, std::string_view value) const {
     return std::ranges::binary_search(pairs_, request::QueryPair{.key = key, .value = value}, before);
   }
+  std::size_t count_values(std::string_view key) const { return values_of(key).size(); }
+  template <class F>
+  bool any_value(std::string_view key, F f) const {
+    return std::ranges::any_of(values_of(key), f, &request::QueryPair::value);
+  }
 
  private:
+  std::ranges::subrange<std::span<const request::QueryPair>::iterator> values_of(std::string_view key) const {
+    return std::ranges::equal_range(pairs_, key, {}, &request::QueryPair::key);
+  }
+
   /// Pairs of one key stand in the order of the request, as often as they are there.
   void sort_values() {
     sorted_.assign(pairs_.begin(), pairs_.end());
@@ -227,8 +242,16 @@ class Pairs {
   bool has(std::string_view key, std::string_view value) const {
     return (key == kMethodKey && value == method_) || reading_.has_pair(key, value);
   }
+  std::size_t count(std::string_view key) const { return reading_.count_values(key) + (is_method(key) ? 1 : 0); }
+  template <class F>
+  bool any_value(std::string_view key, F f) const {
+    return (is_method(key) && f(method_)) || reading_.any_value(key, f);
+  }
 
  private:
+  /// A rule may ask for a pair with this key, too.
+  bool is_method(std::string_view key) const { return key == kMethodKey && !method_.empty(); }
+
   Reading& reading_;
   std::string_view method_;
 };

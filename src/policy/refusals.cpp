@@ -47,7 +47,20 @@ void check_hashes(const RuleSections& rules, Lines& out) {
   }
 }
 
-void check_denies(const RuleSections& rules, Lines& out) {
+/// Why the matching that decides would never meet the privilege, and what to do; empty: it may.
+std::string unmeetable(const RulePrivilege& privilege, Matching matching) {
+  if (const request::Fault fault = RuleSet::canonical_fault(privilege); fault != request::Fault::kNone) {
+    return "which has no canonical form (" + std::string(request::canon_name(fault)) +
+           "), so that no request would ever meet it; mend its path and query (a '%' is written %25)";
+  }
+  const LegacyFault fault = matching == Matching::kEnforce ? LegacyFault::kNone : RuleSet::legacy_fault(privilege);
+  return fault == LegacyFault::kNone
+             ? std::string()
+             : "which no request would ever meet in legacy matching, which decides: " + std::string(to_string(fault)) +
+                   "; " + std::string(remedy(fault));
+}
+
+void check_denies(const RuleSections& rules, Matching matching, Lines& out) {
   if (!rules.role_assignments || std::ranges::none_of(*rules.role_assignments, [](const RuleAssignment& assignment) {
         return assignment.openmsp.deny;
       })) {
@@ -86,12 +99,8 @@ void check_denies(const RuleSections& rules, Lines& out) {
       const auto privilege = privileges.find(name);
       if (privilege == privileges.end()) {
         missing("privilege", name);
-      } else if (const request::Fault fault = RuleSet::canonical_fault(*privilege->second);
-                 fault != request::Fault::kNone) {
-        add(out, "roleAssignments", i,
-            "the deny names the privilege " + quoted(name) + ", which has no canonical form (" +
-                std::string(request::canon_name(fault)) +
-                "), so that no request would ever meet it; mend its path and query (a '%' is written %25)");
+      } else if (const std::string why = unmeetable(*privilege->second, matching); !why.empty()) {
+        add(out, "roleAssignments", i, "the deny names the privilege " + quoted(name) + ", " + why);
       }
     }
   }
@@ -99,12 +108,40 @@ void check_denies(const RuleSections& rules, Lines& out) {
 
 }  // namespace
 
-Lines RuleSet::refusals(const RuleItem& item) {
+std::string_view to_string(LegacyFault fault) {
+  switch (fault) {
+    case LegacyFault::kNone:
+      return {};
+    case LegacyFault::kNoSlash:
+      return "its path does not begin with '/'";
+    case LegacyFault::kEmbedded:
+      return "there is a '?' in its path";
+    case LegacyFault::kEmptyKey:
+      return "a key of its query is empty";
+  }
+  return {};
+}
+
+std::string_view remedy(LegacyFault fault) {
+  switch (fault) {
+    case LegacyFault::kNone:
+      return {};
+    case LegacyFault::kNoSlash:
+      return "begin it with '/'";
+    case LegacyFault::kEmbedded:
+      return "ask for a query by queryParameters";
+    case LegacyFault::kEmptyKey:
+      return "name the key, or remove the pair";
+  }
+  return {};
+}
+
+Lines RuleSet::refusals(const RuleItem& item, Matching matching) {
   Lines out = item.problems;
   if (item.rules) {
     out.insert(out.end(), item.rules->problems.begin(), item.rules->problems.end());
     check_hashes(*item.rules, out);
-    check_denies(*item.rules, out);
+    check_denies(*item.rules, matching, out);
   }
   if (out.size() > kMaxRefusals) {
     const std::size_t more = out.size() - kMaxRefusals;

@@ -458,7 +458,7 @@ class Compiler {
 };
 
 std::shared_ptr<const RuleSet> RuleSet::compile(const RuleItem& item, Matching matching) {
-  if (const std::vector<std::string> refused = refusals(item); !refused.empty()) {
+  if (const std::vector<std::string> refused = refusals(item, matching); !refused.empty()) {
     std::string why;
     for (const std::string& line : refused) {
       why += (why.empty() ? "" : "; ") + line;
@@ -479,6 +479,17 @@ request::Fault RuleSet::canonical_fault(const RulePrivilege& privilege) {
   const std::string path = lower(privilege.path);
   const std::string query = as_query(folded_query(privilege));
   return canonicalize(path, query, arena).fault;
+}
+
+LegacyFault RuleSet::legacy_fault(const RulePrivilege& privilege) {
+  if (!privilege.path.empty() && privilege.path.front() != '/') {
+    return LegacyFault::kNoSlash;
+  }
+  if (privilege.path.contains('?')) {
+    return LegacyFault::kEmbedded;
+  }
+  const auto is_empty = [](const auto& pair) { return pair.first.empty(); };
+  return std::ranges::any_of(privilege.query_parameters, is_empty) ? LegacyFault::kEmptyKey : LegacyFault::kNone;
 }
 
 std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why) {

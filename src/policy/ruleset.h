@@ -102,6 +102,18 @@ struct SpecialGrants {
 
 std::uint8_t method_bit(request::Method method);
 
+/// Why no request ever matches a privilege in legacy matching (protocol.md E.3).
+enum class LegacyFault : std::uint8_t {
+  kNone,
+  kNoSlash,   ///< a request's path begins with one
+  kEmbedded,  ///< a '?' in the path: a request's ends there for this reading, even where it was escaped
+  kEmptyKey,  ///< in the query, where pairs without key are none
+};
+/// "its path does not begin with '/'", …; of kNone empty.
+std::string_view to_string(LegacyFault fault);
+/// What an author does about it.
+std::string_view remedy(LegacyFault fault);
+
 class RuleSet {
  public:
   /// `item` comes from the host and is well-formed JSON of the right shape, nothing more. Unknown or padded modes count
@@ -109,9 +121,11 @@ class RuleSet {
   static std::shared_ptr<const RuleSet> compile(const RuleItem& item, Matching matching);
   static constexpr std::size_t kMaxRefusals = 100;
   /// What makes compile() refuse the item, a line each; empty: nothing. For tools: the agent has it in unusable().
-  static std::vector<std::string> refusals(const RuleItem& item);
+  static std::vector<std::string> refusals(const RuleItem& item, Matching matching);
   /// Why no request ever matches the privilege in canonical matching; kNone: requests may (protocol.md E.2.7).
   static request::Fault canonical_fault(const RulePrivilege& privilege);
+  /// The same in legacy matching.
+  static LegacyFault legacy_fault(const RulePrivilege& privilege);
   /// Denies every request that rules decide about, whatever its caller; `why` is for status and log.
   static std::shared_ptr<const RuleSet> deny_all(std::string id, std::string why);
 

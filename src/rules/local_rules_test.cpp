@@ -89,16 +89,17 @@ TEST(LocalRules, ProblemsOfOurOwnFieldsSurviveEveryMerge) {
       host.rules.emplace();
       host.rules->problems = {"/authorizationRules/imds/rules/openmsp: is not known here"};
     }
-    const std::vector<std::string> refused = policy::RuleSet::refusals(merge(host, id, local));
+    const std::vector<std::string> refused =
+        policy::RuleSet::refusals(merge(host, id, local), policy::Matching::kEnforce);
     ASSERT_EQ(refused.size(), with_rules ? 2U : 1U);
     EXPECT_TRUE(refused[0].starts_with("local rule file: /rules/identities/0/openmsp/unit at line 1, column "));
   }
   // A file that fails takes the host's rules with it, but not what closes them altogether.
   const RuleItem failed = merge(host, id, {.state = LocalRules::State::kFailed});
   EXPECT_FALSE(failed.rules);
-  EXPECT_EQ(policy::RuleSet::refusals(failed).size(), 1U);
+  EXPECT_EQ(policy::RuleSet::refusals(failed, policy::Matching::kEnforce).size(), 1U);
   const RuleItem good = merge(host, id, {});
-  EXPECT_EQ(policy::RuleSet::refusals(good).size(), 1U);
+  EXPECT_EQ(policy::RuleSet::refusals(good, policy::Matching::kEnforce).size(), 1U);
 }
 
 TEST(LocalRules, TheErrorNamesWhatIsWrong) {

@@ -336,12 +336,12 @@ TEST(Properties, DryRunsHaveNoEffect) {
   EXPECT_TRUE(rc::check("dry runs have no effect", [&] {
     Choices random = choices(250);
     const RuleItem item = random_item(random, Names::kMayRepeat);
-    if (!item.rules || !RuleSet::refusals(item).empty()) {
+    const Matching matching = random.one_of(kMatchings);
+    if (!item.rules || !RuleSet::refusals(item, matching).empty()) {
       return;
     }
     RuleItem less = item;
     std::erase_if(*less.rules->role_assignments, [](const RuleAssignment& a) { return a.openmsp.dry_run; });
-    const Matching matching = random.one_of(kMatchings);
     const policy::Snapshot with = snapshot_of(item, matching);
     const policy::Snapshot without = snapshot_of(less, matching);
     for (std::size_t i = 0; i < kRequests; ++i) {

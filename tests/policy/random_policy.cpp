@@ -215,6 +215,20 @@ void be_like(identity::ConnectionIdentity& caller, const RuleIdentity& identity)
   }
 }
 
+/// The queries of many privileges, so that keys are repeated, without one of the keys.
+std::string all_that_is_asked_for(Choices& choices, const std::vector<RulePrivilege>& privileges) {
+  const std::string_view but = choices.chance(128) ? "z" : choices.one_of(kKeys);
+  std::string out;
+  for (const RulePrivilege& privilege : privileges) {
+    for (const auto& [key, value] : privilege.query_parameters) {
+      if (key != but) {
+        out += "&" + key + "=" + value;
+      }
+    }
+  }
+  return out;
+}
+
 template <class Pool, class OddPool>
 std::string joined(Choices& choices, const Pool& pool, const OddPool& odd, std::size_t most) {
   std::string out;
@@ -257,9 +271,13 @@ RuleItem random_item(Choices& choices, Names names) {
   auto& identities = rules.identities.emplace();
   auto& assignments = rules.role_assignments.emplace();
   const bool crowded = choices.chance(60);
+  const bool sharing = crowded && choices.chance(100);
   const std::size_t privilege_count = usual_count(choices) + (crowded ? 6 + 14 * choices.below(2) : 0);
   for (std::size_t i = 0; i < privilege_count; ++i) {
     privileges.push_back(random_privilege(choices, namer.own("p", i, privilege_count), crowded));
+    if (sharing) {
+      privileges.back().query_parameters.emplace_back("z", choices.chance(200) ? "1" : "2");
+    }
   }
   const std::size_t role_count = usual_count(choices);
   for (std::size_t i = 0; i < role_count; ++i) {
@@ -326,6 +344,9 @@ reference::Request random_request(Choices& choices, const RuleItem& item) {
             choices.chance(128) ? query + (query.empty() ? "" : "&") + pair : pair + (query.empty() ? "" : "&") + query;
       }
     }
+  }
+  if (item.rules && item.rules->privileges && !item.rules->privileges->empty() && choices.chance(40)) {
+    query += all_that_is_asked_for(choices, *item.rules->privileges);
   }
   if (choices.chance(20) && !query.empty()) {
     query += "&" + query;  // the same pairs again; a reading that asks for each of them asks too often

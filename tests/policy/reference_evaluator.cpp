@@ -179,19 +179,25 @@ std::vector<RulePrivilege> matching_privileges(const RuleItem& item, Matching ma
   return out;
 }
 
-/// No request meets it in canonical matching.
-bool is_dead(const RulePrivilege& privilege) {
-  return !canonical_path(lower(privilege.path)).fault.empty() || !canonical_query(query_of(privilege)).fault.empty();
+/// No request meets it in canonical matching, or in the legacy one where that decides.
+bool is_dead(const RulePrivilege& privilege, Matching matching) {
+  if (!canonical_path(lower(privilege.path)).fault.empty() || !canonical_query(query_of(privilege)).fault.empty()) {
+    return true;
+  }
+  const bool elsewhere = !privilege.path.empty() && !privilege.path.starts_with('/');
+  return matching != Matching::kEnforce &&
+         (elsewhere ||
+          std::ranges::any_of(privilege.query_parameters, [](const Pair& pair) { return pair.first.empty(); }));
 }
 
 /// It names something that is not there, or that no request ever meets.
-bool dangles(const RuleSections& rules, const RuleAssignment& assignment) {
+bool dangles(const RuleSections& rules, const RuleAssignment& assignment, Matching matching) {
   const RuleRole* const role = last_named(*rules.roles, assignment.role);
   return role == nullptr ||
          std::ranges::any_of(role->privileges,
                              [&](const std::string& name) {
                                const RulePrivilege* const privilege = last_named(*rules.privileges, name);
-                               return privilege == nullptr || is_dead(*privilege);
+                               return privilege == nullptr || is_dead(*privilege, matching);
                              }) ||
          std::ranges::any_of(assignment.identities,
                              [&](const std::string& name) { return last_named(*rules.identities, name) == nullptr; });
@@ -226,7 +232,7 @@ std::string by_rules(const RuleItem& item, Matching matching, const ConnectionId
 }
 
 /// Something of ours cannot be kept: a hash that nobody can take, a deny that would be lost.
-bool is_unusable(const RuleItem& item) {
+bool is_unusable(const RuleItem& item, Matching matching) {
   if (!item.problems.empty() || (item.rules && !item.rules->problems.empty())) {
     return true;
   }
@@ -240,7 +246,7 @@ bool is_unusable(const RuleItem& item) {
     return true;
   }
   return rules.role_assignments && std::ranges::any_of(*rules.role_assignments, [&](const RuleAssignment& assignment) {
-           return assignment.openmsp.deny && (!is_usable(rules) || dangles(rules, assignment));
+           return assignment.openmsp.deny && (!is_usable(rules) || dangles(rules, assignment, matching));
          });
 }
 
@@ -283,7 +289,7 @@ std::string decide(const std::optional<RuleItem>& item, Matching matching, const
   if (!item) {
     return "permit no_rules";
   }
-  if (is_unusable(*item)) {
+  if (is_unusable(*item, matching)) {
     return "deny rules_unusable";
   }
   const std::string mode = mode_of(*item, matching);
