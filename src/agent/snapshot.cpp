@@ -60,6 +60,7 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   to.ever_latched = from.ever_latched;
   to.long_poll = from.long_poll;
   to.message = from.message;
+  to.host_code = from.host_code;
   if (from.host_time_offset_ms) {
     to.host_clock_offset_ms = *from.host_time_offset_ms + parts.boot_ms - parts.now_ns / 1'000'000;
   }

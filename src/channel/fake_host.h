@@ -67,6 +67,7 @@ class FakeHost final : private http::Handler {
   int canned_status = 0;
   std::string canned_body;
   int refuse_keys = 0;
+  std::string refusal_body;  ///< of a refused key
   int refuse_attestations = 0;
   int drop_attestation_answers = 0;
   std::int64_t clock_offset_s = 0;
@@ -100,7 +101,7 @@ class FakeHost final : private http::Handler {
                                          : http::Response::json(200, status_text()));
     }
     if (path == protocol::kKeyPath) {
-      co_return refuse_keys != 0 ? http::Response(refuse_keys) : issue();
+      co_return refuse_keys != 0 ? http::Response::json(refuse_keys, refusal_body) : issue();
     }
     if (refuse_attestations != 0) {
       co_return http::Response(refuse_attestations);

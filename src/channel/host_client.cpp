@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/json.h"
 #include "http/date.h"
 #include "protocol/authorization.h"
 #include "protocol/headers.h"
@@ -22,6 +23,19 @@ constexpr std::size_t kOwnHeaders = 8;
 constexpr std::int64_t kDateGrainMs = 1'000;
 
 bool is_refusal(int status) { return status >= 400 && status < 500 && status != 408 && status != 429; }
+
+/// The code of a refusal of msp-host ({"error": code, …}). Of what a host answers nothing but this form is believed,
+/// nor shown to anybody (L.21).
+std::string code_of(const std::string& body) {
+  constexpr std::size_t kMostBody = 4096;
+  constexpr std::size_t kMostCode = 40;
+  const auto tree = json::parse(body, {.max_bytes = kMostBody, .max_depth = 8, .max_nodes = 100});
+  const json::Value* error = tree.ok() ? tree->find("error") : nullptr;
+  const std::string* code = error == nullptr ? nullptr : error->string();
+  const bool good = code != nullptr && !code->empty() && code->size() <= kMostCode &&
+                    code->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  return good ? *code : std::string();
+}
 
 /// Names the stream of the request under way, for as long as there is one.
 class UnderWay {
@@ -38,7 +52,8 @@ class UnderWay {
 // Moves on what went wrong on the way, under a name of what was wanted.
 template <class To, class From>
 Answer<To> failed(std::string_view what, const Answer<From>& from) {
-  return {.value = std::nullopt, .why = fmt::format("{}: {}", what, from.why), .refused = from.refused};
+  return {
+      .value = std::nullopt, .why = fmt::format("{}: {}", what, from.why), .refused = from.refused, .code = from.code};
 }
 
 }  // namespace
@@ -166,8 +181,11 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   const int status = answer->status;
   const bool good = request.success == 0 ? status >= 200 && status < 300 : status == request.success;
   if (!good) {
-    auto failure = fail(fmt::format("the host answered {}", status));
+    std::string code = code_of(answer->body);
+    auto failure = fail(code.empty() ? fmt::format("the host answered {}", status)
+                                     : fmt::format("the host answered {} ({})", status, code));
     failure.refused = is_refusal(status);
+    failure.code = std::move(code);
     co_return failure;
   }
   co_return Answer<http::ClientResponse>{.value = std::move(*answer), .why = {}};
@@ -188,7 +206,7 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
     co_return Answer<protocol::StatusDocument>{
-        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
   }
   const std::string* type = answer.value->header("content-type");
   auto document = protocol::read_status(answer.value->body, type == nullptr ? std::string_view() : *type);
@@ -220,7 +238,7 @@ Task<Answer<protocol::KeyDocument>> HostClient::acquire() {
   wipe_buffer();
   if (!answer.value.has_value()) {
     co_return Answer<protocol::KeyDocument>{
-        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
   }
   auto key = protocol::parse_key_document(answer.value->body, Source::kHost);
   wipe(answer.value->body);
@@ -237,7 +255,8 @@ Task<Answer<bool>> HostClient::attest(const protocol::KeyDocument& key) {
                          .signer = &key};
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
-    co_return Answer<bool>{.value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+    co_return Answer<bool>{
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
   }
   co_return Answer<bool>{.value = true, .why = {}};
 }

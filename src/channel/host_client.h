@@ -32,6 +32,7 @@ struct Answer {
   std::optional<T> value;
   std::string why;
   bool refused = false;
+  std::string code = {};  ///< msp-host's word for its refusal ("key_latched"): lower-case letters, digits, "_"
 };
 
 /// Host time minus CLOCK_BOOTTIME (L.34): heard at each good poll, running on between them.

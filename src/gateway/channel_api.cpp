@@ -120,8 +120,9 @@ void ChannelApi::alarm(const Vm& vm, const http::Request& request) {
     log::warn("virtual machine {} ({}) asked for a key although one is latched: refused ({} such lines left out)",
               vm.model.name, to_string(request.connection.peer), *dropped);
     log::hint(
-        "if its agent has lost its key, raise keyIncarnationId in its model; else somebody in it tries to "
-        "become the agent");
+        "if its disk was re-imaged or restored from a backup: mspctl key reset {} (docs/disks.md); else somebody in it "
+        "tries to become the agent",
+        vm.model.name);
   }
 }
 
@@ -140,6 +141,8 @@ Answer ChannelApi::issue(Vm& vm, const http::Request& request) {
     return refuse(request, Reason::kStoreFailed);
   }
   if (!issued->has_value()) {
+    ++vm.counters.key_asked;
+    vm.counters.key_asked_ns = clock_.realtime_ns();
     alarm(vm, request);
     return refuse(request, Reason::kKeyLatched);
   }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/file.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr std::size_t kKeySize = 32;
 constexpr std::string_view kCheckName = "master_key_check";
 constexpr std::string_view kCheckText = "msp-host master key";
+constexpr std::string_view kBoxLabel = "msp-host keys of machines that move here";
 
 // A sealed key opens only for the machine and the guid it was made for: rows of the database cannot be exchanged.
 std::string sealing_context(std::string_view vm_id, std::string_view guid) { return fmt::format("{} {}", vm_id, guid); }
@@ -229,6 +231,72 @@ Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
   std::erase_if(
       keys_, [&](const auto& entry) { return entry.second->vm == &vm && entry.second->state == KeyState::kPending; });
   return outcome;
+}
+
+Result<Secret> KeyRing::box_key() const {
+  auto mac = HmacSha256::create(master_);
+  if (!mac) {
+    return std::move(mac).error();
+  }
+  auto digest = mac->sign(kBoxLabel);
+  return digest ? Result<Secret>(Secret::copy_of(Bytes(*digest))) : std::move(digest).error();
+}
+
+Result<BoxPublicKey> KeyRing::recipient() const {
+  auto key = box_key();
+  return key ? box_public_key(*key) : std::move(key).error();
+}
+
+Result<std::optional<MovedMachine::Key>> KeyRing::pack(const Vm& vm, MovedMachine machine, const BoxPublicKey& to) {
+  if (vm.latched == nullptr) {
+    return std::optional<MovedMachine::Key>();
+  }
+  auto records = store_.load(vm.model.vm_id);
+  if (!records) {
+    return std::move(records).error();
+  }
+  const auto record = std::ranges::find(*records, KeyState::kLatched, &KeyRecord::state);
+  if (record == records->end()) {
+    return bug(fmt::format("memory has a latched key of {} that the store does not know", vm.model.name));
+  }
+  auto key = unseal(master_, as_bytes(record->sealed), as_bytes(sealing_context(record->vm_id, record->guid)));
+  if (!key) {
+    return std::move(key).error();
+  }
+  machine.key = MovedMachine::Key{.guid = record->guid, .issued = record->issued, .sealed = {}};
+  const auto context = sealing_text(machine);
+  if (!context) {
+    return context.error();
+  }
+  auto sealed = box_seal(to, key->bytes(), as_bytes(*context));
+  if (!sealed) {
+    return std::move(sealed).error();
+  }
+  machine.key->sealed = std::move(*sealed);
+  return std::move(machine.key);
+}
+
+Result<KeyRecord> KeyRing::unpack(const MovedMachine& machine) const {
+  auto own = box_key();
+  const auto context = sealing_text(machine);
+  if (!own || !context || !machine.key) {
+    return !own ? std::move(own).error() : !context ? context.error() : bug("a machine without a key");
+  }
+  auto key = box_open(*own, machine.key->sealed, as_bytes(*context));
+  if (!key || key->size() != kKeySize) {
+    return config_error("the key was sealed for another host, or what was exported has been changed",
+                        "export it for the recipient that mspctl key recipient prints on this host");
+  }
+  auto sealed = seal(master_, key->bytes(), as_bytes(sealing_context(machine.vm_id, machine.key->guid)));
+  if (!sealed) {
+    return std::move(sealed).error();
+  }
+  return KeyRecord{.vm_id = machine.vm_id,
+                   .guid = machine.key->guid,
+                   .issued = machine.key->issued,
+                   .incarnation = machine.incarnation,
+                   .state = KeyState::kLatched,
+                   .sealed = std::string(view(*sealed))};
 }
 
 }  // namespace msp::gateway

@@ -11,10 +11,11 @@
 #include <unordered_map>
 
 #include "base/clock.h"
-#include "base/crypto.h"
+#include "base/crypto_box.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "gateway/key_store.h"
+#include "gateway/moved_machine.h"
 #include "gateway/vm_registry.h"
 
 namespace msp::gateway {
@@ -58,6 +59,13 @@ class KeyRing {
   /// On disk before it is returned; the machine's other pending keys are dead then (protocol.md C.7.4).
   Result<LatchOutcome> latch(Vm& vm, std::string_view guid);
 
+  /// What another host seals the key of a machine for when it moves here. Follows from the master key; not secret.
+  Result<BoxPublicKey> recipient() const;
+  /// The latched key of a machine that leaves, for that host alone; nothing: none is latched. Nothing changes here.
+  Result<std::optional<MovedMachine::Key>> pack(const Vm& vm, MovedMachine machine, const BoxPublicKey& to);
+  /// The key of a machine that comes, to be stored. Nothing changes here.
+  Result<KeyRecord> unpack(const MovedMachine& machine) const;
+
  private:
   struct Hash {
     using is_transparent = void;
@@ -67,6 +75,7 @@ class KeyRing {
   KeyRing(KeyStore& store, Secret master, const Clock& clock, std::size_t max_pending)
       : store_(store), master_(std::move(master)), clock_(clock), max_pending_(max_pending) {}
 
+  Result<Secret> box_key() const;
   Result<void> check_master();
   Result<void> enter_incarnations(VmRegistry& registry);
   Result<void> load(VmRegistry& registry);

@@ -57,7 +57,59 @@ Result<void> SqliteStore::change(const ModelChange& change) {
           "an old key could come back: give the highest value it ever had, or a higher one");
     }
   }
+  for (const Move& each : change.moved) {
+    if (auto moved = move(each); !moved) {
+      return moved;
+    }
+  }
   return transaction->commit();
+}
+
+Result<std::uint32_t> SqliteStore::moves(std::string_view vm_id) {
+  auto statement = database_.prepare("SELECT moves FROM vm WHERE vm_id=?");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, vm_id);
+  auto row = statement->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? static_cast<std::uint32_t>(statement->number(0)) : 0;
+}
+
+Result<void> SqliteStore::move(const Move& move) {
+  auto counted = database_.prepare("UPDATE vm SET moves=? WHERE vm_id=? AND moves<?");
+  if (!counted) {
+    return counted.error();
+  }
+  counted->bind(1, move.moves).bind_text(2, move.vm_id).bind(3, move.moves);
+  if (auto done = run(*counted); !done) {
+    return done;
+  }
+  if (database_.changes() != 1) {
+    return config_error(fmt::format("{} has moved {} times or more already", move.vm_id, move.moves),
+                        "take what the last export of it wrote");
+  }
+  if (!move.key) {
+    return {};
+  }
+  // A key that went away from here may come back; one of another machine, or one that lives, may not.
+  auto statement = database_.prepare(
+      "INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed) VALUES(?,?,1,?,?,?) ON CONFLICT(guid) DO "
+      "UPDATE SET state=1, sealed=excluded.sealed WHERE vm_key.vm_id=excluded.vm_id AND vm_key.state=2");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, move.key->guid).bind_text(2, move.vm_id).bind(3, move.key->incarnation);
+  statement->bind_text(4, move.key->issued).bind_blob(5, move.key->sealed);
+  if (auto stored = run(*statement); !stored) {
+    return stored;
+  }
+  if (database_.changes() != 1) {
+    return config_error(fmt::format("key {} is here already", move.key->guid), "find out whose it is");
+  }
+  return {};
 }
 
 Result<void> SqliteStore::put(const StoredResource& resource) {

@@ -33,6 +33,7 @@ class SqliteStore final : public HostStore {
   Result<std::vector<StoredResource>> resources() override;
   Result<void> change(const ModelChange& change) override;
   Result<std::optional<std::uint32_t>> incarnation(std::string_view vm_id) override;
+  Result<std::uint32_t> moves(std::string_view vm_id) override;
 
  private:
   /// The guid of the latched key, or nothing.
@@ -41,6 +42,7 @@ class SqliteStore final : public HostStore {
   /// Inside a transaction of the caller.
   Result<IncarnationOutcome> enter(std::string_view vm_id, std::uint32_t incarnation);
   Result<void> end_keys(std::string_view vm_id);
+  Result<void> move(const Move& move);
   Result<void> put(const StoredResource& resource);
   Result<void> remove(const ResourceName& name);
   /// Runs `sql` with the given texts bound in order.

@@ -49,7 +49,9 @@ void write_channel(Writer& w, const Channel& c) {
   w.field("closed", c.closed).field("hostAnswers", c.host_answers).field("everLatched", c.ever_latched);
   w.field("longPoll", c.long_poll);
   field_or_null(w, "hostClockOffsetMilliseconds", c.host_clock_offset_ms);
-  w.field("message", c.message).end_object();
+  w.field("message", c.message);
+  field_or_null(w, "hostCode", c.host_code.empty() ? std::nullopt : std::optional(c.host_code));
+  w.end_object();
 }
 
 void write_services(Writer& w, const std::vector<ServiceState>& services) {

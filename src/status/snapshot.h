@@ -51,6 +51,7 @@ struct Channel {
   bool long_poll = false;                            ///< the host holds polls until there is something to say
   std::optional<std::int64_t> host_clock_offset_ms;  ///< host time minus ours; absent: never heard
   std::string message;
+  std::string host_code;  ///< with the message: the host's word for its refusal; empty: none
 };
 
 struct ServiceState {

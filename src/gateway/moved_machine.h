@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// A machine on its way from one host to another (docs/disks.md): its model, its incarnation and its latched key, which
+// is sealed for the host that it goes to. As JSON, for the admin API and the file that an operator carries. Values; any
+// thread. Text comes from an operator: another form is refused. Nothing in it is secret; who made it, it does not say.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/result.h"
+#include "gateway/config.h"
+
+namespace msp::gateway {
+
+struct MovedMachine {
+  struct Key {
+    std::string guid;
+    std::string issued;
+    std::vector<std::uint8_t> sealed;  ///< base/crypto_box.h, for the one host; sealing_text() is its context
+  };
+  std::string vm_id;
+  std::uint32_t incarnation = 0;
+  /// How often the machine has moved, this time included: a host takes none that it has seen, or seen surpassed.
+  std::uint32_t moves = 0;
+  std::vector<Ipv4Address> addresses = {};  ///< given beside the model; empty: those of the model
+  std::string model = {};                   ///< byte for byte as it was given
+  std::optional<Key> key = {};              ///< nothing: none was latched
+};
+
+/// All that the key belongs to: with another machine, model or number of moves it does not open.
+Result<std::string> sealing_text(const MovedMachine& machine);
+
+std::string moved_machine_json(const MovedMachine& machine);
+Result<MovedMachine> parse_moved_machine(std::string_view text);
+
+}  // namespace msp::gateway
