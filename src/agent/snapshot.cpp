@@ -59,6 +59,7 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   to.host_answers = from.host_answers;
   to.ever_latched = from.ever_latched;
   to.long_poll = from.long_poll;
+  to.signed_status = from.signed_status;
   to.message = from.message;
   to.host_code = from.host_code;
   if (from.host_time_offset_ms) {

@@ -34,8 +34,8 @@ bool same(const ChannelState& a, const ChannelState& b) {
   }
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.host_answers == b.host_answers &&
-         a.long_poll == b.long_poll && a.message == b.message && a.host_code == b.host_code &&
-         a.host_time_offset_ms == b.host_time_offset_ms;
+         a.long_poll == b.long_poll && a.signed_status == b.signed_status && a.message == b.message &&
+         a.host_code == b.host_code && a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -48,6 +48,7 @@ Channel::Channel(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dial
       published_(std::move(published)),
       unchanged_(std::move(unchanged)),
       store_(settings_.key_directory, settings_.state_directory),
+      guard_(settings_.state_directory, settings_.machine_file),
       client_(loop, buffers, clock, std::move(dialer), {settings_.host, settings_.timeout_ms}),
       machine_(Machine::start(true)),
       notify_(loop),
@@ -141,7 +142,7 @@ Task<Event> Channel::poll() {
   auto asked = wait_to_ask();
   std::uint64_t begun_ms = clock_.boottime_ms();
   holding_ = asked.has_value() && asked->seconds > 0;
-  auto answer = co_await client_.status(asked);
+  auto answer = co_await client_.status(asked, &guard_);
   holding_ = false;
   if (std::exchange(cut_, false)) {
     // Cut by ourselves, to begin anew: no failure of the host's.
@@ -149,7 +150,7 @@ Task<Event> Channel::poll() {
     publish();
     asked = wait_to_ask();
     begun_ms = clock_.boottime_ms();
-    answer = co_await client_.status(asked);
+    answer = co_await client_.status(asked, &guard_);
   }
   if (!answer.value.has_value()) {
     co_return PollFailed{std::move(answer.why), std::move(answer.code)};
@@ -237,6 +238,7 @@ void Channel::settle() {
       machine_.key_guid.clear();
     }
   }
+  guard_.use(key_.get());
   if (machine_.candidate.empty()) {
     candidate_ = {};
   }
@@ -267,6 +269,7 @@ void Channel::publish() {
   next->ever_latched = machine_.ever_latched;
   next->host_answers = machine_.host_answers;
   next->long_poll = machine_.hold.known;
+  next->signed_status = guard_.demands();
   next->message = machine_.message;
   next->host_code = machine_.host_code;
   next->host_time_offset_ms = client_.time().offset_ms();

@@ -18,7 +18,7 @@ namespace msp::channel {
 namespace {
 
 constexpr std::uint64_t kMostStatusBytes = 1 << 20;
-constexpr std::size_t kOwnHeaders = 8;
+constexpr std::size_t kOwnHeaders = 9;
 // A date header has whole seconds: a difference below this is its granularity, not the host's clock.
 constexpr std::int64_t kDateGrainMs = 1'000;
 
@@ -66,10 +66,12 @@ struct HostClient::Outgoing {
   const protocol::KeyDocument* signer = nullptr;
   int success = 200;  // 0: any 2xx
   std::optional<protocol::Wait> wait = {};
+  std::optional<protocol::SignRequest> sign = {};
+  std::string date = {};  // of the request; empty: now
 
-  std::string date = {};
   std::string length = {};
   std::string waits = {};
+  std::string signs = {};
   std::vector<http::Header> headers = {};
 };
 
@@ -129,8 +131,9 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
                                         .why = fmt::format("{} {}: {}", given.what, to_string(settings_.host), why)};
   };
   Outgoing request = given;
-  const auto date = http::format_date(time_.unix_seconds(clock_));
-  request.date.assign(date.data(), date.size());
+  if (request.date.empty()) {
+    request.date = date_now();
+  }
   request.length = std::to_string(request.body.size());
   request.headers.reserve(kOwnHeaders);
   request.headers = {{protocol::kDateHeader, request.date},
@@ -144,6 +147,10 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   if (request.wait.has_value()) {
     request.waits = protocol::format_wait(*request.wait);
     request.headers.push_back({protocol::kWaitHeader, request.waits});
+  }
+  if (request.sign.has_value()) {
+    request.signs = protocol::format_sign_request(*request.sign);
+    request.headers.push_back({protocol::kSignRequestHeader, request.signs});
   }
   std::string signature;
   if (request.signer != nullptr) {
@@ -197,16 +204,30 @@ void HostClient::cut() {
   }
 }
 
-Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol::Wait> wait) {
+std::string HostClient::date_now() const {
+  const auto date = http::format_date(time_.unix_seconds(clock_));
+  return {date.data(), date.size()};
+}
+
+Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol::Wait> wait, StatusGuard* guard) {
+  if (auto ready = guard == nullptr ? Result<void>() : guard->prepare(); !ready.ok()) {
+    co_return Answer<protocol::StatusDocument>{.value = std::nullopt, .why = ready.error().text()};
+  }
   const Outgoing request{.what = "cannot poll the host",
                          .method = "GET",
                          .target = std::string(protocol::kStatusPath),
                          .success = 0,
-                         .wait = std::move(wait)};
+                         .wait = std::move(wait),
+                         .sign = guard == nullptr ? std::nullopt : guard->ask(),
+                         .date = date_now()};
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
     co_return Answer<protocol::StatusDocument>{
         .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
+  }
+  if (auto doubt = guard == nullptr ? std::nullopt : judge(*guard, request, *answer.value); doubt) {
+    co_return Answer<protocol::StatusDocument>{
+        .value = std::nullopt, .why = std::move(doubt->why), .code = std::move(doubt->code)};
   }
   const std::string* type = answer.value->header("content-type");
   auto document = protocol::read_status(answer.value->body, type == nullptr ? std::string_view() : *type);
@@ -214,13 +235,31 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
     co_return Answer<protocol::StatusDocument>{.value = std::nullopt, .why = document.error().text()};
   }
   const std::string* date = answer.value->header(protocol::kDateHeader);
-  date = date == nullptr ? answer.value->header("date") : date;
+  // Any hop may set this one: it is not signed.
+  const bool must_be_signed = guard != nullptr && guard->demands();
+  date = date == nullptr && !must_be_signed ? answer.value->header("date") : date;
   if (date != nullptr) {
     time_.heard(*date, clock_.boottime_ms());
   }
   const std::string* told = answer.value->header(protocol::kWaitHeader);
   told_ = told == nullptr ? std::nullopt : protocol::parse_wait(*told);
   co_return Answer<protocol::StatusDocument>{.value = std::move(*document), .why = {}};
+}
+
+std::optional<Disbelief> HostClient::judge(StatusGuard& guard, const Outgoing& request,
+                                           const http::ClientResponse& answer) {
+  const auto value = [&](std::string_view name) {
+    const std::string* found = answer.header(name);
+    return found == nullptr ? std::string_view() : std::string_view(*found);
+  };
+  return guard.judge(request.sign, answer.header(protocol::kStatusSignatureHeader),
+                     {.nonce = request.sign ? std::string_view(request.sign->nonce) : std::string_view(),
+                      .status = answer.status,
+                      .asked_date = request.date,
+                      .date = value(protocol::kDateHeader),
+                      .content_type = value("content-type"),
+                      .wait = value(protocol::kWaitHeader),
+                      .body = answer.body});
 }
 
 // The pool hands the block used last out first: the one that the key came through.

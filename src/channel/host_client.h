@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/stream.h"
 #include "base/task.h"
+#include "channel/status_guard.h"
 #include "http/buffer.h"
 #include "http/client.h"
 #include "protocol/key.h"
@@ -56,8 +57,10 @@ class HostClient {
   };
   HostClient(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings);
 
-  /// `wait`: asks the host to hold its answer (docs/long-poll.md); the deadline is that much later.
-  Task<Answer<protocol::StatusDocument>> status(std::optional<protocol::Wait> wait = std::nullopt);
+  /// `wait`: asks the host to hold its answer (docs/long-poll.md); the deadline is that much later. `guard`: asks the
+  /// host to sign it; of what the guard does not believe nothing is taken, the host's time neither. Null: none does.
+  Task<Answer<protocol::StatusDocument>> status(std::optional<protocol::Wait> wait = std::nullopt,
+                                                StatusGuard* guard = nullptr);
   /// What the host said of it in its last good status answer.
   const std::optional<protocol::Wait>& told() const { return told_; }
   /// Ends the request that is under way: it fails.
@@ -72,6 +75,9 @@ class HostClient {
   struct Outgoing;
   Task<Answer<http::ClientResponse>> send(const Outgoing& request);
   Result<std::string> authorization(const protocol::KeyDocument& key, const Outgoing& request) const;
+  static std::optional<Disbelief> judge(StatusGuard& guard, const Outgoing& request,
+                                        const http::ClientResponse& answer);
+  std::string date_now() const;
   void wipe_buffer();
 
   Loop& loop_;

@@ -32,11 +32,9 @@ Result<Departure> Inventory::depart(const ResourceName& name, const BoxPublicKey
              .moves = *moves + 1,
              .addresses = found->second.addresses,
              .model = found->second.text};
-  auto key = keys_->pack(*vm, machine, to);
-  if (!key) {
-    return std::move(key).error();
+  if (auto packed = keys_->pack(machine, to); !packed) {
+    return std::move(packed).error();
   }
-  machine.key = std::move(*key);
   auto outcome = take_out(found->second, {.moved = {{.vm_id = name.key, .moves = machine.moves}}});
   if (!outcome) {
     return std::move(outcome).error();
@@ -68,20 +66,16 @@ Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine,
            "an old key could come back: take what the last export of it wrote, or apply its model with a raised "
            "keyIncarnationId");
   }
-  std::optional<KeyRecord> key;
-  if (machine.key) {
-    if (auto unpacked = keys_->unpack(machine); unpacked) {
-      key = std::move(*unpacked);
-    } else {
-      refuse(unpacked.error().message, unpacked.error().hint);
-    }
+  auto move = keys_->unpack(machine);
+  if (!move) {
+    refuse(move.error().message, move.error().hint);
   }
   ChangeOutcome outcome = outcome_of(staged);
   if (!outcome.faults.empty()) {
     return outcome;
   }
   ModelChange change = to_store(staged);
-  change.moved.push_back({.vm_id = machine.vm_id, .moves = machine.moves, .key = std::move(key)});
+  change.moved.push_back(std::move(*move));
   if (auto stored = store_->change(change); !stored) {
     return std::move(stored).error();
   }

@@ -155,6 +155,31 @@ TEST(InventoryMove, OnlyWhatWasExportedForThisHostAndOnlyUnchanged) {
   EXPECT_EQ(b.arrive(moved), "");
 }
 
+TEST(InventoryMove, WhatDeadKeysSignedTheStatusWithGoesAlong) {
+  Host a('a');
+  Host b('b');
+  Host c('c');
+  a.apply();
+  const std::string first = a.latch();
+  a.apply(2);
+  a.latch();
+  const auto sign = [&](const Host& host) {
+    return host.keys->sign_status(*host.inventory->registry().find_by_id(kVm), first, {.nonce = "n", .body = "{}"});
+  };
+  const auto before = sign(a);
+  ASSERT_TRUE(before && before->has_value());
+  EXPECT_EQ(b.arrive(a.depart(b)), "");
+  EXPECT_EQ(*sign(b), *before);
+  EXPECT_EQ(b.keys->find(first), nullptr) << "the key itself stays dead";
+  MovedMachine moved = b.depart(c);
+  ASSERT_EQ(moved.signers.size(), 1U);
+  MovedMachine swapped = moved;
+  swapped.key->sealed = moved.signers[0].sealed;
+  EXPECT_THAT(c.arrive(swapped), HasSubstr("changed")) << "one is not taken for the other";
+  EXPECT_EQ(c.arrive(moved), "");
+  EXPECT_EQ(*sign(c), *before);
+}
+
 TEST(InventoryMove, AMachineWithoutALatchMovesWithoutAKey) {
   Host a('a');
   Host b('b');
@@ -185,6 +210,7 @@ TEST(MovedMachineText, AnotherFormIsRefused) {
            {R"("moves":1)", R"("moves":4294967296)"},
            {R"("key":null)", R"("key":{"guid":"x","issued":"","sealed":""})"},
            {R"("key":null)", R"("key":7)"},
+           {R"("signers":[])", R"("signers":[{}])"},
            {R"("sourceAddresses":[])", R"("sourceAddresses":["x"])"},
            {R"("sourceAddresses":[])", R"("sourceAddresses":[],"unknown":1)"},
            {R"("resource")", R"("Resource")"}}) {

@@ -3,26 +3,17 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/key_sealing.h"
 
 namespace msp::gateway {
 namespace {
 
-constexpr std::size_t kKeySize = 32;
 constexpr std::string_view kCheckName = "master_key_check";
 constexpr std::string_view kCheckText = "msp-host master key";
-constexpr std::string_view kBoxLabel = "msp-host keys of machines that move here";
-
-// A sealed key opens only for the machine and the guid it was made for: rows of the database cannot be exchanged.
-std::string sealing_context(std::string_view vm_id, std::string_view guid) { return fmt::format("{} {}", vm_id, guid); }
-
-std::string_view view(const std::vector<std::uint8_t>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 }  // namespace
 
@@ -91,7 +82,7 @@ Result<void> KeyRing::check_master() {
   if (!sealed) {
     return std::move(sealed).error();
   }
-  return store_.set_note(kCheckName, view(*sealed));
+  return store_.set_note(kCheckName, as_text(*sealed));
 }
 
 Result<void> KeyRing::enter_incarnations(VmRegistry& registry) {
@@ -131,10 +122,17 @@ Result<void> KeyRing::load(VmRegistry& registry) {
 }
 
 Result<void> KeyRing::load(Vm& vm, const KeyRecord& record) {
-  auto key = unseal(master_, as_bytes(record.sealed), as_bytes(sealing_context(record.vm_id, record.guid)));
+  auto key = unseal(master_, as_bytes(record.sealed), as_bytes(key_context(record.vm_id, record.guid)));
   if (!key) {
     return Error{Source::kHost, fmt::format("the sealed key {} of {} does not open", record.guid, vm.model.name),
                  "the database was altered: put back a backup, or raise keyIncarnationId of this machine", 0};
+  }
+  if (record.state == KeyState::kLatched && record.signer.empty()) {
+    auto signer = sealed_signer(record.vm_id, record.guid, *key);
+    auto kept = signer ? store_.set_signer(record.guid, *signer) : Result<void>(std::move(signer).error());
+    if (!kept) {
+      return kept;
+    }
   }
   return add(vm, record.guid, record.state, *key);
 }
@@ -163,7 +161,13 @@ Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const
   if (!mac) {
     return std::move(mac).error();
   }
-  auto live = std::make_unique<LiveKey>(LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac)});
+  auto secret = protocol::status_secret(key);
+  auto signer = secret ? HmacSha256::create(*secret) : Result<HmacSha256>(std::move(secret).error());
+  if (!signer) {
+    return std::move(signer).error();
+  }
+  auto live = std::make_unique<LiveKey>(
+      LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac), .signer = std::move(*signer)});
   if (state == KeyState::kLatched) {
     vm.latched = live.get();
   }
@@ -188,16 +192,21 @@ IssueResult KeyRing::issue(Vm& vm) {
   if (!guid) {
     return std::move(guid).error();
   }
-  auto sealed = seal(master_, key->bytes(), as_bytes(sealing_context(vm.model.vm_id, *guid)));
+  auto sealed = seal(master_, key->bytes(), as_bytes(key_context(vm.model.vm_id, *guid)));
   if (!sealed) {
     return std::move(sealed).error();
+  }
+  auto signer = sealed_signer(vm.model.vm_id, *guid, *key);
+  if (!signer) {
+    return std::move(signer).error();
   }
   KeyRecord record{.vm_id = vm.model.vm_id,
                    .guid = *guid,
                    .issued = timestamp_us(clock_.realtime_ns()),
                    .incarnation = vm.model.proxy_agent.key_incarnation_id,
                    .state = KeyState::kPending,
-                   .sealed = std::string(view(*sealed))};
+                   .sealed = as_text(*sealed),
+                   .signer = std::move(*signer)};
   auto outcome = store_.issue(record, max_pending_);
   if (!outcome) {
     return std::move(outcome).error();
@@ -233,70 +242,35 @@ Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
   return outcome;
 }
 
-Result<Secret> KeyRing::box_key() const {
-  auto mac = HmacSha256::create(master_);
-  if (!mac) {
-    return std::move(mac).error();
+Result<std::string> KeyRing::sealed_signer(std::string_view vm_id, std::string_view guid, const Secret& key) const {
+  auto secret = protocol::status_secret(key);
+  if (!secret) {
+    return std::move(secret).error();
   }
-  auto digest = mac->sign(kBoxLabel);
-  return digest ? Result<Secret>(Secret::copy_of(Bytes(*digest))) : std::move(digest).error();
+  auto sealed = seal(master_, secret->bytes(), as_bytes(signer_context(vm_id, guid)));
+  return sealed ? Result<std::string>(as_text(*sealed)) : std::move(sealed).error();
 }
 
-Result<BoxPublicKey> KeyRing::recipient() const {
-  auto key = box_key();
-  return key ? box_public_key(*key) : std::move(key).error();
-}
-
-Result<std::optional<MovedMachine::Key>> KeyRing::pack(const Vm& vm, MovedMachine machine, const BoxPublicKey& to) {
-  if (vm.latched == nullptr) {
-    return std::optional<MovedMachine::Key>();
+Result<std::optional<Sha256Digest>> KeyRing::sign_status(const Vm& vm, std::string_view guid,
+                                                         const protocol::SignedStatus& status) {
+  const auto signed_with = [&](HmacSha256& signer) -> Result<std::optional<Sha256Digest>> {
+    auto digest = protocol::sign_status(signer, status);
+    return digest ? Result<std::optional<Sha256Digest>>(*digest) : std::move(digest).error();
+  };
+  if (vm.latched != nullptr && vm.latched->guid == guid) {
+    return signed_with(vm.latched->signer);
   }
-  auto records = store_.load(vm.model.vm_id);
-  if (!records) {
-    return std::move(records).error();
-  }
-  const auto record = std::ranges::find(*records, KeyState::kLatched, &KeyRecord::state);
-  if (record == records->end()) {
-    return bug(fmt::format("memory has a latched key of {} that the store does not know", vm.model.name));
-  }
-  auto key = unseal(master_, as_bytes(record->sealed), as_bytes(sealing_context(record->vm_id, record->guid)));
-  if (!key) {
-    return std::move(key).error();
-  }
-  machine.key = MovedMachine::Key{.guid = record->guid, .issued = record->issued, .sealed = {}};
-  const auto context = sealing_text(machine);
-  if (!context) {
-    return context.error();
-  }
-  auto sealed = box_seal(to, key->bytes(), as_bytes(*context));
+  // The agent has not heard of the present key yet, or a disk of an earlier day has come back.
+  auto sealed = store_.signer(vm.model.vm_id, guid);
   if (!sealed) {
     return std::move(sealed).error();
   }
-  machine.key->sealed = std::move(*sealed);
-  return std::move(machine.key);
-}
-
-Result<KeyRecord> KeyRing::unpack(const MovedMachine& machine) const {
-  auto own = box_key();
-  const auto context = sealing_text(machine);
-  if (!own || !context || !machine.key) {
-    return !own ? std::move(own).error() : !context ? context.error() : bug("a machine without a key");
+  if (!sealed->has_value()) {
+    return std::optional<Sha256Digest>();
   }
-  auto key = box_open(*own, machine.key->sealed, as_bytes(*context));
-  if (!key || key->size() != kKeySize) {
-    return config_error("the key was sealed for another host, or what was exported has been changed",
-                        "export it for the recipient that mspctl key recipient prints on this host");
-  }
-  auto sealed = seal(master_, key->bytes(), as_bytes(sealing_context(machine.vm_id, machine.key->guid)));
-  if (!sealed) {
-    return std::move(sealed).error();
-  }
-  return KeyRecord{.vm_id = machine.vm_id,
-                   .guid = machine.key->guid,
-                   .issued = machine.key->issued,
-                   .incarnation = machine.incarnation,
-                   .state = KeyState::kLatched,
-                   .sealed = std::string(view(*sealed))};
+  auto secret = unseal(master_, as_bytes(**sealed), as_bytes(signer_context(vm.model.vm_id, guid)));
+  auto signer = secret ? HmacSha256::create(*secret) : Result<HmacSha256>(std::move(secret).error());
+  return signer ? signed_with(*signer) : std::move(signer).error();
 }
 
 }  // namespace msp::gateway

@@ -42,8 +42,9 @@ struct EnteredIncarnation {
 /// A machine that leaves for another host, or comes from one.
 struct Move {
   std::string vm_id;
-  std::uint32_t moves = 0;            ///< so often it has moved then; not more than before refuses the whole change
-  std::optional<KeyRecord> key = {};  ///< that comes with it, latched
+  std::uint32_t moves = 0;              ///< so often it has moved then; not more than before refuses the whole change
+  std::optional<KeyRecord> key = {};    ///< that comes with it, latched
+  std::vector<KeyRecord> signers = {};  ///< dead keys of it: only what they signed the status with
 };
 
 struct ModelChange {

@@ -17,7 +17,7 @@ constexpr std::int64_t kForm = 1;
 constexpr std::int64_t kMost32 = std::numeric_limits<std::uint32_t>::max();
 
 MovedMachine::Key read_key(json::ObjectReader& from) {
-  MovedMachine::Key key{.guid = from.string("guid"), .issued = from.string("issued"), .sealed = {}};
+  MovedMachine::Key key{.guid = from.string("guid"), .issued = from.string("issued")};
   if (!protocol::is_guid(key.guid)) {
     from.fail("guid", "is no GUID");
   }
@@ -30,16 +30,20 @@ MovedMachine::Key read_key(json::ObjectReader& from) {
   return key;
 }
 
+void write_key(json::Writer& writer, const MovedMachine::Key& key) {
+  writer.begin_object().field("guid", key.guid).field("issued", key.issued);
+  writer.field("sealed", base64_encode(key.sealed)).end_object();
+}
+
 }  // namespace
 
-Result<std::string> sealing_text(const MovedMachine& machine) {
+Result<std::string> sealing_text(const MovedMachine& machine, const MovedMachine::Key& key, bool signer) {
   const auto digest = sha256(as_bytes(machine.model));
   if (!digest) {
     return digest.error();
   }
-  const bool key = machine.key.has_value();
-  return fmt::format("openmsp move {}\n{}\n{}\n{}\n{}\n{}\n{}", kForm, machine.vm_id, machine.incarnation,
-                     machine.moves, key ? machine.key->guid : "", key ? machine.key->issued : "", hex_encode(*digest));
+  return fmt::format("openmsp move {}\n{}\n{}\n{}\n{} {}\n{}\n{}", kForm, machine.vm_id, machine.incarnation,
+                     machine.moves, signer ? "signer" : "key", key.guid, key.issued, hex_encode(*digest));
 }
 
 std::string moved_machine_json(const MovedMachine& machine) {
@@ -52,11 +56,15 @@ std::string moved_machine_json(const MovedMachine& machine) {
   }
   writer.end_array().key("key");
   if (machine.key) {
-    writer.begin_object().field("guid", machine.key->guid).field("issued", machine.key->issued);
-    writer.field("sealed", base64_encode(machine.key->sealed)).end_object();
+    write_key(writer, *machine.key);
   } else {
     writer.null();
   }
+  writer.key("signers").begin_array();
+  for (const MovedMachine::Key& signer : machine.signers) {
+    write_key(writer, signer);
+  }
+  writer.end_array();
   std::string out = std::move(writer.end_object()).take();
   // Not through a tree: the model stays byte for byte.
   out.pop_back();
@@ -88,6 +96,7 @@ Result<MovedMachine> parse_moved_machine(std::string_view text) {
     json::ObjectReader reader(*key, "/key", problems);
     machine.key = read_key(reader);
   }
+  root.each_object("signers", [&](json::ObjectReader& item) { machine.signers.push_back(read_key(item)); });
   if (const json::Value* resource = root.raw("resource"); resource != nullptr) {
     machine.model = text_of(text, *resource);
   } else {

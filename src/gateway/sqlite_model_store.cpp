@@ -91,25 +91,37 @@ Result<void> SqliteStore::move(const Move& move) {
     return config_error(fmt::format("{} has moved {} times or more already", move.vm_id, move.moves),
                         "take what the last export of it wrote");
   }
-  if (!move.key) {
-    return {};
+  if (move.key) {
+    // A key that went away from here may come back; one of another machine, or one that lives, may not.
+    auto statement = database_.prepare(
+        "INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed, signer) VALUES(?,?,1,?,?,?,?) ON "
+        "CONFLICT(guid) DO UPDATE SET state=1, sealed=excluded.sealed, signer=excluded.signer WHERE "
+        "vm_key.vm_id=excluded.vm_id AND vm_key.state=2");
+    if (auto stored = take_in(statement, move.vm_id, *move.key); !stored) {
+      return stored;
+    }
+    if (database_.changes() != 1) {
+      return config_error(fmt::format("key {} is here already", move.key->guid), "find out whose it is");
+    }
   }
-  // A key that went away from here may come back; one of another machine, or one that lives, may not.
-  auto statement = database_.prepare(
-      "INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed) VALUES(?,?,1,?,?,?) ON CONFLICT(guid) DO "
-      "UPDATE SET state=1, sealed=excluded.sealed WHERE vm_key.vm_id=excluded.vm_id AND vm_key.state=2");
+  for (const KeyRecord& signer : move.signers) {
+    auto statement = database_.prepare(
+        "INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed, signer) VALUES(?,?,2,?,?,?,?) ON "
+        "CONFLICT(guid) DO NOTHING");
+    if (auto stored = take_in(statement, move.vm_id, signer); !stored) {
+      return stored;
+    }
+  }
+  return {};
+}
+
+Result<void> SqliteStore::take_in(Result<Statement>& statement, std::string_view vm_id, const KeyRecord& key) {
   if (!statement) {
     return statement.error();
   }
-  statement->bind_text(1, move.key->guid).bind_text(2, move.vm_id).bind(3, move.key->incarnation);
-  statement->bind_text(4, move.key->issued).bind_blob(5, move.key->sealed);
-  if (auto stored = run(*statement); !stored) {
-    return stored;
-  }
-  if (database_.changes() != 1) {
-    return config_error(fmt::format("key {} is here already", move.key->guid), "find out whose it is");
-  }
-  return {};
+  statement->bind_text(1, key.guid).bind_text(2, vm_id).bind(3, key.incarnation).bind_text(4, key.issued);
+  statement->bind_blob(5, key.sealed).bind_blob(6, key.signer);
+  return run(*statement);
 }
 
 Result<void> SqliteStore::put(const StoredResource& resource) {

@@ -35,6 +35,11 @@ std::string_view remedy_of(const Channel& channel) {
            "the "
            "host's operator register it (on the host: mspctl vm apply, or mspctl vm import); see docs/disks.md";
   }
+  if (channel.host_code == "status_unsigned" || channel.host_code == "status_wrongly_signed") {
+    return "rules, key and state stay as they were. Somebody between this machine and its host may be answering in its "
+           "place; or the host is another, or has lost the key (its operator: docs/disks.md). Only if that is certain, "
+           "remove the file status-signed in the state directory and restart the agent; see docs/signed-status.md";
+  }
   if (channel.host_code == "key_latched") {
     return "the host keeps the key that was latched and hands out no other. If this disk was re-imaged or restored, "
            "have "

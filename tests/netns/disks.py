@@ -106,8 +106,17 @@ class DisksCase(ModelledLab):
         self.logs_of_hosts = [lab.host_log]
         self.put("vm-1.json", model("vm-1", VM_ID, enabled=True, keyIncarnationId=1))
         self.mspctl("vm", "apply", lab.folder / "vm-1.json", "--source-address", GUEST_ADDRESS)
+        self.on_machine("vm-1", lab.agent_config_file)
         lab.start_agent()
         self.first_key = self.latched()
+
+    def on_machine(self, name: str, config: Path) -> None:
+        """What the firmware says of the machine, which no disk takes along."""
+        file = self.lab.folder / f"product_uuid-{name}"
+        file.write_text(f"{name}\n")
+        document = json.loads(config.read_text())
+        document["openmsp"]["machineIdFile"] = str(file)
+        config.write_text(json.dumps(document))
 
     # --- commands of the page ------------------------------------------------------------------------------------
 
@@ -118,6 +127,10 @@ class DisksCase(ModelledLab):
         tool = folder / "mspctl"
         tool.write_text(f'#!/bin/sh\nexec "{self.lab.programs}/mspctl" "$@" --config "{config}"\n')
         tool.chmod(0o755)
+        # No service manager runs here; the test does what it was asked for.
+        manager = folder / "systemctl"
+        manager.write_text(f'#!/bin/sh\necho "$@" >> "{self.lab.folder}/systemctl.log"\n')
+        manager.chmod(0o755)
         return folder
 
     def run_page(self, name: str, code: int = 0, config: Path | None = None, **variables) -> str:
@@ -127,11 +140,20 @@ class DisksCase(ModelledLab):
         environment = {**os.environ, "PATH": f"{self.tools(config.stem, config)}:{os.environ['PATH']}", **variables}
         said = ""
         for line in commands(name):
+            line = line.replace("/var/lib/azure-proxy-agent", str(self.lab.folder / "agent"))
             done = subprocess.run(["sh", "-c", line], cwd=self.lab.folder, env=environment, capture_output=True, text=True,
                                   check=False, timeout=30)
             said += done.stdout + done.stderr
             self.assertLessEqual(done.returncode, code, f"{line}: {done.stdout}{done.stderr}")
         return said
+
+    def forget_the_host(self) -> None:
+        self.run_page("forget the host, in the guest")
+        asked = self.lab.folder / "systemctl.log"
+        self.assertEqual(asked.read_text(), "restart msp-agent\n")
+        asked.unlink()
+        self.lab.stop_agent()
+        self.lab.start_agent(wait=False)
 
     def put(self, name: str, document: dict) -> None:
         (self.lab.folder / name).write_text(json.dumps(document, indent=1))

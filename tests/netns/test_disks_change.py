@@ -61,6 +61,7 @@ class Restore(DisksCase):
     def test_restore_from_a_backup(self):
         lab = self.lab
         backup = lab.folder / "backup"
+        poll("it demands a signed status, and so does its backup", lambda: self.channel()["signedStatus"])
         lab.stop_agent()
         self.disk.copy_to(backup)
         # The key is still the one that the host names: nothing is to be done.
@@ -101,6 +102,7 @@ class Clone(DisksCase):
         lab = self.lab
         copy = SecondGuest(lab)
         copied_disk = Disk(lab.folder / "agent2", lab.folder / "bpf2" / "openmsp")
+        self.on_machine("vm-2", copy.config)
         self.disk.copy_to(lab.folder / "agent2")
         key = self.seen_keys[self.first_key]
         request = signed_with(self.first_key, key, http.request_bytes(IMDS, VERSIONS))
@@ -221,8 +223,13 @@ class MoveWithoutTheLatch(DisksCase):
         self.put("vm-1.json", model("vm-1", VM_ID, enabled=True, keyIncarnationId=2))
         self.lab.host_config_file = other.config
         self.mspctl("vm", "apply", self.lab.folder / "vm-1.json", "--source-address", GUEST_ADDRESS)
-        poll("another key", lambda: self.channel()["keyGuid"] not in (None, self.first_key))
-        self.assertEqual(self.known("vm-1")["keyGuid"], self.latched())
+        # That host cannot prove to be the machine's own.
+        poll("not believed", lambda: self.channel()["hostCode"] == "status_unsigned")
+        self.assertEqual(self.lab.guest_get(VERSIONS).code, "unknown_key")
+        self.assertIn("status-signed", self.run_page("look, in the guest", code=1))
+        self.assertIn(f"believes what key {self.first_key} signs", (self.lab.folder / "msp-host2.log").read_text())
+        self.forget_the_host()
+        self.assertEqual(self.latched(other_than=self.first_key), self.known("vm-1")["keyGuid"])
         self.judge()
 
 
@@ -242,21 +249,23 @@ class HostRestored(DisksCase):
 
     def test_the_hosts_own_database_of_an_earlier_day(self):
         lab = self.lab
+        poll("the agent demands a signed status", lambda: self.channel()["signedStatus"])
         stop(lab.host)
         self.back_up("latched")
         lab.start_host()
         self.mspctl("key", "reset", "vm-1")
         poll("another key", lambda: self.channel()["keyGuid"] not in (None, self.first_key))
         second = self.latched()
-        # It names an earlier key of the machine: the agent goes back to it.
+        # It has an earlier key of the machine, and has lost the one that the agent uses.
         self.restore("latched")
-        poll("the earlier key", lambda: self.channel()["keyGuid"] == self.first_key)
-        self.assertEqual(self.latched(), self.first_key)
+        self.not_believed(second)
+        # A reset alone proves nothing to the agent.
         self.run_page("host restored, on the host")
-        poll("a new key", lambda: self.channel()["keyGuid"] not in (None, self.first_key))
-        third = self.latched()
-        self.assertNotIn(third, (self.first_key, second))
-        # The same when the agent has no key: closed until it is said.
+        self.not_believed(second)
+        self.forget_the_host()
+        third = self.latched(other_than=second)
+        self.assertNotEqual(third, self.first_key)
+        # The same when the agent has no key, and nothing that it demands: closed until it is said.
         self.restore("latched")
         lab.stop_agent()
         self.disk.re_image()
@@ -264,11 +273,22 @@ class HostRestored(DisksCase):
         self.closed("key_latched", "no key is in", REMEDY)
         self.run_page("host restored, on the host")
         fourth = self.latched()
-        # A database from before the first latch: a new key, by itself.
-        stop(lab.host)
+        poll("signed", lambda: self.channel()["signedStatus"])
+        # A database from before the first latch: a new key.
         with closing(sqlite3.connect(lab.folder / "latched" / "host.db")) as database, database:
             database.execute("DELETE FROM vm_key")
         self.restore("latched")
-        poll("a new key", lambda: self.channel()["keyGuid"] not in (None, fourth))
+        self.not_believed(fourth)
+        self.forget_the_host()
         self.assertNotIn(self.latched(), (self.first_key, second, third, fourth))
         self.judge()
+
+    def not_believed(self, guid: str) -> None:
+        """The agent stays with its key, and the host, which has lost that, serves nothing."""
+        lab = self.lab
+        poll("not believed", lambda: self.channel()["hostCode"] == "status_unsigned")
+        polls = len(self.requests("/secure-channel/status"))
+        poll("more polls", lambda: len(self.requests("/secure-channel/status")) > polls + 5)
+        self.assertEqual(self.channel()["keyGuid"], guid)
+        self.assertEqual(lab.guest_get(VERSIONS).code, "unknown_key")
+        self.assertIn(f"believes what key {guid} signs, which it never had here", lab.log_of("msp-host"))
