@@ -257,6 +257,7 @@ Result<void> App::open_channel() {
   settings.host = config_.service(Service::kWireServer).endpoint;
   settings.key_directory = config_.latch_key_folder;
   settings.state_directory = config_.state_directory;
+  settings.machine_file = config_.machine_id_file;
   settings.interval_ms = config_.poll_interval_ms;
   channel_ = std::make_unique<channel::Channel>(
       loop_, buffers_, clock_, [this](const Ipv4Endpoint&) { return marked_socket(*hooks_); }, settings,

@@ -282,6 +282,7 @@ void read_ours(Section& ours, Config& config) {
   ours.path("referenceRoot", config.reference_root, false);
   ours.optional_path("referenceCgroup", config.reference_cgroup, "root of the unified hierarchy");
   ours.path("stateDirectory", config.state_directory, false, "parent of latchKeyFolder");
+  ours.path("machineIdFile", config.machine_id_file, false);
   ours.path("controlSocket", config.control_socket, false);
   if (config.control_socket.size() > kMostSocketPath) {
     ours.reader().fail("controlSocket", fmt::format("is longer than {} bytes", kMostSocketPath));

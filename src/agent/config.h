@@ -63,6 +63,7 @@ struct Config {
   std::string reference_root = "/proc/1/root";  ///< what the paths of executables in rules are relative to
   std::optional<std::string> reference_cgroup;  ///< what cgroups in rules are relative to; absent: the hierarchy's root
   std::string state_directory;                  ///< default: parent of latch_key_folder
+  std::string machine_id_file = "/sys/class/dmi/id/product_uuid";  ///< tells this machine from copies of it
   std::string control_socket;
   std::string worker_user;     ///< empty: `openmsp`, or without such a user a number that is nobody's
   std::string metrics_listen;  ///< path of a unix socket, or loopback address:port; empty: none

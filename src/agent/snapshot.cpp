@@ -59,7 +59,9 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   to.host_answers = from.host_answers;
   to.ever_latched = from.ever_latched;
   to.long_poll = from.long_poll;
+  to.signed_status = from.signed_status;
   to.message = from.message;
+  to.host_code = from.host_code;
   if (from.host_time_offset_ms) {
     to.host_clock_offset_ms = *from.host_time_offset_ms + parts.boot_ms - parts.now_ns / 1'000'000;
   }

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
@@ -33,8 +34,8 @@ bool same(const ChannelState& a, const ChannelState& b) {
   }
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.host_answers == b.host_answers &&
-         a.long_poll == b.long_poll && a.asks == b.asks && a.message == b.message &&
-         a.host_time_offset_ms == b.host_time_offset_ms;
+         a.long_poll == b.long_poll && a.signed_status == b.signed_status && a.asks == b.asks &&
+         a.message == b.message && a.host_code == b.host_code && a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -47,6 +48,7 @@ Channel::Channel(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dial
       published_(std::move(published)),
       unchanged_(std::move(unchanged)),
       store_(settings_.key_directory, settings_.state_directory),
+      guard_(settings_.state_directory, settings_.machine_file),
       client_(loop, buffers, clock, std::move(dialer), {settings_.host, settings_.timeout_ms}),
       machine_(Machine::start(true)),
       notify_(loop),
@@ -140,7 +142,7 @@ Task<Event> Channel::poll() {
   auto asked = wait_to_ask();
   std::uint64_t begun_ms = clock_.boottime_ms();
   holding_ = asked.has_value() && asked->seconds > 0;
-  auto answer = co_await client_.status(asked);
+  auto answer = co_await client_.status(asked, &guard_);
   holding_ = false;
   if (std::exchange(cut_, false)) {
     // Cut by ourselves, to begin anew: no failure of the host's.
@@ -148,10 +150,10 @@ Task<Event> Channel::poll() {
     publish();
     asked = wait_to_ask();
     begun_ms = clock_.boottime_ms();
-    answer = co_await client_.status(asked);
+    answer = co_await client_.status(asked, &guard_);
   }
   if (!answer.value.has_value()) {
-    co_return PollFailed{std::move(answer.why)};
+    co_return PollFailed{std::move(answer.why), std::move(answer.code)};
   }
   answered_ = true;
   Polled event{.facts = facts_of(*answer.value), .hold = hold_of(asked, begun_ms)};
@@ -168,7 +170,7 @@ Task<Event> Channel::poll() {
 Task<Event> Channel::acquire() {
   auto answer = co_await client_.acquire();
   if (!answer.value.has_value()) {
-    co_return AcquireFailed{std::move(answer.why), answer.refused};
+    co_return AcquireFailed{std::move(answer.why), answer.refused, std::move(answer.code)};
   }
   candidate_ = std::move(*answer.value);
   co_return Acquired{candidate_.guid};
@@ -177,7 +179,7 @@ Task<Event> Channel::acquire() {
 Task<Event> Channel::attest() {
   auto answer = co_await client_.attest(candidate_);
   if (!answer.value.has_value()) {
-    co_return AttestFailed{std::move(answer.why), answer.refused};
+    co_return AttestFailed{std::move(answer.why), answer.refused, std::move(answer.code)};
   }
   store_.prune(candidate_.guid);
   co_return Attested{};
@@ -186,8 +188,8 @@ Task<Event> Channel::attest() {
 Event Channel::load_key() {
   auto key = store_.load(machine_.candidate);
   if (!key.ok()) {
-    return NotStored{
-        fmt::format("the host names key {}, which cannot be used: {}", machine_.candidate, key.error().text())};
+    const std::string why = key.error().code == ENOENT ? store_.what_is_there() : key.error().text();
+    return NotStored{fmt::format("the host names key {}, which cannot be used: {}", machine_.candidate, why)};
   }
   candidate_ = std::move(*key);
   return Loaded{};
@@ -236,6 +238,7 @@ void Channel::settle() {
       machine_.key_guid.clear();
     }
   }
+  guard_.use(key_.get());
   if (machine_.candidate.empty()) {
     candidate_ = {};
   }
@@ -267,7 +270,9 @@ void Channel::publish() {
   next->host_answers = machine_.host_answers;
   next->long_poll = machine_.hold.known;
   next->asks = client_.asks();
+  next->signed_status = guard_.demands();
   next->message = machine_.message;
+  next->host_code = machine_.host_code;
   next->host_time_offset_ms = client_.time().offset_ms();
   next->generation = state_ == nullptr ? 1 : state_->generation + 1;
   const bool answered = std::exchange(answered_, false);

@@ -19,6 +19,7 @@
 #include "channel/key_store.h"
 #include "channel/machine.h"
 #include "channel/state.h"
+#include "channel/status_guard.h"
 #include "http/buffer.h"
 
 namespace msp::channel {
@@ -29,6 +30,7 @@ class Channel {
     Ipv4Endpoint host = kWireServerEndpoint;
     std::string key_directory;
     std::string state_directory;
+    std::string machine_file = {};  ///< tells this machine from a copy of it; may be missing
     std::uint64_t interval_ms = 15'000;
     std::uint64_t timeout_ms = 10'000;  ///< of each request to the host
   };
@@ -71,6 +73,7 @@ class Channel {
   Published published_;
   Unchanged unchanged_;
   KeyStore store_;
+  StatusGuard guard_;
   HostClient client_;
   Machine machine_;
   Signal notify_;

@@ -226,5 +226,59 @@ TEST_F(ChannelLife, CorruptAndHalfWrittenKeyFilesStayClosedAndSayWhichFile) {
   ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "put back from a backup";
 }
 
+TEST_F(ChannelLife, WhatIsNotSignedIsNotBelievedOnceTheHostHasSigned) {
+  host.enforce();
+  host.signs = true;
+  start();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().signed_status; }));
+  EXPECT_EQ(host.asked_signs.front(), "") << "no key yet, so nothing to sign with";
+  const std::string guid = state().key->guid;
+  const auto offset = state().host_time_offset_ms;
+  // Somebody else answers, or the host has been downgraded.
+  host.signs = false;
+  host.disable();
+  host.clock_offset_s = 86'400;
+  ASSERT_TRUE(run_until([&] { return state().host_code == kStatusUnsigned; }));
+  run_polls(3);
+  EXPECT_EQ(state().phase, Phase::kLatched);
+  EXPECT_EQ(state().key->guid, guid);
+  EXPECT_TRUE(state().redirect(Service::kImds));
+  EXPECT_EQ(state().host_time_offset_ms, offset) << "the host's time is not believed either";
+  // Restarted: closed until something is signed.
+  restart();
+  ASSERT_TRUE(run_until([&] { return state().host_code == kStatusUnsigned; }));
+  run_polls(3);
+  EXPECT_TRUE(state().closed);
+  EXPECT_TRUE(state().redirect(Service::kImds));
+  EXPECT_EQ(state().key, nullptr);
+  EXPECT_FALSE(state().host_time_offset_ms.has_value());
+  host.clock_offset_s = 0;
+  host.enforce();
+  host.signs = true;
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  EXPECT_EQ(state().key->guid, guid);
+  host.disable();
+  EXPECT_TRUE(run_until_phase(Phase::kDisabled)) << "signed, it opens";
+}
+
+TEST_F(ChannelLife, AResetKeyIsFollowedBySignedAnswers) {
+  host.enforce();
+  host.signs = true;
+  start();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().signed_status; }));
+  const std::string first = state().key->guid;
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().key != nullptr && state().key->guid != first && state().host_answers; }));
+  run_polls(2);
+  EXPECT_EQ(state().host_code, "");
+  // Restarted before it has heard anything of it, with the key of before lost.
+  channel.reset();
+  std::filesystem::remove_all(directory + "/keys");
+  host.reset();
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_TRUE(state().signed_status);
+}
+
 }  // namespace
 }  // namespace msp::channel

@@ -101,13 +101,43 @@ TEST_F(ChannelTest, LostKeyStaysClosedWhileTheHostRefusesAndHealsAfterItsReset) 
   ASSERT_TRUE(run_until_phase(Phase::kRefused));
   EXPECT_TRUE(state().closed);
   EXPECT_EQ(state().key, nullptr);
-  EXPECT_THAT(state().message, HasSubstr("403"));
+  EXPECT_THAT(state().message, AllOf(HasSubstr("403"), HasSubstr("was it re-imaged?")));
+  EXPECT_EQ(state().host_code, "");
   run_polls(3);
   EXPECT_TRUE(state().closed);
   host.reset();
   ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
   EXPECT_FALSE(state().closed);
   EXPECT_EQ(state().key->incarnation, 2U);
+}
+
+TEST_F(ChannelTest, TheHostsOwnWordForARefusalIsKnownUntilItIsOver) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  channel.reset();
+  host.reset();
+  host.latched = "11111111-2222-4333-8444-555555555555";  // of another disk
+  host.refuse_keys = 403;
+  host.refusal_body = R"({"error":"key_latched","error_description":"no","request_id":"1"})";
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kRefused));
+  run_polls(3);
+  EXPECT_EQ(state().host_code, "key_latched") << "also while it is not asked again";
+  EXPECT_THAT(state().message,
+              AllOf(HasSubstr("403 (key_latched)"), HasSubstr("of incarnation 1 (was the disk restored")));
+  host.reset();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  EXPECT_EQ(state().host_code, "");
+  for (const char* no_word : {R"({"error":"Key latched"})", R"({"error":7})", R"(["error"])", "{", ""}) {
+    host.canned_status = 403;
+    host.canned_body = no_word;
+    run_polls(2);
+    EXPECT_THAT(state().message, HasSubstr("403")) << no_word;
+    EXPECT_EQ(state().host_code, "") << no_word;
+  }
+  host.canned_body = R"({"error":"unknown_caller"})";
+  EXPECT_TRUE(run_until([&] { return state().host_code == "unknown_caller"; })) << state().message;
 }
 
 TEST_F(ChannelTest, OpenKeyFileIsNotBelieved) {

@@ -18,6 +18,7 @@
 #include "protocol/authorization.h"
 #include "protocol/headers.h"
 #include "protocol/status.h"
+#include "protocol/status_signature.h"
 #include "protocol/string_to_sign.h"
 #include "protocol/wait.h"
 
@@ -58,6 +59,8 @@ class FakeHost final : private http::Handler {
   std::int64_t date_window_s = 1 << 30;  ///< of attestations, by the host's own clock
   bool holds = false;                    ///< knows the long poll, and says so
   bool never_waits = false;              ///< although it says that it does
+  bool signs = false;                    ///< knows the signed status
+  std::vector<std::string> asked_signs;
   std::string tag = "t1";
   void change(std::string to) {
     tag = std::move(to);
@@ -67,6 +70,7 @@ class FakeHost final : private http::Handler {
   int canned_status = 0;
   std::string canned_body;
   int refuse_keys = 0;
+  std::string refusal_body;  ///< of a refused key
   int refuse_attestations = 0;
   int drop_attestation_answers = 0;
   std::int64_t clock_offset_s = 0;
@@ -96,11 +100,14 @@ class FakeHost final : private http::Handler {
         [[maybe_unused]] const bool changed =
             co_await release_.wait(loop_.after_ms(std::uint64_t{1'000} * wait->seconds));
       }
-      co_return dated(canned_status != 0 ? http::Response::json(canned_status, canned_body)
-                                         : http::Response::json(200, status_text()));
+      auto response = dated(canned_status != 0 ? http::Response::json(canned_status, canned_body)
+                                               : http::Response::json(200, status_text()));
+      asked_signs.emplace_back(request.head.headers.value(protocol::kSignRequestHeader));
+      sign(request, response);
+      co_return response;
     }
     if (path == protocol::kKeyPath) {
-      co_return refuse_keys != 0 ? http::Response(refuse_keys) : issue();
+      co_return refuse_keys != 0 ? http::Response::json(refuse_keys, refusal_body) : issue();
     }
     if (refuse_attestations != 0) {
       co_return http::Response(refuse_attestations);
@@ -128,6 +135,35 @@ class FakeHost final : private http::Handler {
       response.header(protocol::kWaitHeader, protocol::format_wait({.tag = tag, .seconds = 30}));
     }
     return response;
+  }
+
+  /// With any key that was ever attested here.
+  void sign(const http::Request& request, http::Response& response) const {
+    const auto asked = protocol::parse_sign_request(request.head.headers.value(protocol::kSignRequestHeader));
+    const auto key = asked ? pending_.find(asked->guid) : pending_.end();
+    if (!signs || key == pending_.end()) {
+      return;
+    }
+    const auto secret = protocol::status_secret(*Secret::from_hex(key->second));
+    auto mac = HmacSha256::create(*secret);
+    const std::string lines = response.header_lines();
+    const auto value = [&](std::string_view name) {
+      const auto at = lines.find(std::string(name) + ": ");
+      const auto from = at == std::string::npos ? at : at + name.size() + 2;
+      return at == std::string::npos ? std::string() : lines.substr(from, lines.find('\r', from) - from);
+    };
+    const std::string date = value(protocol::kDateHeader);
+    const std::string type = value("content-type");
+    const std::string wait = value(protocol::kWaitHeader);
+    const auto digest = protocol::sign_status(*mac, {.nonce = asked->nonce,
+                                                     .status = response.status(),
+                                                     .asked_date = request.head.headers.value(protocol::kDateHeader),
+                                                     .date = date,
+                                                     .content_type = type,
+                                                     .wait = wait,
+                                                     .body = response.body()});
+    response.header(protocol::kStatusSignatureHeader,
+                    protocol::format_status_signature({.guid = asked->guid, .signature = *digest}));
   }
 
   std::string status_text() const {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/json.h"
 #include "http/date.h"
 #include "protocol/authorization.h"
 #include "protocol/headers.h"
@@ -17,11 +18,24 @@ namespace msp::channel {
 namespace {
 
 constexpr std::uint64_t kMostStatusBytes = 1 << 20;
-constexpr std::size_t kOwnHeaders = 8;
+constexpr std::size_t kOwnHeaders = 9;
 // A date header has whole seconds: a difference below this is its granularity, not the host's clock.
 constexpr std::int64_t kDateGrainMs = 1'000;
 
 bool is_refusal(int status) { return status >= 400 && status < 500 && status != 408 && status != 429; }
+
+/// The code of a refusal of msp-host ({"error": code, …}). Of what a host answers nothing but this form is believed,
+/// nor shown to anybody (L.21).
+std::string code_of(const std::string& body) {
+  constexpr std::size_t kMostBody = 4096;
+  constexpr std::size_t kMostCode = 40;
+  const auto tree = json::parse(body, {.max_bytes = kMostBody, .max_depth = 8, .max_nodes = 100});
+  const json::Value* error = tree.ok() ? tree->find("error") : nullptr;
+  const std::string* code = error == nullptr ? nullptr : error->string();
+  const bool good = code != nullptr && !code->empty() && code->size() <= kMostCode &&
+                    code->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  return good ? *code : std::string();
+}
 
 /// Names the stream of the request under way, for as long as there is one.
 class UnderWay {
@@ -38,7 +52,8 @@ class UnderWay {
 // Moves on what went wrong on the way, under a name of what was wanted.
 template <class To, class From>
 Answer<To> failed(std::string_view what, const Answer<From>& from) {
-  return {.value = std::nullopt, .why = fmt::format("{}: {}", what, from.why), .refused = from.refused};
+  return {
+      .value = std::nullopt, .why = fmt::format("{}: {}", what, from.why), .refused = from.refused, .code = from.code};
 }
 
 }  // namespace
@@ -51,10 +66,12 @@ struct HostClient::Outgoing {
   const protocol::KeyDocument* signer = nullptr;
   int success = 200;  // 0: any 2xx
   std::optional<protocol::Wait> wait = {};
+  std::optional<protocol::SignRequest> sign = {};
+  std::string date = {};  // of the request; empty: now
 
-  std::string date = {};
   std::string length = {};
   std::string waits = {};
+  std::string signs = {};
   std::vector<http::Header> headers = {};
 };
 
@@ -114,8 +131,9 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
                                         .why = fmt::format("{} {}: {}", given.what, to_string(settings_.host), why)};
   };
   Outgoing request = given;
-  const auto date = http::format_date(time_.unix_seconds(clock_));
-  request.date.assign(date.data(), date.size());
+  if (request.date.empty()) {
+    request.date = date_now();
+  }
   request.length = std::to_string(request.body.size());
   request.headers.reserve(kOwnHeaders);
   request.headers = {{protocol::kDateHeader, request.date},
@@ -129,6 +147,10 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   if (request.wait.has_value()) {
     request.waits = protocol::format_wait(*request.wait);
     request.headers.push_back({protocol::kWaitHeader, request.waits});
+  }
+  if (request.sign.has_value()) {
+    request.signs = protocol::format_sign_request(*request.sign);
+    request.headers.push_back({protocol::kSignRequestHeader, request.signs});
   }
   std::string signature;
   if (request.signer != nullptr) {
@@ -166,8 +188,11 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   const int status = answer->status;
   const bool good = request.success == 0 ? status >= 200 && status < 300 : status == request.success;
   if (!good) {
-    auto failure = fail(fmt::format("the host answered {}", status));
+    std::string code = code_of(answer->body);
+    auto failure = fail(code.empty() ? fmt::format("the host answered {}", status)
+                                     : fmt::format("the host answered {} ({})", status, code));
     failure.refused = is_refusal(status);
+    failure.code = std::move(code);
     co_return failure;
   }
   co_return Answer<http::ClientResponse>{.value = std::move(*answer), .why = {}};
@@ -179,16 +204,30 @@ void HostClient::cut() {
   }
 }
 
-Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol::Wait> wait) {
+std::string HostClient::date_now() const {
+  const auto date = http::format_date(time_.unix_seconds(clock_));
+  return {date.data(), date.size()};
+}
+
+Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol::Wait> wait, StatusGuard* guard) {
+  if (auto ready = guard == nullptr ? Result<void>() : guard->prepare(); !ready.ok()) {
+    co_return Answer<protocol::StatusDocument>{.value = std::nullopt, .why = ready.error().text()};
+  }
   const Outgoing request{.what = "cannot poll the host",
                          .method = "GET",
                          .target = std::string(protocol::kStatusPath),
                          .success = 0,
-                         .wait = std::move(wait)};
+                         .wait = std::move(wait),
+                         .sign = guard == nullptr ? std::nullopt : guard->ask(),
+                         .date = date_now()};
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
     co_return Answer<protocol::StatusDocument>{
-        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
+  }
+  if (auto doubt = guard == nullptr ? std::nullopt : judge(*guard, request, *answer.value); doubt) {
+    co_return Answer<protocol::StatusDocument>{
+        .value = std::nullopt, .why = std::move(doubt->why), .code = std::move(doubt->code)};
   }
   const std::string* type = answer.value->header("content-type");
   auto document = protocol::read_status(answer.value->body, type == nullptr ? std::string_view() : *type);
@@ -196,7 +235,9 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
     co_return Answer<protocol::StatusDocument>{.value = std::nullopt, .why = document.error().text()};
   }
   const std::string* date = answer.value->header(protocol::kDateHeader);
-  date = date == nullptr ? answer.value->header("date") : date;
+  // Any hop may set this one: it is not signed.
+  const bool must_be_signed = guard != nullptr && guard->demands();
+  date = date == nullptr && !must_be_signed ? answer.value->header("date") : date;
   if (date != nullptr) {
     time_.heard(*date, clock_.boottime_ms());
   }
@@ -205,6 +246,23 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
   const std::string* asks = answer.value->header(protocol::kAsksHeader);
   asks_ = asks == nullptr ? protocol::Asks{} : protocol::parse_asks(*asks);
   co_return Answer<protocol::StatusDocument>{.value = std::move(*document), .why = {}};
+}
+
+std::optional<Disbelief> HostClient::judge(StatusGuard& guard, const Outgoing& request,
+                                           const http::ClientResponse& answer) {
+  const auto value = [&](std::string_view name) {
+    const std::string* found = answer.header(name);
+    return found == nullptr ? std::string_view() : std::string_view(*found);
+  };
+  return guard.judge(request.sign, answer.header(protocol::kStatusSignatureHeader),
+                     {.nonce = request.sign ? std::string_view(request.sign->nonce) : std::string_view(),
+                      .status = answer.status,
+                      .asked_date = request.date,
+                      .date = value(protocol::kDateHeader),
+                      .content_type = value("content-type"),
+                      .wait = value(protocol::kWaitHeader),
+                      .asks = value(protocol::kAsksHeader),
+                      .body = answer.body});
 }
 
 // The pool hands the block used last out first: the one that the key came through.
@@ -222,7 +280,7 @@ Task<Answer<protocol::KeyDocument>> HostClient::acquire() {
   wipe_buffer();
   if (!answer.value.has_value()) {
     co_return Answer<protocol::KeyDocument>{
-        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
   }
   auto key = protocol::parse_key_document(answer.value->body, Source::kHost);
   wipe(answer.value->body);
@@ -239,7 +297,8 @@ Task<Answer<bool>> HostClient::attest(const protocol::KeyDocument& key) {
                          .signer = &key};
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
-    co_return Answer<bool>{.value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused};
+    co_return Answer<bool>{
+        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
   }
   co_return Answer<bool>{.value = true, .why = {}};
 }

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/stream.h"
 #include "base/task.h"
+#include "channel/status_guard.h"
 #include "http/buffer.h"
 #include "http/client.h"
 #include "protocol/extensions.h"
@@ -33,6 +34,7 @@ struct Answer {
   std::optional<T> value;
   std::string why;
   bool refused = false;
+  std::string code = {};  ///< msp-host's word for its refusal ("key_latched"): lower-case letters, digits, "_"
 };
 
 /// Host time minus CLOCK_BOOTTIME (L.34): heard at each good poll, running on between them.
@@ -56,8 +58,10 @@ class HostClient {
   };
   HostClient(Loop& loop, http::BufferPool& buffers, const Clock& clock, Dialer dialer, Settings settings);
 
-  /// `wait`: asks the host to hold its answer (docs/long-poll.md); the deadline is that much later.
-  Task<Answer<protocol::StatusDocument>> status(std::optional<protocol::Wait> wait = std::nullopt);
+  /// `wait`: asks the host to hold its answer (docs/long-poll.md); the deadline is that much later. `guard`: asks the
+  /// host to sign it; of what the guard does not believe nothing is taken, the host's time neither. Null: none does.
+  Task<Answer<protocol::StatusDocument>> status(std::optional<protocol::Wait> wait = std::nullopt,
+                                                StatusGuard* guard = nullptr);
   /// What the host said of it in its last good status answer.
   const std::optional<protocol::Wait>& told() const { return told_; }
   /// What the host asks of each signed request, by its last good status answer.
@@ -74,6 +78,9 @@ class HostClient {
   struct Outgoing;
   Task<Answer<http::ClientResponse>> send(const Outgoing& request);
   Result<std::string> authorization(const protocol::KeyDocument& key, const Outgoing& request) const;
+  static std::optional<Disbelief> judge(StatusGuard& guard, const Outgoing& request,
+                                        const http::ClientResponse& answer);
+  std::string date_now() const;
   void wipe_buffer();
 
   Loop& loop_;

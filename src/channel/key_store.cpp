@@ -96,6 +96,31 @@ Result<protocol::KeyDocument> KeyStore::load(std::string_view guid) const {
   return key;
 }
 
+std::string KeyStore::what_is_there() const {
+  const auto names = file::list(key_directory_);
+  std::optional<protocol::KeyDocument> newest;
+  timespec newest_time{};
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    struct stat info{};
+    if (!is_key_name(name) || ::lstat(fmt::format("{}/{}", key_directory_, name).c_str(), &info) != 0) {
+      continue;
+    }
+    auto key = load(std::string_view(name).substr(0, name.size() - kSuffix.size()));
+    const auto order = std::pair(info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    if (key.ok() && (!newest || order > std::pair(newest_time.tv_sec, newest_time.tv_nsec))) {
+      newest = std::move(*key);
+      newest_time = info.st_mtim;
+    }
+  }
+  if (!newest) {
+    return fmt::format("no key is in {} (is the disk new, or was it re-imaged?)", key_directory_);
+  }
+  const std::string incarnation =
+      newest->incarnation_id ? fmt::format(" of incarnation {}", *newest->incarnation_id) : std::string();
+  return fmt::format("{} has others only, the newest {}{} (was the disk restored from a backup, or is it a copy?)",
+                     key_directory_, newest->guid, incarnation);
+}
+
 Result<void> KeyStore::save(const protocol::KeyDocument& key) const {
   if (!protocol::is_guid(key.guid)) {
     return Error{.source = Source::kHost, .message = "the key id is no GUID", .hint = {}, .code = EINVAL};

@@ -27,6 +27,8 @@ class KeyStore {
 
   /// ENOENT if there is none. `guid` comes from the host: anything but GUID syntax is refused (L.11).
   Result<protocol::KeyDocument> load(std::string_view guid) const;
+  /// For people, where a key is not there: which keys are, and what may have happened to the disk.
+  std::string what_is_there() const;
   /// Writes the file (0600, atomic, durable), reads it back and compares. A good file of this id that holds another key
   /// stays as it is: EEXIST.
   Result<void> save(const protocol::KeyDocument& key) const;

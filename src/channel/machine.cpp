@@ -19,6 +19,11 @@ constexpr std::uint64_t kChangedPauseMs = 50;
 // Timers are not exact: an answer this much too early was held to the end.
 constexpr std::uint64_t kHoldGrainMs = 250;
 
+void say(Machine& m, std::string message, std::string host_code = {}) {
+  m.message = std::move(message);
+  m.host_code = std::move(host_code);
+}
+
 Action use_candidate(Machine& m, std::string message) {
   m.key_guid = std::exchange(m.candidate, {});
   m.phase = Phase::kLatched;
@@ -26,7 +31,7 @@ Action use_candidate(Machine& m, std::string message) {
   m.not_stored.clear();
   m.refusals = 0;
   m.skip_acquire = 0;
-  m.message = std::move(message);
+  say(m, std::move(message));
   return Action::kWait;
 }
 
@@ -36,17 +41,17 @@ Action acquire(Machine& m, std::string why) {
   if (m.skip_acquire > 0) {
     --m.skip_acquire;
     m.phase = m.refused_by_host ? Phase::kRefused : Phase::kAcquiring;
-    m.message = m.refusal;
+    say(m, m.refusal, m.refusal_code);
     return Action::kWait;
   }
   m.phase = Phase::kAcquiring;
-  m.message = std::move(why);
+  say(m, std::move(why));
   return Action::kAcquire;
 }
 
-Action give_up(Machine& m, const std::string& why, bool refused) {
+Action give_up(Machine& m, const std::string& why, bool refused, const std::string& code = {}) {
   m.candidate.clear();
-  m.message = why;
+  say(m, why, code);
   if (refused) {
     m.phase = Phase::kRefused;
     m.refused_by_host = true;
@@ -54,6 +59,7 @@ Action give_up(Machine& m, const std::string& why, bool refused) {
       m.message = fmt::format("{}; {}", m.not_stored, why);
     }
     m.refusal = m.message;
+    m.refusal_code = code;
     m.refusals = std::min(m.refusals + 1, 6U);
     m.skip_acquire = std::min((1U << (m.refusals - 1)) - 1, kMostSkipped);
   }
@@ -87,12 +93,12 @@ struct Transition {
       m.phase = Phase::kDisabled;
       m.key_guid.clear();
       m.candidate.clear();
-      m.message = "the host has the secure channel disabled";
+      say(m, "the host has the secure channel disabled");
       return Action::kWait;
     }
     if (m.host_guid.has_value() && *m.host_guid == m.key_guid) {
       m.phase = Phase::kLatched;
-      m.message = fmt::format("key {} is in use", m.key_guid);
+      say(m, fmt::format("key {} is in use", m.key_guid));
       return Action::kWait;
     }
     if (m.host_guid.has_value()) {
@@ -110,7 +116,7 @@ struct Transition {
     m.host_answers = false;
     m.hold = {};
     ++m.polls_failed;
-    m.message = e.why;
+    say(m, e.why, e.code);
     return Action::kWait;
   }
 
@@ -136,7 +142,7 @@ struct Transition {
   }
 
   Action operator()(const AcquireFailed& e) const {
-    return expected(Action::kAcquire) ? give_up(m, e.why, e.refused) : outstanding;
+    return expected(Action::kAcquire) ? give_up(m, e.why, e.refused, e.code) : outstanding;
   }
 
   Action operator()(const Saved&) const {
@@ -144,7 +150,7 @@ struct Transition {
       return outstanding;
     }
     m.phase = Phase::kAttesting;
-    m.message = fmt::format("proving to the host that key {} is here", m.candidate);
+    say(m, fmt::format("proving to the host that key {} is here", m.candidate));
     return Action::kAttest;
   }
 
@@ -164,7 +170,7 @@ struct Transition {
   }
 
   Action operator()(const AttestFailed& e) const {
-    return expected(Action::kAttest) ? give_up(m, e.why, e.refused) : outstanding;
+    return expected(Action::kAttest) ? give_up(m, e.why, e.refused, e.code) : outstanding;
   }
 
   Action operator()(const Waited&) const { return expected(Action::kWait) ? Action::kPoll : outstanding; }

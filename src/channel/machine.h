@@ -61,6 +61,7 @@ struct Polled {
 };
 struct PollFailed {
   std::string why;
+  std::string code = {};  ///< the host's own word for its refusal; empty: none
 };
 struct Loaded {};
 struct NotStored {
@@ -72,6 +73,7 @@ struct Acquired {
 struct AcquireFailed {
   std::string why;
   bool refused = false;  ///< the host answered no (4xx), as opposed to silence or trouble
+  std::string code = {};
 };
 struct Saved {};
 struct SaveFailed {
@@ -81,6 +83,7 @@ struct Attested {};
 struct AttestFailed {
   std::string why;
   bool refused = false;
+  std::string code = {};
 };
 struct Waited {};
 struct Notified {};
@@ -95,12 +98,14 @@ struct Machine {
   std::string key_guid;   ///< in use; empty: none
   std::string candidate;  ///< being loaded, saved or attested
   std::array<bool, kServiceCount> redirect{};
-  std::string message;  ///< follows the last poll (L.28)
+  std::string message;    ///< follows the last poll (L.28)
+  std::string host_code;  ///< with the message: the host's word for why it refused; empty: it did not, or gave none
   bool host_answers = false;
   std::uint32_t polls_failed = 0;  ///< in a row
   std::uint32_t refusals = 0;      ///< in a row, while the host's view stays the same
   std::uint32_t skip_acquire = 0;  ///< polls to let pass before the host is asked for a key again
   std::string refusal;             ///< why, shown while skipping
+  std::string refusal_code;        ///< with it
   bool refused_by_host = false;    ///< it was the host that said no, not our own disk
   std::string not_stored;          ///< why the key that the host names cannot be used; empty: no such trouble
   std::optional<std::string> host_guid;

@@ -60,6 +60,8 @@ const std::vector<Row>& rows() {
       {"status: names no key", Action::kPoll,
        [](const Machine&) { return std::vector<Event>{needs_key(std::nullopt, 1), needs_key(std::nullopt, 2)}; }},
       {"no good status", Action::kPoll, only(PollFailed{"silent"})},
+      {"status: not signed, or wrongly, where it must be", Action::kPoll,
+       only(PollFailed{"not signed", "status_unsigned"})},
       {"stored key loaded", Action::kLoadKey, only(Loaded{})},
       {"no such key stored, or unfit", Action::kLoadKey, only(NotStored{"no such file"})},
       {"key received", Action::kAcquire, [](const Machine&) { return std::vector<Event>{Acquired{kA}, Acquired{kB}}; }},

@@ -40,10 +40,13 @@ struct ChannelState {
   /// The last good status answer; null before. Rules are read from here, also after failed polls.
   std::shared_ptr<const protocol::StatusDocument> document;
   bool ever_latched = false;
-  bool host_answers = false;  ///< the last poll was good
-  bool long_poll = false;     ///< the host holds polls (docs/long-poll.md)
-  protocol::Asks asks;        ///< of each signed request (docs/request-extensions.md)
-  std::string message;        ///< of the last poll; never a key, never text of the host's document
+  bool host_answers = false;   ///< the last poll was good
+  bool long_poll = false;      ///< the host holds polls (docs/long-poll.md)
+  bool signed_status = false;  ///< the host signs its status, and what it does not sign is not believed
+  protocol::Asks asks;         ///< of each signed request (docs/request-extensions.md)
+  std::string message;         ///< of the last poll; never a key, never text of the host's document
+  std::string
+      host_code;  ///< with the message: the host's word for its refusal, or ours for not believing it; empty: none
   /// Host time in ms since 1970 minus CLOCK_BOOTTIME in ms (L.34); absent: the system clock has to do.
   std::optional<std::int64_t> host_time_offset_ms;
   std::uint64_t generation = 0;  ///< grows with each published snapshot

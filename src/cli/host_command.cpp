@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/host_apply.h"
 #include "cli/host_events.h"
+#include "cli/host_move.h"
 #include "cli/host_socket.h"
 #include "cli/host_view.h"
 
@@ -22,6 +23,7 @@ namespace {
 constexpr json::Options kLimits{.max_bytes = 64 << 20, .max_nodes = 4'000'000};
 constexpr std::string_view kMachines = "/v1/virtualMachines";
 constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
+constexpr std::string_view kRecipient = "/v1/recipient";
 
 using Arguments = std::vector<std::string>;
 
@@ -63,17 +65,7 @@ int run(const Query& query, const Arguments& arguments, std::ostream& out, std::
   }
   const auto answer = json::parse(reply->body, kLimits);
   if (reply->status != 200) {
-    const int code = refused(*reply, options, out, err);
-    const json::Value* faults = answer.ok() ? answer->find("faults") : nullptr;
-    for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
-      for (const auto& [member, sign] : {std::pair("problem", "  "), std::pair("remedy", "    -> ")}) {
-        const json::Value* text = (*faults->array())[i].find(member);
-        if (text != nullptr && text->is_string() && !text->string()->empty()) {
-          err << sign << log::escape(*text->string()) << '\n';
-        }
-      }
-    }
-    return code;
+    return refused_with_faults(*reply, options, out, err);
   }
   if (!answer.ok()) {
     return cannot_ask(bug("the host's answer cannot be read"), options, out, err);
@@ -103,6 +95,8 @@ constexpr std::array kVmVerbs{
                            .name = "VM"},
                           arguments, out, err);
              }},
+    Verb{.name = "export", .help = "sends a machine with its key to another host", .run = &vm_export},
+    Verb{.name = "import", .help = "goes on with a machine that another host has exported", .run = &vm_import},
     Verb{.name = "event", .help = "what is scheduled for the machine; schedules or ends it", .run = &vm_event},
     Verb{.name = "status",
          .help = "what the guest's own agents have reported of themselves",
@@ -216,6 +210,31 @@ constexpr std::array kProfileVerbs{
 };
 
 constexpr std::array kKeyVerbs{
+    Verb{.name = "get",
+         .help = "whether a key is latched, who else asks for one, and what to do about it",
+         .run =
+             [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+               return run({.command = "mspctl key",
+                           .verb = "get",
+                           .help = "Shows whether a key is latched, who else asks for one, and what to do about it.",
+                           .method = "GET",
+                           .list = kMachines,
+                           .name = "VM",
+                           .view = &key_view},
+                          arguments, out, err);
+             }},
+    Verb{.name = "recipient",
+         .help = "what another host needs to export a machine to this one",
+         .run =
+             [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+               return run({.command = "mspctl key",
+                           .verb = "recipient",
+                           .help = "Shows what mspctl vm export --to takes on the host that a machine comes from.",
+                           .method = "GET",
+                           .list = kRecipient,
+                           .view = &recipient_view},
+                          arguments, out, err);
+             }},
     Verb{.name = "reset",
          .help = "raises keyIncarnationId: the key ends, one new latch is allowed",
          .run =
@@ -235,7 +254,7 @@ constexpr std::array kKeyVerbs{
 void print_help(std::string_view command, std::span<const Verb> verbs, std::ostream& out) {
   out << command << ": models of a running msp-host\n\nUsage: " << command << " VERB [OPTIONS]\n\n";
   for (const Verb& verb : verbs) {
-    out << fmt::format("  {:8}{}\n", verb.name, verb.help);
+    out << fmt::format("  {:11}{}\n", verb.name, verb.help);
   }
   out << fmt::format("\nExit code: 0 done, 1 refused, 2 it could not be asked.\n\n  {} VERB --help\n", command);
 }

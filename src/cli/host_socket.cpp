@@ -131,4 +131,19 @@ int refused(const Reply& reply, const HostOptions& options, std::ostream& out, s
   return reply.status == 404 || reply.status == 409 ? kExitRefused : kExitCannotTell;
 }
 
+int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err) {
+  const int code = refused(reply, options, out, err);
+  const auto answer = json::parse(reply.body);
+  const json::Value* faults = answer.ok() ? answer->find("faults") : nullptr;
+  for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
+    for (const auto& [member, sign] : {std::pair("problem", "  "), std::pair("remedy", "    -> ")}) {
+      const json::Value* text = (*faults->array())[i].find(member);
+      if (text != nullptr && text->is_string() && !text->string()->empty()) {
+        err << sign << log::escape(*text->string()) << '\n';
+      }
+    }
+  }
+  return code;
+}
+
 }  // namespace msp::cli

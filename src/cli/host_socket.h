@@ -47,5 +47,7 @@ std::string percent_encoded(std::string_view text);
 /// Both say it and return the exit code.
 int cannot_ask(const Error& error, const HostOptions& options, std::ostream& out, std::ostream& err);
 int refused(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err);
+/// The same, and all faults of a change with their remedies.
+int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err);
 
 }  // namespace msp::cli

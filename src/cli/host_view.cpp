@@ -69,8 +69,51 @@ std::string machines_view(const json::Value& list) {
                     leaf(vm, "/keyIncarnationId"), leaf(vm, "/keyGuid") == "-" ? "none" : "latched",
                     joined(vm, "sourceAddresses"), origin(vm)});
   }
-  return rows.size() == 1 ? "no virtual machine\n" : table(rows);
+  std::string out = rows.size() == 1 ? "no virtual machine\n" : table(rows);
+  const json::Array& unknown = items(list, "unknownCallers");
+  if (!unknown.empty()) {
+    out += "\nrefused, since they belong to no machine:\n";
+  }
+  for (const json::Value& caller : unknown) {
+    out += fmt::format("  {}: {} requests, the last at {}\n", leaf(caller, "/address"), leaf(caller, "/requests"),
+                       leaf(caller, "/time"));
+  }
+  if (!unknown.empty()) {
+    out +=
+        "    -> a copy of a machine: mspctl vm apply FILE --source-address IP; one that came from another host: mspctl "
+        "vm "
+        "import FILE --source-address IP\n";
+  }
+  return out;
 }
+
+std::string key_view(const json::Value& machine) {
+  const std::string name = leaf(machine, "/name");
+  const std::string guid = leaf(machine, "/keyGuid");
+  const bool enabled = leaf(machine, "/enabled") == "true";
+  std::string out = fmt::format("{}: {} (incarnation {})\n", name,
+                                guid != "-" ? fmt::format("key {} is latched", guid)
+                                : enabled   ? "no key is latched: the next agent that asks latches one"
+                                            : "no key is latched, and none is handed out: the model is not enabled",
+                                leaf(machine, "/keyIncarnationId"));
+  if (leaf(machine, "/keyAlarms/askedWhileLatched") != "0") {
+    out += fmt::format("  ! another key was asked for and refused, {} times, the last at {}\n",
+                       leaf(machine, "/keyAlarms/askedWhileLatched"), leaf(machine, "/keyAlarms/time"));
+    out += fmt::format(
+        "    -> if its disk was re-imaged or restored from a backup: mspctl key reset {}; else somebody in it tries "
+        "to\n"
+        "       become the agent\n",
+        name);
+  }
+  if (leaf(machine, "/keyAlarms/usedByOthers") != "0") {
+    out += fmt::format("  ! {} requests of other machines were signed with this key, and refused: a copy of its disk\n",
+                       leaf(machine, "/keyAlarms/usedByOthers"));
+    out += fmt::format("    -> mspctl key reset {} if it is not known where that copy is\n", name);
+  }
+  return out;
+}
+
+std::string recipient_view(const json::Value& recipient) { return leaf(recipient, "/recipient") + "\n"; }
 
 std::string profiles_view(const json::Value& list) {
   std::vector<Row> rows{{"ID", "REFERRED TO BY", "FROM"}};

@@ -10,6 +10,9 @@
 namespace msp::cli {
 
 std::string machines_view(const json::Value& list);
+/// What is known of a machine's key, and what to do about it.
+std::string key_view(const json::Value& machine);
+std::string recipient_view(const json::Value& recipient);
 std::string profiles_view(const json::Value& list);
 /// What a guest's agents have reported.
 std::string reports_view(const json::Value& reports);

@@ -102,6 +102,8 @@ void show_channel(View& view, const json::Value& s) {
             !answers                      ? ""
             : yes(s, "/channel/longPoll") ? ", long poll: changes arrive at once"
                                           : ", no long poll: changes arrive with the next poll");
+  view.line("  its status     {}", yes(s, "/channel/signedStatus") ? "is signed; what is not is not believed"
+                                                                   : "is not signed: whoever answers is believed");
   const auto offset = s.at("/channel/hostClockOffsetMilliseconds");
   if (const auto ms = offset ? offset->int64() : std::nullopt; ms) {
     view.line("  host's clock   {:+.1f} s", static_cast<double>(*ms) / 1000.0);

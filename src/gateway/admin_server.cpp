@@ -20,7 +20,10 @@ constexpr std::uint64_t kMostBody = std::uint64_t{16} << 20;
 constexpr std::string_view kMachines = "/v1/virtualMachines";
 constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
 constexpr std::string_view kApply = "/v1/apply";
+constexpr std::string_view kImport = "/v1/import";
+constexpr std::string_view kRecipient = "/v1/recipient";
 constexpr std::string_view kResetKey = "/resetKey";
+constexpr std::string_view kExport = "/export";
 constexpr std::string_view kReports = "/reports";
 constexpr std::string_view kEvents = "/events";
 constexpr std::string_view kAudit = "/audit";
@@ -80,10 +83,22 @@ http::Response AdminServer::answer(const http::Request& request) {
   if (path == kApply) {
     return request.head.method == "POST" ? apply(request) : no_method(request, "POST");
   }
+  if (path == kImport) {
+    return request.head.method == "POST" ? take_in(request) : no_method(request, "POST");
+  }
+  if (path == kRecipient) {
+    const auto recipient = inventory_.recipient();
+    return request.head.method != "GET" ? no_method(request, "GET")
+           : recipient                  ? good(recipient_json(*recipient))
+                                        : failed(request, recipient.error());
+  }
   for (const bool machines : {true, false}) {
     const std::string_view list = machines ? kMachines : kProfiles;
     if (path == list) {
-      return request.head.method == "GET" ? good(list_json(inventory_, machines)) : no_method(request, "GET");
+      if (request.head.method != "GET") {
+        return no_method(request, "GET");
+      }
+      return good(machines ? machines_json(inventory_, state_.unknown_callers) : profiles_json(inventory_));
     }
     if (path.starts_with(list) && path[list.size()] == '/') {
       return answer_resource(request, machines, path.substr(list.size() + 1));
@@ -94,12 +109,14 @@ http::Response AdminServer::answer(const http::Request& request) {
 
 http::Response AdminServer::answer_resource(const http::Request& request, bool machines, std::string_view rest) {
   const bool resets = machines && rest.ends_with(kResetKey);
+  const bool exports = machines && rest.ends_with(kExport);
   const bool reports = machines && rest.ends_with(kReports);
   const bool audit = machines && rest.ends_with(kAudit);
   const auto events_at = machines ? rest.rfind(kEvents) : std::string_view::npos;
   const std::string_view below = events_at == std::string_view::npos ? "" : rest.substr(events_at + kEvents.size());
   const bool has_events = events_at != std::string_view::npos && (below.empty() || below.front() == '/');
   const std::size_t suffix = resets       ? kResetKey.size()
+                             : exports    ? kExport.size()
                              : reports    ? kReports.size()
                              : audit      ? kAudit.size()
                              : has_events ? kEvents.size() + below.size()
@@ -124,6 +141,9 @@ http::Response AdminServer::answer_resource(const http::Request& request, bool m
   const std::string_view method = request.head.method;
   if (resets) {
     return method == "POST" ? finish(request, inventory_.reset_key(name), false) : no_method(request, "POST");
+  }
+  if (exports) {
+    return method == "POST" ? send_away(request, name) : no_method(request, "POST");
   }
   if (has_events) {
     return events(request, name.key, below);
@@ -187,11 +207,35 @@ http::Response AdminServer::apply(const http::Request& request) {
   return finish(request, inventory_.apply(*given, dry_run), dry_run);
 }
 
+http::Response AdminServer::send_away(const http::Request& request, const ResourceName& name) {
+  const auto recipient = read_recipient(request.body);
+  if (!recipient) {
+    return http::Response::error(request, 400, "malformed", recipient.error().text());
+  }
+  auto departure = inventory_.depart(name, *recipient);
+  if (!departure) {
+    return failed(request, departure.error());
+  }
+  return departure->outcome.faults.empty() ? good(departure_json(*departure))
+                                           : finish(request, std::move(departure->outcome), false);
+}
+
+http::Response AdminServer::take_in(const http::Request& request) {
+  auto given = read_arrival(request.body);
+  if (!given) {
+    return http::Response::error(request, 400, "malformed", given.error().text());
+  }
+  return finish(request, inventory_.arrive(given->machine, std::move(given->addresses)), false);
+}
+
+http::Response AdminServer::failed(const http::Request& request, const Error& error) {
+  log::write(error);
+  return http::Response::error(request, 503, "store_failed", fmt::format("Nothing was changed: {}", error.text()));
+}
+
 http::Response AdminServer::finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run) {
   if (!outcome) {
-    log::write(outcome.error());
-    return http::Response::error(request, 503, "store_failed",
-                                 fmt::format("Nothing was changed: {}", outcome.error().text()));
+    return failed(request, outcome.error());
   }
   if (!outcome->faults.empty()) {
     return http::Response::json(409, refusal_json(*outcome, request.request_id)).header("cache-control", "no-store");

@@ -36,6 +36,9 @@ class AdminServer final : private http::Handler {
   http::Response answer(const http::Request& request);
   http::Response answer_resource(const http::Request& request, bool machines, std::string_view rest);
   http::Response apply(const http::Request& request);
+  http::Response take_in(const http::Request& request);
+  http::Response send_away(const http::Request& request, const ResourceName& name);
+  static http::Response failed(const http::Request& request, const Error& error);
   http::Response events(const http::Request& request, const std::string& vm_id, std::string_view event);
   http::Response finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run);
   void unlink();

@@ -133,7 +133,7 @@ TEST_F(AdminServerTest, OnlyItsOwnerGetsPastTheModeAndThePeerCheck) {
 TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {
   EXPECT_THAT(ask("POST", "/v1/apply?dryRun=true", envelope(kMachine)),
               AllOf(HasSubstr(R"("dryRun":true)"), HasSubstr(R"("effect":"created")")));
-  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"({"value":[]})"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"({"value":[],"unknownCallers":[]})"));
   EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)),
               AllOf(StartsWith("HTTP/1.1 200"), HasSubstr(R"("what":"imds.mode","from":"","to":"enforce")")));
   EXPECT_THAT(ask("GET", "/v1/virtualMachines"),
@@ -148,6 +148,37 @@ TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {
               HasSubstr(R"("what":"keyIncarnationId","from":"1","to":"2")"));
   EXPECT_THAT(ask("DELETE", "/v1/virtualMachines/vm-1"), HasSubstr(R"("effect":"deleted")"));
   EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, WhoBelongsToNoMachineIsShown) {
+  state_.unknown_callers.asked({10, 0, 0, 9}, 1'000'000'000);
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"),
+              HasSubstr(R"("unknownCallers":[{"address":"10.0.0.9","requests":1,"time":"1970-01-01T00:00:01.000"}])"));
+}
+
+TEST_F(AdminServerTest, AMachineIsExportedAndImported) {
+  const std::string answer = ask("GET", "/v1/recipient");
+  const std::string_view before = R"({"recipient":")";
+  ASSERT_THAT(answer, HasSubstr(before));
+  const std::string recipient = answer.substr(answer.find(before) + before.size(), 64);
+  const std::string wanted = R"({"recipient":")" + recipient + R"("})";
+  EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/export", wanted), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  for (const char* bad : {"", "{}", R"({"recipient":"ab"})", R"({"recipient":7})"}) {
+    EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/export", bad), StartsWith("HTTP/1.1 400")) << bad;
+  }
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1/export"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("GET", "/v1/import"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("POST", "/v1/recipient"), StartsWith("HTTP/1.1 405"));
+  const std::string exported = ask("POST", "/v1/virtualMachines/vm-1/export", wanted);
+  ASSERT_THAT(exported, AllOf(StartsWith("HTTP/1.1 200"), HasSubstr(R"("moves":1)"), HasSubstr(R"("key":null)")));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), StartsWith("HTTP/1.1 404"));
+  // On the same host it is no newer than what it knows.
+  EXPECT_THAT(ask("POST", "/v1/import", exported.substr(exported.find("\r\n\r\n") + 4)),
+              AllOf(StartsWith("HTTP/1.1 409"), HasSubstr("an old key could come back")));
+  for (const char* bad : {"", "{}", R"({"machine":{}})", R"({"machine":7})"}) {
+    EXPECT_THAT(ask("POST", "/v1/import", bad), StartsWith("HTTP/1.1 400")) << bad;
+  }
 }
 
 TEST_F(AdminServerTest, WhatAGuestReportedIsShown) {

@@ -37,6 +37,15 @@ void write_service(json::Writer& writer, std::string_view name, const ServicePol
   writer.end_object();
 }
 
+void write_time(json::Writer& writer, std::int64_t at_ns) {
+  writer.key("time");
+  if (at_ns == 0) {
+    writer.null();
+  } else {
+    writer.value(timestamp_ms(at_ns));
+  }
+}
+
 void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   const ProxyAgentSettings& settings = vm.model.proxy_agent;
   writer.field("enabled", settings.enabled);
@@ -59,6 +68,10 @@ void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   }
   writer.key("requests").begin_object().field("all", vm.counters.requests);
   writer.field("audited", vm.counters.audited).field("refused", refused).end_object();
+  writer.key("keyAlarms").begin_object();
+  writer.field("askedWhileLatched", vm.counters.key_asked);
+  write_time(writer, vm.counters.key_asked_ns);
+  writer.field("usedByOthers", vm.counters.key_used_by_others).end_object();
 }
 
 void write_profile(json::Writer& writer, const Inventory& inventory, const Resource& resource) {
@@ -67,15 +80,6 @@ void write_profile(json::Writer& writer, const Inventory& inventory, const Resou
     writer.value(name);
   }
   writer.end_array();
-}
-
-void write_time(json::Writer& writer, std::int64_t at_ns) {
-  writer.key("time");
-  if (at_ns == 0) {
-    writer.null();
-  } else {
-    writer.value(timestamp_ms(at_ns));
-  }
 }
 
 void write_count(json::Writer& writer, std::string_view name, const content::GuestReport::Count& count) {
@@ -102,6 +106,32 @@ void write_effects(json::Writer& writer, const ChangeOutcome& outcome) {
   writer.end_array();
 }
 
+std::vector<Ipv4Address> read_addresses(json::ObjectReader& from) {
+  std::vector<Ipv4Address> addresses;
+  for (const std::string& text : from.strings("sourceAddresses")) {
+    if (auto address = parse_address(text); address) {
+      addresses.push_back(*address);
+    } else {
+      from.fail("sourceAddresses", address.error().message);
+    }
+  }
+  return addresses;
+}
+
+/// Without the brace at its end.
+std::string list_json(const Inventory& inventory, bool machines) {
+  std::string out = R"({"value":[)";
+  bool first = true;
+  for (const auto& [name, resource] : inventory.resources()) {
+    if ((name.kind == ResourceKind::kVirtualMachine) == machines) {
+      out += first ? "" : ",";
+      out += resource_json(inventory, resource, false);
+      first = false;
+    }
+  }
+  return out + "]";
+}
+
 }  // namespace
 
 Result<std::vector<GivenResource>> read_given(std::string_view body) {
@@ -120,14 +150,7 @@ Result<std::vector<GivenResource>> read_given(std::string_view body) {
       item.fail("resource", "is missing");
     }
     if (item.has("sourceAddresses")) {
-      resource.addresses.emplace();
-      for (const std::string& text : item.strings("sourceAddresses")) {
-        if (auto address = parse_address(text); address) {
-          resource.addresses->push_back(*address);
-        } else {
-          item.fail("sourceAddresses", address.error().message);
-        }
-      }
+      resource.addresses = read_addresses(item);
     }
     item.finish();
     given.push_back(std::move(resource));
@@ -169,17 +192,73 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   return out;
 }
 
-std::string list_json(const Inventory& inventory, bool machines) {
-  std::string out = R"({"value":[)";
-  bool first = true;
-  for (const auto& [name, resource] : inventory.resources()) {
-    if ((name.kind == ResourceKind::kVirtualMachine) == machines) {
-      out += first ? "" : ",";
-      out += resource_json(inventory, resource, false);
-      first = false;
-    }
+std::string profiles_json(const Inventory& inventory) { return list_json(inventory, false) + "}"; }
+
+std::string machines_json(const Inventory& inventory, const UnknownCallers& unknown) {
+  json::Writer writer;
+  writer.begin_array();
+  for (const UnknownCallers::Caller& caller : unknown.all()) {
+    writer.begin_object().field("address", address_text({.address = caller.address, .port = 0}));
+    writer.field("requests", caller.requests);
+    write_time(writer, caller.last_ns);
+    writer.end_object();
   }
-  return out + "]}";
+  return list_json(inventory, true) + R"(,"unknownCallers":)" + std::move(writer.end_array()).take() + "}";
+}
+
+Result<BoxPublicKey> read_recipient(std::string_view body) {
+  const auto tree = json::parse(body, {.max_bytes = 4096, .source = Source::kClient});
+  if (!tree) {
+    return tree.error();
+  }
+  json::Problems problems({}, "request");
+  json::ObjectReader root(*tree, "", problems);
+  BoxPublicKey recipient{};
+  if (!hex_decode_to(root.string("recipient"), recipient)) {
+    root.fail("recipient", fmt::format("is not {} hex digits, as mspctl key recipient prints them", 2 * kBoxKeySize));
+  }
+  root.finish();
+  if (auto good = problems.result(); !good) {
+    return std::move(good).error();
+  }
+  return recipient;
+}
+
+std::string recipient_json(const BoxPublicKey& recipient) {
+  json::Writer writer;
+  writer.begin_object().field("recipient", hex_encode(recipient)).end_object();
+  return std::move(writer).take();
+}
+
+std::string departure_json(const Departure& departure) {
+  return R"({"machine":)" + moved_machine_json(departure.machine) + "}";
+}
+
+Result<GivenMachine> read_arrival(std::string_view body) {
+  const auto tree = json::parse(body, kLimits);
+  if (!tree) {
+    return tree.error();
+  }
+  json::Problems problems({}, "request");
+  json::ObjectReader root(*tree, "", problems);
+  GivenMachine given;
+  const json::Value* value = root.raw("machine");
+  if (value == nullptr) {
+    root.fail("machine", "is missing");
+  }
+  if (root.has("sourceAddresses")) {
+    given.addresses = read_addresses(root);
+  }
+  root.finish();
+  if (auto good = problems.result(); !good) {
+    return std::move(good).error();
+  }
+  auto machine = parse_moved_machine(text_of(body, *value));
+  if (!machine) {
+    return std::move(machine).error();
+  }
+  given.machine = std::move(*machine);
+  return given;
 }
 
 std::string reports_json(const content::GuestReport* report) {

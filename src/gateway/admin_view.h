@@ -13,6 +13,7 @@
 #include "content/scheduled_events.h"
 #include "gateway/audit_report.h"
 #include "gateway/inventory.h"
+#include "gateway/unknown_callers.h"
 
 namespace msp::gateway {
 
@@ -22,7 +23,20 @@ Result<std::vector<GivenResource>> read_given(std::string_view body);
 /// `whole`: with the resource as it was given.
 std::string resource_json(const Inventory& inventory, const Resource& resource, bool whole);
 /// {"value": […]}, in the order of names.
-std::string list_json(const Inventory& inventory, bool machines);
+std::string profiles_json(const Inventory& inventory);
+/// The same of machines, and who asks that is none of them.
+std::string machines_json(const Inventory& inventory, const UnknownCallers& unknown);
+/// {"recipient": "64 hex digits"}
+Result<BoxPublicKey> read_recipient(std::string_view body);
+std::string recipient_json(const BoxPublicKey& recipient);
+/// {"machine": {…}}: what is carried to the other host.
+std::string departure_json(const Departure& departure);
+/// {"machine": {…}, "sourceAddresses": […]}
+struct GivenMachine {
+  MovedMachine machine;
+  std::optional<std::vector<Ipv4Address>> addresses = {};
+};
+Result<GivenMachine> read_arrival(std::string_view body);
 /// What a guest has reported; null: nothing.
 std::string reports_json(const content::GuestReport* report);
 /// What enforcing would refuse of a machine; null: nothing was looked at.

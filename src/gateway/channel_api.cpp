@@ -7,11 +7,13 @@
 #include "protocol/headers.h"
 #include "protocol/key.h"
 #include "protocol/status.h"
+#include "protocol/status_signature.h"
 
 namespace msp::gateway {
 namespace {
 
 constexpr std::string_view kChannelPrefix = "/secure-channel";
+constexpr std::string_view kJson = "application/json; charset=utf-8";
 
 RuleItem rule_item(const ServicePolicy& policy) {
   return {.default_access = policy.default_allow ? "allow" : "deny",
@@ -22,7 +24,7 @@ RuleItem rule_item(const ServicePolicy& policy) {
 
 http::Response json_answer(std::string body) {
   http::Response response;
-  response.header("content-type", "application/json; charset=utf-8").header("cache-control", "no-store");
+  response.header("content-type", kJson).header("cache-control", "no-store");
   response.body(std::move(body));
   return response;
 }
@@ -37,6 +39,14 @@ bool names_our_scheme(std::string_view body) {
 }
 
 }  // namespace
+
+/// Of an answer; all of it is signed.
+struct ChannelApi::StatusParts {
+  std::string document;
+  std::string wait = {};  ///< empty: not asked for
+  std::string asks = {};  ///< empty: nothing is
+  std::string date = {};
+};
 
 std::string status_document(const Vm& vm) {
   const ProxyAgentSettings& settings = vm.model.proxy_agent;
@@ -100,22 +110,53 @@ Answer ChannelApi::status(const Vm& vm, const http::Request& request) {
   if (wait && wait->seconds > 0 && waits_.ended()) {
     return refuse(request, Reason::kHostEnding);  // a failed poll is tried again soon, a good one much later
   }
-  std::string document = status_document(vm);
-  http::Response response;
+  StatusParts parts{.document = status_document(vm)};
   if (wait) {
-    const protocol::Wait told{.tag = status_tag(document), .seconds = protocol::kMostWaitSeconds};
-    response = json_answer(std::move(document));
-    response.header(protocol::kWaitHeader, protocol::format_wait(told));
-  } else {
-    response = json_answer(std::move(document));
+    parts.wait = protocol::format_wait({.tag = status_tag(parts.document), .seconds = protocol::kMostWaitSeconds});
   }
-  if (const std::string asks = protocol::format_asks(asking_.of(vm)); !asks.empty()) {
-    response.header(protocol::kAsksHeader, asks);
-  }
+  parts.asks = protocol::format_asks(asking_.of(vm));
   // The agent takes its clock from here (protocol.md B.2).
   const http::DateText date = http::format_date(clock_.realtime_ns() / 1'000'000'000);
-  response.header(protocol::kDateHeader, {date.data(), date.size()});
+  parts.date.assign(date.data(), date.size());
+  http::Response response = json_answer(parts.document);
+  if (wait) {
+    response.header(protocol::kWaitHeader, parts.wait);
+  }
+  if (!parts.asks.empty()) {
+    response.header(protocol::kAsksHeader, parts.asks);
+  }
+  response.header(protocol::kDateHeader, parts.date);
+  sign(vm, request, parts, response);
   return {.response = std::move(response)};
+}
+
+void ChannelApi::sign(const Vm& vm, const http::Request& request, const StatusParts& parts, http::Response& response) {
+  const auto& headers = request.head.headers;
+  const auto asked = protocol::parse_sign_request(headers.value(protocol::kSignRequestHeader));
+  if (!asked) {
+    return;
+  }
+  auto signature = keys_.sign_status(vm, asked->guid,
+                                     {.nonce = asked->nonce,
+                                      .status = response.status(),
+                                      .asked_date = headers.value(protocol::kDateHeader),
+                                      .date = parts.date,
+                                      .content_type = kJson,
+                                      .wait = parts.wait,
+                                      .asks = parts.asks,
+                                      .body = parts.document});
+  if (signature && *signature) {
+    response.header(protocol::kStatusSignatureHeader,
+                    protocol::format_status_signature({.guid = asked->guid, .signature = **signature}));
+  } else if (failures_.admit(clock_.boottime_ms())) {
+    if (!signature) {
+      log::write(std::move(signature).error().context("sign the status of " + vm.model.name));
+      return;
+    }
+    log::warn("virtual machine {} believes what key {} signs, which it never had here: it may take no status",
+              vm.model.name, asked->guid);
+    log::hint("a copy, or a machine or a database that came from elsewhere: docs/disks.md");
+  }
 }
 
 void ChannelApi::alarm(const Vm& vm, const http::Request& request) {
@@ -123,8 +164,9 @@ void ChannelApi::alarm(const Vm& vm, const http::Request& request) {
     log::warn("virtual machine {} ({}) asked for a key although one is latched: refused ({} such lines left out)",
               vm.model.name, to_string(request.connection.peer), *dropped);
     log::hint(
-        "if its agent has lost its key, raise keyIncarnationId in its model; else somebody in it tries to "
-        "become the agent");
+        "if its disk was re-imaged or restored from a backup: mspctl key reset {} (docs/disks.md); else somebody in it "
+        "tries to become the agent",
+        vm.model.name);
   }
 }
 
@@ -143,6 +185,8 @@ Answer ChannelApi::issue(Vm& vm, const http::Request& request) {
     return refuse(request, Reason::kStoreFailed);
   }
   if (!issued->has_value()) {
+    ++vm.counters.key_asked;
+    vm.counters.key_asked_ns = clock_.realtime_ns();
     alarm(vm, request);
     return refuse(request, Reason::kKeyLatched);
   }

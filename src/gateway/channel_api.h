@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The secure channel's host side: status, key issue, attestation (protocol.md B, C.7).
-// Owned by the gateway; loop's thread. Status touches no disk; issue and attestation wait for one disk sync each.
-// Bytes are from anybody in the guest. A key that is latched is never handed out; a store that fails changes nothing.
+// Owned by the gateway; loop's thread. Status touches no disk, but where it is signed with a key of before; issue and
+// attestation wait for one disk sync each. Bytes are from anybody in the guest. A key that is latched is never handed
+// out; a store that fails changes nothing.
 #pragma once
 
 #include <optional>
@@ -32,7 +33,9 @@ class ChannelApi {
   Answer handle(Vm& vm, const http::Request& request);
 
  private:
+  struct StatusParts;
   Answer status(const Vm& vm, const http::Request& request);
+  void sign(const Vm& vm, const http::Request& request, const StatusParts& parts, http::Response& response);
   Answer issue(Vm& vm, const http::Request& request);
   Answer attest(Vm& vm, std::string_view guid, const http::Request& request);
   void alarm(const Vm& vm, const http::Request& request);

@@ -66,6 +66,7 @@ http::Response Gateway::handle(Service service, const http::Request& request) {
   Vm* vm = registry_.find(request.connection.peer.address);
   if (vm == nullptr) {
     ++unknown_callers_;
+    note_unknown(request);
     Answer refusal = refuse(request, Reason::kUnknownCaller);
     course.reason = refusal.reason;
     record(service, request, nullptr, course, refusal.response.status());
@@ -85,6 +86,21 @@ http::Response Gateway::handle(Service service, const http::Request& request) {
   }
   record(service, request, vm, course, result.response.status());
   return std::move(result.response);
+}
+
+void Gateway::note_unknown(const http::Request& request) {
+  const Ipv4Endpoint& peer = request.connection.peer;
+  if (!state_.unknown_callers.asked(peer.address, clock_.realtime_ns())) {
+    return;
+  }
+  if (const auto dropped = unknown_alarms_.admit(clock_.boottime_ms())) {
+    log::warn("{} belongs to no virtual machine: refused ({} such lines left out)", address_text(peer), *dropped);
+    log::hint(
+        "a copy of a machine: mspctl vm apply FILE --source-address {0}; one that came from another host: mspctl vm "
+        "import "
+        "FILE --source-address {0} (docs/disks.md)",
+        address_text(peer));
+  }
 }
 
 Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Course& course) {
@@ -170,8 +186,13 @@ Answer Gateway::serve(Service service, Vm& vm, const http::Request& request) {
 }
 
 void Gateway::changed(const std::string& vm_id) {
-  if (registry_.find_by_id(vm_id) == nullptr) {
+  const Vm* vm = registry_.find_by_id(vm_id);
+  if (vm == nullptr) {
     state_.forget(vm_id);
+  } else {
+    for (const Ipv4Address& address : vm->addresses) {
+      state_.unknown_callers.forget(address);
+    }
   }
   waits_.announce(vm_id);
 }

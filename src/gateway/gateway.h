@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/net.h"
 #include "gateway/access_log.h"
 #include "gateway/access_record.h"
@@ -47,6 +48,7 @@ class Gateway {
 
  private:
   struct Course;
+  void note_unknown(const http::Request& request);
   Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
   Answer refuse_unverified(const Vm& vm, const http::Request& request, Reason reason) const;
   void note_audit(Service service, const Vm& vm, const Course& course);
@@ -66,6 +68,7 @@ class Gateway {
   ChannelApi channel_;
   GuestState state_;
   std::uint64_t unknown_callers_ = 0;
+  log::RateLimit unknown_alarms_{10, 60'000};
   std::string line_;  // kept between requests
 };
 

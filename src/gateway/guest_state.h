@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of machines beyond their models while the host runs: what guests reported, and what is scheduled.
+// What is known of machines beyond their models while the host runs: what guests reported, what is scheduled, and who
+// asks that belongs to no machine.
 // Owned by the gateway; loop's thread; shared with the admin API.
 // Bounded by its parts.
 #pragma once
@@ -9,6 +10,7 @@
 #include "content/guest_reports.h"
 #include "content/scheduled_events.h"
 #include "gateway/audit_report.h"
+#include "gateway/unknown_callers.h"
 
 namespace msp::gateway {
 
@@ -18,6 +20,7 @@ struct GuestState {
   content::GuestReports reports;
   content::ScheduledEvents events;
   AuditReports audits;
+  UnknownCallers unknown_callers;
 
   /// The machine is gone.
   void forget(const std::string& vm_id) {

@@ -178,45 +178,42 @@ std::vector<std::string> Inventory::referrers(const ResourceName& version) const
   return names;
 }
 
-Result<ChangeOutcome> Inventory::remove(const ResourceName& name) {
-  ChangeOutcome outcome;
-  const auto found = resources_.find(name);
-  if (found == resources_.end()) {
-    outcome.faults.push_back({.pointer = {}, .problem = "there is no such resource", .remedy = "see the list"});
-    return outcome;
-  }
-  const Resource& resource = found->second;
+std::vector<Fault> Inventory::holding(const Resource& resource) const {
+  std::vector<Fault> faults;
   const auto refuse = [&](std::string problem, std::string remedy) {
-    outcome.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
+    faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
   };
   if (!resource.file.empty()) {
     refuse(fmt::format("{} comes from the file {}", resource.label, resource.file),
            "take it out of the configuration's files and restart msp-host");
   }
-  if (name.kind == ResourceKind::kProfileVersion) {
-    for (const std::string& who : referrers(name)) {
+  if (resource.name.kind == ResourceKind::kProfileVersion) {
+    for (const std::string& who : referrers(resource.name)) {
       refuse(fmt::format("virtual machine {} refers to {}", who, resource.label),
              "have it refer to another version first");
     }
   }
-  if (name.kind == ResourceKind::kProfile) {
+  if (resource.name.kind == ResourceKind::kProfile) {
     for (const auto& [other, version] : resources_) {
-      if (other.kind == ResourceKind::kProfileVersion && profile_of(other.key) == name.key) {
+      if (other.kind == ResourceKind::kProfileVersion && profile_of(other.key) == resource.name.key) {
         refuse(fmt::format("{} lies under {}", version.label, resource.label), "delete it first");
       }
     }
   }
-  if (!outcome.faults.empty()) {
-    return outcome;
-  }
+  return faults;
+}
+
+Result<ChangeOutcome> Inventory::take_out(const Resource& resource, ModelChange change) {
+  const ResourceName name = resource.name;
+  change.removed.push_back(name);
   Vm* vm = name.kind == ResourceKind::kVirtualMachine ? registry_.find_by_id(name.key) : nullptr;
-  ModelChange change{.removed = {name}};
   if (vm != nullptr) {
     change.forgotten.push_back(name.key);
   }
   if (auto stored = store_->change(change); !stored) {
     return std::move(stored).error();
   }
+  ChangeOutcome outcome;
   outcome.resources.push_back({.name = name, .label = resource.label, .effect = Effect::kDeleted});
   if (vm != nullptr) {
     outcome.guests.push_back(guest_change(vm, nullptr));
@@ -227,9 +224,20 @@ Result<ChangeOutcome> Inventory::remove(const ResourceName& name) {
   } else {
     profiles_.remove(name.key);
   }
-  log::info("{} is deleted", resource.label);
-  resources_.erase(found);
+  log::info("{} is {}", resource.label, change.moved.empty() ? "deleted" : "exported to another host");
+  resources_.erase(name);
   return outcome;
+}
+
+Result<ChangeOutcome> Inventory::remove(const ResourceName& name) {
+  ChangeOutcome outcome;
+  const auto found = resources_.find(name);
+  if (found == resources_.end()) {
+    outcome.faults.push_back({.pointer = {}, .problem = "there is no such resource", .remedy = "see the list"});
+    return outcome;
+  }
+  outcome.faults = holding(found->second);
+  return outcome.faults.empty() ? take_out(found->second, {}) : outcome;
 }
 
 Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {

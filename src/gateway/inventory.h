@@ -19,6 +19,7 @@
 #include "gateway/guest_view.h"
 #include "gateway/key_ring.h"
 #include "gateway/model_store.h"
+#include "gateway/moved_machine.h"
 #include "gateway/profile.h"
 #include "gateway/vm_registry.h"
 
@@ -65,6 +66,12 @@ struct ChangeOutcome {
   std::vector<GuestChange> guests;  ///< virtual machines for whose guest something changes
 };
 
+/// What comes of sending a machine to another host.
+struct Departure {
+  ChangeOutcome outcome;
+  MovedMachine machine;  ///< to be carried there, unless there are faults
+};
+
 class Inventory {
  public:
   /// Called for each machine whose guest has to be told something, after the change.
@@ -86,6 +93,13 @@ class Inventory {
   Result<ChangeOutcome> remove(const ResourceName& name);
   /// Raises keyIncarnationId in the model: the key dies, one new latch is allowed.
   Result<ChangeOutcome> reset_key(const ResourceName& name);
+  /// For the host whose recipient() this is: from now on its connections are refused here and its key is dead.
+  Result<Departure> depart(const ResourceName& name, const BoxPublicKey& to);
+  /// The other end: applied with the key that it had, as if nothing had happened. `addresses`: as of a GivenResource,
+  /// where nothing means those that it came with.
+  Result<ChangeOutcome> arrive(const MovedMachine& machine, std::optional<std::vector<Ipv4Address>> addresses);
+  /// The host's own, for those who send machines here.
+  Result<BoxPublicKey> recipient() const { return keys_->recipient(); }
 
   const std::map<ResourceName, Resource>& resources() const { return resources_; }
   /// By vmId, resource id or name; of profiles also "P" and "P/1.0.0". Several, where the word fits several.
@@ -99,6 +113,9 @@ class Inventory {
 
   Result<void> load_profiles(const std::string& path);
   Result<void> load_machine(const VirtualMachineConfig& machine);
+  /// Why it may not go away.
+  std::vector<Fault> holding(const Resource& resource) const;
+  Result<ChangeOutcome> take_out(const Resource& resource, ModelChange change);
   Staged stage(const std::vector<GivenResource>& given) const;
   void stage_one(Staged& staged, std::size_t index, const GivenResource& given) const;
   void stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;

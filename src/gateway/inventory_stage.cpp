@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "gateway/inventory.h"
+#include "gateway/inventory_staged.h"
 #include "gateway/source_addresses.h"
 
 namespace msp::gateway {
@@ -44,31 +45,6 @@ const char* const kOneAddress =
     "a source address names one virtual machine: give another, or delete that machine first";
 
 }  // namespace
-
-struct Inventory::Staged {
-  struct Machine {
-    std::size_t given = 0;  ///< index of the resource that this is, or that brings the change about
-    bool asked_for = false;
-    std::vector<Ipv4Address> addresses = {};  ///< beside the model
-    Vm vm = {};
-  };
-  ProfileCatalog profiles;
-  std::vector<Resource> resources = {};
-  std::map<ResourceName, std::size_t> given = {};
-  std::map<std::string, Machine> machines = {};  // by vmId
-  std::vector<std::pair<std::size_t, VmModel>> models = {};
-  std::vector<Fault> faults = {};
-
-  void fail(std::size_t index, std::string pointer, std::string problem, std::string remedy) {
-    faults.push_back(
-        {.resource = index, .pointer = std::move(pointer), .problem = std::move(problem), .remedy = std::move(remedy)});
-  }
-  void fail(std::size_t index, const json::Problems& problems) {
-    for (const json::Problem& problem : problems.list()) {
-      fail(index, problem.pointer, problem.message, {});
-    }
-  }
-};
 
 Inventory::Staged Inventory::stage(const std::vector<GivenResource>& given) const {
   Staged staged{.profiles = profiles_};

@@ -7,20 +7,13 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/key_sealing.h"
 
 namespace msp::gateway {
 namespace {
 
-constexpr std::size_t kKeySize = 32;
 constexpr std::string_view kCheckName = "master_key_check";
 constexpr std::string_view kCheckText = "msp-host master key";
-
-// A sealed key opens only for the machine and the guid it was made for: rows of the database cannot be exchanged.
-std::string sealing_context(std::string_view vm_id, std::string_view guid) { return fmt::format("{} {}", vm_id, guid); }
-
-std::string_view view(const std::vector<std::uint8_t>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 }  // namespace
 
@@ -89,7 +82,7 @@ Result<void> KeyRing::check_master() {
   if (!sealed) {
     return std::move(sealed).error();
   }
-  return store_.set_note(kCheckName, view(*sealed));
+  return store_.set_note(kCheckName, as_text(*sealed));
 }
 
 Result<void> KeyRing::enter_incarnations(VmRegistry& registry) {
@@ -129,10 +122,17 @@ Result<void> KeyRing::load(VmRegistry& registry) {
 }
 
 Result<void> KeyRing::load(Vm& vm, const KeyRecord& record) {
-  auto key = unseal(master_, as_bytes(record.sealed), as_bytes(sealing_context(record.vm_id, record.guid)));
+  auto key = unseal(master_, as_bytes(record.sealed), as_bytes(key_context(record.vm_id, record.guid)));
   if (!key) {
     return Error{Source::kHost, fmt::format("the sealed key {} of {} does not open", record.guid, vm.model.name),
                  "the database was altered: put back a backup, or raise keyIncarnationId of this machine", 0};
+  }
+  if (record.state == KeyState::kLatched && record.signer.empty()) {
+    auto signer = sealed_signer(record.vm_id, record.guid, *key);
+    auto kept = signer ? store_.set_signer(record.guid, *signer) : Result<void>(std::move(signer).error());
+    if (!kept) {
+      return kept;
+    }
   }
   return add(vm, record.guid, record.state, *key);
 }
@@ -161,7 +161,13 @@ Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const
   if (!mac) {
     return std::move(mac).error();
   }
-  auto live = std::make_unique<LiveKey>(LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac)});
+  auto secret = protocol::status_secret(key);
+  auto signer = secret ? HmacSha256::create(*secret) : Result<HmacSha256>(std::move(secret).error());
+  if (!signer) {
+    return std::move(signer).error();
+  }
+  auto live = std::make_unique<LiveKey>(
+      LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac), .signer = std::move(*signer)});
   if (state == KeyState::kLatched) {
     vm.latched = live.get();
   }
@@ -186,16 +192,21 @@ IssueResult KeyRing::issue(Vm& vm) {
   if (!guid) {
     return std::move(guid).error();
   }
-  auto sealed = seal(master_, key->bytes(), as_bytes(sealing_context(vm.model.vm_id, *guid)));
+  auto sealed = seal(master_, key->bytes(), as_bytes(key_context(vm.model.vm_id, *guid)));
   if (!sealed) {
     return std::move(sealed).error();
+  }
+  auto signer = sealed_signer(vm.model.vm_id, *guid, *key);
+  if (!signer) {
+    return std::move(signer).error();
   }
   KeyRecord record{.vm_id = vm.model.vm_id,
                    .guid = *guid,
                    .issued = timestamp_us(clock_.realtime_ns()),
                    .incarnation = vm.model.proxy_agent.key_incarnation_id,
                    .state = KeyState::kPending,
-                   .sealed = std::string(view(*sealed))};
+                   .sealed = as_text(*sealed),
+                   .signer = std::move(*signer)};
   auto outcome = store_.issue(record, max_pending_);
   if (!outcome) {
     return std::move(outcome).error();
@@ -229,6 +240,37 @@ Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
   std::erase_if(
       keys_, [&](const auto& entry) { return entry.second->vm == &vm && entry.second->state == KeyState::kPending; });
   return outcome;
+}
+
+Result<std::string> KeyRing::sealed_signer(std::string_view vm_id, std::string_view guid, const Secret& key) const {
+  auto secret = protocol::status_secret(key);
+  if (!secret) {
+    return std::move(secret).error();
+  }
+  auto sealed = seal(master_, secret->bytes(), as_bytes(signer_context(vm_id, guid)));
+  return sealed ? Result<std::string>(as_text(*sealed)) : std::move(sealed).error();
+}
+
+Result<std::optional<Sha256Digest>> KeyRing::sign_status(const Vm& vm, std::string_view guid,
+                                                         const protocol::SignedStatus& status) {
+  const auto signed_with = [&](HmacSha256& signer) -> Result<std::optional<Sha256Digest>> {
+    auto digest = protocol::sign_status(signer, status);
+    return digest ? Result<std::optional<Sha256Digest>>(*digest) : std::move(digest).error();
+  };
+  if (vm.latched != nullptr && vm.latched->guid == guid) {
+    return signed_with(vm.latched->signer);
+  }
+  // The agent has not heard of the present key yet, or a disk of an earlier day has come back.
+  auto sealed = store_.signer(vm.model.vm_id, guid);
+  if (!sealed) {
+    return std::move(sealed).error();
+  }
+  if (!sealed->has_value()) {
+    return std::optional<Sha256Digest>();
+  }
+  auto secret = unseal(master_, as_bytes(**sealed), as_bytes(signer_context(vm.model.vm_id, guid)));
+  auto signer = secret ? HmacSha256::create(*secret) : Result<HmacSha256>(std::move(secret).error());
+  return signer ? signed_with(*signer) : std::move(signer).error();
 }
 
 }  // namespace msp::gateway

@@ -11,11 +11,13 @@
 #include <unordered_map>
 
 #include "base/clock.h"
-#include "base/crypto.h"
+#include "base/crypto_box.h"
 #include "base/result.h"
 #include "base/secret.h"
-#include "gateway/key_store.h"
+#include "gateway/model_store.h"
+#include "gateway/moved_machine.h"
 #include "gateway/vm_registry.h"
+#include "protocol/status_signature.h"
 
 namespace msp::gateway {
 
@@ -23,7 +25,8 @@ struct LiveKey {
   std::string guid;
   Vm* vm = nullptr;
   KeyState state = KeyState::kPending;
-  HmacSha256 mac;  ///< keyed once, used for every request
+  HmacSha256 mac;     ///< keyed once, used for every request
+  HmacSha256 signer;  ///< of status answers
 };
 
 /// What an agent is told of a new key (protocol.md C.2).
@@ -58,6 +61,17 @@ class KeyRing {
   /// On disk before it is returned; the machine's other pending keys are dead then (protocol.md C.7.4).
   Result<LatchOutcome> latch(Vm& vm, std::string_view guid);
 
+  /// With a key that this machine has latched, or had; nothing: it has and had no such key.
+  Result<std::optional<Sha256Digest>> sign_status(const Vm& vm, std::string_view guid,
+                                                  const protocol::SignedStatus& status);
+
+  /// What another host seals the key of a machine for when it moves here. Follows from the master key; not secret.
+  Result<BoxPublicKey> recipient() const;
+  /// Puts into a machine that leaves its keys, for that host alone. Nothing changes here.
+  Result<void> pack(MovedMachine& machine, const BoxPublicKey& to);
+  /// The keys of a machine that comes, to be stored. Nothing changes here.
+  Result<Move> unpack(const MovedMachine& machine) const;
+
  private:
   struct Hash {
     using is_transparent = void;
@@ -67,6 +81,11 @@ class KeyRing {
   KeyRing(KeyStore& store, Secret master, const Clock& clock, std::size_t max_pending)
       : store_(store), master_(std::move(master)), clock_(clock), max_pending_(max_pending) {}
 
+  Result<Secret> box_key() const;
+  Result<MovedMachine::Key> packed(const MovedMachine& machine, const KeyRecord& record, bool signer,
+                                   const BoxPublicKey& to) const;
+  Result<Secret> opened(const MovedMachine& machine, const MovedMachine::Key& key, bool signer) const;
+  Result<std::string> sealed_signer(std::string_view vm_id, std::string_view guid, const Secret& key) const;
   Result<void> check_master();
   Result<void> enter_incarnations(VmRegistry& registry);
   Result<void> load(VmRegistry& registry);

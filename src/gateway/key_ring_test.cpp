@@ -250,5 +250,43 @@ TEST_F(KeyRingTest, NoFileHoldsTheKey) {
   EXPECT_GE(files, 2U);
 }
 
+TEST_F(KeyRingTest, StatusIsSignedWithAKeyThatIsOrWasLatchedAndWithNoOther) {
+  const protocol::SignedStatus status{.nonce = "n", .status = 200, .body = "{}"};
+  const auto with = [&](const std::string& guid, std::string_view id = kVm1) {
+    auto digest = ring_->sign_status(vm(id), guid, status);
+    EXPECT_TRUE(digest) << digest.error().text();
+    return *digest;
+  };
+  const IssuedKey thief = issue();
+  const IssuedKey agent = issue();
+  EXPECT_FALSE(with(agent.guid).has_value()) << "pending";
+  latch(agent.guid);
+  const auto first = with(agent.guid);
+  ASSERT_TRUE(first.has_value());
+  auto mac = HmacSha256::create(*protocol::status_secret(agent.key));
+  EXPECT_EQ(*first, *protocol::sign_status(*mac, status));
+  EXPECT_FALSE(with(thief.guid).has_value()) << "never latched";
+  EXPECT_FALSE(with(agent.guid, kVm2).has_value()) << "another machine's";
+  EXPECT_FALSE(with("7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11").has_value());
+  open(2);
+  EXPECT_EQ(vm().latched, nullptr);
+  EXPECT_EQ(with(agent.guid), first) << "the key is dead, what it said of the host is not";
+  EXPECT_FALSE(with(agent.guid, kVm2).has_value());
+  const IssuedKey next = issue();
+  latch(next.guid);
+  EXPECT_NE(with(next.guid), first);
+  EXPECT_EQ(with(agent.guid), first);
+}
+
+TEST_F(KeyRingTest, AKeyOfAnOlderDatabaseSignsToo) {
+  const IssuedKey key = issue();
+  latch(key.guid);
+  run_sql("UPDATE vm_key SET signer=x''");
+  open();
+  open(2);
+  const auto digest = ring_->sign_status(vm(), key.guid, {.nonce = "n", .status = 200, .body = "{}"});
+  EXPECT_TRUE(digest.ok() && digest->has_value());
+}
+
 }  // namespace
 }  // namespace msp::gateway

@@ -23,7 +23,10 @@ struct KeyRecord {
   std::string issued;  ///< ISO 8601, UTC
   std::uint32_t incarnation = 0;
   KeyState state = KeyState::kPending;
-  std::string sealed;
+  std::string sealed = {};
+  /// What signs status answers (protocol/status_signature.h), sealed; of a key that was latched it stays when that
+  /// dies.
+  std::string signer = {};
 };
 
 struct IssueOutcome {
@@ -57,6 +60,13 @@ class KeyStore {
   /// Adds a pending key unless one is latched. At most `max_pending` stay.
   virtual Result<IssueOutcome> issue(const KeyRecord& key, std::size_t max_pending) = 0;
   virtual Result<LatchOutcome> latch(std::string_view vm_id, std::string_view guid) = 0;
+
+  /// That of a key that is latched, or was, of this virtual machine.
+  virtual Result<std::optional<std::string>> signer(std::string_view vm_id, std::string_view guid) = 0;
+  /// All that there are of keys that are dead, oldest first: the records have nothing else sealed.
+  virtual Result<std::vector<KeyRecord>> dead_signers(std::string_view vm_id) = 0;
+  /// For one that was stored without.
+  virtual Result<void> set_signer(std::string_view guid, std::string_view sealed) = 0;
 
   /// Small texts that belong to the store as a whole (the check value of the master key).
   virtual Result<std::optional<std::string>> note(std::string_view name) = 0;

@@ -39,6 +39,14 @@ struct EnteredIncarnation {
   std::uint32_t incarnation = 0;
 };
 
+/// A machine that leaves for another host, or comes from one.
+struct Move {
+  std::string vm_id;
+  std::uint32_t moves = 0;              ///< so often it has moved then; not more than before refuses the whole change
+  std::optional<KeyRecord> key = {};    ///< that comes with it, latched
+  std::vector<KeyRecord> signers = {};  ///< dead keys of it: only what they signed the status with
+};
+
 struct ModelChange {
   std::vector<StoredResource> put = {};    ///< new, or in place of what has this name
   std::vector<ResourceName> removed = {};  ///< what is not there is not missed
@@ -46,6 +54,7 @@ struct ModelChange {
   std::vector<EnteredIncarnation> entered = {};
   /// Virtual machines whose keys die; their incarnation stays known, so that it cannot fall later.
   std::vector<std::string> forgotten = {};
+  std::vector<Move> moved = {};
 };
 
 class ModelStore {
@@ -57,6 +66,8 @@ class ModelStore {
   virtual Result<void> change(const ModelChange& change) = 0;
   /// The highest incarnation that a virtual machine ever had; nothing: it was never seen.
   virtual Result<std::optional<std::uint32_t>> incarnation(std::string_view vm_id) = 0;
+  /// How often it has moved between hosts, as far as was seen here; a machine that was never seen: 0.
+  virtual Result<std::uint32_t> moves(std::string_view vm_id) = 0;
 };
 
 /// Both sides of one database.

@@ -158,10 +158,13 @@ TEST_F(ModelStoreTest, ADatabaseOfTheFirstSchemaIsBroughtUpToDateAndKeepsItsKeys
   {
     auto database = Database::open(path(), 0x4d535048);
     ASSERT_TRUE(database);
-    ASSERT_TRUE(database->execute("DROP TABLE resource; PRAGMA user_version=1"));
+    ASSERT_TRUE(
+        database->execute("DROP TABLE resource; ALTER TABLE vm DROP COLUMN moves; "
+                          "ALTER TABLE vm_key DROP COLUMN signer; PRAGMA user_version=1"));
   }
   reopen();
   EXPECT_EQ(keys("vm1"), 1U);
+  EXPECT_EQ(*store_->moves("vm1"), 0U);
   EXPECT_EQ(texts(), Texts{});
   change({.put = {{.name = kMachine, .text = "x", .addresses = ""}}});
   EXPECT_EQ(texts(), Texts{"x"});

@@ -19,7 +19,8 @@ Result<std::vector<KeyRecord>> read_keys(Statement& statement) {
                     .issued = std::string(statement.text(2)),
                     .incarnation = static_cast<std::uint32_t>(statement.number(3)),
                     .state = statement.number(4) == 1 ? KeyState::kLatched : KeyState::kPending,
-                    .sealed = std::string(statement.blob(5))});
+                    .sealed = std::string(statement.blob(5)),
+                    .signer = std::string(statement.blob(6))});
   }
 }
 
@@ -60,7 +61,8 @@ Result<std::optional<std::string>> SqliteStore::latched_guid(std::string_view vm
 
 Result<std::vector<KeyRecord>> SqliteStore::load() {
   auto statement = database_.prepare(
-      "SELECT vm_id, guid, issued, incarnation, state, sealed FROM vm_key WHERE state IN (0,1) ORDER BY sequence");
+      "SELECT vm_id, guid, issued, incarnation, state, sealed, signer FROM vm_key WHERE state IN (0,1) ORDER BY "
+      "sequence");
   if (!statement) {
     return statement.error();
   }
@@ -69,7 +71,7 @@ Result<std::vector<KeyRecord>> SqliteStore::load() {
 
 Result<std::vector<KeyRecord>> SqliteStore::load(std::string_view vm_id) {
   auto statement = database_.prepare(
-      "SELECT vm_id, guid, issued, incarnation, state, sealed FROM vm_key WHERE vm_id=? AND state IN (0,1)"
+      "SELECT vm_id, guid, issued, incarnation, state, sealed, signer FROM vm_key WHERE vm_id=? AND state IN (0,1)"
       " ORDER BY sequence");
   if (!statement) {
     return statement.error();
@@ -121,7 +123,10 @@ Result<IncarnationOutcome> SqliteStore::enter(std::string_view vm_id, std::uint3
 }
 
 Result<void> SqliteStore::end_keys(std::string_view vm_id) {
-  return run("UPDATE vm_key SET state=2, sealed=x'' WHERE vm_id=? AND state<>2", {vm_id});
+  return run(
+      "UPDATE vm_key SET signer=CASE state WHEN 1 THEN signer ELSE x'' END, state=2, sealed=x'' WHERE vm_id=? AND "
+      "state<>2",
+      {vm_id});
 }
 
 Result<std::optional<std::uint32_t>> SqliteStore::incarnation(std::string_view vm_id) {
@@ -139,7 +144,8 @@ Result<std::optional<std::uint32_t>> SqliteStore::incarnation(std::string_view v
 
 Result<std::vector<std::string>> SqliteStore::drop_oldest_pending(std::string_view vm_id, std::size_t keep) {
   auto statement = database_.prepare(
-      "UPDATE vm_key SET state=2, sealed=x'' WHERE sequence IN (SELECT sequence FROM vm_key WHERE vm_id=? AND state=0"
+      "UPDATE vm_key SET state=2, sealed=x'', signer=x'' WHERE sequence IN (SELECT sequence FROM vm_key WHERE vm_id=? "
+      "AND state=0"
       " ORDER BY sequence DESC LIMIT -1 OFFSET ?) RETURNING guid");
   if (!statement) {
     return statement.error();
@@ -170,13 +176,13 @@ Result<IssueOutcome> SqliteStore::issue(const KeyRecord& key, std::size_t max_pe
   if (latched->has_value()) {
     return IssueOutcome{.latched_already = true, .dropped = {}};
   }
-  auto statement =
-      database_.prepare("INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed) VALUES(?,?,0,?,?,?)");
+  auto statement = database_.prepare(
+      "INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed, signer) VALUES(?,?,0,?,?,?,?)");
   if (!statement) {
     return statement.error();
   }
   statement->bind_text(1, key.guid).bind_text(2, key.vm_id).bind(3, key.incarnation).bind_text(4, key.issued);
-  statement->bind_blob(5, key.sealed);
+  statement->bind_blob(5, key.sealed).bind_blob(6, key.signer);
   if (auto stored = run(*statement); !stored) {
     return stored.error();
   }
@@ -208,13 +214,47 @@ Result<LatchOutcome> SqliteStore::latch(std::string_view vm_id, std::string_view
   if (database_.changes() != 1) {
     return LatchOutcome::kUnknown;
   }
-  if (auto dead = run("UPDATE vm_key SET state=2, sealed=x'' WHERE vm_id=? AND state=0", {vm_id}); !dead) {
+  if (auto dead = run("UPDATE vm_key SET state=2, sealed=x'', signer=x'' WHERE vm_id=? AND state=0", {vm_id}); !dead) {
     return dead.error();
   }
   if (auto done = transaction->commit(); !done) {
     return done.error();
   }
   return LatchOutcome::kLatched;
+}
+
+Result<std::optional<std::string>> SqliteStore::signer(std::string_view vm_id, std::string_view guid) {
+  auto statement =
+      database_.prepare("SELECT signer FROM vm_key WHERE vm_id=? AND guid=? AND state IN (1,2) AND signer<>x''");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, vm_id).bind_text(2, guid);
+  auto row = statement->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? std::optional<std::string>(statement->blob(0)) : std::nullopt;
+}
+
+Result<std::vector<KeyRecord>> SqliteStore::dead_signers(std::string_view vm_id) {
+  auto statement = database_.prepare(
+      "SELECT vm_id, guid, issued, incarnation, state, sealed, signer FROM vm_key WHERE vm_id=? AND state=2 AND "
+      "signer<>x'' ORDER BY sequence");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, vm_id);
+  return read_keys(*statement);
+}
+
+Result<void> SqliteStore::set_signer(std::string_view guid, std::string_view sealed) {
+  auto statement = database_.prepare("UPDATE vm_key SET signer=? WHERE guid=?");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_blob(1, sealed).bind_text(2, guid);
+  return run(*statement);
 }
 
 Result<std::optional<std::string>> SqliteStore::note(std::string_view name) {

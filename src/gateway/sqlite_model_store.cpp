@@ -57,7 +57,71 @@ Result<void> SqliteStore::change(const ModelChange& change) {
           "an old key could come back: give the highest value it ever had, or a higher one");
     }
   }
+  for (const Move& each : change.moved) {
+    if (auto moved = move(each); !moved) {
+      return moved;
+    }
+  }
   return transaction->commit();
+}
+
+Result<std::uint32_t> SqliteStore::moves(std::string_view vm_id) {
+  auto statement = database_.prepare("SELECT moves FROM vm WHERE vm_id=?");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, vm_id);
+  auto row = statement->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? static_cast<std::uint32_t>(statement->number(0)) : 0;
+}
+
+Result<void> SqliteStore::move(const Move& move) {
+  auto counted = database_.prepare("UPDATE vm SET moves=? WHERE vm_id=? AND moves<?");
+  if (!counted) {
+    return counted.error();
+  }
+  counted->bind(1, move.moves).bind_text(2, move.vm_id).bind(3, move.moves);
+  if (auto done = run(*counted); !done) {
+    return done;
+  }
+  if (database_.changes() != 1) {
+    return config_error(fmt::format("{} has moved {} times or more already", move.vm_id, move.moves),
+                        "take what the last export of it wrote");
+  }
+  if (move.key) {
+    // A key that went away from here may come back; one of another machine, or one that lives, may not.
+    auto statement = database_.prepare(
+        "INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed, signer) VALUES(?,?,1,?,?,?,?) ON "
+        "CONFLICT(guid) DO UPDATE SET state=1, sealed=excluded.sealed, signer=excluded.signer WHERE "
+        "vm_key.vm_id=excluded.vm_id AND vm_key.state=2");
+    if (auto stored = take_in(statement, move.vm_id, *move.key); !stored) {
+      return stored;
+    }
+    if (database_.changes() != 1) {
+      return config_error(fmt::format("key {} is here already", move.key->guid), "find out whose it is");
+    }
+  }
+  for (const KeyRecord& signer : move.signers) {
+    auto statement = database_.prepare(
+        "INSERT INTO vm_key(guid, vm_id, state, incarnation, issued, sealed, signer) VALUES(?,?,2,?,?,?,?) ON "
+        "CONFLICT(guid) DO NOTHING");
+    if (auto stored = take_in(statement, move.vm_id, signer); !stored) {
+      return stored;
+    }
+  }
+  return {};
+}
+
+Result<void> SqliteStore::take_in(Result<Statement>& statement, std::string_view vm_id, const KeyRecord& key) {
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, key.guid).bind_text(2, vm_id).bind(3, key.incarnation).bind_text(4, key.issued);
+  statement->bind_blob(5, key.sealed).bind_blob(6, key.signer);
+  return run(*statement);
 }
 
 Result<void> SqliteStore::put(const StoredResource& resource) {

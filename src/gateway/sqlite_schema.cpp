@@ -12,7 +12,8 @@ constexpr std::int32_t kApplicationId = 0x4d535048;  // "MSPH"
 
 // What makes each version of the schema from the one before it; never changed once released, only added to.
 // 1, vm_key.state: 0 pending, 1 latched, 2 dead (kept without its secret, so that its guid is never taken for another
-// key). 2, resource.kind: as ResourceKind.
+// key). 2, resource.kind: as ResourceKind. 3, vm.moves: how often it has moved between hosts.
+// 4, vm_key.signer: what signs status answers, sealed; it stays when a latched key dies.
 constexpr std::array kSteps = {
     "CREATE TABLE vm(vm_id TEXT PRIMARY KEY, incarnation INTEGER NOT NULL) STRICT;"
     "CREATE TABLE vm_key(sequence INTEGER PRIMARY KEY AUTOINCREMENT, guid TEXT NOT NULL UNIQUE, vm_id TEXT NOT NULL,"
@@ -23,6 +24,8 @@ constexpr std::array kSteps = {
     "CREATE TABLE note(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;",
     "CREATE TABLE resource(kind INTEGER NOT NULL CHECK(kind IN (0,1,2)), key TEXT NOT NULL, text TEXT NOT NULL,"
     " addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;",
+    "ALTER TABLE vm ADD COLUMN moves INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE vm_key ADD COLUMN signer BLOB NOT NULL DEFAULT x'';",
 };
 constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 

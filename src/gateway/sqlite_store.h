@@ -27,12 +27,16 @@ class SqliteStore final : public HostStore {
   Result<IncarnationOutcome> enter_incarnation(std::string_view vm_id, std::uint32_t incarnation) override;
   Result<IssueOutcome> issue(const KeyRecord& key, std::size_t max_pending) override;
   Result<LatchOutcome> latch(std::string_view vm_id, std::string_view guid) override;
+  Result<std::optional<std::string>> signer(std::string_view vm_id, std::string_view guid) override;
+  Result<std::vector<KeyRecord>> dead_signers(std::string_view vm_id) override;
+  Result<void> set_signer(std::string_view guid, std::string_view sealed) override;
   Result<std::optional<std::string>> note(std::string_view name) override;
   Result<void> set_note(std::string_view name, std::string_view value) override;
 
   Result<std::vector<StoredResource>> resources() override;
   Result<void> change(const ModelChange& change) override;
   Result<std::optional<std::uint32_t>> incarnation(std::string_view vm_id) override;
+  Result<std::uint32_t> moves(std::string_view vm_id) override;
 
  private:
   /// The guid of the latched key, or nothing.
@@ -41,6 +45,8 @@ class SqliteStore final : public HostStore {
   /// Inside a transaction of the caller.
   Result<IncarnationOutcome> enter(std::string_view vm_id, std::uint32_t incarnation);
   Result<void> end_keys(std::string_view vm_id);
+  Result<void> move(const Move& move);
+  static Result<void> take_in(Result<Statement>& statement, std::string_view vm_id, const KeyRecord& key);
   Result<void> put(const StoredResource& resource);
   Result<void> remove(const ResourceName& name);
   /// Runs `sql` with the given texts bound in order.

@@ -60,7 +60,11 @@ Reason Verifier::why_not_latched(const Vm& vm, std::string_view guid) {
   if (key == nullptr) {
     return Reason::kUnknownKey;
   }
-  return key->vm == &vm ? Reason::kKeyNotLatched : Reason::kForeignKey;
+  if (key->vm == &vm) {
+    return Reason::kKeyNotLatched;
+  }
+  ++key->vm->counters.key_used_by_others;
+  return Reason::kForeignKey;
 }
 
 Verdict Verifier::verify(Vm& vm, const http::Request& request) {

@@ -37,6 +37,9 @@ class FixedStore final : public KeyStore {
   }
   Result<IssueOutcome> issue(const KeyRecord&, std::size_t) override { return bug("not here"); }
   Result<LatchOutcome> latch(std::string_view, std::string_view) override { return bug("not here"); }
+  Result<std::optional<std::string>> signer(std::string_view, std::string_view) override { return bug("not here"); }
+  Result<std::vector<KeyRecord>> dead_signers(std::string_view) override { return bug("not here"); }
+  Result<void> set_signer(std::string_view, std::string_view) override { return {}; }
   Result<std::optional<std::string>> note(std::string_view) override { return std::optional<std::string>{}; }
   Result<void> set_note(std::string_view, std::string_view) override { return {}; }
 };

@@ -114,6 +114,11 @@ void VmRegistry::replace(Vm& old, Vm vm) {
   }
   vm.counters = old.counters;
   vm.nonces = std::move(old.nonces);
+  if (vm.model.proxy_agent.key_incarnation_id != old.model.proxy_agent.key_incarnation_id) {
+    vm.counters.key_asked = 0;
+    vm.counters.key_asked_ns = 0;
+    vm.counters.key_used_by_others = 0;
+  }
   vm.imds_rate = old.imds_rate;
   vm.identity_rate = old.identity_rate;
   vm.latched = old.latched;

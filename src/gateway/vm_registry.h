@@ -40,6 +40,10 @@ struct VmCounters {
   std::uint64_t requests = 0;
   std::uint64_t audited = 0;  ///< served although enforce would have refused
   std::array<std::uint64_t, kReasonCount> refused{};
+  // In this incarnation:
+  std::uint64_t key_asked = 0;           ///< key requests while one is latched
+  std::int64_t key_asked_ns = 0;         ///< wall clock: the last of them; 0: none
+  std::uint64_t key_used_by_others = 0;  ///< requests of other machines that were signed with the key of this one
 };
 
 struct Vm {

@@ -41,6 +41,11 @@ void write_channel(MetricText& out, const Snapshot& s) {
   out.gauge("channel_host_answers", "1 if the last poll of the host was good.").sample(channel.host_answers);
   out.gauge("channel_long_poll", "1 if the host holds polls, so that changes arrive at once.");
   out.sample(channel.long_poll);
+  out.gauge("channel_signed_status", "1 if the host signs its status, and nothing that it does not sign is believed.");
+  out.sample(channel.signed_status);
+  out.gauge("channel_status_not_believed",
+            "1 if the last status answer was not signed, or wrongly, though it had to be.");
+  out.sample(channel.host_code == "status_unsigned" || channel.host_code == "status_wrongly_signed");
   if (channel.host_clock_offset_ms) {
     out.gauge("host_clock_offset_seconds", "Clock of the host minus ours, at the last good poll.");
     out.sample(static_cast<double>(*channel.host_clock_offset_ms) / kMsPerSecond);

@@ -47,9 +47,11 @@ void write_channel(Writer& w, const Channel& c) {
   field_or_null(w, "keyGuid", c.key_guid.empty() ? std::nullopt : std::optional(c.key_guid));
   field_or_null(w, "keyIncarnation", c.incarnation);
   w.field("closed", c.closed).field("hostAnswers", c.host_answers).field("everLatched", c.ever_latched);
-  w.field("longPoll", c.long_poll);
+  w.field("longPoll", c.long_poll).field("signedStatus", c.signed_status);
   field_or_null(w, "hostClockOffsetMilliseconds", c.host_clock_offset_ms);
-  w.field("message", c.message).end_object();
+  w.field("message", c.message);
+  field_or_null(w, "hostCode", c.host_code.empty() ? std::nullopt : std::optional(c.host_code));
+  w.end_object();
 }
 
 void write_services(Writer& w, const std::vector<ServiceState>& services) {

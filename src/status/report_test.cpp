@@ -72,6 +72,11 @@ TEST(Problems, ChannelStatesAreToldApart) {
   EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("not ready")));
   s.channel.phase = "refused";
   EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("keyIncarnationId"));
+  s.channel.host_code = "key_latched";
+  EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("mspctl key reset"));
+  s.channel.host_code = "unknown_caller";
+  EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("mspctl vm import"));
+  s.channel.host_code.clear();
   s.channel.closed = false;
   EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("does not know the key")));
   s.channel.phase = "latched";

@@ -30,6 +30,23 @@ void check_interception(const Snapshot& s, std::vector<Problem>& out) {
 }
 
 std::string_view remedy_of(const Channel& channel) {
+  if (channel.host_code == "unknown_caller") {
+    return "the host knows no machine at this one's address. A copy, or a machine that came from another host: have "
+           "the "
+           "host's operator register it (on the host: mspctl vm apply, or mspctl vm import); see docs/disks.md";
+  }
+  if (channel.host_code == "status_unsigned" || channel.host_code == "status_wrongly_signed") {
+    return "rules, key and state stay as they were. Somebody between this machine and its host may be answering in its "
+           "place; or the host is another, or has lost the key (its operator: docs/disks.md). Only if that is certain, "
+           "remove the file status-signed in the state directory and restart the agent; see docs/signed-status.md";
+  }
+  if (channel.host_code == "key_latched") {
+    return "the host keeps the key that was latched and hands out no other. If this disk was re-imaged or restored, "
+           "have "
+           "the host's operator allow another key (on the host: mspctl key reset VM); if the key's file is only "
+           "damaged or "
+           "has wrong rights, mend it (the message and the log name it) and restart the agent; see docs/disks.md";
+  }
   if (channel.phase == "refused") {
     return "the host refuses another key for this machine. If the stored key is damaged or has wrong rights, mend that "
            "(the "

@@ -49,8 +49,10 @@ struct Channel {
   bool host_answers = false;  ///< the last poll was good
   bool ever_latched = false;
   bool long_poll = false;                            ///< the host holds polls until there is something to say
+  bool signed_status = false;                        ///< what the host does not sign is not believed
   std::optional<std::int64_t> host_clock_offset_ms;  ///< host time minus ours; absent: never heard
   std::string message;
+  std::string host_code;  ///< with the message: the host's word for its refusal; empty: none
 };
 
 struct ServiceState {

@@ -32,6 +32,9 @@ void SimAgent::start() {
   action_ = Action::kPoll;
   started_ms_ = clock_.boottime_ms();
   machine_ = channel::Machine::start(has_traces_of_a_latch());
+  guard_.emplace(directory_, directory_ + "/no-such-machine");
+  const auto ready = guard_->prepare();
+  EXPECT_TRUE(ready.ok()) << ready.error().text();
 }
 
 bool SimAgent::has_traces_of_a_latch() const {
@@ -39,11 +42,16 @@ bool SimAgent::has_traces_of_a_latch() const {
   return store_.ever_latched(why);
 }
 
-test::RequestText SimAgent::request() const {
+test::RequestText SimAgent::request() {
   test::RequestText text;
   switch (action_) {
     case Action::kPoll:
       text.target = protocol::kStatusPath;
+      asked_ = guard_->ask();
+      asked_date_ = test::date_text(now_seconds());
+      if (asked_) {
+        text.header(std::string(protocol::kSignRequestHeader), protocol::format_sign_request(*asked_));
+      }
       break;
     case Action::kAcquire:
       text.method = "POST";
@@ -67,8 +75,20 @@ test::RequestText SimAgent::request() const {
 
 channel::Event SimAgent::polled(const Reply& reply) {
   auto document = protocol::read_status(reply.body, "application/json; charset=utf-8");
-  if (reply.status != 200 || !document.ok()) {
+  if (reply.status != 200) {
     return channel::PollFailed{fmt::format("the host answered {}", reply.status)};
+  }
+  const auto doubt = guard_->judge(asked_, reply.signature.empty() ? nullptr : &reply.signature,
+                                   {.nonce = asked_ ? std::string_view(asked_->nonce) : std::string_view(),
+                                    .status = reply.status,
+                                    .asked_date = asked_date_,
+                                    .date = reply.date,
+                                    .content_type = reply.content_type,
+                                    .wait = {},
+                                    .asks = reply.asks,
+                                    .body = reply.body});
+  if (doubt || !document.ok()) {
+    return channel::PollFailed{doubt ? doubt->why : "garbage"};
   }
   time_.heard(reply.date, clock_.boottime_ms());
   channel::StatusFacts facts;
@@ -160,6 +180,8 @@ void SimAgent::settle() {
       key_ = std::move(*candidate_.key());
     }
     key_guid_ = machine_.key_guid;
+    const channel::Key in_use{.guid = key_guid_, .incarnation = {}, .bytes = key_ ? key_->clone() : Secret()};
+    guard_->use(key_ ? &in_use : nullptr);
   }
   if (machine_.candidate.empty()) {
     candidate_ = {};

@@ -11,6 +11,7 @@
 #include "channel/host_client.h"
 #include "channel/key_store.h"
 #include "channel/machine.h"
+#include "channel/status_guard.h"
 #include "tests/component/sim_host.h"
 
 namespace msp::sim {
@@ -26,7 +27,7 @@ class SimAgent {
   const channel::Machine& machine() const { return machine_; }
 
   /// What goes to the host now; only where action() is kPoll, kAcquire or kAttest.
-  test::RequestText request() const;
+  test::RequestText request();
   void hear(const Reply& reply);
   void hear_nothing();
   /// kLoadKey and kSaveKey; `disk_fails`: the file system says no.
@@ -43,6 +44,8 @@ class SimAgent {
   /// What the last good status of this run said; nothing before it.
   std::optional<bool> told_enabled() const { return told_enabled_; }
   bool has_traces_of_a_latch() const;
+  /// The host has signed its status before: no other is believed.
+  bool demands_signed_status() const { return guard_->demands(); }
   /// The key file of this id can be used.
   bool can_load(const std::string& guid) const { return store_.load(guid).ok(); }
   std::string key_directory() const { return directory_ + "/keys"; }
@@ -56,6 +59,9 @@ class SimAgent {
   std::string directory_;
   const FakeClock& clock_;
   channel::KeyStore store_;
+  std::optional<channel::StatusGuard> guard_;
+  std::optional<protocol::SignRequest> asked_;  ///< with the last poll
+  std::string asked_date_;
   channel::HostTime time_;
   channel::Machine machine_;
   channel::Action action_ = channel::Action::kPoll;

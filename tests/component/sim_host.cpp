@@ -61,7 +61,10 @@ Reply SimHost::handle(Service service, const test::RequestText& text) {
   const http::Response response = gateway_->handle(service, parsed.request());
   return {.status = response.status(),
           .body = response.body(),
-          .date = header_of(response.header_lines(), protocol::kDateHeader)};
+          .date = header_of(response.header_lines(), protocol::kDateHeader),
+          .content_type = header_of(response.header_lines(), "content-type"),
+          .asks = header_of(response.header_lines(), protocol::kAsksHeader),
+          .signature = header_of(response.header_lines(), protocol::kStatusSignatureHeader)};
 }
 
 void SimHost::raise_incarnation() {

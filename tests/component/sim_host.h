@@ -21,6 +21,9 @@ struct Reply {
   int status = 0;
   std::string body;
   std::string date;  ///< of x-ms-azure-host-date; empty: none
+  std::string content_type = {};
+  std::string asks = {};
+  std::string signature = {};  ///< of the status; empty: none
 };
 
 class SimHost {

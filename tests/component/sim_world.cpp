@@ -138,15 +138,23 @@ void World::arrive(const test::RequestText& text, std::uint64_t call, Action kin
   } else if (fault(0.02)) {
     reply.body = reply.body.substr(0, reply.body.size() / 2);
   }
-  // Answers to status and key requests are not authenticated: old ones may come again. One that says "disabled" would
-  // open the agent, as the protocol has it (SECURITY.md), so that is left out.
+  // Old answers to status and key requests may come again. One that says "disabled" would open an agent whose host has
+  // not signed its status yet, as the protocol has it (SECURITY.md), so that is left out.
   auto& old = old_answers_[kind];
-  if (kind != Action::kAttest && reply.status == 200 && host_.enabled()) {
+  if (kind != Action::kAttest && reply.status == 200) {
     old.push_back(reply);
   }
   if (kind != Action::kAttest && !old.empty() && fault(0.03)) {
-    reply = old[between(0, old.size() - 1)];
-    reply.date = test::date_text(host_clock_.realtime_ns() / kSecond);
+    const Reply& again = old[between(0, old.size() - 1)];
+    const bool opens = again.body.find(R"("secureChannelEnabled":false)") != std::string::npos;
+    if (!opens || agent_.demands_signed_status()) {
+      tally_.happened[opens ? "old answer: disabled" : "old answer"] += 1;
+      const bool with_its_date = chance(0.5);
+      reply = again;
+      if (!with_its_date) {
+        reply.date = test::date_text(host_clock_.realtime_ns() / kSecond);
+      }
+    }
   }
   if (fault(0.08)) {
     return;

@@ -49,6 +49,7 @@ class SecondGuest:
         cgroup = world.cgroup("guest2")
         self.agent_place = Place(self.netns, world.cgroup("guest2", "agent"))
         self.place = Place(self.netns, world.cgroup("guest2", "apps"), ORDINARY_USER)
+        self.outside = Place(self.netns, lab.outside.cgroup)
         bpffs = world.bpffs(lab.folder / "bpf2")
         home = lab.folder / "agent2"
         for folder in (home, home / "keys", home / "log"):
@@ -63,10 +64,19 @@ class SecondGuest:
 
     def start_agent(self) -> None:
         log = open(self.lab.folder / "agent2.log", "ab")
-        process = self.agent_place.popen([self.lab.programs / "msp-agent", "--config", self.config], stdin=subprocess.DEVNULL,
-                                         stdout=log, stderr=log, cwd="/")
+        self.agent = self.agent_place.popen([self.lab.programs / "msp-agent", "--config", self.config], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, cwd="/")
         log.close()
-        self.lab.world.on_close(stop, process)
+        self.lab.world.on_close(stop, self.agent)
+
+    def stop_agent(self) -> None:
+        stop(self.agent)
+
+    def status(self) -> dict:
+        """What mspctl says, as JSON."""
+        done = subprocess.run([self.lab.programs / "mspctl", "status", "--json", "--config", self.config], capture_output=True,
+                              text=True, check=False, timeout=10)
+        return json.loads(done.stdout)
 
     def get(self, target: str = VERSIONS) -> http.Answer:
         return self.place.call(http.get, IMDS, target)

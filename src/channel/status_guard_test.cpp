@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "channel/status_guard.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+namespace msp::channel {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kA = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
+const std::string kB = "11111111-2222-4333-8444-555555555555";
+
+class StatusGuardTest : public testing::Test {
+ protected:
+  StatusGuardTest() {
+    std::string name = "/tmp/msp-guard-XXXXXX";
+    directory = ::mkdtemp(name.data());
+    on_machine("one");
+    restart();
+  }
+  ~StatusGuardTest() override { std::filesystem::remove_all(directory); }
+
+  static Key key(const std::string& guid) {
+    return {.guid = guid, .incarnation = 1, .bytes = Secret::copy_of(std::string_view(std::string(32, guid[0])))};
+  }
+  void on_machine(const std::string& id) { std::ofstream(machine_file()) << id << '\n'; }
+  std::string machine_file() const { return directory + "/machine"; }
+  std::string mark() const { return directory + "/status-signed"; }
+  void restart() {
+    guard.emplace(directory, machine_file());
+    const auto ready = guard->prepare();
+    EXPECT_TRUE(ready.ok()) << ready.error().text();
+  }
+  void use(const std::string& guid) {
+    const Key with = key(guid);
+    guard->use(&with);
+  }
+  /// What a host answers that has this key; empty: it signs nothing. The code of what is said of it; empty: believed.
+  std::string hear(const std::string& signs_with, std::string_view body = "{}", std::string_view signed_body = "{}") {
+    const auto asked = guard->ask();
+    std::string header;
+    if (!signs_with.empty() && asked) {
+      const auto secret = protocol::status_secret(key(signs_with).bytes);
+      auto mac = HmacSha256::create(*secret);
+      header = protocol::format_status_signature(
+          {.guid = asked->guid,
+           .signature = *protocol::sign_status(*mac, {.nonce = asked->nonce, .status = 200, .body = signed_body})});
+    }
+    const auto doubt =
+        guard->judge(asked, header.empty() ? nullptr : &header,
+                     {.nonce = asked ? std::string_view(asked->nonce) : "", .status = 200, .body = body});
+    return doubt ? doubt->code : "";
+  }
+
+  std::string directory;
+  std::optional<StatusGuard> guard;
+};
+
+TEST_F(StatusGuardTest, AHostThatSignsNothingIsBelievedAsEver) {
+  EXPECT_FALSE(guard->ask().has_value()) << "no key, so nothing is asked for";
+  EXPECT_EQ(hear(""), "");
+  use(kA);
+  EXPECT_EQ(guard->ask()->guid, kA);
+  EXPECT_EQ(hear(""), "");
+  EXPECT_FALSE(guard->demands());
+  restart();
+  EXPECT_EQ(hear(""), "");
+  EXPECT_FALSE(std::filesystem::exists(mark()));
+}
+
+TEST_F(StatusGuardTest, WhatWasSignedOnceMustBeSignedAlsoAfterARestart) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  EXPECT_TRUE(guard->demands());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(hear(""), kStatusUnsigned);
+    EXPECT_EQ(hear(kB), kStatusWronglySigned);
+    EXPECT_EQ(hear(kA, R"({"disabled":true})"), kStatusWronglySigned);
+    EXPECT_EQ(hear(kA), "");
+    restart();
+    EXPECT_TRUE(guard->demands());
+    EXPECT_EQ(guard->ask()->guid, kA) << "also while no key is in use";
+  }
+}
+
+TEST_F(StatusGuardTest, ASignatureThatIsWrongIsNotBelievedEvenTheFirstTime) {
+  use(kA);
+  EXPECT_EQ(hear(kB), kStatusWronglySigned);
+  EXPECT_FALSE(guard->demands());
+}
+
+TEST_F(StatusGuardTest, AnAnswerToAnotherQuestionIsNotBelieved) {
+  use(kA);
+  const auto first = guard->ask();
+  const auto secret = protocol::status_secret(key(kA).bytes);
+  auto mac = HmacSha256::create(*secret);
+  const std::string header = protocol::format_status_signature(
+      {.guid = kA, .signature = *protocol::sign_status(*mac, {.nonce = first->nonce, .status = 200, .body = "{}"})});
+  EXPECT_FALSE(guard->judge(first, &header, {.nonce = first->nonce, .status = 200, .body = "{}"}).has_value());
+  const auto second = guard->ask();
+  EXPECT_TRUE(guard->judge(second, &header, {.nonce = second->nonce, .status = 200, .body = "{}"}).has_value());
+  std::set<std::string> nonces;
+  for (int i = 0; i < 1000; ++i) {
+    nonces.insert(guard->ask()->nonce);
+  }
+  EXPECT_EQ(nonces.size(), 1000U);
+}
+
+TEST_F(StatusGuardTest, TheNextKeyTakesOverWhenTheHostHasSignedWithIt) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  use(kB);
+  EXPECT_EQ(hear(kA), kStatusWronglySigned) << "the key in use is asked for";
+  restart();
+  EXPECT_EQ(guard->ask()->guid, kA) << "the host knows it, also when another is latched meanwhile";
+  use(kB);
+  EXPECT_EQ(hear(kB), "");
+  restart();
+  EXPECT_EQ(guard->ask()->guid, kB);
+  EXPECT_EQ(hear(kA), kStatusWronglySigned);
+}
+
+TEST_F(StatusGuardTest, WhoDropsTheKeyStillDemands) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  guard->use(nullptr);
+  EXPECT_EQ(hear(""), kStatusUnsigned);
+  EXPECT_EQ(hear(kA), "");
+}
+
+TEST_F(StatusGuardTest, OnAnotherMachineThisDiskBindsNobody) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  on_machine("two");
+  restart();
+  EXPECT_FALSE(guard->demands());
+  EXPECT_EQ(hear(""), "");
+  use(kB);
+  EXPECT_EQ(hear(kB), "");
+  restart();
+  EXPECT_TRUE(guard->demands());
+  on_machine("one");
+  restart();
+  EXPECT_FALSE(guard->demands());
+}
+
+TEST_F(StatusGuardTest, WhereTheMachineCannotBeToldItCountsAsTheSame) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  std::filesystem::remove(machine_file());
+  restart();
+  EXPECT_TRUE(guard->demands());
+}
+
+TEST_F(StatusGuardTest, AMarkThatCannotBeReadLetsNothingBeBelievedUntilItCan) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  std::string good;
+  std::getline(std::ifstream(mark()), good);
+  for (const std::string& bad : {std::string(), good.substr(0, 60), kA, kA + " - zz", "x - " + std::string(64, 'a')}) {
+    std::ofstream(mark()) << bad;
+    guard.emplace(directory, machine_file());
+    const auto ready = guard->prepare();
+    ASSERT_FALSE(ready.ok()) << bad;
+    EXPECT_THAT(ready.error().text(), AllOf(HasSubstr(mark()), Not(HasSubstr(good.substr(good.size() - 64)))));
+    EXPECT_TRUE(guard->demands());
+    EXPECT_EQ(hear(""), kStatusUnsigned);
+  }
+  std::ofstream(mark()) << good << '\n';
+  std::filesystem::permissions(mark(), std::filesystem::perms(0644));
+  EXPECT_FALSE(guard->prepare().ok()) << "others may have read it";
+  std::filesystem::permissions(mark(), std::filesystem::perms(0600));
+  EXPECT_TRUE(guard->prepare().ok());
+  EXPECT_EQ(hear(kA), "");
+}
+
+TEST_F(StatusGuardTest, WhatCannotBeNotedIsNotedWithTheNextAnswer) {
+  use(kA);
+  std::filesystem::create_directory(mark());
+  EXPECT_EQ(hear(kA), "");
+  EXPECT_EQ(hear(""), kStatusUnsigned) << "in this run it holds";
+  std::filesystem::remove(mark());
+  EXPECT_EQ(hear(kA), "");
+  EXPECT_TRUE(std::filesystem::is_regular_file(mark()));
+}
+
+}  // namespace
+}  // namespace msp::channel

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A change of the inventory while it is put together: what would be there, and all that is wrong with it.
+// For the inventory's own sources only (inventory_stage.cpp, inventory_move.cpp); loop's thread.
+// With any fault nothing of it becomes true.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json_fields.h"
+#include "gateway/inventory.h"
+
+namespace msp::gateway {
+
+struct Inventory::Staged {
+  struct Machine {
+    std::size_t given = 0;  ///< index of the resource that this is, or that brings the change about
+    bool asked_for = false;
+    std::vector<Ipv4Address> addresses = {};  ///< beside the model
+    Vm vm = {};
+  };
+  ProfileCatalog profiles;
+  std::vector<Resource> resources = {};
+  std::map<ResourceName, std::size_t> given = {};
+  std::map<std::string, Machine> machines = {};  // by vmId
+  std::vector<std::pair<std::size_t, VmModel>> models = {};
+  std::vector<Fault> faults = {};
+
+  void fail(std::size_t index, std::string pointer, std::string problem, std::string remedy) {
+    faults.push_back(
+        {.resource = index, .pointer = std::move(pointer), .problem = std::move(problem), .remedy = std::move(remedy)});
+  }
+  void fail(std::size_t index, const json::Problems& problems) {
+    for (const json::Problem& problem : problems.list()) {
+      fail(index, problem.pointer, problem.message, {});
+    }
+  }
+};
+
+}  // namespace msp::gateway

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The signed status, an extension of ours that both sides may ignore (docs/signed-status.md): one header on the status
+// request, "<nonce> <key id>", and one on its answer, "<key id> <signature>". Pure functions; any thread.
+// What has not this form counts as not there. Nothing here decides whether an answer is believed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/crypto.h"
+#include "base/result.h"
+#include "base/secret.h"
+
+namespace msp::protocol {
+
+inline constexpr std::string_view kSignRequestHeader = "x-ms-openmsp-sign";
+inline constexpr std::string_view kStatusSignatureHeader = "x-ms-openmsp-signature";
+
+/// Of the request: which key the answer is to be signed with.
+struct SignRequest {
+  std::string nonce;  ///< 32 lower-case hex digits, never used before
+  std::string guid;   ///< GUID syntax, compared literally
+};
+std::optional<SignRequest> parse_sign_request(std::string_view text);
+std::string format_sign_request(const SignRequest& request);
+
+/// Of the answer.
+struct StatusSignature {
+  std::string guid;
+  Sha256Digest signature{};
+};
+std::optional<StatusSignature> parse_status_signature(std::string_view text);
+std::string format_status_signature(const StatusSignature& signature);
+
+/// All that is signed. Header values as on the wire; one that is not there is empty.
+struct SignedStatus {
+  std::string_view nonce = {};
+  int status = 0;
+  std::string_view asked_date = {};    ///< x-ms-azure-host-date of the request
+  std::string_view date = {};          ///< the same of the answer
+  std::string_view content_type = {};  ///< says how the body is read
+  std::string_view wait = {};          ///< x-ms-openmsp-wait of the answer
+  std::string_view asks = {};          ///< x-ms-openmsp-asks of the answer
+  std::string_view body = {};
+};
+
+/// What signs status answers: follows from a latched key and does not lead back to it, so that it may outlive the key.
+Result<Secret> status_secret(const Secret& key);
+/// `secret`: keyed with what status_secret() makes.
+Result<Sha256Digest> sign_status(HmacSha256& secret, const SignedStatus& status);
+
+}  // namespace msp::protocol

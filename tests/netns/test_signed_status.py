@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signed status (docs/signed-status.md) with somebody on the cable who strips, alters, forges and replays."""
+import re
+
+from disks import DisksCase
+from lab import http
+from lab.lab import VM_ID, WIRESERVER
+from lab.relay import Relay
+from lab.world import poll
+from modelled import MARK, VERSIONS, model
+
+SIGN, SIGNATURE = b"x-ms-openmsp-sign: ", b"x-ms-openmsp-signature: "
+DISABLED = (b'{"authorizationScheme":"Azure-HMAC-SHA256","keyDeliveryMethod":"http","keyGuid":null,"requiredClaimsHeaderPairs":[],'
+            b'"secureChannelEnabled":false,"authorizationRules":null,"version":"2.0"}')
+
+
+def without(name: bytes):
+    return lambda data: re.sub(rb"\r\n" + name + rb"[^\r]*", b"", data)
+
+
+def flipped(at: re.Pattern):
+    """Another hex digit in the place of the first one that the pattern's group holds."""
+    def alter(data: bytes) -> bytes:
+        found = at.search(data)
+        if not found:
+            return data
+        i = found.start(1)
+        return data[:i] + (b"0" if data[i:i + 1] != b"0" else b"1") + data[i + 1:]
+    return alter
+
+
+def body(new: bytes):
+    def alter(data: bytes) -> bytes:
+        if SIGNATURE not in data:
+            return data
+        head = re.sub(rb"content-length: \d+", b"content-length: %d" % len(new), data.split(b"\r\n\r\n", 1)[0])
+        return head + b"\r\n\r\n" + new
+    return alter
+
+
+def only_signed(change):
+    return lambda data: change(data) if SIGNATURE in data else data
+
+
+def replaced(old: bytes, new: bytes):
+    return only_signed(lambda data: data.replace(old, new, 1))
+
+
+class Replayed:
+    """An old answer, signed and all, for every later question."""
+
+    def __init__(self, old: bytes):
+        self._old = old
+
+    def __call__(self, data: bytes) -> bytes:
+        return self._old if SIGNATURE in data else data
+
+
+class SignedStatus(DisksCase):
+    def signed(self) -> None:
+        poll("the host's status is believed", lambda: (c := self.channel()).get("hostAnswers") and c["signedStatus"])
+
+    def test_what_is_not_signed_is_not_believed(self):
+        lab = self.lab
+        self.signed()
+        kept = []
+        self.cable = self.enterContext(Relay(lab, alter_back=lambda data: (kept.append(data) if SIGNATURE in data else None) or data))
+        poll("an answer to keep", lambda: kept)
+        date = re.compile(rb"x-ms-azure-host-date: [^\r]*:(\d)\d GMT")
+        cases = [
+            ("the signature is stripped", without(SIGNATURE), "status_unsigned"),
+            ("the signature is another", only_signed(flipped(re.compile(SIGNATURE + rb"\S+ ([0-9a-f])"))), "status_wrongly_signed"),
+            ("it is another key's", only_signed(flipped(re.compile(SIGNATURE + rb"([0-9a-f])"))), "status_wrongly_signed"),
+            ("it is no signature", replaced(SIGNATURE, SIGNATURE + b"x"), "status_unsigned"),
+            ("a mode is another", replaced(b'"mode":"enforce"', b'"mode":"Enforce"'), "status_wrongly_signed"),
+            ("it says disabled", body(DISABLED), "status_wrongly_signed"),
+            ("it says disabled and is not signed", lambda data: without(SIGNATURE)(body(DISABLED)(data)), "status_unsigned"),
+            ("the status code is another", replaced(b"HTTP/1.1 200", b"HTTP/1.1 203"), "status_wrongly_signed"),
+            ("the host's time is another", only_signed(flipped(date)), "status_wrongly_signed"),
+            ("the charset is another", replaced(b"charset=utf-8", b"charset=utf-16"), "status_wrongly_signed"),
+            ("a header is put before it", replaced(b"content-type: ", b"content-type: text/xml\r\ncontent-type: "), "status_wrongly_signed"),
+            ("a long poll is promised", replaced(SIGNATURE, b"x-ms-openmsp-wait: t 30\r\n" + SIGNATURE), "status_wrongly_signed"),
+            ("an old answer is replayed", Replayed(kept[0]), "status_wrongly_signed"),
+        ]
+        for name, alter, code in cases:
+            with self.subTest(name):
+                self.believed_nothing(alter, code)
+        with self.subTest("the question is stripped: as a host that knows nothing of it"):
+            self.cable.alter = without(SIGN)
+            self.believed_nothing(None, "status_unsigned")
+            self.cable.alter = None
+        with self.subTest("the question is another"):
+            self.cable.alter = flipped(re.compile(SIGN + rb"([0-9a-f])"))
+            self.believed_nothing(None, "status_wrongly_signed")
+            self.cable.alter = None
+        self.after_a_restart()
+        print(f"{len(cases) + 2} kinds of answers not believed, key and rules as they were ", end="", flush=True)
+
+    def believed_nothing(self, alter, code: str) -> None:
+        lab = self.lab
+        before = lab.status()
+        self.assertTrue(before["protected"], before["problems"])
+        self.cable.alter_back = alter
+        channel = poll(code, lambda: (c := self.channel())["hostCode"] == code and c)
+        self.assertFalse(channel["hostAnswers"])
+        for member in ("phase", "state", "keyGuid", "closed", "hostClockOffsetMilliseconds"):
+            if member != "hostClockOffsetMilliseconds":
+                self.assertEqual(channel[member], before["channel"][member], member)
+        self.assertLess(abs(channel["hostClockOffsetMilliseconds"] - before["channel"]["hostClockOffsetMilliseconds"]), 100)
+        self.assertEqual(lab.status()["services"], before["services"])
+        answer = lab.guest_get(VERSIONS)
+        self.assertEqual((answer.status, answer.headers.get(MARK)), (200, "value"))
+        said = self.run_page("look, in the guest", code=1)
+        self.assertIn("not believed", said)
+        self.assertIn("docs/signed-status.md", said)
+        self.assertIn("not believed", lab.log_of("msp-agent", 5))
+        self.cable.alter_back = None
+        self.cable.alter = None
+        self.signed()
+
+    def after_a_restart(self) -> None:
+        lab = self.lab
+        for alter in (without(SIGNATURE), lambda data: without(SIGNATURE)(body(DISABLED)(data)), body(DISABLED)):
+            self.cable.alter_back = alter
+            lab.stop_agent()
+            lab.start_agent(wait=False)
+            poll("closed", lambda: (c := self.channel()).get("hostCode", "") and c["closed"] and c["keyGuid"] is None)
+            self.assertEqual(lab.guest_get(VERSIONS).status, 410)
+            self.cable.alter_back = None
+            self.assertEqual(self.latched(), self.first_key)
+            self.signed()
+
+
+class SignedByTheOperatorsWord(DisksCase):
+    def test_a_signed_disabled_opens_and_a_reset_is_followed(self):
+        lab = self.lab
+        poll("signed", lambda: self.channel()["signedStatus"])
+        # Nothing is added for who does not ask.
+        answer = lab.outside.as_user("root").call(http.get, WIRESERVER, "/secure-channel/status")
+        self.assertEqual(sorted(answer.headers), ["cache-control", "content-length", "content-type", "date", "x-ms-azure-host-date"])
+        for incarnation in (2, 3):
+            self.mspctl("key", "reset", "vm-1")
+            poll("another key", lambda: (c := self.channel())["keyGuid"] and c["keyIncarnation"] == incarnation)
+            self.latched(other_than=self.first_key)
+        self.put("vm-1.json", model("vm-1", VM_ID, enabled=False, keyIncarnationId=3))
+        self.mspctl("vm", "apply", lab.folder / "vm-1.json")
+        poll("open", lambda: self.channel()["phase"] == "disabled")
+        self.assertNotIn(MARK, lab.guest_get(VERSIONS).headers)
+        lab.stop_agent()
+        lab.start_agent(wait=False)
+        poll("open", lambda: (c := self.channel()).get("phase") == "disabled" and c["signedStatus"])
+        self.put("vm-1.json", model("vm-1", VM_ID, enabled=True, keyIncarnationId=3))
+        self.mspctl("vm", "apply", lab.folder / "vm-1.json")
+        self.latched()
+
+
+class WithoutTheExtension(DisksCase):
+    """The question never reaches the host, so its answers are those of a host that knows nothing of it."""
+
+    def setUp(self) -> None:
+        self.cable = Relay(self.lab, alter=without(SIGN))
+        self.addCleanup(self.cable.close)
+        super().setUp()
+
+    def test_as_before(self):
+        lab = self.lab
+        for _ in range(2):
+            self.assertEqual(self.latched(), self.first_key)
+            self.assertFalse(self.channel()["signedStatus"])
+            self.put("vm-1.json", model("vm-1", VM_ID, enabled=False, keyIncarnationId=1))
+            self.mspctl("vm", "apply", lab.folder / "vm-1.json")
+            poll("open", lambda: self.channel()["phase"] == "disabled")
+            self.put("vm-1.json", model("vm-1", VM_ID, enabled=True, keyIncarnationId=1))
+            self.mspctl("vm", "apply", lab.folder / "vm-1.json")
+            self.latched()
+            lab.stop_agent()
+            lab.start_agent()
+        self.assertIn("is not signed", self.run_page("look, in the guest"))
