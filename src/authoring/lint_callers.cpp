@@ -67,14 +67,14 @@ std::string why_nobody(const RuleIdentity& identity) {
   if (identity.group_name && identity.group_name->empty()) {
     return "\"\" is not the name of a group";
   }
-  if (std::string why = why_no_program(identity); !why.empty() || !identity.process_name) {
-    return why;
-  }
-  return identity.process_name->empty() ? "\"\" is not the name of an executable" : std::string();
+  return why_no_program(identity);
 }
 
+bool is_without_name(const RuleIdentity& identity) { return identity.process_name && identity.process_name->empty(); }
+
 bool needs_link(const RuleIdentity& identity) {
-  return identity.exe_path && identity.process_name && base_name(*identity.exe_path) != *identity.process_name;
+  return identity.exe_path && identity.process_name && !is_without_name(identity) &&
+         base_name(*identity.exe_path) != *identity.process_name;
 }
 
 std::string why_denies_nobody(const RuleIdentity& identity) { return why_no_program(identity); }

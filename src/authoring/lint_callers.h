@@ -14,6 +14,10 @@ namespace msp::authoring {
 /// Why no process can ever be this caller; empty: one can.
 std::string why_nobody(const RuleIdentity& identity);
 
+/// It asks for an executable without name. A file that is mounted and stands in no directory has none, and every user
+/// may mount any program so, in a user namespace, and run it.
+bool is_without_name(const RuleIdentity& identity);
+
 /// The executable is this caller's only where its path is a link to a file that is called as processName says. The
 /// field's agent compares the path of the file itself: to it nobody is.
 bool needs_link(const RuleIdentity& identity);

@@ -2,23 +2,25 @@
 #include "authoring/lint_cover.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace msp::authoring {
 namespace {
 
-bool subset(const QueryPairs& fewer, const QueryPairs& more) {
-  return std::ranges::all_of(fewer, [&](const auto& pair) { return std::ranges::find(more, pair) != more.end(); });
-}
-
-/// Each need of `fewer` is met whenever those of `more` are.
+/// Each need of `fewer` is met whenever those of `more` are. Keys and values are sorted, each once.
 bool subset(const std::vector<policy::RequiredQuery>& fewer, const std::vector<policy::RequiredQuery>& more) {
   return std::ranges::all_of(fewer, [&](const policy::RequiredQuery& need) {
-    return std::ranges::any_of(more, [&](const policy::RequiredQuery& other) {
-      return need.key == other.key && std::ranges::all_of(other.values, [&](const std::string& value) {
-               return std::ranges::find(need.values, value) != need.values.end();
-             });
-    });
+    const auto other = std::ranges::lower_bound(more, need.key, {}, &policy::RequiredQuery::key);
+    return other != more.end() && other->key == need.key && std::ranges::includes(need.values, other->values);
   });
+}
+
+void sort_values(PrivilegeForms& forms) {
+  for (policy::RequiredQuery& need : forms.canonical_query) {
+    std::ranges::sort(need.values);
+    const auto rest = std::ranges::unique(need.values);
+    need.values.erase(rest.begin(), rest.end());
+  }
 }
 
 /// None named is any.
@@ -51,6 +53,7 @@ void each_value(std::string_view path, const policy::RequiredQuery& need, Visit 
 Cover::Cover(const WholeRules& rules, const RuleIndex& index) : rules_(rules) {
   forms_.reserve(rules.privileges.size());
   std::ranges::transform(rules.privileges, std::back_inserter(forms_), forms_of);
+  std::ranges::for_each(forms_, sort_values);
   std::unordered_map<std::string, std::size_t> frequency;
   const auto each = [&](auto visit) {
     for (const std::uint32_t i : index.privileges()) {
@@ -83,7 +86,7 @@ bool Cover::matches_along(std::uint32_t broad, std::uint32_t narrow) const {
   const PrivilegeForms& a = forms_[broad];
   const PrivilegeForms& b = forms_[narrow];
   return a.legacy && b.legacy && a.canonical && b.canonical && canonical_covers(*a.canonical, *b.canonical) &&
-         legacy_covers(*a.legacy, *b.legacy) && subset(a.legacy->query, b.legacy->query) &&
+         legacy_covers(*a.legacy, *b.legacy) && std::ranges::includes(b.legacy->query, a.legacy->query) &&
          subset(a.canonical_query, b.canonical_query);
 }
 
@@ -94,10 +97,11 @@ bool Cover::asks_no_more(std::uint32_t broad, std::uint32_t narrow) const {
 
 std::uint32_t Cover::first_of_path(std::string_view path, const PrivilegeForms& narrow, const Predicate& fits) const {
   std::uint32_t out = RuleIndex::kNone;
+  std::unordered_set<std::uint32_t> asked;  // who has many values in common with it is found by each of them
   const auto look = [&](const std::string& key) {
     const auto found = filed_.find(key);
     for (std::size_t i = 0; found != filed_.end() && i < found->second.size() && found->second[i] < out; ++i) {
-      if (fits(found->second[i])) {
+      if (asked.insert(found->second[i]).second && fits(found->second[i])) {
         out = found->second[i];
       }
     }

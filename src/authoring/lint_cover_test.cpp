@@ -44,5 +44,24 @@ TEST(LintCover, ManyOfOnePathAreNotComparedWithEachOther) {
   EXPECT_EQ(compared, privileges.size());  // itself
 }
 
+// Six privileges with ten thousand values took half a minute.
+TEST(LintCover, WhatHasManyValuesInCommonIsComparedOnce) {
+  std::string values = "0";
+  for (int i = 1; i < 500; ++i) {
+    values += "&k=" + std::to_string(i);
+  }
+  std::vector<RulePrivilege> privileges;
+  for (int i = 0; i < 3; ++i) {
+    privileges.push_back(privilege("/a", {{"k", values}}));
+  }
+  const WholeRules rules{.privileges = privileges, .roles = {}, .identities = {}, .role_assignments = {}};
+  const RuleIndex index(rules);
+  const Cover cover(rules, index);
+  std::size_t compared = 0;
+  EXPECT_EQ(cover.first(2, [&](std::uint32_t) { return ++compared == 0; }), RuleIndex::kNone);
+  EXPECT_EQ(compared, privileges.size());
+  EXPECT_EQ(broader({privilege("/a", {{"k", "3&k=1&k=3"}, {"l", "v"}}), privilege("/a", {{"k", "3&k=1&k=3"}})}, 0), 1U);
+}
+
 }  // namespace
 }  // namespace msp::authoring

@@ -99,6 +99,12 @@ void check_allowed(const std::string& at, const RuleIdentity& identity, Findings
         fmt::format("anybody can be \"{}\": every user may run that executable, or give a file of their own its name",
                     identity.name),
         "add userName or groupName; an executable narrows a user, it never replaces one");
+  } else if (is_without_name(identity)) {
+    findings.warning("forgeable-identity", at,
+                     fmt::format("an empty processName narrows nothing: any program can be run without a name, so "
+                                 "\"{}\" is whoever has its other fields",
+                                 identity.name),
+                     "write the name of the executable, or leave processName out");
   }
   if (const std::string_view name = interpreter(identity); !name.empty() && !has_place(identity)) {
     findings.warning("interpreter-identity", at,

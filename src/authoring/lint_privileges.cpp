@@ -25,6 +25,15 @@ std::string refused_anyway(const std::optional<Form>& form, std::string_view rea
              : fmt::format("a request for it is refused before rules are asked ({})", asked.refusal().code);
 }
 
+std::string remedy_of(std::string_view why, policy::LegacyFault fault) {
+  if (fault != policy::LegacyFault::kNone) {
+    return fmt::format("{}: {}", policy::to_string(fault), policy::remedy(fault));
+  }
+  return why.contains("secure_channel") || why.contains("forbidden_path")
+             ? "remove it: the channel between agent and host is no client's"
+             : "write the path as clients send it: a '/' first, no '//' and no '..'";
+}
+
 bool is_answered_here(const std::optional<Form>& form) {
   if (!form) {
     return false;
@@ -49,9 +58,7 @@ void check_path(const Linted& linted, const std::string& at, const RulePrivilege
              !why.empty()) {
     findings.error("unmatchable-privilege", path_at,
                    fmt::format("the privilege \"{}\" never matches: {}", privilege.name, why),
-                   why.contains("secure_channel") || why.contains("forbidden_path")
-                       ? "remove it: the channel between agent and host is no client's"
-                       : "write the path as clients send it: a '/' first, no '//' and no '..'");
+                   remedy_of(why, legacy ? policy::RuleSet::legacy_fault(privilege) : policy::LegacyFault::kNone));
   } else if (!privilege.path.starts_with('/')) {
     findings.warning("path-without-slash", path_at,
                      fmt::format("the path \"{}\" does not begin with '/': in legacy matching {}", privilege.path,

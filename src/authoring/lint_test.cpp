@@ -10,6 +10,7 @@ namespace msp::authoring {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -63,6 +64,30 @@ TEST(Lint, PlacesAreLinesAndPointers) {
   EXPECT_EQ(report.findings[0].place.line, 2U);
   EXPECT_EQ(report.findings[0].place.column, 43U);
   EXPECT_EQ(report.findings[0].code, "dangling-privilege");
+}
+
+// A program that is run from the root of a mount without a path has no name, and any user may run one so.
+TEST(Lint, AnExecutableWithoutNameIsSomebody) {
+  for (const char* identity :
+       {R"({"name":"app","processName":""})", R"({"name":"app","userName":"a","processName":""})",
+        R"({"name":"app","exePath":"/opt/app","processName":""})"}) {
+    Parts parts;
+    parts.identities = identity;
+    EXPECT_THAT(told(parts.text()), ElementsAre("forgeable-identity /rules/identities/0")) << identity;
+  }
+}
+
+TEST(Lint, TheRemedyOfAPrivilegeThatLegacyNeverMeetsIsForItsCause) {
+  for (const auto& [privilege, remedy] :
+       {std::pair{R"({"name":"token","path":"/a","queryParameters":{"":"x"}})", "name the key"},
+        std::pair{R"({"name":"token","path":"a"})", "begin it with '/'"}}) {
+    Parts parts;
+    parts.privileges = privilege;
+    const LintReport report = report_of(parts.text(), {.matching = policy::Matching::kOff});
+    EXPECT_TRUE(std::ranges::any_of(report.findings, [&](const Finding& finding) {
+      return finding.code == "unmatchable-privilege" && finding.remedy.contains(remedy);
+    })) << privilege;
+  }
 }
 
 struct Mistake {
@@ -154,6 +179,11 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"name":"app","userName":"svc","exePath":"/opt/app","processName":"waagent"})"},
         Mistake{"forgeable-identity /rules/identities/0", &Parts::identities, R"({"name":"app","exePath":"/opt/app"})"},
         Mistake{"forgeable-identity /rules/identities/0", &Parts::identities, R"({"name":"app","processName":"app"})"},
+        Mistake{"forgeable-identity /rules/identities/0", &Parts::identities, R"({"name":"app","processName":""})"},
+        Mistake{"forgeable-identity /rules/identities/0", &Parts::identities,
+                R"({"name":"app","userName":"svc","processName":""})"},
+        Mistake{"forgeable-identity /rules/identities/0", &Parts::identities,
+                R"({"name":"app","exePath":"/opt/app","processName":""})"},
         Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
                 R"({"name":"app","userName":"root","exePath":"/usr/bin/python3.11"})"},
         Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
