@@ -294,6 +294,13 @@ TEST(RuleIndex, BeyondSoManyKeysRulesAreLookedThrough) {
   EXPECT_THAT(found(index_of(rules), "/a", {{"k0", "v"}}), IsEmpty());
 }
 
+TEST(RuleIndex, WhatWasAskedForIsNotAskedForAgain) {
+  const RuleIndex index = index_of(Rules(6, {{.key = "k", .values = {"v"}}}));
+  const Cost cost = cost_of(index, {{"k", "v"}});
+  EXPECT_EQ(cost.visited.size(), 6U);
+  EXPECT_LE(cost.asked, 2);
+}
+
 TEST(RuleIndex, StopsWhereItIsTold) {
   const RuleIndex index = index_of(many(100));
   int visits = 0;
