@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/close_range.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
@@ -13,8 +15,10 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <semaphore>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace msp::agent {
@@ -97,12 +101,50 @@ Result<Fd> open_worker_program() {
                       "install the whole package");
 }
 
-Result<WorkerProcess> WorkerProcess::start(const Fd& program, const Fd& link, const Fd& errors) {
-  pid_t pid = -1;
-  if (const int code = Spawning().run(pid, program, link, errors); code != 0) {
-    return errno_error("cannot start msp-worker", code);
+/// The thread by whose end the kernel knows that the monitor is gone. The last thread of a process that is killed
+/// closes its files before it is gone, which takes up to seconds (inotify waits for the kernel), and a worker would
+/// serve on meanwhile, without anybody to write its records: so this one holds no file.
+class WorkerProcess::Parent {
+ public:
+  Parent(const Fd& program, const Fd& link, const Fd& errors)
+      : thread_([&] {
+          code_ = Spawning().run(pid_, program, link, errors);
+          (void)::close_range(0, ~0U, CLOSE_RANGE_UNSHARE);
+          started_.release();
+          over_.acquire();
+        }) {
+    ::pthread_setname_np(thread_.native_handle(), "msp-parent");
+    started_.acquire();
   }
-  return WorkerProcess(pid);
+  ~Parent() {
+    over_.release();
+    thread_.join();
+  }
+  Parent(const Parent&) = delete;
+  Parent& operator=(const Parent&) = delete;
+  int code() const { return code_; }
+  pid_t pid() const { return pid_; }
+
+ private:
+  int code_ = 0;
+  pid_t pid_ = -1;
+  std::binary_semaphore started_{0};
+  std::binary_semaphore over_{0};
+  std::thread thread_;
+};
+
+WorkerProcess::WorkerProcess(pid_t pid, std::unique_ptr<Parent> parent) : pid_(pid), parent_(std::move(parent)) {}
+WorkerProcess::WorkerProcess(WorkerProcess&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)), parent_(std::move(other.parent_)) {}
+WorkerProcess::~WorkerProcess() { (void)end(0); }
+
+Result<WorkerProcess> WorkerProcess::start(const Fd& program, const Fd& link, const Fd& errors) {
+  auto parent = std::make_unique<Parent>(program, link, errors);
+  if (parent->code() != 0) {
+    return errno_error("cannot start msp-worker", parent->code());
+  }
+  const pid_t pid = parent->pid();
+  return WorkerProcess(pid, std::move(parent));
 }
 
 void WorkerProcess::kill() const {

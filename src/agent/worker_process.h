@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker as a child process: which program, which user, started and ended.
-// Owned by the data link, on its thread: the kernel ends the worker when that thread ends.
-// What cannot be started is an Error; one that does not want to end is killed.
+// Owned by the data link, on its thread. The kernel ends the worker when the thread that has started it ends; that is
+// one of its own. What cannot be started is an Error; a worker that does not want to end is killed.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <utility>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -30,11 +30,11 @@ class WorkerProcess {
  public:
   /// `link` becomes its descriptor 3, `errors` its standard error; it has no environment.
   static Result<WorkerProcess> start(const Fd& program, const Fd& link, const Fd& errors);
-  WorkerProcess(WorkerProcess&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+  WorkerProcess(WorkerProcess&& other) noexcept;
   WorkerProcess& operator=(WorkerProcess&&) = delete;
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
-  ~WorkerProcess() { (void)end(0); }
+  ~WorkerProcess();
 
   pid_t pid() const { return pid_; }
   void kill() const;
@@ -42,8 +42,10 @@ class WorkerProcess {
   std::string end(std::uint64_t patience_ms);
 
  private:
-  explicit WorkerProcess(pid_t pid) : pid_(pid) {}
+  class Parent;
+  WorkerProcess(pid_t pid, std::unique_ptr<Parent> parent);
   pid_t pid_;
+  std::unique_ptr<Parent> parent_;
 };
 
 }  // namespace msp::agent

@@ -128,6 +128,13 @@ class Worker(LabCase):
         self.assertIsNone(self.lab.agent.poll())
         self.assertIn("the worker does not answer", self.lab.log_of("msp-agent"))
 
+    def test_the_thread_whose_end_ends_it_holds_no_file(self):
+        """The kernel closes the files of a killed process before its last thread is gone, and inotify takes seconds for that."""
+        tasks = Path(f"/proc/{self.lab.agent.pid}/task")
+        [parent] = [task for task in tasks.iterdir() if (task / "children").read_text().strip()]
+        self.assertEqual(os.listdir(parent / "fd"), [])
+        self.assertGreater(len(os.listdir(f"/proc/{self.lab.agent.pid}/fd")), 10, "the others' are there")
+
     def test_without_its_monitor_it_ends_and_the_gate_is_shut(self):
         worker = self.lab.worker_pid()
         self.lab.kill_agent()
