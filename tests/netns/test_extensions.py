@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What msp-host asks of signed requests beyond the field's protocol: nonces against replays, and who the caller is
 (docs/request-extensions.md). Requests are captured on the cable between agent and host."""
+import hmac
 import json
 import re
 import subprocess
+from email.utils import formatdate
 
 from base import LabCase
 from lab import http
 from lab.lab import IMDS, ORDINARY_USER
 from lab.relay import Relay
+from lab.signing import string_to_sign
 from lab.world import poll
 
 VERSIONS = "/metadata/versions"
@@ -118,21 +121,42 @@ class Replays(ExtensionLab):
         return held[0]
 
     def test_required_and_offered(self):
-        lab = self.lab
+        """Our agent, and one of the field, which knows no nonces: stood in for by what such a one would sign."""
+        lab, wire = self.lab, self.wire
         self.addCleanup(self.restart_host, verification={})
-        wire = self.wire
-        for required, hidden, expected in (("offered", False, 200), ("offered", True, 200), ("required", True, 401),
-                                           ("required", False, 200), ("off", False, 200)):
-            with self.subTest(f"{required}, offer {'hidden' if hidden else 'seen'} by the agent"):
-                wire.hide_offer = hidden
-                self.restart_host(verification={"replayProtection": required})
-                poll("the agent has heard what is asked for", lambda: self.asked(wire, not hidden and required != "off"))
-                answer = lab.guest_get(VERSIONS)
-                self.assertEqual(answer.status, expected, answer.body)
-                if expected == 401:
-                    self.assertEqual(answer.code, "nonce_missing")
-                if required == "off":
+        for mode, field in (("offered", 200), ("required", 401), ("off", 200)):
+            with self.subTest(mode):
+                self.restart_host(verification={"replayProtection": mode})
+                poll("the agent has heard what is asked for", lambda: self.asked(wire, mode != "off"))
+                self.assertEqual(lab.guest_get(VERSIONS).status, 200)
+                answer = self.replay(self.signed_by_the_field())
+                self.assertEqual(answer.status, field, answer.body)
+                if field == 401:
+                    self.assert_host_refuses(answer, "nonce_missing")
+                if mode == "off":
                     self.assertEqual(self.replay(wire.last()).status, 200, "the control: nobody looks at nonces")
+
+    def signed_by_the_field(self) -> bytes:
+        lab = self.lab
+        key = json.loads((lab.folder / "agent" / "keys" / lab.key_files()[0]).read_text())
+        date = formatdate(usegmt=True)
+        request = http.request_bytes(IMDS, VERSIONS, "GET", {
+            "Metadata": "true", "x-ms-azure-host-claims": '{ "isRoot": "false"}', "x-ms-azure-host-date": date})
+        signature = hmac.new(bytes.fromhex(key["key"]), string_to_sign(request), "sha256").hexdigest()
+        line = f"x-ms-azure-host-authorization: Azure-HMAC-SHA256 {key['guid']} {signature}\r\n\r\n"
+        return request[:-2] + line.encode()
+
+    def test_nobody_on_the_cable_talks_the_agent_out_of_nonces(self):
+        """The host signs what it asks for: without it, its status is not believed, and nothing changes."""
+        wire = self.wire
+        self.assertTrue(self.asked(wire, True))
+        wire.hide_offer = True
+        try:
+            poll("answers are not believed", lambda: "status_wrongly_signed" in json.dumps(self.lab.status()))
+            self.assertTrue(self.asked(wire, True))
+        finally:
+            wire.hide_offer = False
+        poll("they are again", lambda: "status_wrongly_signed" not in json.dumps(self.lab.status()))
 
     def asked(self, wire: Wire, nonces: bool) -> bool:
         self.lab.guest_get(VERSIONS)
@@ -140,6 +164,7 @@ class Replays(ExtensionLab):
 
     def test_what_a_client_sends_under_these_names_is_dropped(self):
         wire = self.wire
+        poll("the agent has heard what is asked for", lambda: self.asked(wire, True))
         forged = {"X-MS-OpenMSP-Caller": "uid=0 user=root", "x-ms-openmsp-nonce": "f" * 16 + "." + "f" * 16 + ".1"}
         place = self.lab.guest.as_user(ORDINARY_USER)
         answer = place.call(http.get, IMDS, VERSIONS + "?forged", "GET", {"Metadata": "true", **forged})

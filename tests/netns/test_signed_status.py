@@ -137,7 +137,8 @@ class SignedByTheOperatorsWord(DisksCase):
         poll("signed", lambda: self.channel()["signedStatus"])
         # Nothing is added for who does not ask.
         answer = lab.outside.as_user("root").call(http.get, WIRESERVER, "/secure-channel/status")
-        self.assertEqual(sorted(answer.headers), ["cache-control", "content-length", "content-type", "date", "x-ms-azure-host-date"])
+        self.assertEqual(sorted(answer.headers), ["cache-control", "content-length", "content-type", "date", "x-ms-azure-host-date",
+                                                   "x-ms-openmsp-asks"])
         for incarnation in (2, 3):
             self.mspctl("key", "reset", "vm-1")
             poll("another key", lambda: (c := self.channel())["keyGuid"] and c["keyIncarnation"] == incarnation)
