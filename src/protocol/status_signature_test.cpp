@@ -8,7 +8,7 @@
 namespace msp::protocol {
 namespace {
 
-const std::string kNonce = "000102030405060708090a0b0c0d0e0f";
+const std::string kNonce = "000102030405060708090a0b0c0d0e0f1011121314151617";
 const std::string kGuid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
 
 HmacSha256 mac(char fill = 'k') {
@@ -22,6 +22,7 @@ TEST(StatusSignature, FormsAreReadAsTheyAreWrittenAndNothingElseIs) {
   const auto read = parse_sign_request(format_sign_request(request));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->nonce, kNonce);
+  EXPECT_EQ(read->run(), kNonce.substr(0, 16));
   EXPECT_EQ(read->guid, kGuid);
   const StatusSignature signature{.guid = kGuid, .signature = {1, 2, 3}};
   const auto back = parse_status_signature(format_status_signature(signature));
@@ -51,7 +52,7 @@ TEST(StatusSignature, AsDocumented) {
       key,
       {.nonce = kNonce, .status = 200, .asked_date = "A", .date = "B", .content_type = "C", .wait = "D", .body = "{}"});
   ASSERT_TRUE(digest);
-  EXPECT_EQ(hex_encode(*digest), "7788b4006d49dd2b9317dbf46171ff9ba02046b4dd48f445cc0b9273e40e310d");
+  EXPECT_EQ(hex_encode(*digest), "002fa93763c06b5d798141956071ef9b7abec7c3496e94721d7dbbc53519a2a4");
 }
 
 TEST(StatusSignature, EveryPartCounts) {
@@ -63,7 +64,7 @@ TEST(StatusSignature, EveryPartCounts) {
                           .wait = "t1 30",
                           .body = "{}"};
   std::vector<SignedStatus> others(7, good);
-  others[0].nonce = "100102030405060708090a0b0c0d0e0f";
+  others[0].nonce = "100102030405060708090a0b0c0d0e0f1011121314151617";
   others[1].status = 201;
   others[2].asked_date = good.date;
   others[3].date = good.asked_date;
