@@ -39,6 +39,8 @@ Result<void> StatusGuard::prepare() {
     return {};
   }
   machine_ = machine_of(machine_file_);
+  std::array<std::uint8_t, protocol::kRunDigits / 2> run{};
+  run_ = random_bytes(run).ok() ? hex_encode(run) : std::string();
   auto found = read();
   unreadable_ = !found.ok();
   if (!found.ok()) {
@@ -102,10 +104,10 @@ void StatusGuard::use(const Key* key) {
 std::optional<protocol::SignRequest> StatusGuard::ask() {
   const Signer* signer = in_use_ ? &*in_use_ : anchor_ ? &*anchor_ : nullptr;
   std::array<std::uint8_t, kNonceBytes> nonce{};
-  if (signer == nullptr || !random_bytes(nonce).ok()) {
+  if (signer == nullptr || run_.empty() || !random_bytes(nonce).ok()) {
     return std::nullopt;
   }
-  return protocol::SignRequest{.nonce = hex_encode(nonce), .guid = signer->guid};
+  return protocol::SignRequest{.nonce = run_ + hex_encode(nonce), .guid = signer->guid};
 }
 
 std::optional<Disbelief> StatusGuard::judge(const std::optional<protocol::SignRequest>& asked,

@@ -55,6 +55,7 @@ class StatusGuard {
   std::string path_;
   std::string machine_file_;
   std::string machine_;  ///< a digest; empty: unknown
+  std::string run_;      ///< begins every nonce of this run
   bool read_ = false;
   bool unreadable_ = false;
   bool saved_ = false;

@@ -110,6 +110,14 @@ std::string key_view(const json::Value& machine) {
                        leaf(machine, "/keyAlarms/usedByOthers"));
     out += fmt::format("    -> mspctl key reset {} if it is not known where that copy is\n", name);
   }
+  if (leaf(machine, "/keyAlarms/twoAgents") == "true") {
+    out +=
+        "  ! two agents take turns with this key: a copy of the machine asks from its address, or from one of its "
+        "addresses\n";
+    out += fmt::format(
+        "    -> give the copy a vmId and an address of its own (mspctl vm apply), stop it, or mspctl key reset {}\n",
+        name);
+  }
   return out;
 }
 

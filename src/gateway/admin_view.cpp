@@ -71,7 +71,8 @@ void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   writer.key("keyAlarms").begin_object();
   writer.field("askedWhileLatched", vm.counters.key_asked);
   write_time(writer, vm.counters.key_asked_ns);
-  writer.field("usedByOthers", vm.counters.key_used_by_others).end_object();
+  writer.field("usedByOthers", vm.counters.key_used_by_others);
+  writer.field("twoAgents", vm.counters.askers.two_at_once()).end_object();
 }
 
 void write_profile(json::Writer& writer, const Inventory& inventory, const Resource& resource) {

@@ -105,7 +105,7 @@ Answer ChannelApi::handle(Vm& vm, const http::Request& request) {
   return attested ? attest(vm, *attested, request) : issue(vm, request);
 }
 
-Answer ChannelApi::status(const Vm& vm, const http::Request& request) {
+Answer ChannelApi::status(Vm& vm, const http::Request& request) {
   const auto wait = asked_wait(request);
   if (wait && wait->seconds > 0 && waits_.ended()) {
     return refuse(request, Reason::kHostEnding);  // a failed poll is tried again soon, a good one much later
@@ -130,7 +130,7 @@ Answer ChannelApi::status(const Vm& vm, const http::Request& request) {
   return {.response = std::move(response)};
 }
 
-void ChannelApi::sign(const Vm& vm, const http::Request& request, const StatusParts& parts, http::Response& response) {
+void ChannelApi::sign(Vm& vm, const http::Request& request, const StatusParts& parts, http::Response& response) {
   const auto& headers = request.head.headers;
   const auto asked = protocol::parse_sign_request(headers.value(protocol::kSignRequestHeader));
   if (!asked) {
@@ -146,6 +146,7 @@ void ChannelApi::sign(const Vm& vm, const http::Request& request, const StatusPa
                                       .asks = parts.asks,
                                       .body = parts.document});
   if (signature && *signature) {
+    note_asker(vm, asked->run());
     response.header(protocol::kStatusSignatureHeader,
                     protocol::format_status_signature({.guid = asked->guid, .signature = **signature}));
   } else if (failures_.admit(clock_.boottime_ms())) {
@@ -156,6 +157,15 @@ void ChannelApi::sign(const Vm& vm, const http::Request& request, const StatusPa
     log::warn("virtual machine {} believes what key {} signs, which it never had here: it may take no status",
               vm.model.name, asked->guid);
     log::hint("a copy, or a machine or a database that came from elsewhere: docs/disks.md");
+  }
+}
+
+void ChannelApi::note_asker(Vm& vm, std::string_view run) {
+  const bool before = vm.counters.askers.two_at_once();
+  vm.counters.askers.asked(run, clock_.realtime_ns());
+  if (!before && vm.counters.askers.two_at_once()) {
+    log::warn("virtual machine {}: two agents take turns with its key", vm.model.name);
+    log::hint("a copy of it asks from its address, or from one of its addresses: docs/disks.md");
   }
 }
 

@@ -34,11 +34,12 @@ class ChannelApi {
 
  private:
   struct StatusParts;
-  Answer status(const Vm& vm, const http::Request& request);
-  void sign(const Vm& vm, const http::Request& request, const StatusParts& parts, http::Response& response);
+  Answer status(Vm& vm, const http::Request& request);
+  void sign(Vm& vm, const http::Request& request, const StatusParts& parts, http::Response& response);
   Answer issue(Vm& vm, const http::Request& request);
   Answer attest(Vm& vm, std::string_view guid, const http::Request& request);
   void alarm(const Vm& vm, const http::Request& request);
+  void note_asker(Vm& vm, std::string_view run);
 
   KeyRing& keys_;
   Verifier& verifier_;

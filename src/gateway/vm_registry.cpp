@@ -118,6 +118,7 @@ void VmRegistry::replace(Vm& old, Vm vm) {
     vm.counters.key_asked = 0;
     vm.counters.key_asked_ns = 0;
     vm.counters.key_used_by_others = 0;
+    vm.counters.askers = {};
   }
   vm.imds_rate = old.imds_rate;
   vm.identity_rate = old.identity_rate;

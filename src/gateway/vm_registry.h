@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "content/certificates.h"
 #include "content/machine.h"
+#include "gateway/askers.h"
 #include "gateway/config.h"
 #include "gateway/model.h"
 #include "gateway/nonce_streams.h"
@@ -44,6 +45,7 @@ struct VmCounters {
   std::uint64_t key_asked = 0;           ///< key requests while one is latched
   std::int64_t key_asked_ns = 0;         ///< wall clock: the last of them; 0: none
   std::uint64_t key_used_by_others = 0;  ///< requests of other machines that were signed with the key of this one
+  Askers askers;                         ///< agents that know a key of it
 };
 
 struct Vm {

@@ -14,7 +14,7 @@ namespace {
 // Neither text can be the beginning of a string to sign of a request: that begins with a method and a line feed.
 constexpr std::string_view kSecretLabel = "openmsp signed status 1";
 constexpr std::string_view kTextLabel = "openmsp status answer 1\n";
-constexpr std::size_t kNonceDigits = 32;
+constexpr std::size_t kNonceDigits = kRunDigits + 32;
 
 bool is_lower_hex(std::string_view text, std::size_t size) {
   return text.size() == size && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;

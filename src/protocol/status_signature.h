@@ -4,6 +4,7 @@
 // What has not this form counts as not there. Nothing here decides whether an answer is believed.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,10 +18,14 @@ namespace msp::protocol {
 inline constexpr std::string_view kSignRequestHeader = "x-ms-openmsp-sign";
 inline constexpr std::string_view kStatusSignatureHeader = "x-ms-openmsp-signature";
 
+inline constexpr std::size_t kRunDigits = 16;
+
 /// Of the request: which key the answer is to be signed with.
 struct SignRequest {
-  std::string nonce;  ///< 32 lower-case hex digits, never used before
+  std::string nonce;  ///< 48 lower-case hex digits: 16 of this run of the agent, 32 that were never used before
   std::string guid;   ///< GUID syntax, compared literally
+
+  std::string_view run() const { return std::string_view(nonce).substr(0, kRunDigits); }
 };
 std::optional<SignRequest> parse_sign_request(std::string_view text);
 std::string format_sign_request(const SignRequest& request);

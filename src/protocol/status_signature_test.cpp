@@ -8,7 +8,7 @@
 namespace msp::protocol {
 namespace {
 
-const std::string kNonce = "000102030405060708090a0b0c0d0e0f";
+const std::string kNonce = "000102030405060708090a0b0c0d0e0f1011121314151617";
 const std::string kGuid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
 
 HmacSha256 mac(char fill = 'k') {
@@ -22,6 +22,7 @@ TEST(StatusSignature, FormsAreReadAsTheyAreWrittenAndNothingElseIs) {
   const auto read = parse_sign_request(format_sign_request(request));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->nonce, kNonce);
+  EXPECT_EQ(read->run(), kNonce.substr(0, 16));
   EXPECT_EQ(read->guid, kGuid);
   const StatusSignature signature{.guid = kGuid, .signature = {1, 2, 3}};
   const auto back = parse_status_signature(format_status_signature(signature));
@@ -56,7 +57,7 @@ TEST(StatusSignature, AsDocumented) {
                                         .asks = "E",
                                         .body = "{}"});
   ASSERT_TRUE(digest);
-  EXPECT_EQ(hex_encode(*digest), "b6267813bc0c65ce2d664a6c5a901a2b15a49a36f340b56422d8e14a27a7d456");
+  EXPECT_EQ(hex_encode(*digest), "3083dd593fe27e6188e2882729819fd49e99555631123b789b3e966d3806712b");
 }
 
 TEST(StatusSignature, EveryPartCounts) {
@@ -69,7 +70,7 @@ TEST(StatusSignature, EveryPartCounts) {
                           .asks = "caller",
                           .body = "{}"};
   std::vector<SignedStatus> others(8, good);
-  others[0].nonce = "100102030405060708090a0b0c0d0e0f";
+  others[0].nonce = "100102030405060708090a0b0c0d0e0f1011121314151617";
   others[1].status = 201;
   others[2].asked_date = good.date;
   others[3].date = good.asked_date;

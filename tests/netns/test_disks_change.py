@@ -147,6 +147,42 @@ class Clone(DisksCase):
         self.judge(copied_disk)
 
 
+class CloneWithTheSameIdentity(DisksCase):
+    def test_the_host_tells_two_agents_and_disturbs_neither(self):
+        lab = self.lab
+        copy = SecondGuest(lab)
+        self.on_machine("vm-1", copy.config)
+        poll("its status is signed", lambda: self.channel()["signedStatus"])
+        # One that is restarted again and again is one.
+        for _ in range(3):
+            lab.stop_agent()
+            lab.start_agent()
+        self.assertFalse(self.known("vm-1")["keyAlarms"]["twoAgents"])
+        self.disk.copy_to(lab.folder / "agent2")
+        stays = self.watch()
+        self.mspctl("vm", "apply", lab.folder / "vm-1.json", "--source-address", GUEST_ADDRESS, "--source-address", GUEST_2)
+        copy.start_agent()
+        poll("two are seen", lambda: self.known("vm-1")["keyAlarms"]["twoAgents"])
+        self.assertIn("two agents take turns with this key", self.run_page("look, on the host"))
+        self.assertIn("two agents take turns with its key", lab.log_of("msp-host"))
+        self.served(copy.get)
+        stays()
+        self.assertEqual(self.latched(), self.first_key)
+        # One of them is given an identity of its own.
+        self.mspctl("vm", "apply", lab.folder / "vm-1.json", "--source-address", GUEST_ADDRESS)
+        copy.stop_agent()
+        self.on_machine("vm-2", copy.config)
+        self.put("vm-2.json", model("vm-2", VM_ID_2, enabled=True, keyIncarnationId=1))
+        self.run_page("clone, on the host")
+        copy.start_agent()
+        self.served(copy.get)
+        self.assertNotEqual(self.known("vm-2")["keyGuid"], self.first_key)
+        self.mspctl("key", "reset", "vm-1")
+        self.latched(other_than=None)
+        self.assertFalse(self.known("vm-1")["keyAlarms"]["twoAgents"])
+        self.judge(Disk(lab.folder / "agent2", lab.folder / "bpf2" / "openmsp"))
+
+
 class Move(DisksCase):
     def test_move_to_another_host(self):
         lab = self.lab

@@ -86,21 +86,17 @@ class SignedStatus(DisksCase):
             with self.subTest(name):
                 self.believed_nothing(alter, code)
         with self.subTest("the question is stripped: as a host that knows nothing of it"):
-            self.cable.alter = without(SIGN)
-            self.believed_nothing(None, "status_unsigned")
-            self.cable.alter = None
+            self.believed_nothing(None, "status_unsigned", without(SIGN))
         with self.subTest("the question is another"):
-            self.cable.alter = flipped(re.compile(SIGN + rb"([0-9a-f])"))
-            self.believed_nothing(None, "status_wrongly_signed")
-            self.cable.alter = None
+            self.believed_nothing(None, "status_wrongly_signed", flipped(re.compile(SIGN + rb"([0-9a-f])")))
         self.after_a_restart()
         print(f"{len(cases) + 2} kinds of answers not believed, key and rules as they were ", end="", flush=True)
 
-    def believed_nothing(self, alter, code: str) -> None:
+    def believed_nothing(self, alter, code: str, alter_question=None) -> None:
         lab = self.lab
         before = lab.status()
         self.assertTrue(before["protected"], before["problems"])
-        self.cable.alter_back = alter
+        self.cable.alter, self.cable.alter_back = alter_question, alter
         channel = poll(code, lambda: (c := self.channel())["hostCode"] == code and c)
         self.assertFalse(channel["hostAnswers"])
         for member in ("phase", "state", "keyGuid", "closed", "hostClockOffsetMilliseconds"):
@@ -114,8 +110,7 @@ class SignedStatus(DisksCase):
         self.assertIn("not believed", said)
         self.assertIn("docs/signed-status.md", said)
         self.assertIn("not believed", lab.log_of("msp-agent", 5))
-        self.cable.alter_back = None
-        self.cable.alter = None
+        self.cable.alter, self.cable.alter_back = None, None
         self.signed()
 
     def after_a_restart(self) -> None:
