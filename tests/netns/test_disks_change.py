@@ -252,6 +252,7 @@ class Move(DisksCase):
 
 class MoveWithoutTheLatch(DisksCase):
     def test_the_model_alone_with_a_raised_incarnation(self):
+        poll("the agent has seen a signature", lambda: self.channel()["signedStatus"])
         other = OtherHost(self.lab)
         self.logs_of_hosts.append(other.log)
         other.plug_in()

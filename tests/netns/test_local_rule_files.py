@@ -6,6 +6,7 @@ msp-host wants them of nobody. So the id of its rules is changed on the cable in
 """
 import base64
 import json
+import re
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,11 @@ HOSTS = [
             {"root": {"userName": "root"}}, (("reader", "root"),), service="wireServer"),
 ]
 DESCRIPTOR = base64.b64encode(json.dumps({"id": "lab", "useLocalFileRules": True}).encode())
+
+
+def ask_for_no_signature(data: bytes) -> bytes:
+    """As an agent of the field would: of one that has seen a signed status, no altered one is believed."""
+    return re.sub(rb"\r\nx-ms-openmsp-sign: [^\r]*", b"", data)
 
 
 def alter_ids(data: bytes) -> bytes:
@@ -91,7 +97,7 @@ class LocalRuleFiles(RuledLab):
     @classmethod
     def prepare(cls) -> None:
         super().prepare()
-        relay = Relay(cls.lab, alter_back=alter_ids)
+        relay = Relay(cls.lab, alter=ask_for_no_signature, alter_back=alter_ids)
         cls.lab.world.on_close(relay.close)
         cls.folder: Path = cls.lab.folder / "agent" / "rules"
         cls.folder.mkdir(mode=0o700)
