@@ -67,6 +67,10 @@ std::uint64_t AdminServer::body_limit(const http::Request&) { return kMostBody; 
 Task<http::Response> AdminServer::handle(const http::Request& request) {
   const auto& uid = request.connection.peer_uid;
   if (!uid || (*uid != 0U && *uid != ::geteuid())) {
+    if (const auto dropped = strangers_.admit(clock_.boottime_ms())) {
+      log::warn("admin API: user {} was refused: not_owner, request {} ({} such lines left out)",
+                uid ? std::to_string(*uid) : "unknown", request.request_id, *dropped);
+    }
     co_return http::Response::error(request, 403, "not_owner",
                                     "The admin socket is for root and the user that runs msp-host.")
         .close();

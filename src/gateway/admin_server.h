@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/result.h"
 #include "gateway/guest_state.h"
@@ -44,6 +45,7 @@ class AdminServer final : private http::Handler {
   GuestState& state_;
   const Clock& clock_;
   http::Server server_;
+  log::RateLimit strangers_{10, 60'000};
   std::string path_;
 };
 

@@ -174,6 +174,11 @@ LiveKey* KeyRing::find(std::string_view guid) {
   return found == keys_.end() ? nullptr : found->second.get();
 }
 
+bool KeyRing::has_ended(const Vm& vm, std::string_view guid) {
+  const auto ended = store_.has_ended(vm.model.vm_id, guid);
+  return ended && *ended;
+}
+
 IssueResult KeyRing::issue(Vm& vm) {
   if (vm.latched != nullptr) {
     return std::optional<IssuedKey>{};

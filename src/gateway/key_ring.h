@@ -52,6 +52,8 @@ class KeyRing {
 
   /// Any key that is pending or latched; literal comparison (protocol.md C.7.8).
   LiveKey* find(std::string_view guid);
+  /// True for a key that this machine had and that is dead. Asks the store (one look into an index): for refusals only.
+  bool has_ended(const Vm& vm, std::string_view guid);
 
   /// A new key and guid each time, on disk before it is returned (protocol.md C.7.3).
   IssueResult issue(Vm& vm);

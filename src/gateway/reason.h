@@ -19,6 +19,7 @@ enum class Reason : std::uint8_t {
   kDuplicateTrustedHeader,
   kBadAuthorizationHeader,
   kUnknownKey,
+  kKeyEnded,
   kForeignKey,
   kKeyNotLatched,
   kUnsignableHeader,

@@ -27,6 +27,7 @@ class SqliteStore final : public HostStore {
   Result<IncarnationOutcome> enter_incarnation(std::string_view vm_id, std::uint32_t incarnation) override;
   Result<IssueOutcome> issue(const KeyRecord& key, std::size_t max_pending) override;
   Result<LatchOutcome> latch(std::string_view vm_id, std::string_view guid) override;
+  Result<bool> has_ended(std::string_view vm_id, std::string_view guid) override;
   Result<std::optional<std::string>> note(std::string_view name) override;
   Result<void> set_note(std::string_view name, std::string_view value) override;
 
