@@ -10,6 +10,7 @@
 namespace msp::cli {
 
 std::string machines_view(const json::Value& list);
+std::string scale_sets_view(const json::Value& list);
 std::string profiles_view(const json::Value& list);
 /// What a guest's agents have reported.
 std::string reports_view(const json::Value& reports);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -17,8 +18,16 @@ namespace {
 
 constexpr std::size_t kMostConnections = 32;
 constexpr std::uint64_t kMostBody = std::uint64_t{16} << 20;
-constexpr std::string_view kMachines = "/v1/virtualMachines";
-constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
+struct Place {
+  Listing listing;
+  std::string_view path;
+  std::string_view what;  ///< for messages
+};
+constexpr std::array kPlaces{
+    Place{.listing = Listing::kMachines, .path = "/v1/virtualMachines", .what = "virtual machine"},
+    Place{.listing = Listing::kScaleSets, .path = "/v1/scaleSets", .what = "scale set"},
+    Place{.listing = Listing::kProfiles, .path = "/v1/accessControlProfiles", .what = "profile"},
+};
 constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kResetKey = "/resetKey";
 constexpr std::string_view kReports = "/reports";
@@ -83,20 +92,21 @@ http::Response AdminServer::answer(const http::Request& request) {
   if (path == kApply) {
     return request.head.method == "POST" ? apply(request) : no_method(request, "POST");
   }
-  for (const bool machines : {true, false}) {
-    const std::string_view list = machines ? kMachines : kProfiles;
-    if (path == list) {
-      return request.head.method == "GET" ? good(list_json(inventory_, machines)) : no_method(request, "GET");
+  for (const Place& place : kPlaces) {
+    if (path == place.path) {
+      return request.head.method == "GET" ? good(list_json(inventory_, place.listing)) : no_method(request, "GET");
     }
-    if (path.starts_with(list) && path[list.size()] == '/') {
-      return answer_resource(request, machines, path.substr(list.size() + 1));
+    if (path.starts_with(place.path) && path[place.path.size()] == '/') {
+      return answer_resource(request, place.listing, place.what, path.substr(place.path.size() + 1));
     }
   }
   return http::Response::error(request, 404, "no_such_path", "The paths stand in docs/host-admin.md.");
 }
 
-http::Response AdminServer::answer_resource(const http::Request& request, bool machines, std::string_view rest) {
-  const bool resets = machines && rest.ends_with(kResetKey);
+http::Response AdminServer::answer_resource(const http::Request& request, Listing listing, std::string_view what,
+                                            std::string_view rest) {
+  const bool machines = listing == Listing::kMachines;
+  const bool resets = listing != Listing::kProfiles && rest.ends_with(kResetKey);
   const bool reports = machines && rest.ends_with(kReports);
   const auto events_at = machines ? rest.rfind(kEvents) : std::string_view::npos;
   const std::string_view below = events_at == std::string_view::npos ? "" : rest.substr(events_at + kEvents.size());
@@ -109,10 +119,9 @@ http::Response AdminServer::answer_resource(const http::Request& request, bool m
   if (!word || word->empty()) {
     return http::Response::error(request, 400, "bad_name", "The name in the path is malformed.");
   }
-  const auto found = inventory_.find(machines, *word);
+  const auto found = inventory_.find(listing, *word);
   if (found.empty()) {
-    return http::Response::error(request, 404, "not_found",
-                                 fmt::format("There is no {} '{}'.", machines ? "virtual machine" : "profile", *word));
+    return http::Response::error(request, 404, "not_found", fmt::format("There is no {} '{}'.", what, *word));
   }
   if (found.size() > 1) {
     std::string keys;

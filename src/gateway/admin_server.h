@@ -35,7 +35,8 @@ class AdminServer final : private http::Handler {
   Task<http::Response> handle(const http::Request& request) override;
 
   http::Response answer(const http::Request& request);
-  http::Response answer_resource(const http::Request& request, bool machines, std::string_view rest);
+  http::Response answer_resource(const http::Request& request, Listing listing, std::string_view what,
+                                 std::string_view rest);
   http::Response apply(const http::Request& request);
   http::Response events(const http::Request& request, const std::string& vm_id, std::string_view event);
   http::Response finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run);

@@ -17,6 +17,8 @@ std::string_view kind_name(ResourceKind kind) {
   switch (kind) {
     case ResourceKind::kVirtualMachine:
       return "virtualMachine";
+    case ResourceKind::kScaleSet:
+      return "scaleSet";
     case ResourceKind::kProfile:
       return "accessControlProfile";
     case ResourceKind::kProfileVersion:
@@ -52,7 +54,12 @@ void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   for (const Ipv4Address& address : vm.addresses) {
     writer.value(address_text({.address = address, .port = 0}));
   }
-  writer.end_array().field("addressesOf", given ? "given" : "model");
+  writer.end_array().field("addressesOf", given ? "given" : "model").key("scaleSet");
+  if (vm.model.scale_set.empty()) {
+    writer.null();
+  } else {
+    writer.value(vm.model.scale_set);
+  }
   std::uint64_t refused = 0;
   for (const std::uint64_t count : vm.counters.refused) {
     refused += count;
@@ -61,10 +68,29 @@ void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   writer.field("audited", vm.counters.audited).field("refused", refused).end_object();
 }
 
+void write_scale_set(json::Writer& writer, const Inventory& inventory, const std::string& id) {
+  const auto found = inventory.scale_sets().find(id);
+  if (found == inventory.scale_sets().end()) {
+    return;
+  }
+  const ProxyAgentSettings& settings = found->second->proxy_agent;
+  json::Problems none({}, "resource");
+  const Policies policies = resolve_policies(settings, inventory.profiles(), std::string(kScaleSetSettings), none);
+  writer.field("enabled", settings.enabled);
+  write_service(writer, "imds", policies.imds, settings.imds);
+  write_service(writer, "wireServer", policies.wire_server, settings.wire_server);
+  writer.field("keyIncarnationId", settings.key_incarnation_id).key("instances").begin_array();
+  for (const Vm* vm : inventory.instances_of(id)) {
+    writer.begin_object().field("name", vm->model.name).field("vmId", vm->model.vm_id);
+    writer.field("latched", vm->latched != nullptr).end_object();
+  }
+  writer.end_array();
+}
+
 void write_profile(json::Writer& writer, const Inventory& inventory, const Resource& resource) {
   writer.key("referredToBy").begin_array();
-  for (const std::string& name : inventory.referrers(resource.name)) {
-    writer.value(name);
+  for (const Referrer& who : inventory.referrers(resource.name)) {
+    writer.value(who.name);
   }
   writer.end_array();
 }
@@ -146,6 +172,7 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   json::Writer writer;
   writer.begin_object().field("kind", kind_name(resource.name.kind)).field("name", resource.label);
   const bool machine = resource.name.kind == ResourceKind::kVirtualMachine;
+  const bool set = resource.name.kind == ResourceKind::kScaleSet;
   writer.field(machine ? "vmId" : "key", resource.name.key).key("file");
   if (resource.file.empty()) {
     writer.null();
@@ -156,6 +183,8 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
     if (const Vm* vm = inventory.registry().find_by_id(resource.name.key); vm != nullptr) {
       write_machine(writer, *vm, !resource.addresses.empty());
     }
+  } else if (set) {
+    write_scale_set(writer, inventory, resource.name.key);
   } else if (resource.name.kind == ResourceKind::kProfileVersion) {
     write_profile(writer, inventory, resource);
   }
@@ -169,11 +198,11 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   return out;
 }
 
-std::string list_json(const Inventory& inventory, bool machines) {
+std::string list_json(const Inventory& inventory, Listing listing) {
   std::string out = R"({"value":[)";
   bool first = true;
   for (const auto& [name, resource] : inventory.resources()) {
-    if ((name.kind == ResourceKind::kVirtualMachine) == machines) {
+    if (listing_of(name.kind) == listing) {
       out += first ? "" : ",";
       out += resource_json(inventory, resource, false);
       first = false;

@@ -21,7 +21,7 @@ Result<std::vector<GivenResource>> read_given(std::string_view body);
 /// `whole`: with the resource as it was given.
 std::string resource_json(const Inventory& inventory, const Resource& resource, bool whole);
 /// {"value": […]}, in the order of names.
-std::string list_json(const Inventory& inventory, bool machines);
+std::string list_json(const Inventory& inventory, Listing listing);
 /// What a guest has reported; null: nothing.
 std::string reports_json(const content::GuestReport* report);
 /// Scheduled events of a machine.

@@ -7,7 +7,7 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
-#include "gateway/inventory.h"
+#include "gateway/inventory_staged.h"
 #include "gateway/source_addresses.h"
 
 namespace msp::gateway {
@@ -27,6 +27,9 @@ std::optional<ResourceKind> kind_of(const json::Value& tree) {
   if (is_profile_id(id) && (type.empty() || is_profile_id(type + "/"))) {
     return profile_of(id).empty() ? ResourceKind::kProfile : ResourceKind::kProfileVersion;
   }
+  if (type == "microsoft.compute/virtualmachinescalesets" || (type.empty() && is_scale_set_id(id))) {
+    return ResourceKind::kScaleSet;
+  }
   const bool machine = type.empty() || type == "microsoft.compute/virtualmachines" ||
                        type == "microsoft.compute/virtualmachinescalesets/virtualmachines";
   return machine ? std::optional(ResourceKind::kVirtualMachine) : std::nullopt;
@@ -45,37 +48,13 @@ const char* const kOneAddress =
 
 }  // namespace
 
-struct Inventory::Staged {
-  struct Machine {
-    std::size_t given = 0;  ///< index of the resource that this is, or that brings the change about
-    bool asked_for = false;
-    std::vector<Ipv4Address> addresses = {};  ///< beside the model
-    Vm vm = {};
-  };
-  ProfileCatalog profiles;
-  std::vector<Resource> resources = {};
-  std::map<ResourceName, std::size_t> given = {};
-  std::map<std::string, Machine> machines = {};  // by vmId
-  std::vector<std::pair<std::size_t, VmModel>> models = {};
-  std::vector<Fault> faults = {};
-
-  void fail(std::size_t index, std::string pointer, std::string problem, std::string remedy) {
-    faults.push_back(
-        {.resource = index, .pointer = std::move(pointer), .problem = std::move(problem), .remedy = std::move(remedy)});
-  }
-  void fail(std::size_t index, const json::Problems& problems) {
-    for (const json::Problem& problem : problems.list()) {
-      fail(index, problem.pointer, problem.message, {});
-    }
-  }
-};
-
 Inventory::Staged Inventory::stage(const std::vector<GivenResource>& given) const {
   Staged staged{.profiles = profiles_};
   for (std::size_t i = 0; i < given.size(); ++i) {
     stage_one(staged, i, given[i]);
   }
-  // Profiles of the same change are all there now.
+  // Profiles and scale sets of the same change are all there now.
+  check_scale_sets(staged);
   build_machines(staged);
   build_affected(staged);
   check_places(staged);
@@ -92,7 +71,8 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
   }
   const auto kind = kind_of(*tree);
   if (!kind) {
-    staged.fail(index, "/type", "is neither a virtual machine nor an access control profile nor a version of one",
+    staged.fail(index, "/type",
+                "is neither a virtual machine nor a scale set nor an access control profile nor a version of one",
                 "give a resource of one of these types");
     return;
   }
@@ -103,6 +83,8 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
                     .addresses = given.addresses.value_or(std::vector<Ipv4Address>())};
   if (*kind == ResourceKind::kVirtualMachine) {
     stage_machine(staged, index, std::move(resource), *tree, given.addresses.has_value());
+  } else if (*kind == ResourceKind::kScaleSet) {
+    stage_scale_set(staged, index, std::move(resource), *tree);
   } else {
     stage_profile(staged, index, std::move(resource), *tree);
   }
@@ -130,6 +112,7 @@ void Inventory::stage_machine(Staged& staged, std::size_t index, Resource resour
   }
   // What /metadata/instance is made from.
   model.document = tree;
+  model.scale_set = scale_set_of(tree);
   resource.label = model.name;
   resource.name.key = model.vm_id;
   if (const auto known = resources_.find(resource.name); !addresses_given && known != resources_.end()) {
@@ -155,6 +138,7 @@ void Inventory::build_machines(Staged& staged) const {
   for (auto& [index, model] : staged.models) {
     json::Problems problems({}, "resource");
     Staged::Machine& machine = staged.machines[model.vm_id];
+    join_scale_set(staged, model);
     machine.vm = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
     if (!machine.addresses.empty()) {
       machine.vm.addresses = machine.addresses;
@@ -166,7 +150,7 @@ void Inventory::build_machines(Staged& staged) const {
   }
 }
 
-// Machines that nobody gave, but whose allowlist is another now.
+// Machines that nobody gave, but whose allowlist or scale set is another now.
 void Inventory::build_affected(Staged& staged) const {
   const auto touched = [&](const std::string& reference) -> std::optional<std::size_t> {
     const std::string key = ascii_lower(reference);
@@ -180,6 +164,12 @@ void Inventory::build_affected(Staged& staged) const {
     const ProxyAgentSettings& settings = vm->model.proxy_agent;
     auto by = touched(settings.imds.profile_reference);
     by = by ? by : touched(settings.wire_server.profile_reference);
+    if (const auto set = staged.sets.find(vm->model.scale_set); set != staged.sets.end()) {
+      if (!set->second.good) {
+        continue;
+      }
+      by = set->second.given;
+    }
     if (!by || staged.machines.contains(vm->model.vm_id)) {
       continue;
     }
@@ -192,6 +182,10 @@ void Inventory::build_affected(Staged& staged) const {
     json::Problems problems({}, "resource");
     VmModel model = read_model(*tree, {}, problems);
     model.document = *tree;
+    if (known->second.file.empty()) {
+      model.scale_set = scale_set_of(*tree);
+      join_scale_set(staged, model);
+    }
     Vm built = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
     built.addresses = vm->addresses;
     for (const json::Problem& problem : problems.list()) {
@@ -243,7 +237,7 @@ void Inventory::check_places(Staged& staged) const {
 
 void Inventory::check_incarnations(Staged& staged) const {
   for (const auto& [vm_id, machine] : staged.machines) {
-    if (!machine.asked_for || store_ == nullptr) {
+    if (store_ == nullptr || (!machine.asked_for && !has_new_incarnation(machine.vm))) {
       continue;
     }
     const auto known = store_->incarnation(vm_id);
@@ -264,7 +258,7 @@ ModelChange Inventory::to_store(const Staged& staged) const {
         {.name = resource.name, .text = resource.text, .addresses = join_addresses(resource.addresses)});
   }
   for (const auto& [vm_id, machine] : staged.machines) {
-    if (machine.asked_for) {
+    if (machine.asked_for || has_new_incarnation(machine.vm)) {
       change.entered.push_back({.vm_id = vm_id, .incarnation = machine.vm.model.proxy_agent.key_incarnation_id});
     }
   }
@@ -315,6 +309,9 @@ Result<ChangeOutcome> Inventory::apply(const std::vector<GivenResource>& given, 
 // Nothing in here may fail: the store has the change.
 void Inventory::commit(Staged staged) {
   profiles_ = std::move(staged.profiles);
+  for (auto& [id, set] : staged.sets) {
+    scale_sets_[id] = std::move(set.set);
+  }
   for (Resource& resource : staged.resources) {
     const ResourceName name = resource.name;
     resources_.insert_or_assign(name, std::move(resource));

@@ -17,7 +17,7 @@
 
 namespace msp::gateway {
 
-enum class ResourceKind : std::uint8_t { kVirtualMachine = 0, kProfile = 1, kProfileVersion = 2 };
+enum class ResourceKind : std::uint8_t { kVirtualMachine = 0, kProfile = 1, kProfileVersion = 2, kScaleSet = 3 };
 
 /// What one resource is known by: a virtual machine by its vmId, the others by their resource id, all lower case.
 struct ResourceName {

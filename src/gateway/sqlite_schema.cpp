@@ -12,7 +12,7 @@ constexpr std::int32_t kApplicationId = 0x4d535048;  // "MSPH"
 
 // What makes each version of the schema from the one before it; never changed once released, only added to.
 // 1, vm_key.state: 0 pending, 1 latched, 2 dead (kept without its secret, so that its guid is never taken for another
-// key). 2, resource.kind: as ResourceKind.
+// key). 2 and 3, resource.kind: as ResourceKind.
 constexpr std::array kSteps = {
     "CREATE TABLE vm(vm_id TEXT PRIMARY KEY, incarnation INTEGER NOT NULL) STRICT;"
     "CREATE TABLE vm_key(sequence INTEGER PRIMARY KEY AUTOINCREMENT, guid TEXT NOT NULL UNIQUE, vm_id TEXT NOT NULL,"
@@ -23,6 +23,12 @@ constexpr std::array kSteps = {
     "CREATE TABLE note(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;",
     "CREATE TABLE resource(kind INTEGER NOT NULL CHECK(kind IN (0,1,2)), key TEXT NOT NULL, text TEXT NOT NULL,"
     " addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;",
+    // Scale sets are a kind more.
+    "ALTER TABLE resource RENAME TO old_resource;"
+    "CREATE TABLE resource(kind INTEGER NOT NULL CHECK(kind IN (0,1,2,3)), key TEXT NOT NULL, text TEXT NOT NULL,"
+    " addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO resource SELECT kind, key, text, addresses FROM old_resource;"
+    "DROP TABLE old_resource;",
 };
 constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// A change of the inventory that is being put together beside what holds, for the files that do it.
+// A value of one call, on the loop's thread.
+// What is wrong is kept as faults; with any, nothing becomes of it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/inventory.h"
+#include "gateway/scale_set.h"
+
+namespace msp::gateway {
+
+struct Inventory::Staged {
+  struct Machine {
+    std::size_t given = 0;  ///< index of the resource that this is, or that brings the change about
+    bool asked_for = false;
+    std::vector<Ipv4Address> addresses = {};  ///< beside the model
+    Vm vm = {};
+  };
+  ProfileCatalog profiles;
+  std::vector<Resource> resources = {};
+  std::map<ResourceName, std::size_t> given = {};
+  std::map<std::string, Machine> machines = {};  // by vmId
+  struct Set {
+    std::size_t given = 0;
+    std::shared_ptr<const ScaleSet> set;
+    bool good = true;  ///< what it refers to is there; else its instances need not say so again
+  };
+  std::map<std::string, Set> sets = {};  // by id, lower case
+  std::vector<std::pair<std::size_t, VmModel>> models = {};
+  std::vector<Fault> faults = {};
+
+  void fail(std::size_t index, std::string pointer, std::string problem, std::string remedy) {
+    faults.push_back(
+        {.resource = index, .pointer = std::move(pointer), .problem = std::move(problem), .remedy = std::move(remedy)});
+  }
+  void fail(std::size_t index, const json::Problems& problems) {
+    for (const json::Problem& problem : problems.list()) {
+      fail(index, problem.pointer, problem.message, {});
+    }
+  }
+};
+
+}  // namespace msp::gateway
