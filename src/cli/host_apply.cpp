@@ -28,11 +28,12 @@ struct Job {
   bool dry_run = false;
   bool profiles_only = false;
   std::vector<std::string> files = {};
-  std::vector<std::string> addresses = {};  ///< of a scale set: INSTANCE=IP
+  std::vector<std::string> addresses = {};   ///< of a scale set: INSTANCE=IP
+  std::vector<std::string> interfaces = {};  ///< the same
   bool model_addresses = false;
   bool scale_sets = false;
 
-  std::size_t placed = 0;  ///< addresses that a machine was found for
+  std::size_t placed = 0;  ///< addresses and interfaces that a machine was found for
   std::string body = {};
   std::vector<Origin> origins = {};
 };
@@ -63,13 +64,13 @@ bool is_called(const json::Value& resource, std::string_view word) {
          text_in(resource, "id").ends_with(fmt::format("/{}", word));
 }
 
-/// Those that are given for this machine.
-std::vector<std::string> addresses_of(const Job& job, const json::Value& resource) {
+/// Those of what was given that are for this machine.
+std::vector<std::string> of_machine(const Job& job, const std::vector<std::string>& all, const json::Value& resource) {
   if (!job.scale_sets) {
-    return job.addresses;
+    return all;
   }
   std::vector<std::string> found;
-  for (const std::string& given : job.addresses) {
+  for (const std::string& given : all) {
     const auto equals = given.find('=');
     if (equals != std::string::npos && is_called(resource, std::string_view(given).substr(0, equals))) {
       found.push_back(given.substr(equals + 1));
@@ -78,18 +79,26 @@ std::vector<std::string> addresses_of(const Job& job, const json::Value& resourc
   return found;
 }
 
-/// What stands beside a model in the request.
-std::string addresses_text(const Job& job, const std::vector<std::string>& addresses) {
-  if (!job.model_addresses && addresses.empty()) {
-    return {};
-  }
+std::string list_text(std::string_view member, const std::vector<std::string>& items) {
   json::Writer writer;
   writer.begin_array();
-  for (const std::string& address : addresses) {
-    writer.value(address);
+  for (const std::string& item : items) {
+    writer.value(item);
   }
   writer.end_array();
-  return R"(,"sourceAddresses":)" + std::move(writer).take();
+  return fmt::format(R"(,"{}":)", member) + std::move(writer).take();
+}
+
+/// What stands beside a model in the request.
+std::string beside(Job& job, const json::Value& resource) {
+  const std::vector<std::string> addresses = of_machine(job, job.addresses, resource);
+  const std::vector<std::string> interfaces = of_machine(job, job.interfaces, resource);
+  job.placed += addresses.size() + interfaces.size();
+  std::string out;
+  if (job.model_addresses || !addresses.empty()) {
+    out = list_text("sourceAddresses", addresses);
+  }
+  return interfaces.empty() ? out : out + list_text("interfaces", interfaces);
 }
 
 Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) {
@@ -109,15 +118,13 @@ Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) 
       return config_error(fmt::format("{} {}: is no access control profile", name, placed.pointer),
                           "use mspctl vm for virtual machines, and mspctl vmss for scale sets");
     }
-    std::string beside;
+    job.body += job.origins.empty() ? "" : ",";
+    job.body += R"({"resource":)" + text_of(*text, *placed.value);
     if (kind == Kind::kMachine) {
       ++machines;
-      const std::vector<std::string> addresses = addresses_of(job, *placed.value);
-      job.placed += addresses.size();
-      beside = addresses_text(job, addresses);
+      job.body += beside(job, *placed.value);
     }
-    job.body += job.origins.empty() ? "" : ",";
-    job.body += R"({"resource":)" + text_of(*text, *placed.value) + beside + "}";
+    job.body += "}";
     job.origins.push_back({.file = name, .pointer = placed.pointer});
   }
   return {};
@@ -135,13 +142,14 @@ Result<void> collect(Job& job) {
   if (job.origins.empty()) {
     return config_error("there is no resource in what was given", "give a file that holds one");
   }
-  if (job.scale_sets && job.placed != job.addresses.size()) {
-    return config_error("a --source-address is for no instance, or for more than one, of what was given",
-                        "write INSTANCE=IP with an instanceId or a name that stands in the files");
+  if (job.scale_sets && job.placed != job.addresses.size() + job.interfaces.size()) {
+    return config_error("a --source-address or --interface is for no instance, or for more than one, of what was given",
+                        "write INSTANCE=… with an instanceId or a name that stands in the files");
   }
-  if (!job.scale_sets && !job.addresses.empty() && machines != 1) {
-    return config_error(fmt::format("--source-address is for one virtual machine, not for {}", machines),
-                        "apply them one by one, or name addresses in their network interfaces");
+  if (!job.scale_sets && !(job.addresses.empty() && job.interfaces.empty()) && machines != 1) {
+    return config_error(
+        fmt::format("--source-address and --interface are for one virtual machine, not for {}", machines),
+        "apply them one by one, or name addresses in their network interfaces");
   }
   return {};
 }
@@ -203,6 +211,10 @@ int run(Job job, std::string_view what, const std::vector<std::string>& argument
                       ->type_name(job.scale_sets ? "INSTANCE=IP" : "IP")
                       ->expected(1)
                       ->take_all();
+    app.add_option("--interface", job.interfaces, "of the host, at which it is (for mspctl host guard)")
+        ->type_name(job.scale_sets ? "INSTANCE=NAME" : "NAME")
+        ->expected(1)
+        ->take_all();
     app.add_flag("--model-addresses", job.model_addresses, "those of its network interfaces, no longer others")
         ->excludes(given);
   }

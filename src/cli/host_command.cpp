@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/host_apply.h"
 #include "cli/host_events.h"
+#include "cli/host_guard.h"
 #include "cli/host_query.h"
 #include "cli/host_view.h"
 
@@ -191,6 +192,10 @@ constexpr std::array kKeyVerbs{
              }},
 };
 
+constexpr std::array kHostVerbs{
+    Verb{.name = "guard", .help = "rules that keep guests from each other's addresses", .run = &host_guard},
+};
+
 void print_help(std::string_view command, std::span<const Verb> verbs, std::ostream& out) {
   out << command << ": models of a running msp-host\n\nUsage: " << command << " VERB [OPTIONS]\n\n";
   for (const Verb& verb : verbs) {
@@ -240,6 +245,10 @@ int vmss_command(const Arguments& arguments, std::ostream& out, std::ostream& er
 
 int profile_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {
   return dispatch("mspctl profile", kProfileVerbs, arguments, out, err);
+}
+
+int host_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {
+  return dispatch("mspctl host", kHostVerbs, arguments, out, err);
 }
 
 int key_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {

@@ -28,6 +28,7 @@ constexpr std::array kPlaces{
     Place{.listing = Listing::kScaleSets, .path = "/v1/scaleSets", .what = "scale set"},
     Place{.listing = Listing::kProfiles, .path = "/v1/accessControlProfiles", .what = "profile"},
 };
+constexpr std::string_view kHost = "/v1/host";
 constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kResetKey = "/resetKey";
 constexpr std::string_view kReports = "/reports";
@@ -91,6 +92,9 @@ http::Response AdminServer::answer(const http::Request& request) {
   const std::string_view path = request.target.path;
   if (path == kApply) {
     return request.head.method == "POST" ? apply(request) : no_method(request, "POST");
+  }
+  if (path == kHost) {
+    return request.head.method == "GET" ? good(host_json(listeners_)) : no_method(request, "GET");
   }
   for (const Place& place : kPlaces) {
     if (path == place.path) {

@@ -25,6 +25,8 @@ class AdminServer final : private http::Handler {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
+  /// Where the host listens, for those who ask.
+  void describe(std::vector<ListenerConfig> listeners) { listeners_ = std::move(listeners); }
   /// Makes the socket; a dead one of the same path is replaced, a living one is not.
   Result<void> listen(const std::string& path);
   /// Takes the name away, then as http::Server::drain.
@@ -46,6 +48,7 @@ class AdminServer final : private http::Handler {
   GuestState& state_;
   const Clock& clock_;
   http::Server server_;
+  std::vector<ListenerConfig> listeners_;
   log::RateLimit strangers_{10, 60'000};
   std::string path_;
 };

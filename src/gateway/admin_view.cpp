@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/arm_document.h"
 #include "base/clock.h"
+#include "base/interface_name.h"
 #include "base/json_fields.h"
+#include "base/version.h"
 #include "gateway/source_addresses.h"
 
 namespace msp::gateway {
@@ -39,7 +43,21 @@ void write_service(json::Writer& writer, std::string_view name, const ServicePol
   writer.end_object();
 }
 
-void write_machine(json::Writer& writer, const Vm& vm, bool given) {
+void write_macs(json::Writer& writer, const Vm& vm) {
+  writer.key("macAddresses").begin_array();
+  const json::Value* interfaces = vm.content.instance.at("/network/interface");
+  for (std::size_t i = 0; interfaces != nullptr && interfaces->array() != nullptr && i < interfaces->array()->size();
+       ++i) {
+    const json::Value* mac = (*interfaces->array())[i].find("macAddress");
+    if (mac != nullptr && mac->is_string() && !mac->string()->empty()) {
+      writer.value(*mac->string());
+    }
+  }
+  writer.end_array();
+}
+
+void write_machine(json::Writer& writer, const Vm& vm, const Resource& resource) {
+  const bool given = !resource.addresses.empty();
   const ProxyAgentSettings& settings = vm.model.proxy_agent;
   writer.field("enabled", settings.enabled);
   write_service(writer, "imds", vm.imds, settings.imds);
@@ -54,7 +72,13 @@ void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   for (const Ipv4Address& address : vm.addresses) {
     writer.value(address_text({.address = address, .port = 0}));
   }
-  writer.end_array().field("addressesOf", given ? "given" : "model").key("scaleSet");
+  writer.end_array().field("addressesOf", given ? "given" : "model").key("interfaces").begin_array();
+  for (const std::string& name : resource.interfaces) {
+    writer.value(name);
+  }
+  writer.end_array();
+  write_macs(writer, vm);
+  writer.key("scaleSet");
   if (vm.model.scale_set.empty()) {
     writer.null();
   } else {
@@ -155,6 +179,12 @@ Result<std::vector<GivenResource>> read_given(std::string_view body) {
         }
       }
     }
+    if (item.has("interfaces")) {
+      resource.interfaces = item.strings("interfaces");
+      if (!std::ranges::all_of(*resource.interfaces, is_interface_name)) {
+        item.fail("interfaces", kInterfaceRule);
+      }
+    }
     item.finish();
     given.push_back(std::move(resource));
   });
@@ -181,7 +211,7 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   }
   if (machine) {
     if (const Vm* vm = inventory.registry().find_by_id(resource.name.key); vm != nullptr) {
-      write_machine(writer, *vm, !resource.addresses.empty());
+      write_machine(writer, *vm, resource);
     }
   } else if (set) {
     write_scale_set(writer, inventory, resource.name.key);
@@ -209,6 +239,16 @@ std::string list_json(const Inventory& inventory, Listing listing) {
     }
   }
   return out + "]}";
+}
+
+std::string host_json(const std::vector<ListenerConfig>& listeners) {
+  json::Writer writer;
+  writer.begin_object().field("version", version()).key("listeners").begin_array();
+  for (const ListenerConfig& listener : listeners) {
+    writer.begin_object().field("address", address_text(listener.at)).field("port", std::uint64_t{listener.at.port});
+    writer.field("service", to_string(listener.service)).end_object();
+  }
+  return std::move(writer.end_array().end_object()).take();
 }
 
 std::string reports_json(const content::GuestReport* report) {

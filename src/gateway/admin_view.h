@@ -22,6 +22,8 @@ Result<std::vector<GivenResource>> read_given(std::string_view body);
 std::string resource_json(const Inventory& inventory, const Resource& resource, bool whole);
 /// {"value": […]}, in the order of names.
 std::string list_json(const Inventory& inventory, Listing listing);
+/// Version, and where the host listens.
+std::string host_json(const std::vector<ListenerConfig>& listeners);
 /// What a guest has reported; null: nothing.
 std::string reports_json(const content::GuestReport* report);
 /// Scheduled events of a machine.

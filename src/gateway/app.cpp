@@ -140,6 +140,11 @@ Result<void> HostApp::listen() {
   }
   if (!config_.admin_socket.empty()) {
     admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_, gateway_->state(), clock_);
+    std::vector<ListenerConfig> listeners = config_.listeners;
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+      listeners[i].at = endpoints_[i];
+    }
+    admin_->describe(std::move(listeners));
     return admin_->listen(config_.admin_socket);
   }
   return {};

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/interface_name.h"
 #include "base/json.h"
 #include "base/json_fields.h"
 #include "http/metrics_server.h"
@@ -51,6 +52,10 @@ void read_virtual_machine(json::ObjectReader& item, const std::string& directory
     } else {
       item.fail("sourceAddresses", parsed.error().message);
     }
+  }
+  machine.interfaces = item.strings("interfaces");
+  if (!std::ranges::all_of(machine.interfaces, is_interface_name)) {
+    item.fail("interfaces", kInterfaceRule);
   }
   item.finish();
   config.virtual_machines.push_back(std::move(machine));

@@ -19,6 +19,9 @@ namespace msp::gateway {
 
 using Ipv4Address = std::array<std::uint8_t, 4>;  ///< network order
 
+inline constexpr std::string_view kInterfaceRule =
+    "must be names of interfaces: up to 15 letters, digits, '.', '-' and '_'";
+
 /// Strict dotted decimal.
 Result<Ipv4Address> parse_address(std::string_view text);
 
@@ -30,6 +33,7 @@ struct ListenerConfig {
 struct VirtualMachineConfig {
   std::string model;                          ///< path of the model file
   std::vector<Ipv4Address> source_addresses;  ///< empty: the private addresses that the model names
+  std::vector<std::string> interfaces = {};   ///< of the host, at which the machine is; for rules that are generated
 };
 
 /// Tokens of managed identities; without an issuer there are none.

@@ -119,7 +119,8 @@ Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
                     .label = model->name,
                     .text = text_of(*text, model->document),
                     .file = machine.model,
-                    .addresses = machine.source_addresses};
+                    .addresses = machine.source_addresses,
+                    .interfaces = machine.interfaces};
   if (!model->id.empty()) {
     by_resource_id_.emplace(ascii_lower(model->id), model->vm_id);
   }

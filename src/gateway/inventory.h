@@ -29,10 +29,11 @@ namespace msp::gateway {
 /// applied under the same name before.
 struct Resource {
   ResourceName name;
-  std::string label;                   ///< name of a virtual machine, id of the others as written
-  std::string text;                    ///< as it was given, byte for byte
-  std::string file;                    ///< that names it; empty: it was applied
-  std::vector<Ipv4Address> addresses;  ///< given beside a model; empty: those of the model hold
+  std::string label;                         ///< name of a virtual machine, id of the others as written
+  std::string text;                          ///< as it was given, byte for byte
+  std::string file;                          ///< that names it; empty: it was applied
+  std::vector<Ipv4Address> addresses;        ///< given beside a model; empty: those of the model hold
+  std::vector<std::string> interfaces = {};  ///< of the host, given beside a model
 };
 
 /// A resource that somebody wants applied.
@@ -40,6 +41,7 @@ struct GivenResource {
   std::string text;
   /// Beside a model. Nothing: as it was before; empty: those of the model.
   std::optional<std::vector<Ipv4Address>> addresses = {};
+  std::optional<std::vector<std::string>> interfaces = {};
 };
 
 /// Why something is refused.
@@ -119,7 +121,7 @@ class Inventory {
   void stage_one(Staged& staged, std::size_t index, const GivenResource& given) const;
   void stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
-                     bool addresses_given) const;
+                     const GivenResource& given) const;
   void stage_scale_set(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const;
   void check_scale_sets(Staged& staged) const;

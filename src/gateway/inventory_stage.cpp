@@ -80,9 +80,10 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
                     .label = {},
                     .text = given.text,
                     .file = {},
-                    .addresses = given.addresses.value_or(std::vector<Ipv4Address>())};
+                    .addresses = given.addresses.value_or(std::vector<Ipv4Address>()),
+                    .interfaces = given.interfaces.value_or(std::vector<std::string>())};
   if (*kind == ResourceKind::kVirtualMachine) {
-    stage_machine(staged, index, std::move(resource), *tree, given.addresses.has_value());
+    stage_machine(staged, index, std::move(resource), *tree, given);
   } else if (*kind == ResourceKind::kScaleSet) {
     stage_scale_set(staged, index, std::move(resource), *tree);
   } else {
@@ -103,7 +104,7 @@ void Inventory::stage_profile(Staged& staged, std::size_t index, Resource resour
 }
 
 void Inventory::stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
-                              bool addresses_given) const {
+                              const GivenResource& given) const {
   json::Problems problems({}, "resource");
   VmModel model = read_model(tree, {}, problems);
   staged.fail(index, problems);
@@ -115,8 +116,13 @@ void Inventory::stage_machine(Staged& staged, std::size_t index, Resource resour
   model.scale_set = scale_set_of(tree);
   resource.label = model.name;
   resource.name.key = model.vm_id;
-  if (const auto known = resources_.find(resource.name); !addresses_given && known != resources_.end()) {
-    resource.addresses = known->second.addresses;
+  if (const auto known = resources_.find(resource.name); known != resources_.end()) {
+    if (!given.addresses) {
+      resource.addresses = known->second.addresses;
+    }
+    if (!given.interfaces) {
+      resource.interfaces = known->second.interfaces;
+    }
   }
   staged.machines[model.vm_id] = {.given = index, .asked_for = true, .addresses = resource.addresses};
   staged.models.emplace_back(index, std::move(model));
@@ -254,8 +260,10 @@ void Inventory::check_incarnations(Staged& staged) const {
 ModelChange Inventory::to_store(const Staged& staged) const {
   ModelChange change;
   for (const Resource& resource : staged.resources) {
-    change.put.push_back(
-        {.name = resource.name, .text = resource.text, .addresses = join_addresses(resource.addresses)});
+    change.put.push_back({.name = resource.name,
+                          .text = resource.text,
+                          .addresses = join_addresses(resource.addresses),
+                          .interfaces = join_names(resource.interfaces)});
   }
   for (const auto& [vm_id, machine] : staged.machines) {
     if (machine.asked_for || has_new_incarnation(machine.vm)) {
@@ -274,7 +282,8 @@ ChangeOutcome Inventory::outcome_of(Staged& staged) const {
   for (const Resource& resource : staged.resources) {
     const auto known = resources_.find(resource.name);
     const bool there = known != resources_.end();
-    const bool same = there && known->second.text == resource.text && known->second.addresses == resource.addresses;
+    const bool same = there && known->second.text == resource.text && known->second.addresses == resource.addresses &&
+                      known->second.interfaces == resource.interfaces;
     outcome.resources.push_back({.name = resource.name,
                                  .label = resource.label,
                                  .effect = same    ? Effect::kNone
@@ -364,7 +373,9 @@ Result<void> Inventory::open(ModelStore& store) {
       return std::move(addresses).error().context("database");
     }
     names.push_back(resource.name.key);
-    given.push_back({.text = std::move(resource.text), .addresses = std::move(*addresses)});
+    given.push_back({.text = std::move(resource.text),
+                     .addresses = std::move(*addresses),
+                     .interfaces = split_names(resource.interfaces)});
   }
   Staged staged = stage(given);
   if (!staged.faults.empty()) {

@@ -29,8 +29,9 @@ struct ResourceName {
 
 struct StoredResource {
   ResourceName name;
-  std::string text;       ///< byte for byte as it was given
-  std::string addresses;  ///< source addresses given beside it, separated by blanks; empty: those of the model
+  std::string text;             ///< byte for byte as it was given
+  std::string addresses;        ///< source addresses given beside it, separated by blanks; empty: those of the model
+  std::string interfaces = {};  ///< of the host, given beside it, separated by blanks
 };
 
 /// The incarnation that a virtual machine's model now has.

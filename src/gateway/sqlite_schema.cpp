@@ -29,6 +29,7 @@ constexpr std::array kSteps = {
     " addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;"
     "INSERT INTO resource SELECT kind, key, text, addresses FROM old_resource;"
     "DROP TABLE old_resource;",
+    "ALTER TABLE resource ADD COLUMN interfaces TEXT NOT NULL DEFAULT '';",
 };
 constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 
