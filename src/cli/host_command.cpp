@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_apply.h"
+#include "cli/host_backup.h"
 #include "cli/host_events.h"
 #include "cli/host_guard.h"
 #include "cli/host_query.h"
@@ -193,6 +194,7 @@ constexpr std::array kKeyVerbs{
 };
 
 constexpr std::array kHostVerbs{
+    Verb{.name = "backup", .help = "its whole database, while it runs", .run = &host_backup},
     Verb{.name = "guard", .help = "rules that keep guests from each other's addresses", .run = &host_guard},
 };
 

@@ -29,6 +29,7 @@ constexpr std::array kPlaces{
     Place{.listing = Listing::kProfiles, .path = "/v1/accessControlProfiles", .what = "profile"},
 };
 constexpr std::string_view kHost = "/v1/host";
+constexpr std::string_view kBackup = "/v1/backup";
 constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kResetKey = "/resetKey";
 constexpr std::string_view kReports = "/reports";
@@ -47,7 +48,8 @@ http::Response good(std::string body) {
 
 AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory, GuestState& state,
                          const Clock& clock)
-    : inventory_(inventory),
+    : loop_(loop),
+      inventory_(inventory),
       state_(state),
       clock_(clock),
       server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
@@ -85,7 +87,52 @@ Task<http::Response> AdminServer::handle(const http::Request& request) {
                                     "The admin socket is for root and the user that runs msp-host.")
         .close();
   }
+  if (request.target.path == kBackup) {
+    auto response = co_await backup(request);
+    co_return response;
+  }
   co_return answer(request);
+}
+
+Task<http::Response> AdminServer::backup(const http::Request& request) {
+  if (request.head.method != "POST") {
+    co_return no_method(request, "POST");
+  }
+  if (store_ == nullptr || backing_up_) {
+    co_return http::Response::error(request, 409, "refused",
+                                    "Another backup is being taken: ask again when it is done.");
+  }
+  backing_up_ = true;
+  auto copy = co_await take_copy();
+  backing_up_ = false;
+  if (!copy.ok()) {
+    log::write(copy.error());
+    co_return http::Response::error(request, 503, "store_failed",
+                                    fmt::format("There is no backup: {}", copy.error().text()));
+  }
+  log::info("a backup of {} bytes is given out", copy->size());
+  http::Response response;
+  response.header("content-type", "application/vnd.sqlite3").header("cache-control", "no-store");
+  response.body(std::move(*copy));
+  co_return response;
+}
+
+/// In small steps, between which everybody else is served.
+Task<Result<std::string>> AdminServer::take_copy() {
+  auto copy = store_->begin_backup();
+  if (!copy.ok()) {
+    co_return std::move(copy).error();
+  }
+  for (;;) {
+    const auto whole = (*copy)->step();
+    if (!whole.ok()) {
+      co_return whole.error();
+    }
+    if (*whole) {
+      co_return (*copy)->bytes();
+    }
+    co_await loop_.next_turn();
+  }
 }
 
 http::Response AdminServer::answer(const http::Request& request) {

@@ -144,7 +144,7 @@ Result<void> HostApp::listen() {
     for (std::size_t i = 0; i < listeners.size(); ++i) {
       listeners[i].at = endpoints_[i];
     }
-    admin_->describe(std::move(listeners));
+    admin_->describe(std::move(listeners), *store_);
     return admin_->listen(config_.admin_socket);
   }
   return {};

@@ -72,14 +72,25 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(KeyStore& store, Secret master, V
   return ring;
 }
 
+Result<bool> fits(KeyStore& store, const Secret& master) {
+  auto check = store.note(kCheckName);
+  if (!check) {
+    return std::move(check).error();
+  }
+  return !check->has_value() || unseal(master, as_bytes(**check), as_bytes(kCheckName)).ok();
+}
+
 Result<void> KeyRing::check_master() {
   auto check = store_.note(kCheckName);
   if (!check) {
     return std::move(check).error();
   }
   if (check->has_value()) {
-    auto opened = unseal(master_, as_bytes(**check), as_bytes(kCheckName));
-    if (!opened) {
+    auto good = fits(store_, master_);
+    if (!good) {
+      return std::move(good).error();
+    }
+    if (!*good) {
       return config_error("the master key is not the one that the database was made with",
                           "put the right masterKeyFile back, or reset every key by moving the database away");
     }

@@ -60,8 +60,27 @@ class ModelStore {
   virtual Result<std::optional<std::uint32_t>> incarnation(std::string_view vm_id) = 0;
 };
 
+/// A copy of the whole store that is being taken while the store is used.
+class StoreBackup {
+ public:
+  virtual ~StoreBackup() = default;
+  /// A small part of it. True: it is whole.
+  virtual Result<bool> step() = 0;
+  /// What restore() takes; keys in it are sealed.
+  virtual Result<std::string> bytes() = 0;
+};
+
 /// Both sides of one database.
-class HostStore : public KeyStore, public ModelStore {};
+class HostStore : public KeyStore, public ModelStore {
+ public:
+  /// The store outlives it.
+  virtual Result<std::unique_ptr<StoreBackup>> begin_backup() = 0;
+  /// For a store that was restored: takes every key, and the incarnations, from the store in the file `path` instead,
+  /// which is the later one; keys that only this one has die. Incarnations never fall.
+  virtual Result<void> take_keys_of(const std::string& path) = 0;
+  /// The same where the later one is lost: every key dies, since it may have ended since.
+  virtual Result<void> end_all_keys() = 0;
+};
 
 /// SQLite, in one file of mode 0600 that one process holds at a time. An older schema is brought up to date.
 Result<std::unique_ptr<HostStore>> open_sqlite_store(const std::string& path);

@@ -35,6 +35,10 @@ class SqliteStore final : public HostStore {
   Result<void> change(const ModelChange& change) override;
   Result<std::optional<std::uint32_t>> incarnation(std::string_view vm_id) override;
 
+  Result<std::unique_ptr<StoreBackup>> begin_backup() override;
+  Result<void> take_keys_of(const std::string& path) override;
+  Result<void> end_all_keys() override;
+
  private:
   /// The guid of the latched key, or nothing.
   Result<std::optional<std::string>> latched_guid(std::string_view vm_id);

@@ -7,9 +7,10 @@ parts; its fields say in the order of the work what the sender does: parts, sign
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from own_agent import ROOT
+
 IMDS, WIRESERVER, HOSTGA = "imds", "wireserver", "hostga"
-ROOT, OTHER = '{ "isRoot": "true"}', '{ "isRoot": "false"}'
-CLAIMS, DATE, AUTHORIZATION = "x-ms-azure-host-claims", "x-ms-azure-host-date", "x-ms-azure-host-authorization"
+OTHER = '{ "isRoot": "false"}'
 
 # Machines, each with an address of its own: two that have latched a key, one whose model enables nothing, two that have no
 # key yet, one whose key was reset. NESTED asks from a namespace behind the guest, through its NAT; GUEST is an ordinary process

@@ -5,9 +5,6 @@ alike; and the same request with the one thing mended is served.
 The test is the agent of most machines: it latches keys and signs with an implementation of its own. Machine A has a real
 msp-agent, whose key the test reads from its file.
 """
-import hashlib
-import hmac
-import json
 import os
 import secrets
 import socket
@@ -19,11 +16,11 @@ from time import time
 
 from lab import http
 from lab.lab import GUEST_ADDRESS, HOSTGA, IMDS, ORDINARY_USER, VM_ID, WIRESERVER, read_json_lines
-from lab.signing import string_to_sign
 from lab.world import Place, poll, run
 from modelled import MARK, ModelledLab, model
-from negative_table import (A, ACQUIRE, A_ID_OTHER_SECRET, ATTEST, AUTHORIZATION, B, BEFORE_RESET, CLAIMS, DATE, GUEST, LATE, MADE_UP,
+from negative_table import (A, ACQUIRE, A_ID_OTHER_SECRET, ATTEST, B, BEFORE_RESET, GUEST, LATE, MADE_UP,
                             NESTED, NEW, NONE, OPEN, RESET, ROWS, STRANGER, Ask, replace)
+from own_agent import AUTHORIZATION, CLAIMS, DATE, Key, send
 
 ENDPOINTS = {"imds": IMDS, "wireserver": WIRESERVER, "hostga": HOSTGA}
 ADDRESSES = {A: GUEST_ADDRESS, **{name: f"10.77.0.{n}" for n, name in enumerate((B, OPEN, NEW, LATE, RESET, STRANGER), 10)}}
@@ -34,25 +31,6 @@ MASQUERADE = "table ip nat { chain post { type nat hook postrouting priority 100
 
 def vm_id(name: str) -> str:
     return VM_ID if name == A else str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
-
-
-def send(address: str, data: bytes, method: str, source: str) -> tuple[http.Answer, str]:
-    """One answer, and the address and port that it was asked from."""
-    with socket.create_connection(http.split_address(address), 10, source_address=(source, 0) if source else None) as connection:
-        peer = "{}:{}".format(*connection.getsockname())
-        try:
-            connection.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # what is refused early may still be answered
-        return http.Reader(connection).answer(method), peer
-
-
-class Key:
-    def __init__(self, guid: str, secret: bytes):
-        self.guid, self.secret = guid, secret
-
-    def sign(self, data: bytes) -> str:
-        return f"Azure-HMAC-SHA256 {self.guid} {hmac.new(self.secret, string_to_sign(data), hashlib.sha256).hexdigest()}"
 
 
 class NegativeTable(ModelledLab):
@@ -94,9 +72,8 @@ class NegativeTable(ModelledLab):
         self.machine(RESET, enabled=True, keyIncarnationId=1)
         self.lab.start_agent()
         [file] = self.lab.key_files()
-        document = json.loads((self.lab.folder / "agent" / "keys" / file).read_text())
-        self.keys[A] = Key(document["guid"], bytes.fromhex(document["key"]))
-        self.keys[A_ID_OTHER_SECRET] = Key(document["guid"], secrets.token_bytes(32))
+        self.keys[A] = Key.read(self.lab.folder / "agent" / "keys" / file)
+        self.keys[A_ID_OTHER_SECRET] = Key(self.keys[A].guid, secrets.token_bytes(32))
         self.keys[MADE_UP] = Key(str(uuid.uuid4()), secrets.token_bytes(32))
         self.latch(B)
         self.latch(RESET)
