@@ -67,8 +67,9 @@ Result<void> HostApp::open_state() {
   if (auto opened = open_signers(); !opened) {
     return opened;
   }
-  gateway_ = std::make_unique<Gateway>(
-      loop_, registry, *keys_, *log_, Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_);
+  gateway_ =
+      std::make_unique<Gateway>(loop_, buffers_, registry, *keys_, *log_,
+                                Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_);
   inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
   return {};
 }

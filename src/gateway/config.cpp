@@ -82,6 +82,33 @@ void read_tokens(json::ObjectReader& root, TokensConfig& out) {
   tokens.finish();
 }
 
+void read_upstream(json::ObjectReader& root, UpstreamConfig& out) {
+  if (!root.has("upstream")) {
+    return;
+  }
+  json::ObjectReader upstream = root.object("upstream");
+  for (const Service service : {Service::kImds, Service::kWireServer, Service::kHostGaPlugin}) {
+    const std::string_view name = to_string(service);
+    if (!upstream.has(name)) {
+      continue;
+    }
+    json::ObjectReader item = upstream.object(name);
+    UpstreamService to;
+    const std::string address = item.string("address");
+    if (auto parsed = parse_address(address); parsed) {
+      to.at.address = *parsed;
+    } else if (!address.empty()) {
+      item.fail("address", parsed.error().message);
+    }
+    to.at.port = static_cast<std::uint16_t>(item.integer("port", {.min = 1, .max = 65535}));
+    to.forwarded_for = item.boolean("forwardedFor", false);
+    item.finish();
+    out.services[static_cast<std::size_t>(service)] = to;
+  }
+  out.timeout_seconds = static_cast<std::uint32_t>(upstream.integer("timeoutSeconds", 30, {.min = 1, .max = 600}));
+  upstream.finish();
+}
+
 void read_limits(json::ObjectReader limits, Limits& out) {
   const auto number = [&](std::string_view name, std::uint64_t fallback, std::int64_t min, std::int64_t max) {
     return static_cast<std::uint64_t>(
@@ -140,6 +167,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
         static_cast<std::uint32_t>(verification.integer("dateWindowSeconds", 300, {.min = 1, .max = 86'400}));
     verification.finish();
   }
+  read_upstream(root, config.upstream);
   read_tokens(root, config.tokens);
   config.attestation_file = absolute(directory, root.string("attestationFile", ""));
   read_limits(root.object("limits"), config.limits);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,22 @@ struct TokensConfig {
   Ipv4Endpoint at;  ///< where they are published
 };
 
+/// A metadata service that is there already, before which the host stands.
+struct UpstreamService {
+  Ipv4Endpoint at;
+  bool forwarded_for = false;  ///< is told the guest's address in X-Forwarded-For
+};
+
+struct UpstreamConfig {
+  std::array<std::optional<UpstreamService>, kServiceCount> services;
+  std::uint32_t timeout_seconds = 30;  ///< for the head of an answer, and between its pieces
+
+  const UpstreamService* of(Service service) const {
+    const auto& found = services[static_cast<std::size_t>(service)];
+    return found ? &*found : nullptr;
+  }
+};
+
 struct Limits {
   std::uint64_t connections = 4096;           ///< for each listener
   std::uint64_t pending_keys = 16;            ///< for each virtual machine
@@ -70,6 +87,7 @@ struct Config {
   TokensConfig tokens;
   std::string attestation_file;  ///< key and certificate of attested documents; empty: one is made
   std::uint32_t date_window_seconds = 300;
+  UpstreamConfig upstream;
   Limits limits;
 };
 

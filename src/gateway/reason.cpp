@@ -66,6 +66,10 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
     {"bad_report", 400, "The body is not the report that this path takes."},
     {"no_identity", 400, "Identity not found"},
     {"too_many_requests", 429, "Too many requests: ask again later, and keep what you were told."},
+    {"upstream_down", 502,
+     "The metadata service behind this host is not there, or has closed the connection. Try again later."},
+    {"upstream_slow", 504, "The metadata service behind this host has not answered in time. Try again later."},
+    {"upstream_bad_answer", 502, "The metadata service behind this host has answered with what is no HTTP."},
 }};
 
 }  // namespace

@@ -52,6 +52,10 @@ enum class Reason : std::uint8_t {
   // IMDS
   kNoIdentity,
   kTooMany,
+  // a service behind this host
+  kUpstreamDown,
+  kUpstreamSlow,
+  kUpstreamBad,
   kCount,
 };
 
