@@ -11,8 +11,8 @@ MSP_PACKAGES_BUILD=(clang-19 lld-19 llvm-19 libclang-rt-19-dev libstdc++-12-dev 
 MSP_PACKAGES_RUN=(iproute2 procps curl)
 MSP_PACKAGES_PRESUBMIT=(clang-format-19 clang-tidy-19 shellcheck)
 # The test of kills loads with wrk; the gate counts instructions and system calls; the rules' JSON Schema is tried by a
-# validator; two subvolumes of a btrfs image give two files one inode number; spin checks the model of the latch; a
-# guest's own firewall lets only root reach the host.
+# validator; two subvolumes of a btrfs image give two files one inode number; spin checks the model of the latch; nft
+# guards a host, and puts a namespace behind a guest; a guest's own firewall lets only root reach the host.
 MSP_PACKAGES_TEST=(wrk strace valgrind python3-jsonschema btrfs-progs openssl spin iptables nftables)
 # wrk is the load, strace counts; nginx, peer and origin, is unpacked (see scripts/bench).
 MSP_PACKAGES_BENCH=(wrk strace libbenchmark-dev)

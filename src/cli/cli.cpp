@@ -27,7 +27,9 @@ constexpr std::array kVerbs{
          .run = &status_command},
     Verb{.name = "policy", .help = "tools for those who write allowlists", .run = &policy_command},
     Verb{.name = "vm", .help = "virtual machines of a running msp-host", .run = &vm_command},
+    Verb{.name = "vmss", .help = "scale sets of a running msp-host, with their instances", .run = &vmss_command},
     Verb{.name = "profile", .help = "access control profiles of a running msp-host", .run = &profile_command},
+    Verb{.name = "host", .help = "a running msp-host itself: backup, rules against spoofing", .run = &host_command},
     Verb{.name = "key", .help = "keys of a running msp-host", .run = &key_command},
 };
 

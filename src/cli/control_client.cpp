@@ -16,7 +16,7 @@
 namespace msp::cli {
 namespace {
 
-constexpr std::uint64_t kMostBody = 64 << 20;
+constexpr std::uint64_t kMostBody = std::uint64_t{1} << 30;  // a backup of a large fleet
 
 Task<void> fetch(Stream& stream, http::BufferPool& buffers, const Question& question, Result<http::ClientResponse>& out,
                  bool& done) {

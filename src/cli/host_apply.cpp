@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "base/arm_document.h"
+#include "base/ascii.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_socket.h"
@@ -27,37 +28,77 @@ struct Job {
   bool dry_run = false;
   bool profiles_only = false;
   std::vector<std::string> files = {};
-  std::vector<std::string> addresses = {};
+  std::vector<std::string> addresses = {};   ///< of a scale set: INSTANCE=IP
+  std::vector<std::string> interfaces = {};  ///< the same
   bool model_addresses = false;
+  bool scale_sets = false;
 
+  std::size_t placed = 0;  ///< addresses and interfaces that a machine was found for
   std::string body = {};
   std::vector<Origin> origins = {};
 };
 
-bool is_profile(const json::Value& resource) {
-  const json::Value* id = resource.find("id");
-  if (id == nullptr || !id->is_string()) {
-    return false;
+enum class Kind : std::uint8_t { kMachine, kScaleSet, kProfile };
+
+std::string text_in(const json::Value& resource, std::string_view name) {
+  const json::Value* value = resource.find(name);
+  return value != nullptr && value->is_string() ? *value->string() : std::string();
+}
+
+/// Only how it is treated here: the host says what it is.
+Kind kind_of(const json::Value& resource) {
+  const std::string id = ascii_lower(text_in(resource, "id"));
+  if (id.find("/invmaccesscontrolprofiles/") != std::string::npos) {
+    return Kind::kProfile;
   }
-  std::string lower = *id->string();
-  for (char& c : lower) {
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  constexpr std::string_view kSets = "/virtualmachinescalesets/";
+  const auto at = id.find(kSets);
+  const bool set = at != std::string::npos && id.find('/', at + kSets.size()) == std::string::npos;
+  const bool typed = ascii_lower(text_in(resource, "type")) == "microsoft.compute/virtualmachinescalesets";
+  return set || typed ? Kind::kScaleSet : Kind::kMachine;
+}
+
+/// True for an instance that is called this: its name, its instanceId, or the end of its id.
+bool is_called(const json::Value& resource, std::string_view word) {
+  return text_in(resource, "name") == word || text_in(resource, "instanceId") == word ||
+         text_in(resource, "id").ends_with(fmt::format("/{}", word));
+}
+
+/// Those of what was given that are for this machine.
+std::vector<std::string> of_machine(const Job& job, const std::vector<std::string>& all, const json::Value& resource) {
+  if (!job.scale_sets) {
+    return all;
   }
-  return lower.find("/invmaccesscontrolprofiles/") != std::string::npos;
+  std::vector<std::string> found;
+  for (const std::string& given : all) {
+    const auto equals = given.find('=');
+    if (equals != std::string::npos && is_called(resource, std::string_view(given).substr(0, equals))) {
+      found.push_back(given.substr(equals + 1));
+    }
+  }
+  return found;
+}
+
+std::string list_text(std::string_view member, const std::vector<std::string>& items) {
+  json::Writer writer;
+  writer.begin_array();
+  for (const std::string& item : items) {
+    writer.value(item);
+  }
+  writer.end_array();
+  return fmt::format(R"(,"{}":)", member) + std::move(writer).take();
 }
 
 /// What stands beside a model in the request.
-std::string addresses_text(const Job& job) {
-  if (!job.model_addresses && job.addresses.empty()) {
-    return {};
+std::string beside(Job& job, const json::Value& resource) {
+  const std::vector<std::string> addresses = of_machine(job, job.addresses, resource);
+  const std::vector<std::string> interfaces = of_machine(job, job.interfaces, resource);
+  job.placed += addresses.size() + interfaces.size();
+  std::string out;
+  if (job.model_addresses || !addresses.empty()) {
+    out = list_text("sourceAddresses", addresses);
   }
-  json::Writer writer;
-  writer.begin_array();
-  for (const std::string& address : job.addresses) {
-    writer.value(address);
-  }
-  writer.end_array();
-  return R"(,"sourceAddresses":)" + std::move(writer).take();
+  return interfaces.empty() ? out : out + list_text("interfaces", interfaces);
 }
 
 Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) {
@@ -72,14 +113,18 @@ Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) 
     return std::move(error).context(name);
   }
   for (const PlacedResource& placed : resources_of(*tree)) {
-    const bool profile = is_profile(*placed.value);
-    if (!profile && job.profiles_only) {
+    const Kind kind = kind_of(*placed.value);
+    if (kind != Kind::kProfile && job.profiles_only) {
       return config_error(fmt::format("{} {}: is no access control profile", name, placed.pointer),
-                          "use mspctl vm for virtual machines");
+                          "use mspctl vm for virtual machines, and mspctl vmss for scale sets");
     }
-    machines += profile ? 0 : 1;
     job.body += job.origins.empty() ? "" : ",";
-    job.body += R"({"resource":)" + text_of(*text, *placed.value) + (profile ? "" : addresses_text(job)) + "}";
+    job.body += R"({"resource":)" + text_of(*text, *placed.value);
+    if (kind == Kind::kMachine) {
+      ++machines;
+      job.body += beside(job, *placed.value);
+    }
+    job.body += "}";
     job.origins.push_back({.file = name, .pointer = placed.pointer});
   }
   return {};
@@ -97,9 +142,14 @@ Result<void> collect(Job& job) {
   if (job.origins.empty()) {
     return config_error("there is no resource in what was given", "give a file that holds one");
   }
-  if (!job.addresses.empty() && machines != 1) {
-    return config_error(fmt::format("--source-address is for one virtual machine, not for {}", machines),
-                        "apply them one by one, or name addresses in their network interfaces");
+  if (job.scale_sets && job.placed != job.addresses.size() + job.interfaces.size()) {
+    return config_error("a --source-address or --interface is for no instance, or for more than one, of what was given",
+                        "write INSTANCE=… with an instanceId or a name that stands in the files");
+  }
+  if (!job.scale_sets && !(job.addresses.empty() && job.interfaces.empty()) && machines != 1) {
+    return config_error(
+        fmt::format("--source-address and --interface are for one virtual machine, not for {}", machines),
+        "apply them one by one, or name addresses in their network interfaces");
   }
   return {};
 }
@@ -155,10 +205,16 @@ int run(Job job, std::string_view what, const std::vector<std::string>& argument
   add_host_options(app, job.host);
   app.add_option("FILE", job.files, "resources as ARM has them; '-' is standard input")->required();
   if (!job.profiles_only) {
-    auto* given = app.add_option("--source-address", job.addresses, "where the machine's connections come from")
-                      ->type_name("IP")
+    auto* given = app.add_option("--source-address", job.addresses,
+                                 job.scale_sets ? "where an instance's connections come from"
+                                                : "where the machine's connections come from")
+                      ->type_name(job.scale_sets ? "INSTANCE=IP" : "IP")
                       ->expected(1)
                       ->take_all();
+    app.add_option("--interface", job.interfaces, "of the host, at which it is (for mspctl host guard)")
+        ->type_name(job.scale_sets ? "INSTANCE=NAME" : "NAME")
+        ->expected(1)
+        ->take_all();
     app.add_flag("--model-addresses", job.model_addresses, "those of its network interfaces, no longer others")
         ->excludes(given);
   }
@@ -181,6 +237,16 @@ int vm_apply(const std::vector<std::string>& arguments, std::ostream& out, std::
 int vm_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   return run({.host = {.command = "mspctl vm"}, .dry_run = true}, "What applying would change for guests.", arguments,
              out, err);
+}
+
+int vmss_apply(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  return run({.host = {.command = "mspctl vmss"}, .scale_sets = true},
+             "Applies scale sets, and instances and profiles that come with them.", arguments, out, err);
+}
+
+int vmss_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  return run({.host = {.command = "mspctl vmss"}, .dry_run = true, .scale_sets = true},
+             "What applying would change for guests.", arguments, out, err);
 }
 
 int profile_apply(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {

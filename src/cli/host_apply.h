@@ -13,6 +13,8 @@ namespace msp::cli {
 
 int vm_apply(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 int vm_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
+int vmss_apply(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
+int vmss_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 int profile_apply(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 int profile_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 

@@ -11,7 +11,9 @@
 namespace msp::cli {
 
 int vm_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
+int vmss_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 int profile_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
+int host_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 int key_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 
 }  // namespace msp::cli

@@ -123,6 +123,19 @@ std::string key_view(const json::Value& machine) {
 
 std::string recipient_view(const json::Value& recipient) { return leaf(recipient, "/recipient") + "\n"; }
 
+std::string scale_sets_view(const json::Value& list) {
+  std::vector<Row> rows{{"NAME", "IMDS", "WIRESERVER", "INCARNATION", "INSTANCES", "LATCHED", "ID"}};
+  for (const json::Value& set : items(list, "value")) {
+    const json::Array& instances = items(set, "instances");
+    const auto latched = std::ranges::count_if(
+        instances, [](const json::Value& instance) { return leaf(instance, "/latched") == "true"; });
+    rows.push_back({leaf(set, "/name"), leaf(set, "/imds/mode"), leaf(set, "/wireServer/mode"),
+                    leaf(set, "/keyIncarnationId"), std::to_string(instances.size()), std::to_string(latched),
+                    leaf(set, "/key")});
+  }
+  return rows.size() == 1 ? "no scale set\n" : table(rows);
+}
+
 std::string profiles_view(const json::Value& list) {
   std::vector<Row> rows{{"ID", "REFERRED TO BY", "FROM"}};
   for (const json::Value& profile : items(list, "value")) {

@@ -13,6 +13,7 @@ std::string machines_view(const json::Value& list);
 /// What is known of a machine's key, and what to do about it.
 std::string key_view(const json::Value& machine);
 std::string recipient_view(const json::Value& recipient);
+std::string scale_sets_view(const json::Value& list);
 std::string profiles_view(const json::Value& list);
 /// What a guest's agents have reported.
 std::string reports_view(const json::Value& reports);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -17,8 +18,18 @@ namespace {
 
 constexpr std::size_t kMostConnections = 32;
 constexpr std::uint64_t kMostBody = std::uint64_t{16} << 20;
-constexpr std::string_view kMachines = "/v1/virtualMachines";
-constexpr std::string_view kProfiles = "/v1/accessControlProfiles";
+struct Place {
+  Listing listing;
+  std::string_view path;
+  std::string_view what;  ///< for messages
+};
+constexpr std::array kPlaces{
+    Place{.listing = Listing::kMachines, .path = "/v1/virtualMachines", .what = "virtual machine"},
+    Place{.listing = Listing::kScaleSets, .path = "/v1/scaleSets", .what = "scale set"},
+    Place{.listing = Listing::kProfiles, .path = "/v1/accessControlProfiles", .what = "profile"},
+};
+constexpr std::string_view kHost = "/v1/host";
+constexpr std::string_view kBackup = "/v1/backup";
 constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kImport = "/v1/import";
 constexpr std::string_view kRecipient = "/v1/recipient";
@@ -41,7 +52,8 @@ http::Response good(std::string body) {
 
 AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory, GuestState& state,
                          const Clock& clock)
-    : inventory_(inventory),
+    : loop_(loop),
+      inventory_(inventory),
       state_(state),
       clock_(clock),
       server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
@@ -71,11 +83,60 @@ std::uint64_t AdminServer::body_limit(const http::Request&) { return kMostBody; 
 Task<http::Response> AdminServer::handle(const http::Request& request) {
   const auto& uid = request.connection.peer_uid;
   if (!uid || (*uid != 0U && *uid != ::geteuid())) {
+    if (const auto dropped = strangers_.admit(clock_.boottime_ms())) {
+      log::warn("admin API: user {} was refused: not_owner, request {} ({} such lines left out)",
+                uid ? std::to_string(*uid) : "unknown", request.request_id, *dropped);
+    }
     co_return http::Response::error(request, 403, "not_owner",
                                     "The admin socket is for root and the user that runs msp-host.")
         .close();
   }
+  if (request.target.path == kBackup) {
+    auto response = co_await backup(request);
+    co_return response;
+  }
   co_return answer(request);
+}
+
+Task<http::Response> AdminServer::backup(const http::Request& request) {
+  if (request.head.method != "POST") {
+    co_return no_method(request, "POST");
+  }
+  if (store_ == nullptr || backing_up_) {
+    co_return http::Response::error(request, 409, "refused",
+                                    "Another backup is being taken: ask again when it is done.");
+  }
+  backing_up_ = true;
+  auto copy = co_await take_copy();
+  backing_up_ = false;
+  if (!copy.ok()) {
+    log::write(copy.error());
+    co_return http::Response::error(request, 503, "store_failed",
+                                    fmt::format("There is no backup: {}", copy.error().text()));
+  }
+  log::info("a backup of {} bytes is given out", copy->size());
+  http::Response response;
+  response.header("content-type", "application/vnd.sqlite3").header("cache-control", "no-store");
+  response.body(std::move(*copy));
+  co_return response;
+}
+
+/// In small steps, between which everybody else is served.
+Task<Result<std::string>> AdminServer::take_copy() {
+  auto copy = store_->begin_backup();
+  if (!copy.ok()) {
+    co_return std::move(copy).error();
+  }
+  for (;;) {
+    const auto whole = (*copy)->step();
+    if (!whole.ok()) {
+      co_return whole.error();
+    }
+    if (*whole) {
+      co_return (*copy)->bytes();
+    }
+    co_await loop_.next_turn();
+  }
 }
 
 http::Response AdminServer::answer(const http::Request& request) {
@@ -92,23 +153,27 @@ http::Response AdminServer::answer(const http::Request& request) {
            : recipient                  ? good(recipient_json(*recipient))
                                         : failed(request, recipient.error());
   }
-  for (const bool machines : {true, false}) {
-    const std::string_view list = machines ? kMachines : kProfiles;
-    if (path == list) {
+  if (path == kHost) {
+    return request.head.method == "GET" ? good(host_json(listeners_)) : no_method(request, "GET");
+  }
+  for (const Place& place : kPlaces) {
+    if (path == place.path) {
       if (request.head.method != "GET") {
         return no_method(request, "GET");
       }
-      return good(machines ? machines_json(inventory_, state_.unknown_callers) : profiles_json(inventory_));
+      return good(list_json(inventory_, place.listing, state_.unknown_callers));
     }
-    if (path.starts_with(list) && path[list.size()] == '/') {
-      return answer_resource(request, machines, path.substr(list.size() + 1));
+    if (path.starts_with(place.path) && path[place.path.size()] == '/') {
+      return answer_resource(request, place.listing, place.what, path.substr(place.path.size() + 1));
     }
   }
   return http::Response::error(request, 404, "no_such_path", "The paths stand in docs/host-admin.md.");
 }
 
-http::Response AdminServer::answer_resource(const http::Request& request, bool machines, std::string_view rest) {
-  const bool resets = machines && rest.ends_with(kResetKey);
+http::Response AdminServer::answer_resource(const http::Request& request, Listing listing, std::string_view what,
+                                            std::string_view rest) {
+  const bool machines = listing == Listing::kMachines;
+  const bool resets = listing != Listing::kProfiles && rest.ends_with(kResetKey);
   const bool exports = machines && rest.ends_with(kExport);
   const bool reports = machines && rest.ends_with(kReports);
   const bool audit = machines && rest.ends_with(kAudit);
@@ -125,10 +190,9 @@ http::Response AdminServer::answer_resource(const http::Request& request, bool m
   if (!word || word->empty()) {
     return http::Response::error(request, 400, "bad_name", "The name in the path is malformed.");
   }
-  const auto found = inventory_.find(machines, *word);
+  const auto found = inventory_.find(listing, *word);
   if (found.empty()) {
-    return http::Response::error(request, 404, "not_found",
-                                 fmt::format("There is no {} '{}'.", machines ? "virtual machine" : "profile", *word));
+    return http::Response::error(request, 404, "not_found", fmt::format("There is no {} '{}'.", what, *word));
   }
   if (found.size() > 1) {
     std::string keys;

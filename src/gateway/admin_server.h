@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/result.h"
 #include "gateway/guest_state.h"
@@ -24,6 +25,11 @@ class AdminServer final : private http::Handler {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
+  /// Where the host listens, for those who ask, and what is backed up; it outlives the server.
+  void describe(std::vector<ListenerConfig> listeners, HostStore& store) {
+    listeners_ = std::move(listeners);
+    store_ = &store;
+  }
   /// Makes the socket; a dead one of the same path is replaced, a living one is not.
   Result<void> listen(const std::string& path);
   /// Takes the name away, then as http::Server::drain.
@@ -34,7 +40,10 @@ class AdminServer final : private http::Handler {
   Task<http::Response> handle(const http::Request& request) override;
 
   http::Response answer(const http::Request& request);
-  http::Response answer_resource(const http::Request& request, bool machines, std::string_view rest);
+  Task<http::Response> backup(const http::Request& request);
+  Task<Result<std::string>> take_copy();
+  http::Response answer_resource(const http::Request& request, Listing listing, std::string_view what,
+                                 std::string_view rest);
   http::Response apply(const http::Request& request);
   http::Response take_in(const http::Request& request);
   http::Response send_away(const http::Request& request, const ResourceName& name);
@@ -43,10 +52,15 @@ class AdminServer final : private http::Handler {
   http::Response finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run);
   void unlink();
 
+  Loop& loop_;
   Inventory& inventory_;
   GuestState& state_;
   const Clock& clock_;
   http::Server server_;
+  std::vector<ListenerConfig> listeners_;
+  HostStore* store_ = nullptr;
+  bool backing_up_ = false;
+  log::RateLimit strangers_{10, 60'000};
   std::string path_;
 };
 

@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/arm_document.h"
 #include "base/clock.h"
+#include "base/interface_name.h"
 #include "base/json_fields.h"
+#include "base/version.h"
 #include "gateway/source_addresses.h"
 
 namespace msp::gateway {
@@ -17,6 +21,8 @@ std::string_view kind_name(ResourceKind kind) {
   switch (kind) {
     case ResourceKind::kVirtualMachine:
       return "virtualMachine";
+    case ResourceKind::kScaleSet:
+      return "scaleSet";
     case ResourceKind::kProfile:
       return "accessControlProfile";
     case ResourceKind::kProfileVersion:
@@ -46,7 +52,21 @@ void write_time(json::Writer& writer, std::int64_t at_ns) {
   }
 }
 
-void write_machine(json::Writer& writer, const Vm& vm, bool given) {
+void write_macs(json::Writer& writer, const Vm& vm) {
+  writer.key("macAddresses").begin_array();
+  const json::Value* interfaces = vm.content.instance.at("/network/interface");
+  for (std::size_t i = 0; interfaces != nullptr && interfaces->array() != nullptr && i < interfaces->array()->size();
+       ++i) {
+    const json::Value* mac = (*interfaces->array())[i].find("macAddress");
+    if (mac != nullptr && mac->is_string() && !mac->string()->empty()) {
+      writer.value(*mac->string());
+    }
+  }
+  writer.end_array();
+}
+
+void write_machine(json::Writer& writer, const Vm& vm, const Resource& resource) {
+  const bool given = !resource.addresses.empty();
   const ProxyAgentSettings& settings = vm.model.proxy_agent;
   writer.field("enabled", settings.enabled);
   write_service(writer, "imds", vm.imds, settings.imds);
@@ -61,7 +81,18 @@ void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   for (const Ipv4Address& address : vm.addresses) {
     writer.value(address_text({.address = address, .port = 0}));
   }
-  writer.end_array().field("addressesOf", given ? "given" : "model");
+  writer.end_array().field("addressesOf", given ? "given" : "model").key("interfaces").begin_array();
+  for (const std::string& name : resource.interfaces) {
+    writer.value(name);
+  }
+  writer.end_array();
+  write_macs(writer, vm);
+  writer.key("scaleSet");
+  if (vm.model.scale_set.empty()) {
+    writer.null();
+  } else {
+    writer.value(vm.model.scale_set);
+  }
   std::uint64_t refused = 0;
   for (const std::uint64_t count : vm.counters.refused) {
     refused += count;
@@ -75,10 +106,29 @@ void write_machine(json::Writer& writer, const Vm& vm, bool given) {
   writer.field("twoAgents", vm.counters.askers.two_at_once()).end_object();
 }
 
+void write_scale_set(json::Writer& writer, const Inventory& inventory, const std::string& id) {
+  const auto found = inventory.scale_sets().find(id);
+  if (found == inventory.scale_sets().end()) {
+    return;
+  }
+  const ProxyAgentSettings& settings = found->second->proxy_agent;
+  json::Problems none({}, "resource");
+  const Policies policies = resolve_policies(settings, inventory.profiles(), std::string(kScaleSetSettings), none);
+  writer.field("enabled", settings.enabled);
+  write_service(writer, "imds", policies.imds, settings.imds);
+  write_service(writer, "wireServer", policies.wire_server, settings.wire_server);
+  writer.field("keyIncarnationId", settings.key_incarnation_id).key("instances").begin_array();
+  for (const Vm* vm : inventory.instances_of(id)) {
+    writer.begin_object().field("name", vm->model.name).field("vmId", vm->model.vm_id);
+    writer.field("latched", vm->latched != nullptr).end_object();
+  }
+  writer.end_array();
+}
+
 void write_profile(json::Writer& writer, const Inventory& inventory, const Resource& resource) {
   writer.key("referredToBy").begin_array();
-  for (const std::string& name : inventory.referrers(resource.name)) {
-    writer.value(name);
+  for (const Referrer& who : inventory.referrers(resource.name)) {
+    writer.value(who.name);
   }
   writer.end_array();
 }
@@ -119,20 +169,6 @@ std::vector<Ipv4Address> read_addresses(json::ObjectReader& from) {
   return addresses;
 }
 
-/// Without the brace at its end.
-std::string list_json(const Inventory& inventory, bool machines) {
-  std::string out = R"({"value":[)";
-  bool first = true;
-  for (const auto& [name, resource] : inventory.resources()) {
-    if ((name.kind == ResourceKind::kVirtualMachine) == machines) {
-      out += first ? "" : ",";
-      out += resource_json(inventory, resource, false);
-      first = false;
-    }
-  }
-  return out + "]";
-}
-
 }  // namespace
 
 Result<std::vector<GivenResource>> read_given(std::string_view body) {
@@ -153,6 +189,12 @@ Result<std::vector<GivenResource>> read_given(std::string_view body) {
     if (item.has("sourceAddresses")) {
       resource.addresses = read_addresses(item);
     }
+    if (item.has("interfaces")) {
+      resource.interfaces = item.strings("interfaces");
+      if (!std::ranges::all_of(*resource.interfaces, is_interface_name)) {
+        item.fail("interfaces", kInterfaceRule);
+      }
+    }
     item.finish();
     given.push_back(std::move(resource));
   });
@@ -170,6 +212,7 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   json::Writer writer;
   writer.begin_object().field("kind", kind_name(resource.name.kind)).field("name", resource.label);
   const bool machine = resource.name.kind == ResourceKind::kVirtualMachine;
+  const bool set = resource.name.kind == ResourceKind::kScaleSet;
   writer.field(machine ? "vmId" : "key", resource.name.key).key("file");
   if (resource.file.empty()) {
     writer.null();
@@ -178,8 +221,10 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   }
   if (machine) {
     if (const Vm* vm = inventory.registry().find_by_id(resource.name.key); vm != nullptr) {
-      write_machine(writer, *vm, !resource.addresses.empty());
+      write_machine(writer, *vm, resource);
     }
+  } else if (set) {
+    write_scale_set(writer, inventory, resource.name.key);
   } else if (resource.name.kind == ResourceKind::kProfileVersion) {
     write_profile(writer, inventory, resource);
   }
@@ -193,9 +238,19 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   return out;
 }
 
-std::string profiles_json(const Inventory& inventory) { return list_json(inventory, false) + "}"; }
-
-std::string machines_json(const Inventory& inventory, const UnknownCallers& unknown) {
+std::string list_json(const Inventory& inventory, Listing listing, const UnknownCallers& unknown) {
+  std::string out = R"({"value":[)";
+  bool first = true;
+  for (const auto& [name, resource] : inventory.resources()) {
+    if (listing_of(name.kind) == listing) {
+      out += first ? "" : ",";
+      out += resource_json(inventory, resource, false);
+      first = false;
+    }
+  }
+  if (listing != Listing::kMachines) {
+    return out + "]}";
+  }
   json::Writer writer;
   writer.begin_array();
   for (const UnknownCallers::Caller& caller : unknown.all()) {
@@ -204,7 +259,7 @@ std::string machines_json(const Inventory& inventory, const UnknownCallers& unkn
     write_time(writer, caller.last_ns);
     writer.end_object();
   }
-  return list_json(inventory, true) + R"(,"unknownCallers":)" + std::move(writer.end_array()).take() + "}";
+  return out + R"(],"unknownCallers":)" + std::move(writer.end_array()).take() + "}";
 }
 
 Result<BoxPublicKey> read_recipient(std::string_view body) {
@@ -260,6 +315,16 @@ Result<GivenMachine> read_arrival(std::string_view body) {
   }
   given.machine = std::move(*machine);
   return given;
+}
+
+std::string host_json(const std::vector<ListenerConfig>& listeners) {
+  json::Writer writer;
+  writer.begin_object().field("version", version()).key("listeners").begin_array();
+  for (const ListenerConfig& listener : listeners) {
+    writer.begin_object().field("address", address_text(listener.at)).field("port", std::uint64_t{listener.at.port});
+    writer.field("service", to_string(listener.service)).end_object();
+  }
+  return std::move(writer.end_array().end_object()).take();
 }
 
 std::string reports_json(const content::GuestReport* report) {

@@ -23,9 +23,10 @@ Result<std::vector<GivenResource>> read_given(std::string_view body);
 /// `whole`: with the resource as it was given.
 std::string resource_json(const Inventory& inventory, const Resource& resource, bool whole);
 /// {"value": […]}, in the order of names.
-std::string profiles_json(const Inventory& inventory);
-/// The same of machines, and who asks that is none of them.
-std::string machines_json(const Inventory& inventory, const UnknownCallers& unknown);
+/// Of machines also who asks that is none of them.
+std::string list_json(const Inventory& inventory, Listing listing, const UnknownCallers& unknown);
+/// Version, and where the host listens.
+std::string host_json(const std::vector<ListenerConfig>& listeners);
 /// {"recipient": "64 hex digits"}
 Result<BoxPublicKey> read_recipient(std::string_view body);
 std::string recipient_json(const BoxPublicKey& recipient);

@@ -74,7 +74,7 @@ Result<void> HostApp::open_state() {
   if (auto filled = random_bytes(epoch); !filled) {
     return filled;
   }
-  gateway_ = std::make_unique<Gateway>(loop_, registry, *keys_, *log_,
+  gateway_ = std::make_unique<Gateway>(loop_, buffers_, registry, *keys_, *log_,
                                        Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_,
                                        std::bit_cast<std::uint64_t>(epoch));
   inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
@@ -148,6 +148,11 @@ Result<void> HostApp::listen() {
   }
   if (!config_.admin_socket.empty()) {
     admin_ = std::make_unique<AdminServer>(loop_, buffers_, *inventory_, gateway_->state(), clock_);
+    std::vector<ListenerConfig> listeners = config_.listeners;
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+      listeners[i].at = endpoints_[i];
+    }
+    admin_->describe(std::move(listeners), *store_);
     return admin_->listen(config_.admin_socket);
   }
   return {};

@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "base/version.h"
 #include "gateway/app.h"
+#include "gateway/restore.h"
 
 namespace msp::gateway {
 namespace {
@@ -54,6 +55,27 @@ int check(const Config& config) {
   }
   std::printf("configuration is good: %zu listeners, %zu virtual machines\n", config.listeners.size(),
               (*inventory)->registry().all().size());
+  return 0;
+}
+
+int put_back(const Config& config, const std::string& backup) {
+  const auto restored = restore(config, backup);
+  if (!restored) {
+    return fail(restored.error(), restored.error().source == Source::kConfig ? kBadUsage : kFailed);
+  }
+  std::printf("%s is restored: %zu machines, %zu of them with a key that holds\n", backup.c_str(), restored->machines,
+              restored->latched);
+  if (restored->why_lost.empty()) {
+    std::printf("keys are those of the database that was there; keyIncarnationId was raised since in %zu models\n",
+                restored->raised);
+  } else {
+    std::printf(
+        "every key has ended, agents latch new ones: what became of them since the backup cannot be told (%s)\n",
+        restored->why_lost.c_str());
+  }
+  if (!restored->old_database.empty()) {
+    std::printf("the database that was there is %s now\n", restored->old_database.c_str());
+  }
   return 0;
 }
 
@@ -107,9 +129,12 @@ int host_main(int argc, const char* const* argv) {
   log::use_stderr();
   CLI::App cli("msp-host: the host side of the Metadata Security Protocol", "msp-host");
   std::string path = "/etc/msp-host/msp-host.json";
+  std::string backup;
   bool only_check = false;
   cli.add_option("--config", path, "configuration file")->capture_default_str()->type_name("FILE");
   cli.add_flag("--check-config", only_check, "read configuration, models and profiles, then end");
+  cli.add_option("--restore", backup, "put a backup in the place of the database, then end; no host may run")
+      ->type_name("FILE");
   cli.set_version_flag("--version", "msp-host " + std::string(version()));
   try {
     cli.parse(argc, argv);
@@ -121,6 +146,9 @@ int host_main(int argc, const char* const* argv) {
     return fail(config.error(), kBadUsage);
   }
   log::set_level(config->log_level);
+  if (!backup.empty()) {
+    return put_back(*config, backup);
+  }
   return only_check ? check(*config) : serve(std::move(*config));
 }
 

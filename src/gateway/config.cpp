@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/interface_name.h"
 #include "base/json.h"
 #include "base/json_fields.h"
 #include "http/metrics_server.h"
@@ -52,6 +53,10 @@ void read_virtual_machine(json::ObjectReader& item, const std::string& directory
       item.fail("sourceAddresses", parsed.error().message);
     }
   }
+  machine.interfaces = item.strings("interfaces");
+  if (!std::ranges::all_of(machine.interfaces, is_interface_name)) {
+    item.fail("interfaces", kInterfaceRule);
+  }
   item.finish();
   config.virtual_machines.push_back(std::move(machine));
 }
@@ -75,6 +80,33 @@ void read_tokens(json::ObjectReader& root, TokensConfig& out) {
   }
   out.at.port = static_cast<std::uint16_t>(tokens.integer("port", {.min = 0, .max = 65535}));
   tokens.finish();
+}
+
+void read_upstream(json::ObjectReader& root, UpstreamConfig& out) {
+  if (!root.has("upstream")) {
+    return;
+  }
+  json::ObjectReader upstream = root.object("upstream");
+  for (const Service service : {Service::kImds, Service::kWireServer, Service::kHostGaPlugin}) {
+    const std::string_view name = to_string(service);
+    if (!upstream.has(name)) {
+      continue;
+    }
+    json::ObjectReader item = upstream.object(name);
+    UpstreamService to;
+    const std::string address = item.string("address");
+    if (auto parsed = parse_address(address); parsed) {
+      to.at.address = *parsed;
+    } else if (!address.empty()) {
+      item.fail("address", parsed.error().message);
+    }
+    to.at.port = static_cast<std::uint16_t>(item.integer("port", {.min = 1, .max = 65535}));
+    to.forwarded_for = item.boolean("forwardedFor", false);
+    item.finish();
+    out.services[static_cast<std::size_t>(service)] = to;
+  }
+  out.timeout_seconds = static_cast<std::uint32_t>(upstream.integer("timeoutSeconds", 30, {.min = 1, .max = 600}));
+  upstream.finish();
 }
 
 void read_limits(json::ObjectReader limits, Limits& out) {
@@ -138,6 +170,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
     config.caller = static_cast<CallerHeader>(verification.choice("callerHeader", 1, {"never", "audit", "always"}));
     verification.finish();
   }
+  read_upstream(root, config.upstream);
   read_tokens(root, config.tokens);
   config.attestation_file = absolute(directory, root.string("attestationFile", ""));
   read_limits(root.object("limits"), config.limits);

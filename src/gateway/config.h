@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@ namespace msp::gateway {
 
 using Ipv4Address = std::array<std::uint8_t, 4>;  ///< network order
 
+inline constexpr std::string_view kInterfaceRule =
+    "must be names of interfaces: up to 15 letters, digits, '.', '-' and '_'";
+
 /// Strict dotted decimal.
 Result<Ipv4Address> parse_address(std::string_view text);
 
@@ -30,6 +34,7 @@ struct ListenerConfig {
 struct VirtualMachineConfig {
   std::string model;                          ///< path of the model file
   std::vector<Ipv4Address> source_addresses;  ///< empty: the private addresses that the model names
+  std::vector<std::string> interfaces = {};   ///< of the host, at which the machine is; for rules that are generated
 };
 
 /// Tokens of managed identities; without an issuer there are none.
@@ -38,6 +43,22 @@ struct TokensConfig {
   SignatureAlgorithm algorithm = SignatureAlgorithm::kRs256;
   std::int64_t lifetime_seconds = 86'400;
   Ipv4Endpoint at;  ///< where they are published
+};
+
+/// A metadata service that is there already, before which the host stands.
+struct UpstreamService {
+  Ipv4Endpoint at;
+  bool forwarded_for = false;  ///< is told the guest's address in X-Forwarded-For
+};
+
+struct UpstreamConfig {
+  std::array<std::optional<UpstreamService>, kServiceCount> services;
+  std::uint32_t timeout_seconds = 30;  ///< for the head of an answer, and between its pieces
+
+  const UpstreamService* of(Service service) const {
+    const auto& found = services[static_cast<std::size_t>(service)];
+    return found ? &*found : nullptr;
+  }
 };
 
 struct Limits {
@@ -77,6 +98,7 @@ struct Config {
   std::uint32_t date_window_seconds = 300;
   ReplayProtection replay = ReplayProtection::kOffered;
   CallerHeader caller = CallerHeader::kAudit;
+  UpstreamConfig upstream;
   Limits limits;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -116,6 +117,27 @@ TEST(Config, TheExampleIsGood) {
   auto config = load_config(MSP_SOURCE_DIR "/packaging/msp-host.example.json");
   ASSERT_TRUE(config) << config.error().text();
   EXPECT_EQ(config->listeners.size(), 3U);
+}
+
+TEST(Config, UpstreamIsForEachService) {
+  const auto with = [](std::string_view upstream) {
+    return fmt::format(R"({{"listeners":[{{"address":"127.0.0.1","port":8080,"service":"imds"}}],"modelDirectory":"vms",
+                          "upstream":{}}})",
+                       upstream);
+  };
+  auto config =
+      parse_config(with(R"({"imds":{"address":"10.0.0.9","port":8775,"forwardedFor":true},"timeoutSeconds":5})"),
+                   "host.json", "/etc/x");
+  ASSERT_TRUE(config) << config.error().text();
+  const UpstreamService* imds = config->upstream.of(Service::kImds);
+  ASSERT_NE(imds, nullptr);
+  EXPECT_EQ(to_string(imds->at), "10.0.0.9:8775");
+  EXPECT_TRUE(imds->forwarded_for);
+  EXPECT_EQ(config->upstream.of(Service::kWireServer), nullptr);
+  EXPECT_EQ(config->upstream.timeout_seconds, 5U);
+  EXPECT_THAT(error_of(with(R"({"imds":{"address":"nova","port":8775}})")), HasSubstr("/upstream/imds/address"));
+  EXPECT_THAT(error_of(with(R"({"imds":{"address":"10.0.0.9","port":0}})")), HasSubstr("/upstream/imds/port"));
+  EXPECT_THAT(error_of(with(R"({"nova":{}})")), HasSubstr("/upstream/nova"));
 }
 
 }  // namespace

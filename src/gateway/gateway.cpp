@@ -11,6 +11,22 @@
 
 namespace msp::gateway {
 
+namespace {
+
+Answer refuse_upstream(Service service, const http::Request& request, Reason reason) {
+  if (service != Service::kImds || reason != Reason::kUpstreamDown) {
+    return refuse(request, reason);
+  }
+  // Clients of IMDS take 502 and 503 for its last word, and ask again after 410 (protocol.md J.2).
+  constexpr int kGoneForNow = 410;
+  const ReasonFacts& fact = facts(reason);
+  Answer answer{.response = http::Response::error(request, kGoneForNow, fact.code, fact.advice), .reason = reason};
+  answer.response.header("retry-after", "1");
+  return answer;
+}
+
+}  // namespace
+
 /// What the log says about a request.
 struct Gateway::Course {
   Outcome outcome = Outcome::kRefused;
@@ -19,8 +35,8 @@ struct Gateway::Course {
   std::optional<protocol::Caller> caller;
 };
 
-Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Signers& signers,
-                 const Clock& clock, const Config& config, std::uint64_t epoch)
+Gateway::Gateway(Loop& loop, http::BufferPool& buffers, VmRegistry& registry, KeyRing& keys, AccessLog& log,
+                 const Signers& signers, const Clock& clock, const Config& config, std::uint64_t epoch)
     : registry_(registry),
       log_(log),
       signers_(signers),
@@ -28,6 +44,7 @@ Gateway::Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log
       limits_(config.limits),
       asking_{.replay = config.replay, .caller = config.caller, .epoch = epoch},
       verifier_(keys, clock, config.date_window_seconds, asking_),
+      upstream_(loop, buffers, config.upstream),
       // Half of the connections stay for those who do not wait.
       waits_(loop, static_cast<std::size_t>(config.limits.connections / 2)),
       channel_(keys, verifier_, waits_, clock, asking_),
@@ -77,13 +94,7 @@ http::Response Gateway::handle(Service service, const http::Request& request) {
   if (result.reason != Reason::kNone && course.outcome != Outcome::kAudited) {
     course.reason = result.reason;
   }
-  if (course.reason != Reason::kNone) {
-    if (course.outcome == Outcome::kAudited) {
-      ++vm->counters.audited;
-    } else {
-      ++vm->counters.refused[static_cast<std::size_t>(course.reason)];
-    }
-  }
+  count(*vm, course);
   record(service, request, vm, course, result.response.status());
   return std::move(result.response);
 }
@@ -103,6 +114,17 @@ void Gateway::note_unknown(const http::Request& request) {
   }
 }
 
+void Gateway::count(Vm& vm, const Course& course) {
+  if (course.reason == Reason::kNone) {
+    return;
+  }
+  if (course.outcome == Outcome::kAudited) {
+    ++vm.counters.audited;
+  } else {
+    ++vm.counters.refused[static_cast<std::size_t>(course.reason)];
+  }
+}
+
 Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Course& course) {
   if (request.target.form != http::TargetForm::kOrigin) {
     return refuse(request, Reason::kBadTarget);
@@ -112,14 +134,21 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
     course.outcome = result.reason == Reason::kNone ? Outcome::kChannel : Outcome::kRefused;
     return result;
   }
+  if (auto refusal = judge(service, vm, request, course)) {
+    return std::move(*refusal);
+  }
+  return serve(service, vm, request);
+}
+
+std::optional<Answer> Gateway::judge(Service service, Vm& vm, const http::Request& request, Course& course) {
   const Mode mode = vm.policy(service).mode;
   if (mode == Mode::kDisabled) {
     course.outcome = Outcome::kOpen;
-    return serve(service, vm, request);
+    return std::nullopt;
   }
   if (is_exempt(service, request)) {
     course.outcome = Outcome::kExempt;
-    return serve(service, vm, request);
+    return std::nullopt;
   }
   Verdict verdict = verifier_.verify(vm, request);
   if (verdict.reason == Reason::kNone) {
@@ -137,7 +166,84 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
   if (mode == Mode::kAudit) {
     note_audit(service, vm, course);
   }
-  return serve(service, vm, request);
+  return std::nullopt;
+}
+
+std::optional<Answer> Gateway::limit(Service service, Vm& vm, const http::Request& request) {
+  if (service != Service::kImds) {
+    return std::nullopt;
+  }
+  // What was refused before has not come this far, so nobody else can use up what a machine's own clients may ask.
+  const bool identity = request.target.path.starts_with(kIdentityPath);
+  RateLimit& rate = identity ? vm.identity_rate : vm.imds_rate;
+  const std::uint64_t wait =
+      rate.take(identity ? limits_.identity_per_second : limits_.imds_per_second, clock_.boottime_ns());
+  if (wait == 0) {
+    return std::nullopt;
+  }
+  Answer refusal = identity
+                       ? imds_identity_error(Reason::kTooMany, 429, "too_many_requests", facts(Reason::kTooMany).advice)
+                       : imds_error(Reason::kTooMany);
+  refusal.response.header("retry-after", std::to_string(wait));
+  return refusal;
+}
+
+http::Passing Gateway::passes_on(Service service, const http::Request& request) const {
+  const bool channel = service == Service::kWireServer && ChannelApi::owns(request.target.path);
+  if (!upstream_.serves(service) || channel || request.target.form != http::TargetForm::kOrigin) {
+    return http::Passing::kNo;
+  }
+  const Vm* vm = registry_.find(request.connection.peer.address);
+  const bool unverified = vm != nullptr && (vm->policy(service).mode == Mode::kDisabled || is_exempt(service, request));
+  return unverified ? http::Passing::kStreamed : http::Passing::kCollected;
+}
+
+Task<void> Gateway::pass(Service service, const http::Request& request, http::Passage& passage) {
+  Course course;
+  Vm* vm = registry_.find(request.connection.peer.address);
+  if (vm == nullptr) {
+    ++unknown_callers_;
+    note_unknown(request);
+    Answer refusal = refuse(request, Reason::kUnknownCaller);
+    course.reason = refusal.reason;
+    record(service, request, nullptr, course, refusal.response.status());
+    co_await passage.answer(std::move(refusal.response));
+    co_return;
+  }
+  ++vm->counters.requests;
+  std::optional<Answer> refusal = judge(service, *vm, request, course);
+  if (!refusal && service == Service::kImds && is_forwarded(request)) {
+    refusal = imds_error(Reason::kForwardedRequest);
+  }
+  if (!refusal) {
+    refusal = limit(service, *vm, request);
+  }
+  const std::string vm_id = vm->model.vm_id;
+  PassedOn passed;
+  if (!refusal) {
+    passed = co_await upstream_.pass(service, vm_id, request, passage);
+    vm = registry_.find_by_id(vm_id);  // it may have gone meanwhile
+    if (passed.logged) {
+      co_return;
+    }
+    if (passed.reason != Reason::kNone) {
+      refusal = refuse_upstream(service, request, passed.reason);
+    }
+  }
+  if (refusal && course.outcome != Outcome::kAudited) {
+    course.reason = refusal->reason;
+  }
+  if (vm != nullptr) {
+    count(*vm, course);
+  }
+  const int status = passed.status != 0 ? passed.status : refusal ? refusal->response.status() : 0;
+  http::Request told = request;
+  told.body_bytes = std::max(told.body_bytes, passed.body_bytes);
+  record(service, told, vm, course, status);
+  // What has begun is cut by the server.
+  if (refusal && passed.status == 0) {
+    co_await passage.answer(std::move(refusal->response));
+  }
 }
 
 /// An agent that has not heard yet what is asked for learns it from the refusal, and tries again.
@@ -159,19 +265,8 @@ void Gateway::note_audit(Service service, const Vm& vm, const Course& course) {
 }
 
 Answer Gateway::serve(Service service, Vm& vm, const http::Request& request) {
-  if (service == Service::kImds) {
-    // What was refused before has not come this far, so nobody else can use up what a machine's own clients may ask.
-    const bool identity = request.target.path.starts_with(kIdentityPath);
-    RateLimit& limit = identity ? vm.identity_rate : vm.imds_rate;
-    const std::uint64_t wait =
-        limit.take(identity ? limits_.identity_per_second : limits_.imds_per_second, clock_.boottime_ns());
-    if (wait != 0) {
-      Answer refusal =
-          identity ? imds_identity_error(Reason::kTooMany, 429, "too_many_requests", facts(Reason::kTooMany).advice)
-                   : imds_error(Reason::kTooMany);
-      refusal.response.header("retry-after", std::to_string(wait));
-      return refusal;
-    }
+  if (auto refusal = limit(service, vm, request)) {
+    return std::move(*refusal);
   }
   const Asked asked{.vm = vm, .request = request, .state = state_, .signers = signers_, .now_ns = clock_.realtime_ns()};
   switch (service) {
@@ -243,6 +338,12 @@ bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt
 void ServiceHandler::on_refused(const http::ConnectionInfo& connection, std::string_view request_id,
                                 const http::Refusal& refusal) {
   gateway_.on_refused(service_, connection, request_id, refusal);
+}
+
+http::Passing ServiceHandler::passes_on(const http::Request& request) { return gateway_.passes_on(service_, request); }
+
+Task<void> ServiceHandler::pass(const http::Request& request, http::Passage& passage) {
+  co_await gateway_.pass(service_, request, passage);
 }
 
 Task<http::Response> ServiceHandler::handle(const http::Request& request) {

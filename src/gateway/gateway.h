@@ -15,6 +15,7 @@
 #include "gateway/guest_state.h"
 #include "gateway/signers.h"
 #include "gateway/status_waits.h"
+#include "gateway/upstream.h"
 #include "gateway/verifier.h"
 #include "gateway/vm_registry.h"
 #include "http/server.h"
@@ -24,11 +25,16 @@ namespace msp::gateway {
 class Gateway {
  public:
   /// `epoch`: random, another one at each start.
-  Gateway(Loop& loop, VmRegistry& registry, KeyRing& keys, AccessLog& log, const Signers& signers, const Clock& clock,
-          const Config& config, std::uint64_t epoch);
+  Gateway(Loop& loop, http::BufferPool& buffers, VmRegistry& registry, KeyRing& keys, AccessLog& log,
+          const Signers& signers, const Clock& clock, const Config& config, std::uint64_t epoch);
 
   std::uint64_t body_limit(Service service, const http::Request& request) const;
   http::Response handle(Service service, const http::Request& request);
+
+  /// Whether another service answers this, and whether it gets the body as it comes: what is verified is collected
+  /// first.
+  http::Passing passes_on(Service service, const http::Request& request) const;
+  Task<void> pass(Service service, const http::Request& request, http::Passage& passage);
 
   /// True for a status request that may be held back: then hold() comes before handle().
   static bool asks_to_wait(Service service, const http::Request& request);
@@ -49,6 +55,11 @@ class Gateway {
  private:
   struct Course;
   void note_unknown(const http::Request& request);
+  /// Why it is not served; nothing: it may be.
+  std::optional<Answer> judge(Service service, Vm& vm, const http::Request& request, Course& course);
+  /// Above what this machine may ask; nothing: below it.
+  std::optional<Answer> limit(Service service, Vm& vm, const http::Request& request);
+  static void count(Vm& vm, const Course& course);
   Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
   Answer refuse_unverified(const Vm& vm, const http::Request& request, Reason reason) const;
   void note_audit(Service service, const Vm& vm, const Course& course);
@@ -64,6 +75,7 @@ class Gateway {
   Limits limits_;
   Asking asking_;
   Verifier verifier_;
+  Upstream upstream_;
   StatusWaits waits_;
   ChannelApi channel_;
   GuestState state_;
@@ -81,6 +93,8 @@ class ServiceHandler final : public http::Handler {
   bool drops_body(const http::Request& request) override;
   void on_refused(const http::ConnectionInfo& connection, std::string_view request_id,
                   const http::Refusal& refusal) override;
+  http::Passing passes_on(const http::Request& request) override;
+  Task<void> pass(const http::Request& request, http::Passage& passage) override;
   Task<http::Response> handle(const http::Request& request) override;
 
  private:

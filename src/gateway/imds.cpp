@@ -52,10 +52,8 @@ Answer instance(const content::Machine& machine, std::string_view path, const Im
 
 /// What holds for every path; nothing: go on.
 std::optional<Answer> unfit(const Asked& asked) {
-  for (const http::Header& header : asked.request.head.headers) {
-    if (is_forwarded_for(header.name)) {
-      return imds_error(Reason::kForwardedRequest);
-    }
+  if (is_forwarded(asked.request)) {
+    return imds_error(Reason::kForwardedRequest);
   }
   if (!http::iequals(asked.header("metadata"), "true")) {
     constexpr Reason kReason = Reason::kMetadataHeaderMissing;
@@ -67,6 +65,11 @@ std::optional<Answer> unfit(const Asked& asked) {
 }
 
 }  // namespace
+
+bool is_forwarded(const http::Request& request) {
+  return std::ranges::any_of(request.head.headers,
+                             [](const http::Header& header) { return is_forwarded_for(header.name); });
+}
 
 Answer answer_imds(const Asked& asked) {
   if (auto refusal = unfit(asked)) {

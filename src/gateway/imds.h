@@ -9,6 +9,9 @@
 
 namespace msp::gateway {
 
+/// True for a request that has passed a proxy, by a header of any spelling (attacks C10).
+bool is_forwarded(const http::Request& request);
+
 Answer answer_imds(const Asked& asked);
 
 }  // namespace msp::gateway

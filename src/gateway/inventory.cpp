@@ -47,6 +47,19 @@ std::string_view to_string(Effect effect) {
   return "unchanged";
 }
 
+Listing listing_of(ResourceKind kind) {
+  switch (kind) {
+    case ResourceKind::kVirtualMachine:
+      return Listing::kMachines;
+    case ResourceKind::kScaleSet:
+      return Listing::kScaleSets;
+    case ResourceKind::kProfile:
+    case ResourceKind::kProfileVersion:
+      break;
+  }
+  return Listing::kProfiles;
+}
+
 Result<std::unique_ptr<Inventory>> Inventory::load(const Config& config) {
   std::unique_ptr<Inventory> inventory(new Inventory());
   inventory->vault_ = content::Vault(config.certificate_directory);
@@ -106,7 +119,8 @@ Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
                     .label = model->name,
                     .text = text_of(*text, model->document),
                     .file = machine.model,
-                    .addresses = machine.source_addresses};
+                    .addresses = machine.source_addresses,
+                    .interfaces = machine.interfaces};
   if (!model->id.empty()) {
     by_resource_id_.emplace(ascii_lower(model->id), model->vm_id);
   }
@@ -130,18 +144,18 @@ void Inventory::attach(KeyRing& keys, Changed changed) {
   changed_ = std::move(changed);
 }
 
-std::vector<const Resource*> Inventory::find(bool machines, std::string_view word) const {
+std::vector<const Resource*> Inventory::find(Listing listing, std::string_view word) const {
   const std::string lower = ascii_lower(word);
   std::vector<const Resource*> found;
-  if (machines) {
+  if (listing != Listing::kProfiles) {
+    const ResourceKind kind = listing == Listing::kMachines ? ResourceKind::kVirtualMachine : ResourceKind::kScaleSet;
     const auto by_id = by_resource_id_.find(lower);
-    const auto exact = resources_.find(
-        {.kind = ResourceKind::kVirtualMachine, .key = by_id == by_resource_id_.end() ? lower : by_id->second});
+    const auto exact = resources_.find({.kind = kind, .key = by_id == by_resource_id_.end() ? lower : by_id->second});
     if (exact != resources_.end()) {
       return {&exact->second};
     }
     for (const auto& [name, resource] : resources_) {
-      if (name.kind == ResourceKind::kVirtualMachine && ascii_lower(resource.label) == lower) {
+      if (name.kind == kind && ascii_lower(resource.label) == lower) {
         found.push_back(&resource);
       }
     }
@@ -153,7 +167,7 @@ std::vector<const Resource*> Inventory::find(bool machines, std::string_view wor
                                                      : fmt::format("/invmaccesscontrolprofiles/{}/versions/{}",
                                                                    lower.substr(0, slash), lower.substr(slash + 1));
   for (const auto& [name, resource] : resources_) {
-    if (name.kind == ResourceKind::kVirtualMachine) {
+    if (listing_of(name.kind) != Listing::kProfiles) {
       continue;
     }
     if (name.key == lower) {
@@ -166,16 +180,21 @@ std::vector<const Resource*> Inventory::find(bool machines, std::string_view wor
   return found;
 }
 
-std::vector<std::string> Inventory::referrers(const ResourceName& version) const {
-  std::vector<std::string> names;
-  for (const auto& vm : registry_.all()) {
-    const ProxyAgentSettings& settings = vm->model.proxy_agent;
+std::vector<Referrer> Inventory::referrers(const ResourceName& version) const {
+  std::vector<Referrer> found;
+  const auto look = [&](const ProxyAgentSettings& settings, std::string_view what, const std::string& name) {
     if (ascii_lower(settings.imds.profile_reference) == version.key ||
         ascii_lower(settings.wire_server.profile_reference) == version.key) {
-      names.push_back(vm->model.name);
+      found.push_back({.what = what, .name = name});
     }
+  };
+  for (const auto& [id, set] : scale_sets_) {
+    look(set->proxy_agent, "scale set", set->name);
   }
-  return names;
+  for (const auto& vm : registry_.all()) {
+    look(vm->model.proxy_agent, "virtual machine", vm->model.name);
+  }
+  return found;
 }
 
 std::vector<Fault> Inventory::holding(const Resource& resource) const {
@@ -188,8 +207,8 @@ std::vector<Fault> Inventory::holding(const Resource& resource) const {
            "take it out of the configuration's files and restart msp-host");
   }
   if (resource.name.kind == ResourceKind::kProfileVersion) {
-    for (const std::string& who : referrers(resource.name)) {
-      refuse(fmt::format("virtual machine {} refers to {}", who, resource.label),
+    for (const Referrer& who : referrers(resource.name)) {
+      refuse(fmt::format("{} {} refers to {}", who.what, who.name, resource.label),
              "have it refer to another version first");
     }
   }
@@ -217,10 +236,7 @@ Result<ChangeOutcome> Inventory::take_out(const Resource& resource, ModelChange 
   outcome.resources.push_back({.name = name, .label = resource.label, .effect = Effect::kDeleted});
   if (vm != nullptr) {
     outcome.guests.push_back(guest_change(vm, nullptr));
-    keys_->drop(*vm);
-    by_resource_id_.erase(ascii_lower(vm->model.id));
-    registry_.remove(*vm);
-    changed_(name.key);
+    forget(*vm);
   } else {
     profiles_.remove(name.key);
   }
@@ -237,7 +253,18 @@ Result<ChangeOutcome> Inventory::remove(const ResourceName& name) {
     return outcome;
   }
   outcome.faults = holding(found->second);
-  return outcome.faults.empty() ? take_out(found->second, {}) : outcome;
+  if (!outcome.faults.empty()) {
+    return outcome;
+  }
+  return name.kind == ResourceKind::kScaleSet ? remove_scale_set(found->second) : take_out(found->second, {});
+}
+
+void Inventory::forget(Vm& vm) {
+  const std::string vm_id = vm.model.vm_id;
+  keys_->drop(vm);
+  by_resource_id_.erase(ascii_lower(vm.model.id));
+  registry_.remove(vm);
+  changed_(vm_id);
 }
 
 Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
@@ -247,6 +274,9 @@ Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
     return outcome;
   };
   const auto found = resources_.find(name);
+  if (found != resources_.end() && name.kind == ResourceKind::kScaleSet) {
+    return reset_keys(found->second, std::move(outcome));
+  }
   const Vm* vm = registry_.find_by_id(name.key);
   if (found == resources_.end() || vm == nullptr) {
     return refuse("there is no such virtual machine", "see the list");
@@ -258,7 +288,13 @@ Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
   }
   const std::uint32_t now = vm->model.proxy_agent.key_incarnation_id;
   const auto tree = json::parse(resource.text);
-  std::string text = !tree || now == UINT32_MAX ? std::string() : with_incarnation(resource.text, *tree, now + 1);
+  std::string text;
+  if (tree && now != UINT32_MAX) {
+    // An instance has its settings from its set; this one is its own.
+    text = scale_sets_.contains(vm->model.scale_set)
+               ? with_own_incarnation(resource.text, *tree, now + 1)
+               : with_incarnation(resource.text, *tree, now + 1, kMachineSettings);
+  }
   if (text.empty()) {
     return refuse(
         now == UINT32_MAX ? "keyIncarnationId cannot be raised any more" : "the model has no proxyAgentSettings",

@@ -21,6 +21,7 @@
 #include "gateway/model_store.h"
 #include "gateway/moved_machine.h"
 #include "gateway/profile.h"
+#include "gateway/scale_set.h"
 #include "gateway/vm_registry.h"
 
 namespace msp::gateway {
@@ -29,10 +30,11 @@ namespace msp::gateway {
 /// applied under the same name before.
 struct Resource {
   ResourceName name;
-  std::string label;                   ///< name of a virtual machine, id of the others as written
-  std::string text;                    ///< as it was given, byte for byte
-  std::string file;                    ///< that names it; empty: it was applied
-  std::vector<Ipv4Address> addresses;  ///< given beside a model; empty: those of the model hold
+  std::string label;                         ///< name of a virtual machine, id of the others as written
+  std::string text;                          ///< as it was given, byte for byte
+  std::string file;                          ///< that names it; empty: it was applied
+  std::vector<Ipv4Address> addresses;        ///< given beside a model; empty: those of the model hold
+  std::vector<std::string> interfaces = {};  ///< of the host, given beside a model
 };
 
 /// A resource that somebody wants applied.
@@ -40,6 +42,7 @@ struct GivenResource {
   std::string text;
   /// Beside a model. Nothing: as it was before; empty: those of the model.
   std::optional<std::vector<Ipv4Address>> addresses = {};
+  std::optional<std::vector<std::string>> interfaces = {};
 };
 
 /// Why something is refused.
@@ -72,6 +75,16 @@ struct Departure {
   MovedMachine machine;  ///< to be carried there, unless there are faults
 };
 
+/// Who refers to a profile version.
+struct Referrer {
+  std::string_view what;  ///< "virtual machine", "scale set"
+  std::string name;
+};
+
+/// What is listed and looked for together.
+enum class Listing : std::uint8_t { kMachines, kScaleSets, kProfiles };
+Listing listing_of(ResourceKind kind);
+
 class Inventory {
  public:
   /// Called for each machine whose guest has to be told something, after the change.
@@ -89,9 +102,10 @@ class Inventory {
 
   /// All of it or nothing. `dry_run`: only says what would come of it. An error is the store's.
   Result<ChangeOutcome> apply(const std::vector<GivenResource>& given, bool dry_run);
-  /// Refused for what a file names and for what another refers to.
+  /// Refused for what a file names and for what another refers to. A scale set goes with its instances.
   Result<ChangeOutcome> remove(const ResourceName& name);
-  /// Raises keyIncarnationId in the model: the key dies, one new latch is allowed.
+  /// Raises keyIncarnationId in the model of a machine, or of a scale set: the key dies, or those of all its instances;
+  /// one new latch is allowed.
   Result<ChangeOutcome> reset_key(const ResourceName& name);
   /// For the host whose recipient() this is: from now on its connections are refused here and its key is dead.
   Result<Departure> depart(const ResourceName& name, const BoxPublicKey& to);
@@ -103,9 +117,13 @@ class Inventory {
 
   const std::map<ResourceName, Resource>& resources() const { return resources_; }
   /// By vmId, resource id or name; of profiles also "P" and "P/1.0.0". Several, where the word fits several.
-  std::vector<const Resource*> find(bool machines, std::string_view word) const;
-  /// Names of the virtual machines that refer to a version.
-  std::vector<std::string> referrers(const ResourceName& version) const;
+  std::vector<const Resource*> find(Listing listing, std::string_view word) const;
+  /// Scale sets and virtual machines that refer to a version.
+  std::vector<Referrer> referrers(const ResourceName& version) const;
+  /// Machines whose settings come from this scale set, by its id in lower case.
+  std::vector<const Vm*> instances_of(const std::string& set_id) const;
+  const std::map<std::string, std::shared_ptr<const ScaleSet>>& scale_sets() const { return scale_sets_; }
+  const ProfileCatalog& profiles() const { return profiles_; }
 
  private:
   struct Staged;
@@ -120,8 +138,13 @@ class Inventory {
   void stage_one(Staged& staged, std::size_t index, const GivenResource& given) const;
   void stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
-                     bool addresses_given) const;
+                     const GivenResource& given) const;
+  void stage_scale_set(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const;
+  void check_scale_sets(Staged& staged) const;
+  /// Gives an instance what its set says.
+  void join_scale_set(const Staged& staged, VmModel& model) const;
+  bool has_new_incarnation(const Vm& vm) const;
   void build_machines(Staged& staged) const;
   void build_affected(Staged& staged) const;
   void check_places(Staged& staged) const;
@@ -129,12 +152,17 @@ class Inventory {
   ModelChange to_store(const Staged& staged) const;
   ChangeOutcome outcome_of(Staged& staged) const;
   void commit(Staged staged);
+  Result<ChangeOutcome> remove_scale_set(const Resource& resource);
+  Result<ChangeOutcome> reset_keys(const Resource& set, ChangeOutcome outcome);
+  /// The store has forgotten this machine.
+  void forget(Vm& vm);
 
   content::Vault vault_;
   ProfileCatalog profiles_;
   VmRegistry registry_;
   std::map<ResourceName, Resource> resources_;
-  std::unordered_map<std::string, std::string> by_resource_id_;  // of virtual machines, lower case → vmId
+  std::map<std::string, std::shared_ptr<const ScaleSet>> scale_sets_;  // by id, lower case; applied ones
+  std::unordered_map<std::string, std::string> by_resource_id_;        // of virtual machines, lower case → vmId
   ModelStore* store_ = nullptr;
   KeyRing* keys_ = nullptr;
   Changed changed_;

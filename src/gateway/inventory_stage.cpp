@@ -7,7 +7,6 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
-#include "gateway/inventory.h"
 #include "gateway/inventory_staged.h"
 #include "gateway/source_addresses.h"
 
@@ -27,6 +26,9 @@ std::optional<ResourceKind> kind_of(const json::Value& tree) {
   const std::string id = text("id");
   if (is_profile_id(id) && (type.empty() || is_profile_id(type + "/"))) {
     return profile_of(id).empty() ? ResourceKind::kProfile : ResourceKind::kProfileVersion;
+  }
+  if (type == "microsoft.compute/virtualmachinescalesets" || (type.empty() && is_scale_set_id(id))) {
+    return ResourceKind::kScaleSet;
   }
   const bool machine = type.empty() || type == "microsoft.compute/virtualmachines" ||
                        type == "microsoft.compute/virtualmachinescalesets/virtualmachines";
@@ -51,7 +53,8 @@ Inventory::Staged Inventory::stage(const std::vector<GivenResource>& given) cons
   for (std::size_t i = 0; i < given.size(); ++i) {
     stage_one(staged, i, given[i]);
   }
-  // Profiles of the same change are all there now.
+  // Profiles and scale sets of the same change are all there now.
+  check_scale_sets(staged);
   build_machines(staged);
   build_affected(staged);
   check_places(staged);
@@ -68,7 +71,8 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
   }
   const auto kind = kind_of(*tree);
   if (!kind) {
-    staged.fail(index, "/type", "is neither a virtual machine nor an access control profile nor a version of one",
+    staged.fail(index, "/type",
+                "is neither a virtual machine nor a scale set nor an access control profile nor a version of one",
                 "give a resource of one of these types");
     return;
   }
@@ -76,9 +80,12 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
                     .label = {},
                     .text = given.text,
                     .file = {},
-                    .addresses = given.addresses.value_or(std::vector<Ipv4Address>())};
+                    .addresses = given.addresses.value_or(std::vector<Ipv4Address>()),
+                    .interfaces = given.interfaces.value_or(std::vector<std::string>())};
   if (*kind == ResourceKind::kVirtualMachine) {
-    stage_machine(staged, index, std::move(resource), *tree, given.addresses.has_value());
+    stage_machine(staged, index, std::move(resource), *tree, given);
+  } else if (*kind == ResourceKind::kScaleSet) {
+    stage_scale_set(staged, index, std::move(resource), *tree);
   } else {
     stage_profile(staged, index, std::move(resource), *tree);
   }
@@ -97,7 +104,7 @@ void Inventory::stage_profile(Staged& staged, std::size_t index, Resource resour
 }
 
 void Inventory::stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
-                              bool addresses_given) const {
+                              const GivenResource& given) const {
   json::Problems problems({}, "resource");
   VmModel model = read_model(tree, {}, problems);
   staged.fail(index, problems);
@@ -106,10 +113,16 @@ void Inventory::stage_machine(Staged& staged, std::size_t index, Resource resour
   }
   // What /metadata/instance is made from.
   model.document = tree;
+  model.scale_set = scale_set_of(tree);
   resource.label = model.name;
   resource.name.key = model.vm_id;
-  if (const auto known = resources_.find(resource.name); !addresses_given && known != resources_.end()) {
-    resource.addresses = known->second.addresses;
+  if (const auto known = resources_.find(resource.name); known != resources_.end()) {
+    if (!given.addresses) {
+      resource.addresses = known->second.addresses;
+    }
+    if (!given.interfaces) {
+      resource.interfaces = known->second.interfaces;
+    }
   }
   staged.machines[model.vm_id] = {.given = index, .asked_for = true, .addresses = resource.addresses};
   staged.models.emplace_back(index, std::move(model));
@@ -131,6 +144,7 @@ void Inventory::build_machines(Staged& staged) const {
   for (auto& [index, model] : staged.models) {
     json::Problems problems({}, "resource");
     Staged::Machine& machine = staged.machines[model.vm_id];
+    join_scale_set(staged, model);
     machine.vm = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
     if (!machine.addresses.empty()) {
       machine.vm.addresses = machine.addresses;
@@ -142,7 +156,7 @@ void Inventory::build_machines(Staged& staged) const {
   }
 }
 
-// Machines that nobody gave, but whose allowlist is another now.
+// Machines that nobody gave, but whose allowlist or scale set is another now.
 void Inventory::build_affected(Staged& staged) const {
   const auto touched = [&](const std::string& reference) -> std::optional<std::size_t> {
     const std::string key = ascii_lower(reference);
@@ -156,6 +170,12 @@ void Inventory::build_affected(Staged& staged) const {
     const ProxyAgentSettings& settings = vm->model.proxy_agent;
     auto by = touched(settings.imds.profile_reference);
     by = by ? by : touched(settings.wire_server.profile_reference);
+    if (const auto set = staged.sets.find(vm->model.scale_set); set != staged.sets.end()) {
+      if (!set->second.good) {
+        continue;
+      }
+      by = set->second.given;
+    }
     if (!by || staged.machines.contains(vm->model.vm_id)) {
       continue;
     }
@@ -168,6 +188,10 @@ void Inventory::build_affected(Staged& staged) const {
     json::Problems problems({}, "resource");
     VmModel model = read_model(*tree, {}, problems);
     model.document = *tree;
+    if (known->second.file.empty()) {
+      model.scale_set = scale_set_of(*tree);
+      join_scale_set(staged, model);
+    }
     Vm built = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
     built.addresses = vm->addresses;
     for (const json::Problem& problem : problems.list()) {
@@ -219,7 +243,7 @@ void Inventory::check_places(Staged& staged) const {
 
 void Inventory::check_incarnations(Staged& staged) const {
   for (const auto& [vm_id, machine] : staged.machines) {
-    if (!machine.asked_for || store_ == nullptr) {
+    if (store_ == nullptr || (!machine.asked_for && !has_new_incarnation(machine.vm))) {
       continue;
     }
     const auto known = store_->incarnation(vm_id);
@@ -236,11 +260,13 @@ void Inventory::check_incarnations(Staged& staged) const {
 ModelChange Inventory::to_store(const Staged& staged) const {
   ModelChange change;
   for (const Resource& resource : staged.resources) {
-    change.put.push_back(
-        {.name = resource.name, .text = resource.text, .addresses = join_addresses(resource.addresses)});
+    change.put.push_back({.name = resource.name,
+                          .text = resource.text,
+                          .addresses = join_addresses(resource.addresses),
+                          .interfaces = join_names(resource.interfaces)});
   }
   for (const auto& [vm_id, machine] : staged.machines) {
-    if (machine.asked_for) {
+    if (machine.asked_for || has_new_incarnation(machine.vm)) {
       change.entered.push_back({.vm_id = vm_id, .incarnation = machine.vm.model.proxy_agent.key_incarnation_id});
     }
   }
@@ -256,7 +282,8 @@ ChangeOutcome Inventory::outcome_of(Staged& staged) const {
   for (const Resource& resource : staged.resources) {
     const auto known = resources_.find(resource.name);
     const bool there = known != resources_.end();
-    const bool same = there && known->second.text == resource.text && known->second.addresses == resource.addresses;
+    const bool same = there && known->second.text == resource.text && known->second.addresses == resource.addresses &&
+                      known->second.interfaces == resource.interfaces;
     outcome.resources.push_back({.name = resource.name,
                                  .label = resource.label,
                                  .effect = same    ? Effect::kNone
@@ -291,6 +318,9 @@ Result<ChangeOutcome> Inventory::apply(const std::vector<GivenResource>& given, 
 // Nothing in here may fail: the store has the change.
 void Inventory::commit(Staged staged) {
   profiles_ = std::move(staged.profiles);
+  for (auto& [id, set] : staged.sets) {
+    scale_sets_[id] = std::move(set.set);
+  }
   for (Resource& resource : staged.resources) {
     const ResourceName name = resource.name;
     resources_.insert_or_assign(name, std::move(resource));
@@ -343,7 +373,9 @@ Result<void> Inventory::open(ModelStore& store) {
       return std::move(addresses).error().context("database");
     }
     names.push_back(resource.name.key);
-    given.push_back({.text = std::move(resource.text), .addresses = std::move(*addresses)});
+    given.push_back({.text = std::move(resource.text),
+                     .addresses = std::move(*addresses),
+                     .interfaces = split_names(resource.interfaces)});
   }
   Staged staged = stage(given);
   if (!staged.faults.empty()) {

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/json_fields.h"
 #include "gateway/inventory.h"
+#include "gateway/scale_set.h"
 
 namespace msp::gateway {
 
@@ -25,6 +27,12 @@ struct Inventory::Staged {
   std::vector<Resource> resources = {};
   std::map<ResourceName, std::size_t> given = {};
   std::map<std::string, Machine> machines = {};  // by vmId
+  struct Set {
+    std::size_t given = 0;
+    std::shared_ptr<const ScaleSet> set;
+    bool good = true;  ///< what it refers to is there; else its instances need not say so again
+  };
+  std::map<std::string, Set> sets = {};  // by id, lower case
   std::vector<std::pair<std::size_t, VmModel>> models = {};
   std::vector<Fault> faults = {};
 

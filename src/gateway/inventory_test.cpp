@@ -325,12 +325,75 @@ TEST_F(InventoryTest, AMachineThatComesBackHasTheKeyThatItHad) {
 
 TEST_F(InventoryTest, ResourcesAreFoundByWhatPeopleCallThem) {
   good({version(), machine(kVm1, "10.0.0.1", "{}")});
-  EXPECT_EQ(inventory_->find(true, "VM-1").size(), 1U);
-  EXPECT_EQ(inventory_->find(true, ascii_upper(kVm1)).size(), 1U);
-  EXPECT_EQ(inventory_->find(false, ascii_upper(version_id())).size(), 1U);
-  EXPECT_EQ(inventory_->find(false, "p/1.0.0").size(), 1U);
-  EXPECT_THAT(inventory_->find(false, "p"), IsEmpty());
-  EXPECT_THAT(inventory_->find(true, "vm-9"), IsEmpty());
+  EXPECT_EQ(inventory_->find(Listing::kMachines, "VM-1").size(), 1U);
+  EXPECT_EQ(inventory_->find(Listing::kMachines, ascii_upper(kVm1)).size(), 1U);
+  EXPECT_EQ(inventory_->find(Listing::kProfiles, ascii_upper(version_id())).size(), 1U);
+  EXPECT_EQ(inventory_->find(Listing::kProfiles, "p/1.0.0").size(), 1U);
+  EXPECT_THAT(inventory_->find(Listing::kProfiles, "p"), IsEmpty());
+  EXPECT_THAT(inventory_->find(Listing::kMachines, "vm-9"), IsEmpty());
+}
+
+constexpr std::string_view kSetId = "/subscriptions/S/providers/Microsoft.Compute/virtualMachineScaleSets/web";
+const ResourceName kSet{.kind = ResourceKind::kScaleSet,
+                        .key = "/subscriptions/s/providers/microsoft.compute/virtualmachinescalesets/web"};
+
+std::string scale_set(std::string_view settings) {
+  return fmt::format(
+      R"({{"name":"web","id":"{}","odd":[1.50],"properties":{{"virtualMachineProfile":{{"securityProfile":{{
+      "proxyAgentSettings":{}}}}}}}}})",
+      kSetId, settings);
+}
+std::string instance(const std::string& vm_id, std::string_view address, std::string_view settings = "{}") {
+  std::string text = machine(vm_id, address, settings);
+  return text.insert(1, fmt::format(R"("id":"{}/virtualMachines/{}",)", kSetId, vm_id.back()));
+}
+
+TEST_F(InventoryTest, InstancesFollowTheirSet) {
+  good({scale_set(R"({"enabled":true,"keyIncarnationId":1})"), instance(kVm1, "10.0.0.4"),
+        instance(kVm2, "10.0.0.5", R"({"enabled":false,"keyIncarnationId":3})")});
+  const auto incarnation = [&](const std::string& vm_id) {
+    return inventory_->registry().find_by_id(vm_id)->model.proxy_agent.key_incarnation_id;
+  };
+  EXPECT_TRUE(inventory_->registry().find_by_id(kVm2)->model.proxy_agent.enabled) << "whatever it says itself";
+  EXPECT_EQ(incarnation(kVm1), 1U);
+  EXPECT_EQ(incarnation(kVm2), 3U);
+
+  EXPECT_THAT(faults(apply({scale_set(R"({"enabled":true,"keyIncarnationId":3})")})),
+              ElementsAre(HasSubstr("/keyIncarnationId: the instance vm-2 has 3 already")));
+  EXPECT_THAT(faults(apply({scale_set(referring())})), ElementsAre(HasSubstr("is not there")));
+  good({version(), scale_set(referring())});
+  EXPECT_THAT(inventory_->referrers({.kind = ResourceKind::kProfileVersion, .key = ascii_lower(version_id())}),
+              testing::SizeIs(3));
+  EXPECT_THAT(differences(apply({version(R"("mode":"Audit","defaultAccess":"Deny")")}, true)), testing::SizeIs(2))
+      << "an allowlist reaches the instances of a set that refers to it";
+
+  changed_.clear();
+  ASSERT_TRUE(inventory_->reset_key(kName1));
+  EXPECT_EQ(incarnation(kVm1), 2U);
+  EXPECT_THAT(changed_, ElementsAre(kVm1));
+  ASSERT_TRUE(inventory_->reset_key(kSet));
+  EXPECT_EQ(incarnation(kVm1), 4U);
+  EXPECT_EQ(incarnation(kVm2), 4U);
+  EXPECT_THAT(faults(apply({scale_set(R"({"enabled":true,"keyIncarnationId":2})")})),
+              Contains(HasSubstr("is lower than before")));
+  open();
+  EXPECT_EQ(incarnation(kVm1), 4U);
+  EXPECT_THAT(inventory_->resources().at(kSet).text, HasSubstr("[1.50]"));
+
+  auto removed = inventory_->remove(kSet);
+  ASSERT_TRUE(removed);
+  EXPECT_THAT(removed->resources, testing::SizeIs(3));
+  EXPECT_THAT(inventory_->registry().all(), IsEmpty());
+  open();
+  EXPECT_THAT(inventory_->resources(), testing::SizeIs(1)) << "the version stays";
+}
+
+TEST_F(InventoryTest, AnInstanceStandsForItselfUntilItsSetIsThere) {
+  good({instance(kVm1, "10.0.0.4", R"({"enabled":true,"mode":"Audit"})")});
+  EXPECT_TRUE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
+  const ChangeOutcome outcome = apply({scale_set(R"({"enabled":false})")});
+  EXPECT_THAT(outcome.guests, testing::SizeIs(1));
+  EXPECT_FALSE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
 }
 
 }  // namespace

@@ -65,14 +65,25 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(KeyStore& store, Secret master, V
   return ring;
 }
 
+Result<bool> fits(KeyStore& store, const Secret& master) {
+  auto check = store.note(kCheckName);
+  if (!check) {
+    return std::move(check).error();
+  }
+  return !check->has_value() || unseal(master, as_bytes(**check), as_bytes(kCheckName)).ok();
+}
+
 Result<void> KeyRing::check_master() {
   auto check = store_.note(kCheckName);
   if (!check) {
     return std::move(check).error();
   }
   if (check->has_value()) {
-    auto opened = unseal(master_, as_bytes(**check), as_bytes(kCheckName));
-    if (!opened) {
+    auto good = fits(store_, master_);
+    if (!good) {
+      return std::move(good).error();
+    }
+    if (!*good) {
       return config_error("the master key is not the one that the database was made with",
                           "put the right masterKeyFile back, or reset every key by moving the database away");
     }
@@ -178,6 +189,11 @@ Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const
 LiveKey* KeyRing::find(std::string_view guid) {
   const auto found = keys_.find(guid);
   return found == keys_.end() ? nullptr : found->second.get();
+}
+
+bool KeyRing::has_ended(const Vm& vm, std::string_view guid) {
+  const auto ended = store_.has_ended(vm.model.vm_id, guid);
+  return ended && *ended;
 }
 
 IssueResult KeyRing::issue(Vm& vm) {

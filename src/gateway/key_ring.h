@@ -55,6 +55,8 @@ class KeyRing {
 
   /// Any key that is pending or latched; literal comparison (protocol.md C.7.8).
   LiveKey* find(std::string_view guid);
+  /// True for a key that this machine had and that is dead. Asks the store (one look into an index): for refusals only.
+  bool has_ended(const Vm& vm, std::string_view guid);
 
   /// A new key and guid each time, on disk before it is returned (protocol.md C.7.3).
   IssueResult issue(Vm& vm);
@@ -99,6 +101,8 @@ class KeyRing {
   std::unordered_map<std::string, std::unique_ptr<LiveKey>, Hash, std::equal_to<>> keys_;
 };
 
+/// True where the store was made with this master key. A store that has no key yet was made with any.
+Result<bool> fits(KeyStore& store, const Secret& master);
 /// The key that seals all others: 64 hex digits in a file of this user alone. Made when there is none and `may_create`.
 Result<Secret> load_master_key(const std::string& path, bool may_create);
 

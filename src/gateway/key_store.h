@@ -60,6 +60,8 @@ class KeyStore {
   /// Adds a pending key unless one is latched. At most `max_pending` stay.
   virtual Result<IssueOutcome> issue(const KeyRecord& key, std::size_t max_pending) = 0;
   virtual Result<LatchOutcome> latch(std::string_view vm_id, std::string_view guid) = 0;
+  /// True for a key that this virtual machine had and that is dead now.
+  virtual Result<bool> has_ended(std::string_view vm_id, std::string_view guid) = 0;
 
   /// That of a key that is latched, or was, of this virtual machine.
   virtual Result<std::optional<std::string>> signer(std::string_view vm_id, std::string_view guid) = 0;

@@ -152,6 +152,25 @@ TEST_F(KeyStoreTest, RaisingTheIncarnationFreesTheLatch) {
   issue(key("vm1", "b"));
 }
 
+TEST_F(KeyStoreTest, KnowsWhichKeysHaveEnded) {
+  const auto ended = [&](std::string_view vm, std::string_view guid) {
+    auto answer = store_->has_ended(vm, guid);
+    EXPECT_TRUE(answer) << answer.error().text();
+    return answer && *answer;
+  };
+  issue(key("vm1", "a"));
+  issue(key("vm1", "b"));
+  EXPECT_FALSE(ended("vm1", "a"));
+  latch("vm1", "b");
+  EXPECT_TRUE(ended("vm1", "a")) << "another one was latched";
+  EXPECT_FALSE(ended("vm1", "b"));
+  enter("vm1", 2);
+  reopen();
+  EXPECT_TRUE(ended("vm1", "b"));
+  EXPECT_FALSE(ended("vm2", "b"));
+  EXPECT_FALSE(ended("vm1", "nothing"));
+}
+
 TEST_F(KeyStoreTest, AFallingIncarnationIsRefused) {
   enter("vm1", 5);
   issue(key("vm1", "a"));

@@ -42,28 +42,6 @@ EndpointSettings read_endpoint(json::ObjectReader& settings, std::string_view na
   return endpoint;
 }
 
-ProxyAgentSettings read_settings(json::ObjectReader& properties) {
-  ProxyAgentSettings out;
-  if (!has_object(properties, "securityProfile")) {
-    return out;
-  }
-  json::ObjectReader security = properties.object("securityProfile");
-  if (!has_object(security, "proxyAgentSettings")) {
-    return out;
-  }
-  json::ObjectReader settings = security.object("proxyAgentSettings");
-  out.enabled = settings.boolean("enabled", false);
-  out.mode = read_mode(settings, false);
-  const json::Value* incarnation = settings.raw("keyIncarnationId");
-  if (incarnation != nullptr && !incarnation->is_null()) {
-    out.key_incarnation_id =
-        static_cast<std::uint32_t>(settings.integer("keyIncarnationId", {.min = 0, .max = 0xffffffff}));
-  }
-  out.wire_server = read_endpoint(settings, "wireServer");
-  out.imds = read_endpoint(settings, "imds");
-  return out;
-}
-
 std::vector<Ipv4Address> private_addresses(const json::Value& document) {
   std::vector<Ipv4Address> found;
   const json::Value* interfaces = document.at("/properties/networkProfile/networkInterfaces");
@@ -88,6 +66,28 @@ std::vector<Ipv4Address> private_addresses(const json::Value& document) {
 }
 
 }  // namespace
+
+ProxyAgentSettings read_proxy_agent_settings(json::ObjectReader& owner) {
+  ProxyAgentSettings out;
+  if (!has_object(owner, "securityProfile")) {
+    return out;
+  }
+  json::ObjectReader security = owner.object("securityProfile");
+  if (!has_object(security, "proxyAgentSettings")) {
+    return out;
+  }
+  json::ObjectReader settings = security.object("proxyAgentSettings");
+  out.enabled = settings.boolean("enabled", false);
+  out.mode = read_mode(settings, false);
+  const json::Value* incarnation = settings.raw("keyIncarnationId");
+  if (incarnation != nullptr && !incarnation->is_null()) {
+    out.key_incarnation_id =
+        static_cast<std::uint32_t>(settings.integer("keyIncarnationId", {.min = 0, .max = 0xffffffff}));
+  }
+  out.wire_server = read_endpoint(settings, "wireServer");
+  out.imds = read_endpoint(settings, "imds");
+  return out;
+}
 
 bool is_guid(std::string_view text) {
   if (text.size() != 36) {
@@ -117,7 +117,7 @@ VmModel read_model(const json::Value& resource, const std::string& pointer, json
   if (!model.vm_id.empty() && !is_guid(model.vm_id)) {
     properties.fail("vmId", "is not a GUID: keys belong to it, so it must be unique");
   }
-  model.proxy_agent = read_settings(properties);
+  model.proxy_agent = read_proxy_agent_settings(properties);
   model.private_addresses = private_addresses(resource);
   return model;
 }

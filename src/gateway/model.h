@@ -39,11 +39,14 @@ struct VmModel {
   ProxyAgentSettings proxy_agent;
   std::vector<Ipv4Address> private_addresses;  ///< of its network interfaces, in order
   std::string id;                              ///< resource id as written; empty: it has none
+  std::string scale_set;                       ///< id, lower case, of the set that its settings come from; empty: none
   json::Value document;                        ///< the whole text as read
 };
 
 /// From a resource that stands at `pointer`; with any problem the model means nothing. `document` stays empty.
 VmModel read_model(const json::Value& resource, const std::string& pointer, json::Problems& problems);
+/// `owner` has the securityProfile: properties of a machine, or virtualMachineProfile of a scale set.
+ProxyAgentSettings read_proxy_agent_settings(json::ObjectReader& owner);
 /// `name` is for messages.
 Result<VmModel> parse_model(std::string_view text, std::string_view name);
 Result<VmModel> load_model(const std::string& path);

@@ -17,7 +17,7 @@
 
 namespace msp::gateway {
 
-enum class ResourceKind : std::uint8_t { kVirtualMachine = 0, kProfile = 1, kProfileVersion = 2 };
+enum class ResourceKind : std::uint8_t { kVirtualMachine = 0, kProfile = 1, kProfileVersion = 2, kScaleSet = 3 };
 
 /// What one resource is known by: a virtual machine by its vmId, the others by their resource id, all lower case.
 struct ResourceName {
@@ -29,8 +29,9 @@ struct ResourceName {
 
 struct StoredResource {
   ResourceName name;
-  std::string text;       ///< byte for byte as it was given
-  std::string addresses;  ///< source addresses given beside it, separated by blanks; empty: those of the model
+  std::string text;             ///< byte for byte as it was given
+  std::string addresses;        ///< source addresses given beside it, separated by blanks; empty: those of the model
+  std::string interfaces = {};  ///< of the host, given beside it, separated by blanks
 };
 
 /// The incarnation that a virtual machine's model now has.
@@ -70,8 +71,27 @@ class ModelStore {
   virtual Result<std::uint32_t> moves(std::string_view vm_id) = 0;
 };
 
+/// A copy of the whole store that is being taken while the store is used.
+class StoreBackup {
+ public:
+  virtual ~StoreBackup() = default;
+  /// A small part of it. True: it is whole.
+  virtual Result<bool> step() = 0;
+  /// What restore() takes; keys in it are sealed.
+  virtual Result<std::string> bytes() = 0;
+};
+
 /// Both sides of one database.
-class HostStore : public KeyStore, public ModelStore {};
+class HostStore : public KeyStore, public ModelStore {
+ public:
+  /// The store outlives it.
+  virtual Result<std::unique_ptr<StoreBackup>> begin_backup() = 0;
+  /// For a store that was restored: takes every key, and the incarnations, from the store in the file `path` instead,
+  /// which is the later one; keys that only this one has die. Incarnations never fall.
+  virtual Result<void> take_keys_of(const std::string& path) = 0;
+  /// The same where the later one is lost: every key dies, since it may have ended since.
+  virtual Result<void> end_all_keys() = 0;
+};
 
 /// SQLite, in one file of mode 0600 that one process holds at a time. An older schema is brought up to date.
 Result<std::unique_ptr<HostStore>> open_sqlite_store(const std::string& path);

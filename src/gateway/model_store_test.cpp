@@ -170,5 +170,21 @@ TEST_F(ModelStoreTest, ADatabaseOfTheFirstSchemaIsBroughtUpToDateAndKeepsItsKeys
   EXPECT_EQ(texts(), Texts{"x"});
 }
 
+TEST_F(ModelStoreTest, ADatabaseOfTheSecondSchemaKeepsItsModelsAndTakesScaleSets) {
+  store_.reset();
+  {
+    auto database = Database::open(path(), 0x4d535048);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(database->execute(
+        "DROP TABLE resource; CREATE TABLE resource(kind INTEGER NOT NULL CHECK(kind IN (0,1,2)), key TEXT NOT NULL,"
+        " text TEXT NOT NULL, addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;"
+        "INSERT INTO resource VALUES(0, 'vm1', 'kept', '10.0.0.4'); PRAGMA user_version=2"));
+  }
+  reopen();
+  EXPECT_EQ(texts(), Texts{"kept"});
+  change({.put = {{.name = {.kind = ResourceKind::kScaleSet, .key = "/s"}, .text = "set", .addresses = ""}}});
+  EXPECT_EQ(texts(), (Texts{"kept", "set"}));
+}
+
 }  // namespace
 }  // namespace msp::gateway

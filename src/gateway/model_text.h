@@ -12,8 +12,13 @@
 
 namespace msp::gateway {
 
-/// The model with this properties.securityProfile.proxyAgentSettings.keyIncarnationId. `tree` is what `text` parses to;
-/// empty: there are no proxyAgentSettings.
-std::string with_incarnation(std::string_view text, const json::Value& tree, std::uint32_t incarnation);
+/// Where the settings of a machine stand in it.
+inline constexpr std::string_view kMachineSettings = "/properties/securityProfile/proxyAgentSettings";
+
+/// The model with this keyIncarnationId in its settings. `tree` is what `text` parses to; empty: there are no settings.
+std::string with_incarnation(std::string_view text, const json::Value& tree, std::uint32_t incarnation,
+                             std::string_view settings_at);
+/// The same of a machine, whose settings are made where there are none. Empty: it has no properties.
+std::string with_own_incarnation(std::string_view text, const json::Value& tree, std::uint32_t incarnation);
 
 }  // namespace msp::gateway

@@ -22,6 +22,9 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
     {"bad_authorization_header", 401,
      "The authorization header is not of the form: Azure-HMAC-SHA256, key id, 64 lower-case hex digits."},
     {"unknown_key", 401, "The key named by the authorization header is not known here. The agent must latch a key."},
+    {"key_ended", 401,
+     "The key named by the authorization header was this virtual machine's and has ended: its keyIncarnationId was "
+     "raised, or another key was latched. The agent learns of it at its next poll."},
     {"foreign_key", 403, "The key named by the authorization header belongs to another virtual machine."},
     {"key_not_latched", 401, "The key named by the authorization header has not been attested."},
     {"unsignable_header", 400, "A header value holds a byte that cannot be signed."},
@@ -75,6 +78,10 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
     {"bad_report", 400, "The body is not the report that this path takes."},
     {"no_identity", 400, "Identity not found"},
     {"too_many_requests", 429, "Too many requests: ask again later, and keep what you were told."},
+    {"upstream_down", 502,
+     "The metadata service behind this host is not there, or has closed the connection. Try again later."},
+    {"upstream_slow", 504, "The metadata service behind this host has not answered in time. Try again later."},
+    {"upstream_bad_answer", 502, "The metadata service behind this host has answered with what is no HTTP."},
 }};
 
 }  // namespace

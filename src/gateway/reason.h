@@ -19,6 +19,7 @@ enum class Reason : std::uint8_t {
   kDuplicateTrustedHeader,
   kBadAuthorizationHeader,
   kUnknownKey,
+  kKeyEnded,
   kForeignKey,
   kKeyNotLatched,
   kUnsignableHeader,
@@ -59,6 +60,10 @@ enum class Reason : std::uint8_t {
   // IMDS
   kNoIdentity,
   kTooMany,
+  // a service behind this host
+  kUpstreamDown,
+  kUpstreamSlow,
+  kUpstreamBad,
   kCount,
 };
 

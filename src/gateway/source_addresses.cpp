@@ -26,4 +26,22 @@ Result<std::vector<Ipv4Address>> split_addresses(std::string_view text) {
   return addresses;
 }
 
+std::string join_names(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) {
+    out += (out.empty() ? "" : " ") + name;
+  }
+  return out;
+}
+
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const auto blank = text.find(' ');
+    names.emplace_back(text.substr(0, blank));
+    text = blank == std::string_view::npos ? std::string_view{} : text.substr(blank + 1);
+  }
+  return names;
+}
+
 }  // namespace msp::gateway

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists of source addresses as text, for the store and for answers.
+// Lists of source addresses and of interfaces as text, for the store and for answers.
 // Pure functions; any thread.
 // What is no address is an error that names it.
 #pragma once
@@ -15,5 +15,9 @@ namespace msp::gateway {
 /// Separated by blanks.
 std::string join_addresses(const std::vector<Ipv4Address>& addresses);
 Result<std::vector<Ipv4Address>> split_addresses(std::string_view text);
+
+/// The same of names of interfaces.
+std::string join_names(const std::vector<std::string>& names);
+std::vector<std::string> split_names(std::string_view text);
 
 }  // namespace msp::gateway

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/fd.h"
 
 namespace msp::gateway {
@@ -23,6 +25,7 @@ Error database_error(std::string_view what, sqlite3* database, int code) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       error.hint = "another process has the database open: one msp-host per state directory";
+      error.code = EBUSY;
       break;
     case SQLITE_FULL:
       error.hint = "the disk is full: free some space; no key is issued or latched until then";
@@ -200,6 +203,44 @@ Result<Statement> Database::prepare(std::string_view sql) {
 }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(database_.get()); }
+
+OnlineBackup::OnlineBackup(OnlineBackup&& other) noexcept
+    : copy_(std::move(other.copy_)), backup_(std::exchange(other.backup_, nullptr)) {}
+
+OnlineBackup::~OnlineBackup() { sqlite3_backup_finish(backup_); }
+
+Result<OnlineBackup> OnlineBackup::begin(Database& from) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(":memory:", &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<sqlite3, Database::Closer> copy(raw);
+  if (code != SQLITE_OK) {
+    return database_error("begin a backup", raw, code);
+  }
+  sqlite3_backup* backup = sqlite3_backup_init(raw, "main", from.database_.get(), "main");
+  if (backup == nullptr) {
+    return database_error("begin a backup", raw, sqlite3_errcode(raw));
+  }
+  return OnlineBackup(std::move(copy), backup);
+}
+
+Result<bool> OnlineBackup::step(int pages) {
+  const int code = sqlite3_backup_step(backup_, pages);
+  if (code == SQLITE_OK || code == SQLITE_DONE) {
+    return code == SQLITE_DONE;
+  }
+  return database_error("copy the database", nullptr, code);
+}
+
+Result<std::string> OnlineBackup::bytes() const {
+  sqlite3_int64 size = 0;
+  unsigned char* data = sqlite3_serialize(copy_.get(), "main", &size, 0);
+  if (data == nullptr) {
+    return database_error("write out the backup", nullptr, SQLITE_NOMEM);
+  }
+  std::string out(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+  sqlite3_free(data);
+  return out;
+}
 
 Result<Transaction> Transaction::begin(Database& database) {
   auto begun = database.execute("BEGIN IMMEDIATE");

@@ -12,6 +12,7 @@
 #include "base/result.h"
 
 struct sqlite3;
+struct sqlite3_backup;
 struct sqlite3_stmt;
 
 namespace msp::gateway {
@@ -61,11 +62,36 @@ class Database {
   std::int64_t changes() const;
 
  private:
+  friend class OnlineBackup;
   struct Closer {
     void operator()(sqlite3* database) const;
   };
   explicit Database(sqlite3* database) : database_(database) {}
   std::unique_ptr<sqlite3, Closer> database_;
+};
+
+/// A copy of a database that goes on being used, taken in steps and in memory. What is written between two steps is in
+/// it as well, so it is the database at the moment of the last step.
+class OnlineBackup {
+ public:
+  /// `from` outlives it.
+  static Result<OnlineBackup> begin(Database& from);
+  OnlineBackup(OnlineBackup&& other) noexcept;
+  OnlineBackup& operator=(OnlineBackup&&) = delete;
+  OnlineBackup(const OnlineBackup&) = delete;
+  OnlineBackup& operator=(const OnlineBackup&) = delete;
+  ~OnlineBackup();
+
+  /// Copies some pages. True: it is whole.
+  Result<bool> step(int pages);
+  /// The bytes of the file that it would be; once it is whole.
+  Result<std::string> bytes() const;
+
+ private:
+  OnlineBackup(std::unique_ptr<sqlite3, Database::Closer> copy, sqlite3_backup* backup)
+      : copy_(std::move(copy)), backup_(backup) {}
+  std::unique_ptr<sqlite3, Database::Closer> copy_;
+  sqlite3_backup* backup_;
 };
 
 /// BEGIN IMMEDIATE … COMMIT; rolled back by the destructor unless committed.

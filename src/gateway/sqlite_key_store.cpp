@@ -257,6 +257,15 @@ Result<void> SqliteStore::set_signer(std::string_view guid, std::string_view sea
   return run(*statement);
 }
 
+Result<bool> SqliteStore::has_ended(std::string_view vm_id, std::string_view guid) {
+  auto statement = database_.prepare("SELECT 1 FROM vm_key WHERE guid=? AND vm_id=? AND state=2");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, guid).bind_text(2, vm_id);
+  return statement->step();
+}
+
 Result<std::optional<std::string>> SqliteStore::note(std::string_view name) {
   auto statement = database_.prepare("SELECT value FROM note WHERE name=?");
   if (!statement) {

@@ -13,7 +13,7 @@ constexpr std::int32_t kApplicationId = 0x4d535048;  // "MSPH"
 // What makes each version of the schema from the one before it; never changed once released, only added to.
 // 1, vm_key.state: 0 pending, 1 latched, 2 dead (kept without its secret, so that its guid is never taken for another
 // key). 2, resource.kind: as ResourceKind. 3, vm.moves: how often it has moved between hosts.
-// 4, vm_key.signer: what signs status answers, sealed; it stays when a latched key dies.
+// 4, vm_key.signer: what signs status answers, sealed; it stays when a latched key dies. 5, resource.kind: one more.
 constexpr std::array kSteps = {
     "CREATE TABLE vm(vm_id TEXT PRIMARY KEY, incarnation INTEGER NOT NULL) STRICT;"
     "CREATE TABLE vm_key(sequence INTEGER PRIMARY KEY AUTOINCREMENT, guid TEXT NOT NULL UNIQUE, vm_id TEXT NOT NULL,"
@@ -26,6 +26,13 @@ constexpr std::array kSteps = {
     " addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;",
     "ALTER TABLE vm ADD COLUMN moves INTEGER NOT NULL DEFAULT 0;",
     "ALTER TABLE vm_key ADD COLUMN signer BLOB NOT NULL DEFAULT x'';",
+    // Scale sets are a kind more.
+    "ALTER TABLE resource RENAME TO old_resource;"
+    "CREATE TABLE resource(kind INTEGER NOT NULL CHECK(kind IN (0,1,2,3)), key TEXT NOT NULL, text TEXT NOT NULL,"
+    " addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO resource SELECT kind, key, text, addresses FROM old_resource;"
+    "DROP TABLE old_resource;",
+    "ALTER TABLE resource ADD COLUMN interfaces TEXT NOT NULL DEFAULT '';",
 };
 constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 

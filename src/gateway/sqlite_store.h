@@ -30,6 +30,7 @@ class SqliteStore final : public HostStore {
   Result<std::optional<std::string>> signer(std::string_view vm_id, std::string_view guid) override;
   Result<std::vector<KeyRecord>> dead_signers(std::string_view vm_id) override;
   Result<void> set_signer(std::string_view guid, std::string_view sealed) override;
+  Result<bool> has_ended(std::string_view vm_id, std::string_view guid) override;
   Result<std::optional<std::string>> note(std::string_view name) override;
   Result<void> set_note(std::string_view name, std::string_view value) override;
 
@@ -37,6 +38,10 @@ class SqliteStore final : public HostStore {
   Result<void> change(const ModelChange& change) override;
   Result<std::optional<std::uint32_t>> incarnation(std::string_view vm_id) override;
   Result<std::uint32_t> moves(std::string_view vm_id) override;
+
+  Result<std::unique_ptr<StoreBackup>> begin_backup() override;
+  Result<void> take_keys_of(const std::string& path) override;
+  Result<void> end_all_keys() override;
 
  private:
   /// The guid of the latched key, or nothing.

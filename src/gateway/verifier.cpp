@@ -58,7 +58,7 @@ Reason Verifier::find_trusted(const http::HeaderList& headers, Trusted& trusted)
 Reason Verifier::why_not_latched(const Vm& vm, std::string_view guid) {
   const LiveKey* key = keys_.find(guid);
   if (key == nullptr) {
-    return Reason::kUnknownKey;
+    return keys_.has_ended(vm, guid) ? Reason::kKeyEnded : Reason::kUnknownKey;
   }
   if (key->vm == &vm) {
     return Reason::kKeyNotLatched;
@@ -121,7 +121,7 @@ Verdict Verifier::verify_attestation(const Vm& vm, std::string_view guid, const 
   }
   LiveKey* key = keys_.find(guid);
   if (key == nullptr || key->vm != &vm) {
-    return {.reason = key == nullptr ? Reason::kUnknownKey : Reason::kForeignKey};
+    return {.reason = why_not_latched(vm, guid)};
   }
   return check(*key, trusted, request);
 }

@@ -22,6 +22,7 @@ constexpr std::int64_t kNow = 1'745'409'600;
 constexpr std::string_view kGuid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
 constexpr std::string_view kForeignGuid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b22";
 constexpr std::string_view kPendingGuid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b33";
+constexpr std::string_view kEndedGuid = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b44";
 
 std::string key_of(char c) { return std::string(32, c); }
 
@@ -40,6 +41,7 @@ class FixedStore final : public KeyStore {
   Result<std::optional<std::string>> signer(std::string_view, std::string_view) override { return bug("not here"); }
   Result<std::vector<KeyRecord>> dead_signers(std::string_view) override { return bug("not here"); }
   Result<void> set_signer(std::string_view, std::string_view) override { return {}; }
+  Result<bool> has_ended(std::string_view, std::string_view guid) override { return guid == kEndedGuid; }
   Result<std::optional<std::string>> note(std::string_view) override { return std::optional<std::string>{}; }
   Result<void> set_note(std::string_view, std::string_view) override { return {}; }
 };
@@ -302,6 +304,7 @@ TEST_F(VerifierTest, TellsKeysApart) {
   EXPECT_EQ(verify(signed_with(plain(), key_of('p'), kPendingGuid)).reason, Reason::kKeyNotLatched);
   EXPECT_EQ(verify(signed_with(plain(), key_of('k'), "00000000-0000-4000-8000-000000000000")).reason,
             Reason::kUnknownKey);
+  EXPECT_EQ(verify(signed_with(plain(), key_of('k'), kEndedGuid)).reason, Reason::kKeyEnded);
   EXPECT_EQ(verify(signed_with(plain(), key_of('f'), kGuid)).reason, Reason::kBadSignature);
   EXPECT_EQ(verify(signed_with(plain(), key_of('k'), ascii_upper(kGuid))).reason, Reason::kBadAuthorizationHeader);
 }
@@ -352,6 +355,7 @@ TEST_F(VerifierTest, AttestationTakesThePathsKeyOnly) {
   EXPECT_EQ(attest(signed_with(plain(), key_of('k'), kGuid), kGuid).reason, Reason::kNone);
   EXPECT_EQ(attest(signed_with(plain(), key_of('k'), kGuid), kPendingGuid).reason, Reason::kBadAuthorizationHeader);
   EXPECT_EQ(attest(signed_with(plain(), key_of('f'), kForeignGuid), kForeignGuid).reason, Reason::kForeignKey);
+  EXPECT_EQ(attest(signed_with(plain(), key_of('k'), kEndedGuid), kEndedGuid).reason, Reason::kKeyEnded);
   EXPECT_EQ(attest(signed_with(plain(), key_of('x'), kPendingGuid), kPendingGuid).reason, Reason::kBadSignature);
   EXPECT_EQ(attest(plain(), kPendingGuid).reason, Reason::kUnsigned);
 }

@@ -51,16 +51,23 @@ ServicePolicy resolve(const ProxyAgentSettings& settings, const EndpointSettings
 
 }  // namespace
 
+Policies resolve_policies(const ProxyAgentSettings& settings, const ProfileCatalog& profiles,
+                          const std::string& settings_at, json::Problems& problems) {
+  const auto policy = [&](const EndpointSettings& endpoint, Service service, std::string_view name) {
+    const std::string at = fmt::format("{}/{}/inVMAccessControlProfileReferenceId", settings_at, name);
+    return resolve(settings, endpoint, referred(endpoint, service, profiles, at, problems));
+  };
+  return {.imds = policy(settings.imds, Service::kImds, "imds"),
+          .wire_server = policy(settings.wire_server, Service::kWireServer, "wireServer")};
+}
+
 Vm make_vm(VmModel model, const ProfileCatalog& profiles, const content::Vault& vault, const std::string& pointer,
            json::Problems& problems) {
-  const std::string settings = pointer + "/properties/securityProfile/proxyAgentSettings";
-  const auto policy = [&](const EndpointSettings& endpoint, Service service, std::string_view name) {
-    const std::string at = fmt::format("{}/{}/inVMAccessControlProfileReferenceId", settings, name);
-    return resolve(model.proxy_agent, endpoint, referred(endpoint, service, profiles, at, problems));
-  };
+  Policies policies = resolve_policies(model.proxy_agent, profiles,
+                                       pointer + "/properties/securityProfile/proxyAgentSettings", problems);
   Vm vm;
-  vm.imds = policy(model.proxy_agent.imds, Service::kImds, "imds");
-  vm.wire_server = policy(model.proxy_agent.wire_server, Service::kWireServer, "wireServer");
+  vm.imds = std::move(policies.imds);
+  vm.wire_server = std::move(policies.wire_server);
   vm.content = content::make_machine(model.document, model.vm_id, model.name, vault, pointer, problems);
   vm.addresses = model.private_addresses;
   vm.model = std::move(model);

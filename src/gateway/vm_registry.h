@@ -63,6 +63,14 @@ struct Vm {
   const ServicePolicy& policy(Service service) const { return service == Service::kImds ? imds : wire_server; }
 };
 
+struct Policies {
+  ServicePolicy imds;
+  ServicePolicy wire_server;
+};
+
+/// Applies settings that stand at `settings_at` to the profiles they refer to.
+Policies resolve_policies(const ProxyAgentSettings& settings, const ProfileCatalog& profiles,
+                          const std::string& settings_at, json::Problems& problems);
 /// Applies settings and profiles. `pointer`: where the model stands; with any problem the machine means nothing.
 Vm make_vm(VmModel model, const ProfileCatalog& profiles, const content::Vault& vault, const std::string& pointer,
            json::Problems& problems);

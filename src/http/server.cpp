@@ -50,6 +50,8 @@ void reap(ServerShared& shared) {
 }  // namespace
 
 bool Handler::drops_body(const Request& /*request*/) { return false; }
+Passing Handler::passes_on(const Request& /*request*/) { return Passing::kNo; }
+Task<void> Handler::pass(const Request& /*request*/, Passage& /*passage*/) { co_return; }
 void Handler::on_refused(const ConnectionInfo& /*connection*/, std::string_view /*request_id*/,
                          const Refusal& /*refusal*/) {}
 

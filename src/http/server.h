@@ -16,6 +16,7 @@
 #include "http/buffer.h"
 #include "http/date.h"
 #include "http/message.h"
+#include "http/passage.h"
 
 namespace msp::http {
 
@@ -28,6 +29,9 @@ class Handler {
   virtual bool drops_body(const Request& request);
   /// The server itself has refused what came (it never becomes a request): for logs and counts.
   virtual void on_refused(const ConnectionInfo& connection, std::string_view request_id, const Refusal& refusal);
+  /// Asked when the head is there. Of what is passed on, pass() is called instead of handle().
+  virtual Passing passes_on(const Request& request);
+  virtual Task<void> pass(const Request& request, Passage& passage);
   /// Called with the whole body. Everything `request` points to lives until the task ends.
   virtual Task<Response> handle(const Request& request) = 0;
 };

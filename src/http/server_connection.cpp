@@ -10,6 +10,7 @@
 #include "http/head_reader.h"
 #include "http/head_writer.h"
 #include "http/linger.h"
+#include "http/server_passage.h"
 
 namespace msp::http {
 namespace {
@@ -166,6 +167,19 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
   const std::string_view behind = buffer_.readable().substr(head_size);
   std::size_t used = head_size;
   Buffer rest;
+  const Passing passing = shared_.handler.passes_on(request);
+  if (passing == Passing::kStreamed && framing.has_body()) {
+    rest = shared_.buffers.take();
+    buffer_.split(head_size, rest);
+    ++shared_.counters.requests;
+    const bool again = co_await serve_streamed(admission, request, limit, rest);
+    if (!again) {
+      co_return false;
+    }
+    buffer_.consume(used);
+    buffer_ = std::move(rest);
+    co_return again;
+  }
   if (framing.kind == BodyKind::kLength && framing.length <= limit && framing.length <= behind.size()) {
     request.body = behind.substr(0, static_cast<std::size_t>(framing.length));
     used += request.body.size();
@@ -182,13 +196,51 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
   }
   request.body_bytes = std::max<std::uint64_t>(request.body_bytes, request.body.size());
   ++shared_.counters.requests;
-  Response response = co_await shared_.handler.handle(request);
-  const bool more = co_await answer(std::move(response), admission.persistent && !shared_.draining);
+  const bool more = co_await serve_collected(admission, request, passing);
   buffer_.consume(used);
   if (rest) {
     buffer_ = std::move(rest);
   }
   co_return more;
+}
+
+Task<bool> ServerConnection::serve_collected(const Admission& admission, const Request& request, Passing passing) {
+  bool more = false;
+  if (passing == Passing::kNo) {
+    Response response = co_await shared_.handler.handle(request);
+    more = co_await answer(std::move(response), admission.persistent && !shared_.draining);
+  } else {
+    Passed passed(*this, admission, nullptr, false);
+    co_await shared_.handler.pass(request, passed);
+    more = co_await passed.finish();
+  }
+  co_return more;
+}
+
+Task<bool> ServerConnection::serve_streamed(const Admission& admission, const Request& request, std::uint64_t limit,
+                                            Buffer& rest) {
+  BodyReader reader(*stream_, rest, admission.framing, limit);
+  Passed passed(*this, admission, &reader, admission.expects_continue && rest.empty());
+  co_await shared_.handler.pass(request, passed);
+  const bool more = co_await passed.finish();
+  co_return more;
+}
+
+Refusal ServerConnection::refusal_of(const BodyPiece& piece) {
+  switch (piece.status) {
+    case BodyStatus::kBad:
+      return piece.refusal;
+    case BodyStatus::kTooLarge:
+      return {413, "body_too_large", "the body is larger than this resource takes"};
+    case BodyStatus::kTimeout:
+      return {408, "request_timeout", "the body of the request stalled; send it without pauses"};
+    case BodyStatus::kPiece:
+    case BodyStatus::kEnd:
+    case BodyStatus::kEof:
+    case BodyStatus::kError:
+      break;
+  }
+  return {400, "body_incomplete", "the connection ended inside the body of the request"};
 }
 
 Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& admission, BodyTerms terms, Buffer& rest,
@@ -210,21 +262,10 @@ Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& adm
       body.append(piece.data);
     }
   }
-  switch (piece.status) {
-    case BodyStatus::kPiece:
-    case BodyStatus::kEnd:
-      co_return std::nullopt;
-    case BodyStatus::kBad:
-      co_return piece.refusal;
-    case BodyStatus::kTooLarge:
-      co_return Refusal{413, "body_too_large", "the body is larger than this resource takes"};
-    case BodyStatus::kTimeout:
-      co_return Refusal{408, "request_timeout", "the body of the request stalled; send it without pauses"};
-    case BodyStatus::kEof:
-    case BodyStatus::kError:
-      break;
+  if (piece.status == BodyStatus::kEnd) {
+    co_return std::nullopt;
   }
-  co_return Refusal{400, "body_incomplete", "the connection ended inside the body of the request"};
+  co_return refusal_of(piece);
 }
 
 Task<bool> ServerConnection::refuse(Refusal refusal) {
@@ -240,12 +281,15 @@ Task<bool> ServerConnection::refuse(Refusal refusal) {
   co_return false;
 }
 
-void ServerConnection::write_head(const Response& response, bool persistent, bool has_body) {
+void ServerConnection::write_head(const Response& response, bool persistent, std::optional<std::uint64_t> length,
+                                  bool chunked) {
   const int minor = scratch_->head.minor_version;
   HeadWriter writer(scratch_->out);
   writer.status_line(response.status(), minor).written_lines(response.header_lines());
-  if (has_body) {
-    writer.header("content-length", response.body().size());
+  if (length) {
+    writer.header("content-length", *length);
+  } else if (chunked) {
+    writer.header("transfer-encoding", "chunked");
   }
   writer.header("date", shared_.date.text(unix_seconds()));
   if (!persistent) {
@@ -267,7 +311,7 @@ Task<bool> ServerConnection::answer(Response response, bool persistent) {
   const bool bodiless = response.status() == 204 || response.status() == 304;
   const bool stays = persistent && !response.closes();
   scratch_->out.clear();
-  write_head(response, stays, !bodiless);
+  write_head(response, stays, bodiless ? std::nullopt : std::optional<std::uint64_t>(response.body().size()), false);
   const bool sends_body = !bodiless && scratch_->head.method != "HEAD";
   const std::string_view body = sends_body ? std::string_view(response.body()) : std::string_view{};
   const IoResult written =

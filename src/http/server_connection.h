@@ -39,6 +39,7 @@ class ServerConnection : public ListHook<ServerConnection> {
   void cancel();
 
  private:
+  class Passed;
   /// What a head asks for, once it is found acceptable.
   struct Admission {
     Target target;
@@ -59,8 +60,12 @@ class ServerConnection : public ListHook<ServerConnection> {
                                             std::uint64_t& bytes);
   Task<bool> answer(Response response, bool persistent);
   Task<bool> refuse(Refusal refusal);
+  Task<bool> serve_collected(const Admission& admission, const Request& request, Passing passing);
+  Task<bool> serve_streamed(const Admission& admission, const Request& request, std::uint64_t limit, Buffer& rest);
   static Checked<Admission> admit(const RequestHead& head);
-  void write_head(const Response& response, bool persistent, bool has_body);
+  /// Why a body that did not come to its end is refused.
+  static Refusal refusal_of(const BodyPiece& piece);
+  void write_head(const Response& response, bool persistent, std::optional<std::uint64_t> length, bool chunked);
   void take_scratch();
   void give_scratch_back();
 

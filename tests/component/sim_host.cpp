@@ -52,8 +52,8 @@ void SimHost::restart() {
   const std::string log = directory_ + "/access.log";
   std::filesystem::remove(log);
   log_ = std::move(*gateway::AccessLog::open(log, 4096));
-  gateway_ = std::make_unique<gateway::Gateway>(loop_, registry_, *keys_, *log_, gateway::Signers{}, clock_, config_,
-                                                ++starts_);
+  gateway_ = std::make_unique<gateway::Gateway>(loop_, buffers_, registry_, *keys_, *log_, gateway::Signers{}, clock_,
+                                                config_, ++starts_);
 }
 
 Reply SimHost::handle(Service service, const test::RequestText& text) {

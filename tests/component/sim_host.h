@@ -56,6 +56,7 @@ class SimHost {
   std::unique_ptr<gateway::HostStore> store_;
   std::unique_ptr<gateway::KeyRing> keys_;
   std::unique_ptr<gateway::AccessLog> log_;
+  http::BufferPool buffers_;
   std::unique_ptr<gateway::Gateway> gateway_;
 };
 

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/upstream.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "base/log.h"
+#include "base/net.h"
+#include "gateway/answer.h"
+#include "http/head_reader.h"
+#include "http/head_writer.h"
+#include "protocol/extensions.h"
+
+namespace msp::gateway {
+namespace {
+
+constexpr std::uint64_t kConnectMs = 3'000;
+constexpr int kMostInterim = 8;
+constexpr std::string_view kOwnPrefix = "x-openmsp-";
+constexpr std::string_view kHostPrefix = "x-ms-azure-host-";
+constexpr std::array<std::string_view, 3> kForwarded = {"x-forwarded-for", "x-forwarded-host", "forwarded"};
+
+bool begins_with(std::string_view name, std::string_view prefix) {
+  return name.size() >= prefix.size() && http::iequals(name.substr(0, prefix.size()), prefix);
+}
+
+bool is_framing(std::string_view name) {
+  return http::iequals(name, "content-length") || http::iequals(name, "transfer-encoding");
+}
+
+/// The guest's answer: everything of the service's that is not of its connection, and that nobody takes for ours.
+http::Response answer_head(const http::ResponseHead& head) {
+  http::Response response(head.status);
+  for (const http::Header& header : head.headers) {
+    if (!http::is_connection_header(header.name) && !is_framing(header.name) && !Upstream::is_ours(header.name) &&
+        !http::iequals(header.name, "date")) {
+      response.header(header.name, header.value);
+    }
+  }
+  return response;
+}
+
+/// Of the body that follows, or, to HEAD, of the one that would; nothing: nobody knows.
+std::optional<std::uint64_t> length_of(const http::ResponseHead& head, const http::Framing& framing,
+                                       std::string_view method) {
+  if (method == "HEAD") {
+    std::uint64_t length = 0;
+    return http::parse_length(head.headers.value("content-length"), length) ? std::optional(length) : std::nullopt;
+  }
+  const bool known = framing.kind == http::BodyKind::kLength || framing.kind == http::BodyKind::kNone;
+  return known ? std::optional(framing.length) : std::nullopt;
+}
+
+}  // namespace
+
+struct Upstream::Exchange {
+  Exchange(Loop& loop, Fd socket, const http::Request& asked, http::Passage& through)
+      : stream(loop, std::move(socket)), request(asked), passage(through) {}
+
+  Stream stream;
+  const http::Request& request;
+  http::Passage& passage;
+  std::string head;
+  http::BodyPiece broken;  ///< of the guest's body, where that did not come to its end
+  PassedOn out;
+};
+
+bool Upstream::is_ours(std::string_view name) {
+  return begins_with(name, kHostPrefix) || begins_with(name, protocol::kExtensionPrefix) ||
+         begins_with(name, kOwnPrefix);
+}
+
+std::string Upstream::head_for(const UpstreamService& to, std::string_view vm_id, const http::Request& request,
+                               const http::Framing& framing) {
+  std::string text;
+  http::HeadWriter writer(text);
+  writer.request_line(request.head.method, request.target);
+  for (const http::Header& header : request.head.headers) {
+    bool forwarded = false;
+    for (const std::string_view name : kForwarded) {
+      forwarded = forwarded || http::iequals(header.name, name);
+    }
+    if (!http::is_connection_header(header.name) && !is_framing(header.name) && !is_ours(header.name) && !forwarded) {
+      writer.header(header.name, header.value);
+    }
+  }
+  writer.header("x-openmsp-vm-id", vm_id);
+  if (to.forwarded_for) {
+    writer.header("x-forwarded-for", address_text(request.connection.peer));
+  }
+  if (framing.kind == http::BodyKind::kChunked && request.body.empty()) {
+    writer.header("transfer-encoding", "chunked");
+  } else if (framing.has_body()) {
+    writer.header("content-length", request.body.empty() ? framing.length : request.body.size());
+  } else if (request.head.headers.find("content-length") != nullptr) {
+    writer.header("content-length", std::uint64_t{0});
+  }
+  writer.header("connection", "close");
+  const auto written = writer.finish();
+  return written ? text : std::string();
+}
+
+/// False: nothing more can be sent to the service, which may have answered already.
+Task<bool> Upstream::send_body(Exchange& x) {
+  if (!x.request.body.empty()) {
+    x.out.body_bytes = x.request.body.size();
+    const IoResult sent = co_await x.stream.write_all({x.request.body}, deadline());
+    co_return sent.ok();
+  }
+  const bool chunked = x.passage.framing().kind == http::BodyKind::kChunked;
+  for (;;) {
+    const http::BodyPiece piece = co_await x.passage.read();
+    if (piece.status == http::BodyStatus::kEnd) {
+      break;
+    }
+    if (piece.status != http::BodyStatus::kPiece) {
+      x.broken = piece;
+      co_return false;
+    }
+    x.out.body_bytes += piece.data.size();
+    IoResult sent;
+    if (chunked) {
+      const std::string size = fmt::format("{:x}\r\n", piece.data.size());
+      sent = co_await x.stream.write_all({size, piece.data, "\r\n"}, deadline());
+    } else {
+      sent = co_await x.stream.write_all({piece.data}, deadline());
+    }
+    if (!sent.ok()) {
+      co_return false;
+    }
+  }
+  if (chunked) {
+    const IoResult sent = co_await x.stream.write_all({"0\r\n\r\n"}, deadline());
+    co_return sent.ok();
+  }
+  co_return true;
+}
+
+Task<Reason> Upstream::send(Exchange& x) {
+  const IoResult sent = co_await x.stream.write_all({x.head}, deadline());
+  if (!sent.ok()) {
+    co_return sent.status == IoStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown;
+  }
+  // One that refuses early closes while we still write: its answer may be there all the same.
+  [[maybe_unused]] const bool whole = co_await send_body(x);
+  co_return Reason::kNone;
+}
+
+/// kNone: the guest has the answer, or the part of it that there was.
+Task<Reason> Upstream::relay(Exchange& x) {
+  http::Buffer buffer = buffers_.take();
+  http::ResponseHead head;
+  for (int interim = 0;; ++interim) {
+    const http::HeadRead read = co_await http::read_response_head(x.stream, buffer, head, deadline());
+    if (read.status != http::HeadStatus::kComplete) {
+      co_return read.status == http::HeadStatus::kTimeout ? Reason::kUpstreamSlow
+      : read.status == http::HeadStatus::kBad             ? Reason::kUpstreamBad
+                                                          : Reason::kUpstreamDown;
+    }
+    if (head.status == 101 || interim > kMostInterim) {
+      co_return Reason::kUpstreamBad;
+    }
+    if (head.status < 200) {
+      buffer.consume(read.size);
+      continue;
+    }
+    const auto framing = http::response_framing(head, x.request.head.method);
+    http::Response response = answer_head(head);
+    if (!framing || !response.writable()) {
+      co_return Reason::kUpstreamBad;
+    }
+    const auto length = length_of(head, *framing, x.request.head.method);
+    buffer.consume(read.size);
+    x.out.status = response.status();
+    bool good = co_await x.passage.begin(std::move(response), length);
+    http::BodyReader body(x.stream, buffer, *framing);
+    while (good) {
+      const http::BodyPiece piece = co_await body.next(deadline());
+      if (piece.status == http::BodyStatus::kEnd) {
+        [[maybe_unused]] const bool ended = co_await x.passage.end();
+        co_return Reason::kNone;
+      }
+      if (piece.status != http::BodyStatus::kPiece) {
+        // The server cuts what was begun, so that nobody takes it for the whole.
+        co_return piece.status == http::BodyStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown;
+      }
+      good = co_await x.passage.write(piece.data);
+    }
+    co_return Reason::kNone;
+  }
+}
+
+Task<PassedOn> Upstream::pass(Service service, std::string vm_id, const http::Request& request,
+                              http::Passage& passage) {
+  const UpstreamService& to = *config_.of(service);
+  auto socket = make_tcp_socket();
+  if (!socket) {
+    log::write(socket.error());
+    co_return PassedOn{.reason = Reason::kUpstreamDown};
+  }
+  Exchange x(loop_, std::move(*socket), request, passage);
+  x.head = head_for(to, vm_id, request, passage.framing());
+  if (x.head.empty() || !x.stream.registered()) {
+    co_return PassedOn{.reason = x.head.empty() ? Reason::kUnsignableHeader : Reason::kUpstreamDown};
+  }
+  const IoResult connected = co_await x.stream.connect(to.at, loop_.after_ms(kConnectMs));
+  Reason reason = Reason::kNone;
+  if (!connected.ok()) {
+    reason = connected.status == IoStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown;
+  }
+  if (reason == Reason::kNone) {
+    reason = co_await send(x);
+  }
+  if (x.broken.status != http::BodyStatus::kEnd) {
+    co_await passage.refuse(x.broken);
+    x.out.logged = true;
+    co_return x.out;
+  }
+  if (reason == Reason::kNone) {
+    reason = co_await relay(x);
+  }
+  x.out.reason = reason;
+  co_return x.out;
+}
+
+}  // namespace msp::gateway

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests that a handler passes on: bodies piece by piece in both directions, and what becomes of the connection.
+#include "http/passage.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include <optional>
+#include <string>
+
+#include "http/server.h"
+#include "tests/support/loop.h"
+
+namespace msp::http {
+namespace {
+
+/// The path says what it does.
+class PassOn final : public Handler {
+ public:
+  std::uint64_t body_limit(const Request& /*request*/) override { return 100; }
+  void on_refused(const ConnectionInfo& /*from*/, std::string_view /*id*/, const Refusal& refusal) override {
+    refused = refusal.code;
+  }
+  Task<Response> handle(const Request& /*request*/) override { co_return Response::text(200, "handled"); }
+  Passing passes_on(const Request& request) override {
+    return request.target.path == "/own"         ? Passing::kNo
+           : request.target.path == "/collected" ? Passing::kCollected
+                                                 : Passing::kStreamed;
+  }
+  Task<void> pass(const Request& request, Passage& passage) override {
+    const std::string_view path = request.target.path;
+    body = request.body;
+    pieces = 0;
+    if (path == "/early") {
+      co_await passage.answer(Response::text(403, "no"));
+    }
+    if (path == "/early" || path == "/nothing") {
+      co_return;
+    }
+    for (;;) {
+      const BodyPiece piece = co_await passage.read();
+      if (piece.status == BodyStatus::kEnd) {
+        break;
+      }
+      if (piece.status != BodyStatus::kPiece) {
+        co_await passage.refuse(piece);
+        co_return;
+      }
+      ++pieces;
+      body += piece.data;
+    }
+    const auto length = path == "/known" ? std::optional<std::uint64_t>(6) : std::nullopt;
+    const bool begun = co_await passage.begin(Response(path == "/204" ? 204 : 200), length);
+    const bool one = co_await passage.write("one");
+    const bool two = co_await passage.write("two");
+    good = begun && one && two;
+    if (path != "/cut") {
+      good = co_await passage.end();
+    }
+  }
+
+  std::string body;
+  std::string refused;
+  int pieces = 0;
+  bool good = false;
+};
+
+class PassageTest : public testing::Test {
+ protected:
+  PassageTest() : server(loop, pool, handler, {.head_ms = 100, .idle_ms = 100, .body_ms = 100, .linger_ms = 100}) {
+    auto listener = make_tcp_socket();
+    EXPECT_TRUE(listener && bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 16));
+    address = *local_endpoint(listener->get());
+    EXPECT_TRUE(server.listen(*std::move(listener)));
+  }
+  /// Everything until the server closes, which it does after a while at the latest.
+  std::string talk(std::string_view bytes) {
+    const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(address.port);
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)), 0);
+    test::send_all(socket.get(), bytes);
+    std::string out;
+    bool closed = false;
+    test::run_until(loop, [&] {
+      out += test::receive(socket.get(), &closed);
+      return closed;
+    });
+    return out;
+  }
+  static std::string put(std::string_view path, std::string_view framing, std::string_view body = {}) {
+    return "PUT " + std::string(path) + " HTTP/1.1\r\nhost: h\r\n" + std::string(framing) + "\r\n\r\n" +
+           std::string(body);
+  }
+
+  Loop loop;
+  BufferPool pool;
+  PassOn handler;
+  Server server;
+  Ipv4Endpoint address;
+};
+
+constexpr std::string_view kChunked = "\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
+
+TEST_F(PassageTest, BothDirectionsAndTheConnectionGoesOn) {
+  const std::string out = talk(put("/a", "content-length: 5", "hello") + put("/own", "content-length: 0"));
+  EXPECT_EQ(handler.body, "hello");
+  EXPECT_NE(out.find("transfer-encoding: chunked"), std::string::npos) << out;
+  EXPECT_NE(out.find(kChunked), std::string::npos) << out;
+  EXPECT_TRUE(out.ends_with("handled")) << out;
+  EXPECT_TRUE(handler.good);
+}
+
+TEST_F(PassageTest, ChunksOfTheRequestAreUnframed) {
+  talk(put("/a", "transfer-encoding: chunked", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"));
+  EXPECT_EQ(handler.body, "abcde");
+}
+
+TEST_F(PassageTest, ACollectedBodyIsThereAtOnce) {
+  const std::string out = talk(put("/collected", "content-length: 5", "hello"));
+  EXPECT_EQ(handler.body, "hello");
+  EXPECT_EQ(handler.pieces, 0);
+  EXPECT_TRUE(out.ends_with(kChunked)) << out;
+}
+
+TEST_F(PassageTest, AKnownLengthIsSaidAndOldClientsGetTheEndOfTheConnection) {
+  EXPECT_TRUE(talk(put("/known", "content-length: 0")).ends_with("\r\n\r\nonetwo"));
+  const std::string old = talk("GET /a HTTP/1.0\r\n\r\n");
+  EXPECT_NE(old.find("connection: close\r\n\r\nonetwo"), std::string::npos) << old;
+  EXPECT_EQ(old.find("transfer-encoding"), std::string::npos);
+}
+
+TEST_F(PassageTest, AnswersWithoutABodyHaveNone) {
+  for (const std::string_view text : {"HEAD /a HTTP/1.1\r\nhost: h\r\n\r\n", "GET /204 HTTP/1.1\r\nhost: h\r\n\r\n"}) {
+    const std::string out = talk(text);
+    EXPECT_TRUE(out.ends_with("\r\n\r\n")) << out;
+    EXPECT_EQ(out.find("one"), std::string::npos);
+    EXPECT_TRUE(handler.good);
+  }
+}
+
+TEST_F(PassageTest, WhatIsNotEndedIsCut) {
+  const std::string out = talk(put("/cut", "content-length: 0") + put("/own", "content-length: 0"));
+  EXPECT_TRUE(out.ends_with("two\r\n")) << out;
+}
+
+TEST_F(PassageTest, AnAnswerBeforeTheBodyEndsTheConnection) {
+  const std::string out = talk(put("/early", "content-length: 50", "part"));
+  EXPECT_TRUE(out.starts_with("HTTP/1.1 403")) << out;
+  EXPECT_NE(out.find("connection: close"), std::string::npos);
+}
+
+TEST_F(PassageTest, NoAnswerIsAnError) {
+  EXPECT_TRUE(talk(put("/nothing", "content-length: 0")).starts_with("HTTP/1.1 500"));
+}
+
+TEST_F(PassageTest, BadBodiesAreRefusedByTheServer) {
+  const struct {
+    std::string_view framing, body, status, code;
+  } rows[] = {{"content-length: 101", "x", "HTTP/1.1 413", "body_too_large"},
+              {"transfer-encoding: chunked", "zz\r\n", "HTTP/1.1 400", "bad_chunk"},
+              {"content-length: 50", "part", "HTTP/1.1 408", "request_timeout"}};
+  for (const auto& row : rows) {
+    const std::string out = talk(put("/a", row.framing, row.body));
+    EXPECT_TRUE(out.starts_with(row.status)) << out;
+    EXPECT_EQ(handler.refused, row.code);
+  }
+}
+
+TEST_F(PassageTest, WhoExpectsItIsToldToGoOn) {
+  const std::string out = talk(put("/a", "expect: 100-continue\r\ncontent-length: 5"));
+  EXPECT_TRUE(out.starts_with("HTTP/1.1 100 Continue\r\n\r\n")) << out;
+}
+
+}  // namespace
+}  // namespace msp::http
