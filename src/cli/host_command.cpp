@@ -70,29 +70,30 @@ constexpr std::array kVmVerbs{
          .help = "what enforcing would refuse of a machine in audit mode, by caller",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
-               return run({.command = "mspctl vm",
-                           .verb = "audit",
-                           .help = "Shows what enforcing would refuse of a machine whose services are in audit mode.",
-                           .method = "GET",
-                           .list = kMachines,
-                           .name = "VM",
-                           .suffix = "/audit",
-                           .view = &audit_view},
-                          arguments, out, err);
+               return host_query(
+                   {.command = "mspctl vm",
+                    .verb = "audit",
+                    .help = "Shows what enforcing would refuse of a machine whose services are in audit mode.",
+                    .method = "GET",
+                    .list = kMachines,
+                    .name = "VM",
+                    .suffix = "/audit",
+                    .view = &audit_view},
+                   arguments, out, err);
              }},
     Verb{.name = "audit-forget",
          .help = "forgets that, to begin anew",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
-               return run({.command = "mspctl vm",
-                           .verb = "audit-forget",
-                           .help = "Forgets what enforcing would have refused of a machine so far.",
-                           .method = "DELETE",
-                           .list = kMachines,
-                           .name = "VM",
-                           .suffix = "/audit",
-                           .view = &audit_view},
-                          arguments, out, err);
+               return host_query({.command = "mspctl vm",
+                                  .verb = "audit-forget",
+                                  .help = "Forgets what enforcing would have refused of a machine so far.",
+                                  .method = "DELETE",
+                                  .list = kMachines,
+                                  .name = "VM",
+                                  .suffix = "/audit",
+                                  .view = &audit_view},
+                                 arguments, out, err);
              }},
     Verb{.name = "list",
          .help = "all machines, what is enforced, who has a key",
@@ -210,26 +211,28 @@ constexpr std::array kKeyVerbs{
          .help = "whether a key is latched, who else asks for one, and what to do about it",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
-               return run({.command = "mspctl key",
-                           .verb = "get",
-                           .help = "Shows whether a key is latched, who else asks for one, and what to do about it.",
-                           .method = "GET",
-                           .list = kMachines,
-                           .name = "VM",
-                           .view = &key_view},
-                          arguments, out, err);
+               return host_query(
+                   {.command = "mspctl key",
+                    .verb = "get",
+                    .help = "Shows whether a key is latched, who else asks for one, and what to do about it.",
+                    .method = "GET",
+                    .list = kMachines,
+                    .name = "VM",
+                    .view = &key_view},
+                   arguments, out, err);
              }},
     Verb{.name = "recipient",
          .help = "what another host needs to export a machine to this one",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
-               return run({.command = "mspctl key",
-                           .verb = "recipient",
-                           .help = "Shows what mspctl vm export --to takes on the host that a machine comes from.",
-                           .method = "GET",
-                           .list = kRecipient,
-                           .view = &recipient_view},
-                          arguments, out, err);
+               return host_query(
+                   {.command = "mspctl key",
+                    .verb = "recipient",
+                    .help = "Shows what mspctl vm export --to takes on the host that a machine comes from.",
+                    .method = "GET",
+                    .list = kRecipient,
+                    .view = &recipient_view},
+                   arguments, out, err);
              }},
     Verb{.name = "reset",
          .help = "raises keyIncarnationId: the key ends, one new latch is allowed",
