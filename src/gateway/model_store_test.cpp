@@ -178,7 +178,8 @@ TEST_F(ModelStoreTest, ADatabaseOfTheSecondSchemaKeepsItsModelsAndTakesScaleSets
     ASSERT_TRUE(database->execute(
         "DROP TABLE resource; CREATE TABLE resource(kind INTEGER NOT NULL CHECK(kind IN (0,1,2)), key TEXT NOT NULL,"
         " text TEXT NOT NULL, addresses TEXT NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;"
-        "INSERT INTO resource VALUES(0, 'vm1', 'kept', '10.0.0.4'); PRAGMA user_version=2"));
+        "INSERT INTO resource VALUES(0, 'vm1', 'kept', '10.0.0.4'); ALTER TABLE vm DROP COLUMN moves;"
+        "ALTER TABLE vm_key DROP COLUMN signer; PRAGMA user_version=2"));
   }
   reopen();
   EXPECT_EQ(texts(), Texts{"kept"});
