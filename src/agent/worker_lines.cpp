@@ -51,7 +51,7 @@ bool WorkerLines::read_errors() {
   const ssize_t n = ::read(errors_.get(), bytes.data(), bytes.size());
   if (n > 0) {
     take_errors({bytes.data(), static_cast<std::size_t>(n)});
-  } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+  } else if (watch_ && (n == 0 || (errno != EAGAIN && errno != EINTR))) {
     watch_->stop();
   }
   return n > 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/demand_index.h"
 
+#include <limits>
 #include <utility>
 
 namespace msp::policy {
@@ -123,14 +124,14 @@ std::uint32_t DemandIndex::file(const Items& items, Way way) {
   std::map<Pair, Items> found;
   bool several = way.several;
   for (const Item* const item : items) {
-    const Demand* best = nullptr;
-    std::size_t fewest = 0;
+    const Demand* best = &item->demands.front();  // add() files only what has one that may be
+    std::size_t fewest = std::numeric_limits<std::size_t>::max();
     for (const Demand& need : item->demands) {
       if (!may_be_filed(need, way)) {
         continue;
       }
       const std::size_t sum = alike(need);
-      if (best == nullptr || sum < fewest) {
+      if (sum < fewest) {
         best = &need;
         fewest = sum;
       }

@@ -93,10 +93,11 @@ std::optional<std::string> unescaped(std::string_view text) {
       continue;
     }
     const std::string_view digits = text.substr(i + 1, 2);
-    if (digits.size() != 2 || !all_of_text(digits, kHex)) {
+    const auto byte = digits.size() == 2 && all_of_text(digits, kHex) ? number(digits, 16) : std::nullopt;
+    if (!byte) {
       return std::nullopt;
     }
-    out += static_cast<char>(*number(digits, 16));
+    out += static_cast<char>(*byte);
     i += 2;
   }
   return out.empty() || out.size() > kMostCallerText ? std::nullopt : std::optional(std::move(out));
