@@ -171,6 +171,12 @@ class Backup(ModelledLab):
         with self.subTest("the database is lost: no key of the backup holds, and each machine latches once more"):
             self.assertIn("every key has ended", self.restore(file))
             lab.start_host()
+            # The agent's key came after the backup, so nothing here can sign for it: a person says that this is its host.
+            poll("not believed", lambda: lab.status().get("channel", {}).get("hostCode") == "status_unsigned")
+            self.assertEqual(self.get().status, 401)
+            lab.stop_agent()
+            (lab.folder / "agent" / "status-signed").unlink()
+            lab.start_agent()
             self.served(self.get)
             self.assertNotIn(self.known("vm-1")["keyGuid"], (None, before_backup.guid, after_backup.guid))
             for key, code in ((before_backup, "key_ended"), (after_backup, "unknown_key")):
@@ -180,3 +186,13 @@ class Backup(ModelledLab):
             self.assertEqual(self.machines["same"].get().status, 200)
             self.assertEqual(self.machines["same"].acquire().code, "key_latched")
             self.assertTrue(self.database.with_name("host.db.before-restore").exists())
+        with self.subTest("lost again, with a backup that knows the agent's key: it latches anew by itself"):
+            self.mspctl("host", "backup", file)
+            ended = self.agents_key()
+            stop(lab.host)
+            self.database.unlink()
+            self.assertIn("every key has ended", self.restore(file))
+            lab.start_host()
+            self.served(self.get)
+            self.assertNotEqual(self.known("vm-1")["keyGuid"], ended.guid)
+            self.assertEqual(self.as_vm_1(ended), "key_ended")

@@ -79,7 +79,7 @@ class Restore(DisksCase):
         self.closed("key_latched", f"the newest {self.first_key} of incarnation 1 (was the disk restored from a backup", REMEDY)
         self.assertIn(f"key {second} is latched (incarnation 2)", self.run_page("look, on the host"))
         request = signed_with(self.first_key, self.seen_keys[self.first_key], http.request_bytes(IMDS, VERSIONS))
-        self.assertEqual(lab.outside.call(http.exchange, IMDS, request).code, "unknown_key", "the older key is dead")
+        self.assertEqual(lab.outside.call(http.exchange, IMDS, request).code, "key_ended", "the older key is dead")
         # Announced late, with the model.
         self.put("vm-1.json", model("vm-1", VM_ID, enabled=True, keyIncarnationId=3))
         self.assertIn("keyIncarnationId: 2 -> 3", self.run_page("restore, on the host"))
