@@ -47,12 +47,13 @@ link::Rules rules_message(const rules::EffectiveItems& items, const policy::Snap
   out.matching = compiled.matching;
   out.generation = compiled.generation;
   for (std::size_t i = 0; i < kServiceCount; ++i) {
-    if (const auto& item = items[i]) {
+    const auto& set = compiled.of(static_cast<Service>(i));
+    if (set && !set->unusable().empty()) {
+      out.sets[i] = {.kind = link::Rules::Kind::kDenyAll, .id = set->id(), .text = set->unusable()};
+    } else if (const auto& item = items[i]) {
       json::Writer writer;
       write_rule_item(writer, *item);
       out.sets[i] = {.kind = link::Rules::Kind::kItem, .id = {}, .text = std::move(writer).take()};
-    } else if (const auto& denied = compiled.of(static_cast<Service>(i))) {
-      out.sets[i] = {.kind = link::Rules::Kind::kDenyAll, .id = denied->id(), .text = denied->unusable()};
     }
   }
   return out;

@@ -2,6 +2,8 @@
 #include "base/rules_document.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_map>
 
 namespace msp {
 namespace {
@@ -45,18 +47,32 @@ std::vector<std::pair<std::string, std::string>> read_query(MemberReader& privil
     misfits.add(privilege.pointer_to("queryParameters"), "expected an object");
     return out;
   }
+  std::unordered_map<std::string_view, std::size_t> places;
   for (const json::Member& member : value->object()->members) {
     const std::string* const text = member.value.string();
     if (text == nullptr) {
       misfits.add(privilege.pointer_to("queryParameters"), "a value is not a string");
       return out;
     }
-    const auto known = std::ranges::find(out, member.name, &std::pair<std::string, std::string>::first);
-    if (known == out.end()) {
+    const auto [known, fresh] = places.try_emplace(member.name, out.size());
+    if (fresh) {
       out.emplace_back(member.name, *text);
     } else {
-      known->second = *text;
+      out[known->second].second = *text;
     }
+  }
+  return out;
+}
+
+Result<RuleItem> parse_item(std::string_view text, const json::Options& options) {
+  Result<Value> value = json::parse(text, options);
+  if (!value) {
+    return std::move(value).error();
+  }
+  Misfits misfits(text);
+  RuleItem out = read_rule_item(*value, "", misfits);
+  if (misfits.any()) {
+    return misfits.error(options.source, "the rule item");
   }
   return out;
 }
@@ -169,16 +185,11 @@ LocalRuleFile read_local_rule_file(const Value& value, Misfits& misfits) {
 }
 
 Result<RuleItem> parse_rule_item(std::string_view text, Source source) {
-  Result<Value> value = json::parse(text, {.source = source});
-  if (!value) {
-    return std::move(value).error();
-  }
-  Misfits misfits(text);
-  RuleItem out = read_rule_item(*value, "", misfits);
-  if (misfits.any()) {
-    return misfits.error(source, "the rule item");
-  }
-  return out;
+  return parse_item(text, rule_text_limits(source));
+}
+
+Result<RuleItem> read_written_item(std::string_view text) {
+  return parse_item(text, {.max_bytes = text.size(), .max_nodes = text.size() + 1, .source = Source::kBug});
 }
 
 void write_rule_sections(json::Writer& writer, const RuleSections& sections) {
@@ -206,6 +217,57 @@ void write_rule_sections(json::Writer& writer, const RuleSections& sections) {
     write_unreadable_extension(writer);
   }
   writer.end_object();
+}
+
+std::size_t written_size(const RuleItem& item) {
+  constexpr std::size_t kElement = 160;  // quotes, commas and the names of all members that an element can have
+  std::size_t out = kElement;
+  const auto add = [&](std::string_view text) {
+    out += 4;
+    for (const char c : text) {
+      out += static_cast<unsigned char>(c) < 0x20 ? 6U : c == '"' || c == '\\' ? 2U : 1U;
+    }
+  };
+  const auto add_some = [&](const std::optional<std::string>& text) { add(text ? std::string_view(*text) : ""); };
+  const auto add_all = [&](const auto& texts) { std::ranges::for_each(texts, add); };
+  const auto each = [&](const auto& section, auto what) {
+    if (section) {
+      out += section->size() * kElement;
+      std::ranges::for_each(*section, what);
+    }
+  };
+  add(item.default_access);
+  add(item.mode);
+  add(item.id);
+  if (!item.rules) {
+    return out;
+  }
+  each(item.rules->privileges, [&](const RulePrivilege& privilege) {
+    add(privilege.name);
+    add(privilege.path);
+    for (const auto& [key, value] : privilege.query_parameters) {
+      add(key);
+      add(value);
+    }
+    add_all(privilege.openmsp.methods);
+  });
+  each(item.rules->roles, [&](const RuleRole& role) {
+    add(role.name);
+    add_all(role.privileges);
+  });
+  each(item.rules->identities, [&](const RuleIdentity& identity) {
+    add(identity.name);
+    for (const auto* text :
+         {&identity.user_name, &identity.group_name, &identity.exe_path, &identity.process_name, &identity.openmsp.unit,
+          &identity.openmsp.cgroup, &identity.openmsp.container, &identity.openmsp.exe_sha256}) {
+      add_some(*text);
+    }
+  });
+  each(item.rules->role_assignments, [&](const RuleAssignment& assignment) {
+    add(assignment.role);
+    add_all(assignment.identities);
+  });
+  return out;
 }
 
 void write_rule_item(json::Writer& writer, const RuleItem& item) {

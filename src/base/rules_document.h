@@ -5,6 +5,7 @@
 // our own objects `openmsp` do not: they are kept as `problems`, and a set that has any compiles to a deny-all (L.31).
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,11 @@
 #include "base/rules_extension.h"
 
 namespace msp {
+
+/// Limits of a text with rules, whoever reads it: what the tools take, the agent takes, from the host and from files.
+constexpr json::Options rule_text_limits(Source source) {
+  return {.max_bytes = std::size_t{64} << 20, .max_depth = 128, .max_nodes = 4'000'000, .source = source};
+}
 
 struct RulePrivilege {
   std::string name;
@@ -92,12 +98,17 @@ RuleItem read_rule_item(const json::Value& value, const std::string& pointer, js
 RuleSections read_rule_sections(const json::Value& value, const std::string& pointer, json::Misfits& misfits);
 LocalRuleFile read_local_rule_file(const json::Value& value, json::Misfits& misfits);
 
-/// One item of untrusted text, for tools and tests; `source` is whose fault an error is.
+/// One item of untrusted text; `source` is whose fault an error is.
 Result<RuleItem> parse_rule_item(std::string_view text, Source source);
+/// One that write_rule_item() wrote, in this program or its monitor: of any size, since what was taken is not refused
+/// later for the form that it was passed on in. An error is a bug.
+Result<RuleItem> read_written_item(std::string_view text);
 
 /// The wire form, members in the order of E.1; what is absent is left out. What had problems is written so that every
 /// reader finds a problem again: it never comes back as less than it was.
 void write_rule_item(json::Writer& writer, const RuleItem& item);
 void write_rule_sections(json::Writer& writer, const RuleSections& sections);
+/// At least as many bytes as write_rule_item() makes of it; near to it where texts are near to what rules say.
+std::size_t written_size(const RuleItem& item);
 
 }  // namespace msp

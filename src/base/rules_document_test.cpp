@@ -48,6 +48,64 @@ TEST(RulesDocument, EveryRuleOfTheVectorsIsWrittenAsItWasRead) {
   EXPECT_GT(checked, 180u);
 }
 
+TEST(RulesDocument, TheSizeInWritingIsKnownBefore) {
+  const json::Value file = golden::load("authorization.json");
+  for (const json::Value& vector : golden::list(file, "vectors")) {
+    const json::Value* const rules = vector.find("rules");
+    if (rules != nullptr && !rules->is_null()) {
+      const RuleItem item = *parse_rule_item(json::to_text(*rules), Source::kHost);
+      EXPECT_GE(written_size(item), written(item).size()) << golden::text(vector, "name");
+    }
+  }
+  RuleItem all{.default_access = "\"", .mode = "\n\\", .id = "\x01\x7f", .rules = RuleSections()};
+  const std::string text = "\"\\\n\x01é";
+  all.rules->privileges = {{.name = text, .path = text, .query_parameters = {{text, text}}, .openmsp = {{text, text}}}};
+  all.rules->roles = {{.name = text, .privileges = {text, text}}};
+  all.rules->identities = {{.name = text,
+                            .user_name = text,
+                            .group_name = text,
+                            .exe_path = text,
+                            .process_name = text,
+                            .openmsp = {.unit = text, .cgroup = text, .container = text, .exe_sha256 = text}}};
+  all.rules->role_assignments = {{.role = text, .identities = {text}, .openmsp = {.deny = true, .dry_run = true}}};
+  all.rules->privileges->resize(500, all.rules->privileges->front());
+  all.rules->identities->resize(500, all.rules->identities->front());
+  all.rules->role_assignments->resize(500, all.rules->role_assignments->front());
+  all.problems = {"x"};
+  all.rules->problems = {"x"};
+  EXPECT_GE(written_size(all), written(all).size());
+  EXPECT_LT(written_size(all), 2 * written(all).size());
+}
+
+// Monitor and worker: what one has taken, the other takes, whatever it has grown to (local rules are added to it).
+TEST(RulesDocument, WhatWasWrittenIsReadWithoutLimits) {
+  RuleItem item{.default_access = "deny", .mode = "enforce", .id = "x", .rules = RuleSections()};
+  item.rules->privileges.emplace();
+  for (int i = 0; i < 700'000; ++i) {
+    item.rules->privileges->push_back({.name = "p", .path = "/p", .query_parameters = {{"a", "b"}}});
+  }
+  const std::string text = written(item);
+  EXPECT_FALSE(parse_rule_item(text, Source::kHost)) << "more values than any text may have";
+  const auto again = read_written_item(text);
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(*again, item);
+}
+
+TEST(RulesDocument, ALongQueryIsReadAsAShortOne) {
+  std::string query;
+  for (int i = 0; i < 100'000; ++i) {
+    query += R"("k)" + std::to_string(i % 60'000) + R"(":")" + std::to_string(i) + "\",";
+  }
+  const auto item = parse_rule_item(
+      with_rules(R"({"privileges":[{"name":"p","path":"/p","queryParameters":{)" + query + R"("z":""}}]})"),
+      Source::kHost);
+  ASSERT_TRUE(item) << item.error().text();
+  const auto& read = item->rules->privileges->front().query_parameters;
+  ASSERT_EQ(read.size(), 60'001U);
+  EXPECT_EQ(read[0], (std::pair<std::string, std::string>("k0", "60000")));
+  EXPECT_EQ(read[59'999], (std::pair<std::string, std::string>("k59999", "59999")));
+}
+
 TEST(RulesDocument, AbsentNullAndEmptySections) {
   const auto item = parse_rule_item(with_rules(R"({"privileges":[],"roles":null,"identities":[]})"), Source::kHost);
   ASSERT_TRUE(item && item->rules);

@@ -23,7 +23,7 @@ namespace msp::link {
 class Connection {
  public:
   static constexpr std::size_t kMaxPacket = std::size_t{32} << 10;
-  static constexpr std::size_t kMaxFile = std::size_t{64} << 20;
+  static constexpr std::size_t kMaxFile = std::size_t{256} << 20;  ///< three sets of rules, each as large as may be
   static constexpr std::size_t kMaxDescriptors = 4;
   /// Packets that the other end has not made room for, and what is in them and in their files. One alone always fits.
   static constexpr std::size_t kMaxWaiting = 4096;

@@ -308,7 +308,11 @@ TEST(Refused, ADenyThatTheDecidingMatchingNeverMeetsDeniesEverybodyWithTheReason
       {{.name = "token", .path = "metadata/identity", .query_parameters = {}}, "/metadata/identity", "begin with '/'"},
       {{.name = "token", .path = "/metadata/identity", .query_parameters = {{"", "x"}}},
        "/metadata/identity?=x",
-       "a key of its query is empty"}};
+       "a key of its query is empty"},
+      {{.name = "token", .path = "/metadata//identity", .query_parameters = {}}, "/metadata/identity", "'//'"},
+      {{.name = "token", .path = "/metadata/identity/..", .query_parameters = {}}, "/metadata", "'..'"},
+      {{.name = "token", .path = "/metadata%2f%2e%2E/%69dentity", .query_parameters = {}}, "/identity", "'..'"},
+      {{.name = "token", .path = "/metadata/i d", .query_parameters = {}}, "/metadata/i%20d", "percent-encoded"}};
   for (const Row& row : rows) {
     RuleItem rules =
         item({{.role = "all", .identities = {"alice"}}, {.role = "token", .identities = {"alice"}, .openmsp = kDeny}});
@@ -322,6 +326,31 @@ TEST(Refused, ADenyThatTheDecidingMatchingNeverMeetsDeniesEverybodyWithTheReason
     rules.rules->role_assignments->at(1).openmsp.deny = false;
     EXPECT_TRUE(RuleSet::refusals(rules, Matching::kOff).empty()) << "a grant that is lost opens nothing";
   }
+}
+
+// There may be one for each pair of two long lists: most are counted only, and a role is looked at once.
+TEST(Refused, OfManyFaultsTheFirstAreNamedAndTheOthersCounted) {
+  constexpr std::size_t kMany = 20'000;
+  RuleItem rules = item({});
+  RuleRole& role = rules.rules->roles->emplace_back(RuleRole{.name = "many", .privileges = {}});
+  for (std::size_t i = 0; i < kMany; ++i) {
+    role.privileges.push_back("gone" + std::to_string(i));
+    rules.rules->role_assignments->push_back({.role = "many", .identities = {"alice"}, .openmsp = kDeny});
+  }
+  role.privileges[0] = std::string(100'000, 'x');
+  const std::vector<std::string> refused = RuleSet::refusals(rules, Matching::kEnforce);
+  ASSERT_EQ(refused.size(), RuleSet::kMaxRefusals + 1);
+  EXPECT_LT(refused[0].size(), 500U);
+  EXPECT_THAT(refused[1], testing::AllOf(StartsWith("/rules/roleAssignments/0: "), HasSubstr("\"gone1\"")));
+  EXPECT_EQ(refused.back(), "and 399999900 more");
+}
+
+TEST(Refused, ASetThatIsTooLargeToBePassedOnDeniesEverybodyWithTheReason) {
+  RuleItem rules = item({{.role = "all", .identities = {"alice"}}}, "allow");
+  rules.rules->privileges->at(0).path = "/" + std::string(RuleSet::kMaxBytes / 2, 'x');
+  EXPECT_TRUE(RuleSet::refusals(rules, Matching::kEnforce).empty());
+  rules.rules->privileges->at(0).path = "/" + std::string(RuleSet::kMaxBytes / 2, '"');
+  EXPECT_THAT(RuleSet::compile(rules, Matching::kEnforce)->unusable(), HasSubstr("the set is too large"));
 }
 
 TEST(Refused, ProblemsOfTheTextAndHashesDenyEverybodyWithTheReason) {

@@ -5,9 +5,11 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "policy/ruleset.h"
 #include "request/fault.h"
 
@@ -16,15 +18,52 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-/// "/rules/<section>/<index>: <text>".
-void add(Lines& out, std::string_view section, std::size_t index, std::string_view text) {
-  out.push_back("/rules/" + std::string(section) + "/" + std::to_string(index) + ": " + std::string(text));
-}
+/// The first of them; more are counted, and not even made: there may be one for each pair of two long lists.
+class Refusals {
+ public:
+  explicit Refusals(Lines problems) : lines_(std::move(problems)) {
+    if (lines_.size() > RuleSet::kMaxRefusals) {
+      more_ = lines_.size() - RuleSet::kMaxRefusals;
+      lines_.resize(RuleSet::kMaxRefusals);
+    }
+  }
 
+  void add(std::string line) {
+    if (room() > 0) {
+      lines_.push_back(std::move(line));
+    } else {
+      ++more_;
+    }
+  }
+  /// "/rules/<section>/<index>: <text>".
+  void add(std::string_view section, std::size_t index, std::string_view text) {
+    if (room() > 0) {
+      add("/rules/" + std::string(section) + "/" + std::to_string(index) + ": " + std::string(text));
+    } else {
+      ++more_;
+    }
+  }
+  void add_more(std::size_t count) { more_ += count; }
+  std::size_t room() const { return RuleSet::kMaxRefusals - lines_.size(); }
+
+  Lines take() && {
+    if (more_ > 0) {
+      lines_.push_back("and " + std::to_string(more_) + " more");
+    }
+    return std::move(lines_);
+  }
+
+ private:
+  Lines lines_;
+  std::size_t more_ = 0;
+};
+
+/// Of a long text the beginning: there may be a hundred of them.
 std::string quoted(std::string_view text) {
+  constexpr std::size_t kMost = 200;
   std::string out;
-  json::append_json_string(out, text);
-  return out;
+  json::append_json_string(out, utf8_truncate(text, kMost));
+  return text.size() > kMost ? out + "…" : out;
 }
 
 template <class T>
@@ -36,13 +75,21 @@ std::unordered_map<std::string_view, const T*> by_name(const std::vector<T>& ite
   return out;
 }
 
-void check_hashes(const RuleSections& rules, Lines& out) {
+/// The agent passes a set on from one process to another, in one piece with those of the other services.
+void check_size(const RuleItem& item, Refusals& out) {
+  if (const std::size_t size = written_size(item); size > RuleSet::kMaxBytes) {
+    out.add("/rules: the set is too large: " + std::to_string(size >> 20) + " MiB as JSON, where " +
+            std::to_string(RuleSet::kMaxBytes >> 20) + " are taken; shorten names, or join rules that say the same");
+  }
+}
+
+void check_hashes(const RuleSections& rules, Refusals& out) {
   for (std::size_t i = 0; rules.identities && i < rules.identities->size(); ++i) {
     const RuleIdentity& identity = (*rules.identities)[i];
     if (identity.openmsp.exe_sha256) {
-      add(out, "identities", i,
-          "openmsp.exeSha256 of " + quoted(identity.name) +
-              " is not available on this kernel; leave it out and name the executable by exePath");
+      out.add("identities", i,
+              "openmsp.exeSha256 of " + quoted(identity.name) +
+                  " is not available on this kernel; leave it out and name the executable by exePath");
     }
   }
 }
@@ -60,50 +107,106 @@ std::string unmeetable(const RulePrivilege& privilege, Matching matching) {
                    "; " + std::string(remedy(fault));
 }
 
-void check_denies(const RuleSections& rules, Matching matching, Lines& out) {
+/// What is wrong with a role that is denied: looked at once, however many assignments deny it.
+struct DeniedRole {
+  Lines wrong;  ///< the first of them
+  std::size_t more = 0;
+};
+
+class DenyCheck {
+ public:
+  DenyCheck(const RuleSections& rules, Matching matching, Refusals& out)
+      : rules_(rules),
+        privileges_(by_name(*rules.privileges)),
+        roles_(by_name(*rules.roles)),
+        identities_(by_name(*rules.identities)),
+        matching_(matching),
+        out_(out) {}
+
+  void run() {
+    for (std::size_t i = 0; i < rules_.role_assignments->size(); ++i) {
+      const RuleAssignment& assignment = (*rules_.role_assignments)[i];
+      if (!assignment.openmsp.deny) {
+        continue;
+      }
+      for (const std::string& name : assignment.identities) {
+        if (!identities_.contains(name)) {
+          out_.add("roleAssignments", i, "the deny names " + missing("identity", name));
+        }
+      }
+      const auto role = roles_.find(assignment.role);
+      if (role == roles_.end()) {
+        out_.add("roleAssignments", i, "the deny names " + missing("role", assignment.role));
+        continue;
+      }
+      const DeniedRole& denied = look_at(*role->second);
+      const std::size_t told = std::min(denied.wrong.size(), out_.room());
+      for (std::size_t k = 0; k < told; ++k) {
+        out_.add("roleAssignments", i, "the deny names " + denied.wrong[k]);
+      }
+      out_.add_more(denied.wrong.size() - told + denied.more);
+    }
+  }
+
+ private:
+  static std::string missing(std::string_view kind, std::string_view name) {
+    return "the " + std::string(kind) + " " + quoted(name) +
+           ", which does not exist, so that it would be lost; correct the name or remove it";
+  }
+
+  const DeniedRole& look_at(const RuleRole& role) {
+    const auto [known, fresh] = looked_at_.try_emplace(&role);
+    DeniedRole& out = known->second;
+    for (std::size_t i = 0; fresh && i < role.privileges.size(); ++i) {
+      const std::string& name = role.privileges[i];
+      const auto privilege = privileges_.find(name);
+      std::string why = privilege == privileges_.end() ? missing("privilege", name) : fault_of(*privilege->second);
+      if (why.empty()) {
+        continue;
+      }
+      if (out.wrong.size() < RuleSet::kMaxRefusals) {
+        out.wrong.push_back(std::move(why));
+      } else {
+        ++out.more;
+      }
+    }
+    return out;
+  }
+
+  /// Two roles may hold the same privileges.
+  const std::string& fault_of(const RulePrivilege& privilege) {
+    const auto [known, fresh] = faults_.try_emplace(&privilege);
+    if (fresh) {
+      if (const std::string why = unmeetable(privilege, matching_); !why.empty()) {
+        known->second = "the privilege " + quoted(privilege.name) + ", " + why;
+      }
+    }
+    return known->second;
+  }
+
+  const RuleSections& rules_;
+  std::unordered_map<std::string_view, const RulePrivilege*> privileges_;
+  std::unordered_map<std::string_view, const RuleRole*> roles_;
+  std::unordered_map<std::string_view, const RuleIdentity*> identities_;
+  Matching matching_;
+  Refusals& out_;
+  std::unordered_map<const RuleRole*, DeniedRole> looked_at_;
+  std::unordered_map<const RulePrivilege*, std::string> faults_;
+};
+
+void check_denies(const RuleSections& rules, Matching matching, Refusals& out) {
   if (!rules.role_assignments || std::ranges::none_of(*rules.role_assignments, [](const RuleAssignment& assignment) {
         return assignment.openmsp.deny;
       })) {
     return;
   }
   if (!rules.privileges || !rules.roles || !rules.identities) {
-    out.emplace_back(
+    out.add(
         "/rules: privileges, roles or identities are missing, so that all rules would be ignored, a deny among them; "
         "add the section, empty if need be");
     return;
   }
-  const auto privileges = by_name(*rules.privileges);
-  const auto roles = by_name(*rules.roles);
-  const auto identities = by_name(*rules.identities);
-  for (std::size_t i = 0; i < rules.role_assignments->size(); ++i) {
-    const RuleAssignment& assignment = (*rules.role_assignments)[i];
-    if (!assignment.openmsp.deny) {
-      continue;
-    }
-    const auto missing = [&](std::string_view kind, std::string_view name) {
-      add(out, "roleAssignments", i,
-          "the deny names the " + std::string(kind) + " " + quoted(name) +
-              ", which does not exist, so that it would be lost; correct the name or remove it");
-    };
-    for (const std::string& name : assignment.identities) {
-      if (!identities.contains(name)) {
-        missing("identity", name);
-      }
-    }
-    const auto role = roles.find(assignment.role);
-    if (role == roles.end()) {
-      missing("role", assignment.role);
-      continue;
-    }
-    for (const std::string& name : role->second->privileges) {
-      const auto privilege = privileges.find(name);
-      if (privilege == privileges.end()) {
-        missing("privilege", name);
-      } else if (const std::string why = unmeetable(*privilege->second, matching); !why.empty()) {
-        add(out, "roleAssignments", i, "the deny names the privilege " + quoted(name) + ", " + why);
-      }
-    }
-  }
+  DenyCheck(rules, matching, out).run();
 }
 
 }  // namespace
@@ -118,6 +221,10 @@ std::string_view to_string(LegacyFault fault) {
       return "there is a '?' in its path";
     case LegacyFault::kEmptyKey:
       return "a key of its query is empty";
+    case LegacyFault::kClimbs:
+      return "there is a '//' or a '..' in its path, with which every request is refused before rules are asked";
+    case LegacyFault::kUnsent:
+      return "its path is longer than a request's, or has a byte that a request's path never has as it stands";
   }
   return {};
 }
@@ -132,23 +239,26 @@ std::string_view remedy(LegacyFault fault) {
       return "ask for a query by queryParameters";
     case LegacyFault::kEmptyKey:
       return "name the key, or remove the pair";
+    case LegacyFault::kClimbs:
+      return "write the path that is meant, without '//' and '..'";
+    case LegacyFault::kUnsent:
+      return "write it as clients send it, percent-encoded";
   }
   return {};
 }
 
 Lines RuleSet::refusals(const RuleItem& item, Matching matching) {
-  Lines out = item.problems;
+  Lines problems = item.problems;
   if (item.rules) {
-    out.insert(out.end(), item.rules->problems.begin(), item.rules->problems.end());
+    problems.insert(problems.end(), item.rules->problems.begin(), item.rules->problems.end());
+  }
+  Refusals out(std::move(problems));
+  check_size(item, out);
+  if (item.rules) {
     check_hashes(*item.rules, out);
     check_denies(*item.rules, matching, out);
   }
-  if (out.size() > kMaxRefusals) {
-    const std::size_t more = out.size() - kMaxRefusals;
-    out.resize(kMaxRefusals);
-    out.push_back("and " + std::to_string(more) + " more");
-  }
-  return out;
+  return std::move(out).take();
 }
 
 }  // namespace msp::policy

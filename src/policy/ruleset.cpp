@@ -7,6 +7,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "http/target.h"
 #include "policy/fold.h"
 #include "policy/holders.h"
 #include "policy/rule_query.h"
@@ -14,6 +15,7 @@
 #include "request/canonical_path.h"
 #include "request/canonical_query.h"
 #include "request/canonical_request.h"
+#include "request/traversal.h"
 
 namespace msp::policy {
 namespace {
@@ -489,7 +491,14 @@ LegacyFault RuleSet::legacy_fault(const RulePrivilege& privilege) {
     return LegacyFault::kEmbedded;
   }
   const auto is_empty = [](const auto& pair) { return pair.first.empty(); };
-  return std::ranges::any_of(privilege.query_parameters, is_empty) ? LegacyFault::kEmptyKey : LegacyFault::kNone;
+  if (std::ranges::any_of(privilege.query_parameters, is_empty)) {
+    return LegacyFault::kEmptyKey;
+  }
+  if (request::has_traversal(privilege.path)) {
+    return LegacyFault::kClimbs;
+  }
+  const auto target = http::parse_target(privilege.path.empty() ? "/" : privilege.path);
+  return target && !privilege.path.contains('#') ? LegacyFault::kNone : LegacyFault::kUnsent;
 }
 
 std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why) {

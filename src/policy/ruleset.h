@@ -108,6 +108,8 @@ enum class LegacyFault : std::uint8_t {
   kNoSlash,   ///< a request's path begins with one
   kEmbedded,  ///< a '?' in the path: a request's ends there for this reading, even where it was escaped
   kEmptyKey,  ///< in the query, where pairs without key are none
+  kClimbs,    ///< a '//' or a segment '..': requests with one are refused before rules are asked
+  kUnsent,    ///< a byte that no request's path has as it stands, or more bytes than one has
 };
 /// "its path does not begin with '/'", …; of kNone empty.
 std::string_view to_string(LegacyFault fault);
@@ -120,6 +122,8 @@ class RuleSet {
   /// as enforce, except with Matching::kOff, where the field's reading (disabled) holds (protocol.md L.31).
   static std::shared_ptr<const RuleSet> compile(const RuleItem& item, Matching matching);
   static constexpr std::size_t kMaxRefusals = 100;
+  /// Of an item as JSON (written_size()); what is larger is refused.
+  static constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
   /// What makes compile() refuse the item, a line each; empty: nothing. For tools: the agent has it in unusable().
   static std::vector<std::string> refusals(const RuleItem& item, Matching matching);
   /// Why no request ever matches the privilege in canonical matching; kNone: requests may (protocol.md E.2.7).

@@ -9,13 +9,11 @@
 namespace msp::protocol {
 namespace {
 
-constexpr json::Options kLimits{.max_bytes = std::size_t{64} << 20,
-                                .max_depth = 128,
-                                .max_nodes = 4'000'000,
-                                .skip_bom = false,
-                                .lossy_utf8 = true,
-                                .unique_members = false,
-                                .source = Source::kHost};
+json::Options limits() {
+  json::Options out = rule_text_limits(Source::kHost);
+  out.lossy_utf8 = true;
+  return out;
+}
 
 AuthorizationRules read_rules(const json::Value& value, json::Misfits& misfits) {
   json::MemberReader reader(value, "/authorizationRules", misfits);
@@ -65,7 +63,7 @@ void read_rules_member(json::MemberReader& reader, json::Misfits& misfits, Statu
 }
 
 Result<json::Value> parse_json(std::string_view text) {
-  Result<json::Value> value = json::parse(text, kLimits);
+  Result<json::Value> value = json::parse(text, limits());
   if (!value) {
     return std::move(value).error().context("the status document is refused");
   }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/local_files.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "base/file.h"
 
 namespace msp::rules {
 namespace {
@@ -50,6 +53,32 @@ TEST_F(LocalDirectoryTest, ARewriteIsSeenAtTheNextLoad) {
   EXPECT_EQ(directory.load(Service::kImds).file.id, "a");
   put("IMDS_Rules.json", R"({"id":"b"})");
   EXPECT_EQ(directory.load(Service::kImds).file.id, "b");
+}
+
+// What the tools take, the agent takes.
+TEST_F(LocalDirectoryTest, AFileMayBeAsLargeAsAnyTextWithRules) {
+  std::string text = R"({"id":"i","rules":{"privileges":[)";
+  for (int i = 0; i < 60'000; ++i) {
+    text += fmt::format(R"({}{{"name":"privilege-{}","path":"/metadata/some/path/{}","queryParameters":{{"a":"b"}}}})",
+                        i == 0 ? "" : ",", i, i);
+  }
+  text += R"(]},"unknown":)" + std::string(100, '[') + std::string(100, ']') + "}";
+  ASSERT_GT(text.size(), file::kMaxFile);
+  put("IMDS_Rules.json", text);
+  const LocalRules got = LocalDirectory(directory_).load(Service::kImds);
+  ASSERT_EQ(got.state, LocalRules::State::kValid) << got.failure;
+  EXPECT_EQ(got.file.rules->privileges->size(), 60'000U);
+}
+
+TEST_F(LocalDirectoryTest, WhatIsWrongInOurOwnFieldsIsKeptOfAFileThatFails) {
+  for (const char* more : {"", R"(,"roles":[{"name":1}])"}) {
+    put("IMDS_Rules.json",
+        fmt::format(R"({{"rules":{{"identities":[{{"name":"i","openmsp":{{"unti":"a.service"}}}}]{}}}}})", more));
+    const LocalRules got = LocalDirectory(directory_).load(Service::kImds);
+    EXPECT_EQ(got.state, LocalRules::State::kFailed);
+    ASSERT_EQ(got.problems.size(), 1U) << more;
+    EXPECT_NE(got.problems[0].find("unti"), std::string::npos);
+  }
 }
 
 TEST_F(LocalDirectoryTest, BadTextAndBrokenRulesFail) {

@@ -107,14 +107,27 @@ IdDescriptor describe_id(std::string_view raw_id) {
   return out;
 }
 
-Result<LocalRuleFile> parse_local_rules(std::string_view text) {
-  auto value = json::parse(text, {.skip_bom = true});
+std::vector<std::string> problems_of(const LocalRuleFile& file) {
+  std::vector<std::string> out = file.problems;
+  if (file.rules) {
+    out.insert(out.end(), file.rules->problems.begin(), file.rules->problems.end());
+  }
+  return out;
+}
+
+Result<LocalRuleFile> parse_local_rules(std::string_view text, std::vector<std::string>* problems) {
+  json::Options options = rule_text_limits(Source::kConfig);
+  options.skip_bom = true;
+  auto value = json::parse(text, options);
   if (!value) {
     return std::move(value).error();
   }
   json::Misfits misfits(text);
   LocalRuleFile file = read_local_rule_file(*value, misfits);
   if (misfits.any()) {
+    if (problems != nullptr) {
+      *problems = problems_of(file);
+    }
     return misfits.error(Source::kConfig, "the local rule file");
   }
   return file;
@@ -132,6 +145,7 @@ RuleItem merge(const RuleItem& host, const IdDescriptor& id, const LocalRules& l
       if (out.rules) {
         out.problems.insert(out.problems.end(), out.rules->problems.begin(), out.rules->problems.end());
       }
+      append_problems(out.problems, local.problems);
       out.rules.reset();
       break;
     case LocalRules::State::kValid:
@@ -141,10 +155,7 @@ RuleItem merge(const RuleItem& host, const IdDescriptor& id, const LocalRules& l
       if (local.file.default_access) {
         out.default_access = *local.file.default_access;
       }
-      append_problems(out.problems, local.file.problems);
-      if (local.file.rules) {
-        append_problems(out.problems, local.file.rules->problems);
-      }
+      append_problems(out.problems, problems_of(local.file));
       if (!out.rules && local.file.rules) {
         out.rules = local.file.rules;
         out.rules->problems.clear();

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/rules_document.h"
@@ -20,8 +21,11 @@ struct IdDescriptor {
 };
 IdDescriptor describe_id(std::string_view raw_id);
 
-/// UTF-8 with or without byte order mark (I.2). Form only.
-Result<LocalRuleFile> parse_local_rules(std::string_view text);
+/// UTF-8 with or without byte order mark (I.2). Form only. Where that is wrong, `problems` (if given) are those of our
+/// own fields all the same: they deny everything, whatever else is wrong.
+Result<LocalRuleFile> parse_local_rules(std::string_view text, std::vector<std::string>* problems = nullptr);
+/// What is wrong in its objects `openmsp`, in the file and in its rules.
+std::vector<std::string> problems_of(const LocalRuleFile& file);
 /// I.4, each rule that is broken with the place in the file. Names of elements are quoted, shortened.
 void check_local_rules(const LocalRuleFile& file, json::Misfits& misfits);
 /// The same, all in one error.
@@ -34,10 +38,12 @@ struct LocalRules {
   State state = State::kMissing;
   LocalRuleFile file = {};   ///< kValid: parsed and validated
   std::string failure = {};  ///< kFailed: why, and what to do
+  /// kFailed: what is wrong in its objects `openmsp` as well. The set then denies everything, whatever its mode.
+  std::vector<std::string> problems = {};
 };
 
 /// The item that holds (I.3, I.5), for an item whose descriptor has the switch on. With kFailed: default deny and no
-/// rules, the mode unchanged.
+/// rules, the mode unchanged, unless something of our own is wrong in it.
 RuleItem merge(const RuleItem& host, const IdDescriptor& id, const LocalRules& local);
 
 }  // namespace msp::rules

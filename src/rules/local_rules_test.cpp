@@ -98,6 +98,21 @@ TEST(LocalRules, ProblemsOfOurOwnFieldsSurviveEveryMerge) {
   const RuleItem failed = merge(host, id, {.state = LocalRules::State::kFailed});
   EXPECT_FALSE(failed.rules);
   EXPECT_EQ(policy::RuleSet::refusals(failed, policy::Matching::kEnforce).size(), 1U);
+  // Nor is what the file itself says of ours lost with what else is wrong in it: as an identity's only field, or
+  // beside a fault of its form.
+  for (const char* text : {R"({"rules":{"identities":[{"name":"i","openmsp":{"unti":"a.service"}}]}})",
+                           R"({"rules":{"identities":[{"name":"i","openmsp":{"unti":"a"}}],"roles":[{"name":1}]}})"}) {
+    std::vector<std::string> problems;
+    const auto bad = parse_local_rules(text, &problems);
+    ASSERT_FALSE(bad && validate(*bad));
+    const LocalRules broken{.state = LocalRules::State::kFailed, .problems = bad ? problems_of(*bad) : problems};
+    host.rules.reset();
+    const auto refused = policy::RuleSet::refusals(merge(host, id, broken), policy::Matching::kEnforce);
+    ASSERT_EQ(refused.size(), 1U) << text;
+    EXPECT_TRUE(refused[0].starts_with("local rule file: /rules/identities/0/openmsp/unti at line 1")) << refused[0];
+  }
+  host.rules.emplace();
+  host.rules->problems = {"/openmsp: x"};
   const RuleItem good = merge(host, id, {});
   EXPECT_EQ(policy::RuleSet::refusals(good, policy::Matching::kEnforce).size(), 1U);
 }

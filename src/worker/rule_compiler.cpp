@@ -14,7 +14,7 @@ std::shared_ptr<const policy::RuleSet> compile(const link::Rules::Set& set, poli
   if (set.kind == Kind::kDenyAll) {
     return policy::RuleSet::deny_all(set.id, set.text);
   }
-  auto item = parse_rule_item(set.text, Source::kBug);
+  auto item = read_written_item(set.text);
   if (!item) {
     log::write(item.error());
     return policy::RuleSet::deny_all({}, "the worker cannot read the rules: " + item.error().text());

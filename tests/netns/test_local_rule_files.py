@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.relay import Relay
-from rule_scenarios import DENIED, INSTANCE, MISMATCH, NO_RULE, NOT_ROOT, PLUGIN, VERSIONS, WIRE, Kept, RuleSet, Scenario
+from rule_scenarios import DENIED, INSTANCE, MISMATCH, NO_RULE, NOT_ROOT, PLUGIN, UNUSABLE, VERSIONS, WIRE, Kept, RuleSet, Scenario
 from ruled import RuledLab, profile_id, rule_set_name
 
 ELSEWHERE = "GET /metadata/elsewhere"
@@ -36,6 +36,16 @@ def alter_ids(data: bytes) -> bytes:
         name = profile_id(one.name).upper().encode()
         data = data.replace(name, DESCRIPTOR.ljust(len(name)))
     return data
+
+
+def large() -> str:
+    """More values than a text has without limits of its own for rules, and larger than other files may be."""
+    document = json.loads(local("large", "daemon"))
+    document["rules"]["privileges"] += [
+        {"name": f"other-{n}", "path": f"/metadata/others/with/a/longer/path/{n}", "queryParameters": {"at": str(n)}} for n in range(45_000)]
+    text = json.dumps(document)
+    assert len(text) > 5 << 20
+    return text
 
 
 def local(name: str, holder: str, path: str = "/metadata/versions", access: str | None = None, query: dict | None = None,
@@ -78,6 +88,9 @@ IMDS_STEPS = [
         K("client", "nobody", VERSIONS, None, NO_RULE)]),
     Step(local("fifth", "daemon"), "_fifth", [
         K("client", "nobody", INSTANCE, None, "200"), K("python", "daemon", VERSIONS, None, "200")]),
+    Step(large(), "_large", [
+        K("client", "nobody", INSTANCE, "200", "200"), K("python", "daemon", VERSIONS, None, "200"),
+        K("client", "www-data", VERSIONS, None, MISMATCH)]),
     Step(None, GONE, [
         K("client", "nobody", INSTANCE, "200", "200"), K("client", "daemon", VERSIONS, "200", NO_RULE)]),
 ]
@@ -133,6 +146,35 @@ class LocalRuleFiles(RuledLab):
               f"{lost} refused and closed", flush=True)
         self.assertGreater(lost, 10)
         self.assertGreater(count - lost, 10)
+
+
+def with_identity(name: str, **identity) -> str:
+    document = json.loads(local(name, "daemon"))
+    document["rules"]["identities"] = [{"name": "holder", **identity}]
+    return json.dumps(document)
+
+
+class LocalRuleFilesOfAnAuditingHost(LocalRuleFiles):
+    """A file that breaks the field's rules closes the service in the host's mode; what is wrong in ours, altogether (L.31)."""
+
+    sets = [HOSTS[0]._replace(mode="Audit"), HOSTS[1]]
+
+    def test_connections_that_live_follow_the_files(self):
+        self.wait_rule_set("imds", "lab-useLocalFileRules-true")
+        # A name between two that are closed, so that it shows when the next one holds.
+        steps = [
+            Step(local("zero", "daemon"), "_zero", [K("client", "www-data", VERSIONS, "200", "200")]),
+            Step(with_identity("nobody-said"), GONE, [K("client", "www-data", VERSIONS, "200", "200")]),
+            Step(local("first", "daemon"), "_first", []),
+            Step(with_identity("misspelt", openmsp={"unti": "a.service"}), GONE, [K("client", "www-data", VERSIONS, "200", UNUSABLE)]),
+            Step(local("second", "daemon"), "_second", [K("client", "www-data", VERSIONS, None, "200")]),
+            Step(with_identity("null", openmsp=None), GONE, [K("client", "www-data", VERSIONS, "200", UNUSABLE)]),
+            Step(local("third", "daemon"), "_third", [K("client", "www-data", VERSIONS, None, "200")]),
+        ]
+        self.addCleanup(lambda: [file.unlink() for file in self.folder.iterdir()])
+        for step in steps:
+            self.live_through(step.connections, lambda step=step: self.put(step), lambda service, step=step: self.rule_set(service, step))
+        self.assertIn("/rules/identities/0/openmsp/unti", self.lab.log_of("msp-agent", 4000))
 
 
 class LocalRuleFilesAtOnce(LocalRuleFiles):
