@@ -42,7 +42,7 @@ def large() -> str:
     """More values than a text has without limits of its own for rules, and larger than other files may be."""
     document = json.loads(local("large", "daemon"))
     document["rules"]["privileges"] += [
-        {"name": f"other-{n}", "path": f"/metadata/others/with/a/longer/path/{n}", "queryParameters": {"at": str(n)}} for n in range(45_000)]
+        {"name": f"other-{n}", "path": f"/metadata/others/with/a/longer/path/{n}", "queryParameters": {"at": str(n)}} for n in range(55_000)]
     text = json.dumps(document)
     assert len(text) > 5 << 20
     return text
@@ -173,7 +173,8 @@ class LocalRuleFilesOfAnAuditingHost(LocalRuleFiles):
         ]
         self.addCleanup(lambda: [file.unlink() for file in self.folder.iterdir()])
         for step in steps:
-            self.live_through(step.connections, lambda step=step: self.put(step), lambda service, step=step: self.rule_set(service, step))
+            self.live_through(step.connections, lambda step=step: self.put(step),
+                              lambda service, step=step: self.rule_set(service, step), audit_mode=True)
         self.assertIn("/rules/identities/0/openmsp/unti", self.lab.log_of("msp-agent", 4000))
 
 
