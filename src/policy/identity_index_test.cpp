@@ -526,10 +526,12 @@ TEST(IdentityIndex, OfManyPrivilegesOfOnePathThoseOfTheMethodAreFound) {
   item.rules->roles->front().privileges.clear();
   for (int i = 0; i < 20; ++i) {
     const std::string name = "p" + std::to_string(i);
-    item.rules->privileges->push_back({.name = name, .path = "/x", .query_parameters = {}});
+    // Each of another query, so that they are looked for one by one.
+    item.rules->privileges->push_back({.name = name, .path = "/x", .query_parameters = {{"k" + name, name}}});
     item.rules->privileges->back().openmsp.methods = {"DELETE"};
     item.rules->roles->front().privileges.push_back(name);
   }
+  item.rules->privileges->at(7).query_parameters.clear();
   item.rules->privileges->at(7).openmsp.methods = {"GET", "PUT"};
   for (const Matching matching : {Matching::kOff, Matching::kEnforce}) {
     Snapshot snapshot;
