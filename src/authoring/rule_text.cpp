@@ -71,6 +71,8 @@ Result<RuleText> RuleText::parse(std::string text, std::string name, std::string
   return RuleText(std::move(text), std::move(name), std::move(base), *std::move(replaced), std::move(error));
 }
 
+bool RuleText::has_bom() const { return text_.starts_with("\xEF\xBB\xBF"); }
+
 std::vector<std::string> RuleText::replaced() const {
   std::vector<std::string> out;
   if (not_utf8_) {
