@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "authoring/case_file.h"
+
 namespace msp::authoring {
 namespace {
 
@@ -183,6 +185,18 @@ TEST(RuleSource, ARepeatedMemberAroundTheRulesIsRefusedAtTheSecond) {
                 properties + "}]}"),
             "f.json: line 2, column 26 (/value/0/properties/applicableHostEndpoint): the member occurs twice");
   EXPECT_THAT(bad(R"({"id":"x","id":"y",)" + properties + "}"), HasSubstr("(/id): the member occurs twice"));
+}
+
+TEST(RuleSource, OtherEncodingsAreNamed) {
+  const std::string bom_16("\xFF\xFE{\0}\0", 6);
+  const std::string bare_16("\0{\0}", 4);
+  const std::string bare_32("{\0\0\0}\0\0\0", 8);
+  for (const std::string& text : {bom_16, bare_16}) {
+    EXPECT_EQ(bad(text), "f.json: line 1, column 1: this is UTF-16");
+    EXPECT_THAT(read_cases(text, "c").error().message, HasSubstr("this is UTF-16"));
+  }
+  EXPECT_EQ(bad(bare_32), "f.json: line 1, column 1: this is UTF-32");
+  EXPECT_THAT(bad(std::string("{\"id\":\"\0\"}", 10)), HasSubstr("a NUL byte"));
 }
 
 TEST(RuleSource, AByteOrderMarkIsReadWhereItsReaderReadsIt) {

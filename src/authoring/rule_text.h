@@ -15,6 +15,9 @@
 
 namespace msp::authoring {
 
+/// Names UTF-16 and UTF-32, which a parser of UTF-8 could only call a strange byte; nothing for any other text.
+std::optional<Error> other_encoding(std::string_view text, const std::string& name);
+
 class RuleText {
  public:
   /// `name`: of the file, for messages. A byte order mark is skipped: ask has_bom(). What is no UTF-8 reads as U+FFFD:
