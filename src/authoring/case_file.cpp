@@ -6,6 +6,7 @@
 #include <array>
 #include <limits>
 
+#include "authoring/rule_text.h"
 #include "base/json_fields.h"
 
 namespace msp::authoring {
@@ -143,6 +144,9 @@ std::optional<Expected> read_expected(ObjectReader& parent) {
 }
 
 Result<CaseFile> read_cases(std::string_view text, std::string_view name) {
+  if (auto encoding = other_encoding(text, std::string(name))) {
+    return *std::move(encoding);
+  }
   auto tree = json::parse(text, {.max_bytes = std::size_t{64} << 20, .max_nodes = 4'000'000, .skip_bom = true});
   if (!tree) {
     return std::move(tree).error().context(name);

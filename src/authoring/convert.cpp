@@ -4,11 +4,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <initializer_list>
 #include <utility>
 
 #include "authoring/convert_parts.h"
+#include "authoring/convert_resources.h"
 
 namespace msp::authoring {
 namespace {
@@ -68,7 +68,7 @@ class Converter {
     }
     json::Object out = object_of(*part.raw);
     if (part.form == RuleForm::kArm) {
-      drop_resource_members(out);
+      drop_of_resource(part, out);
       set(out, "defaultAccess", text_value(lower_access(part)));
       set(out, "mode", text_value(policy_lower(part.item->mode)));
       set(out, "id", text_value(part.item->id));
@@ -85,7 +85,7 @@ class Converter {
   Result<json::Value> local(const RulePart& part) {
     json::Object out = object_of(*part.raw);
     if (part.form == RuleForm::kArm) {
-      drop_resource_members(out);
+      drop_of_resource(part, out);
     }
     if (part.form != RuleForm::kLocalFile) {
       out_.lost.push_back(
@@ -147,8 +147,9 @@ class Converter {
 
   /// A list of profiles and versions, as an export of resources has it.
   Result<json::Value> profiles(const std::vector<RulePart>& parts) {
-    if (source_.form == RuleForm::kArm && options_.mode.empty() && options_.profile_id.empty()) {
-      return text_.tree();
+    if (source_.form == RuleForm::kArm) {
+      const bool as_it_is = options_.mode.empty() && options_.profile_id.empty() && !options_.service;
+      return as_it_is ? Result(text_.tree()) : rewrite_resources(text_, parts, options_, out_.notes);
     }
     json::Array list;
     for (const RulePart& part : parts) {
@@ -162,24 +163,12 @@ class Converter {
                             "say --profile-id /subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/galleries/"
                             "N/inVMAccessControlProfiles/P");
       }
-      json::Object properties;
-      set(properties, "osType", text_value("Linux"));
-      set(properties, "applicableHostEndpoint", text_value(*part.service == Service::kImds ? "IMDS" : "WireServer"));
-      list.push_back(resource(profile, "Microsoft.Compute/galleries/inVMAccessControlProfiles", std::move(properties)));
-      list.push_back(resource(profile + version_suffix(part),
-                              "Microsoft.Compute/galleries/inVMAccessControlProfiles/versions", version(part)));
+      list.push_back(new_profile(profile, *part.service));
+      list.push_back(new_resource(profile + version_suffix(part),
+                                  "Microsoft.Compute/galleries/inVMAccessControlProfiles/versions", version(part)));
     }
     json::Object out;
     set(out, "value", json::Value(std::move(list)));
-    return json::Value(std::move(out));
-  }
-
-  static json::Value resource(const std::string& id, std::string_view type, json::Object properties) {
-    json::Object out;
-    set(out, "id", text_value(id));
-    set(out, "name", text_value(id.substr(id.rfind('/') + 1)));
-    set(out, "type", text_value(type));
-    set(out, "properties", json::Value(std::move(properties)));
     return json::Value(std::move(out));
   }
 
@@ -235,16 +224,8 @@ class Converter {
     return id;
   }
 
-  void drop_resource_members(json::Object& out) {
-    constexpr std::array kOfResource{"targetLocations", "excludeFromLatest", "publishedDate", "provisioningState",
-                                     "description"};
-    std::string dropped;
-    for (const char* const name : kOfResource) {
-      if (erase(out, name)) {
-        dropped += fmt::format("{}{}", dropped.empty() ? "" : ", ", name);
-      }
-    }
-    if (!dropped.empty()) {
+  void drop_of_resource(const RulePart& part, json::Object& out) {
+    if (const std::string dropped = drop_resource_members(text_, part, out); !dropped.empty()) {
       out_.notes.push_back("what belongs to the resource is left out: " + dropped);
     }
   }

@@ -34,7 +34,11 @@ Result<std::vector<RulePart>> parts_of(const RuleText& text, const RuleSource& s
   }
   std::vector<RulePart> out;
   const auto add = [&](const SourceItem& item, std::optional<Service> service) {
-    out.push_back({.form = source.form, .service = service, .raw = text.tree().at(item.pointer), .item = &item.item});
+    out.push_back({.form = source.form,
+                   .service = service,
+                   .pointer = item.pointer,
+                   .raw = text.tree().at(item.pointer),
+                   .item = &item.item});
   };
   if (source.single) {
     add(*source.single, wanted);

@@ -21,6 +21,7 @@ namespace msp::authoring {
 struct RulePart {
   RuleForm form = RuleForm::kItem;
   std::optional<Service> service;
+  std::string pointer;               ///< of `raw`
   const json::Value* raw = nullptr;  ///< the item, a version's properties, or the local file
   const RuleItem* item = nullptr;    ///< what it means
 };

@@ -64,6 +64,53 @@ TEST(Convert, AProfileNamesItsEndpointAndKeepsWhatNobodyKnows) {
   EXPECT_THAT(converted(kItem, nameless).error().text(), HasSubstr("--profile-id"));
 }
 
+/// A profile and its version, in the case that a gallery has, with members that no rule has.
+std::string resources_of(const std::string& name, const std::string& endpoint, const std::string& os) {
+  const std::string id = R"({"id":"/s/S/galleries/N/inVMAccessControlProfiles/)" + name;
+  return id + R"(","name":")" + name + R"(","location":"eastus","tags":{"a":"b"},"properties":{"osType":")" + os +
+         R"(","applicableHostEndpoint":")" + endpoint + R"(","provisioningState":"Succeeded","zz":1}},)" + id +
+         R"(/versions/1.10.0","name":"1.10.0","etag":"e","properties":{"mode":"Enforce","defaultAccess":"Deny",)" +
+         R"("excludeFromLatest":false,"targetLocations":[],"more":2,)" + kRules + "}}";
+}
+const std::string kGallery = R"({"value":[)" + resources_of("Pq", "IMDS", "Linux") + "," +
+                             resources_of("Qr", "WireServer", "Windows") + R"(],"nextLink":"n"})";
+
+std::string replaced_all(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+TEST(Convert, OfResourcesOnlyWhatIsAskedForChanges) {
+  const auto as_text = [](const ConvertOptions& options) { return json::to_text(good(kGallery, options).document); };
+  const std::string same = json::to_text(*json::parse(kGallery));
+  ConvertOptions options{.to = ConvertTo::kProfile, .service = {}, .mode = "audit", .profile_id = {}};
+  EXPECT_EQ(as_text(options), replaced_all(same, "Enforce", "Audit"));
+  options.mode = {};
+  options.service = Service::kWireServer;
+  const Conversion one = good(kGallery, options);
+  EXPECT_EQ(json::to_text(one.document),
+            json::to_text(
+                *json::parse(R"({"value":[)" + resources_of("Qr", "WireServer", "Windows") + R"(],"nextLink":"n"})")));
+  EXPECT_THAT(one.notes, ElementsAre(HasSubstr("left out: /s/S/galleries/N/inVMAccessControlProfiles/Pq, /s/S")));
+  options.profile_id = "/s/S/galleries/N/inVMAccessControlProfiles/New";
+  EXPECT_EQ(as_text(options), replaced_all(json::to_text(one.document), "Qr", "New"));
+  options = {.to = ConvertTo::kProfile, .service = Service::kImds, .mode = {}, .profile_id = {}};
+  EXPECT_EQ(text_at(good("[" + resources_of("Pq", "IMDS", "Linux") + "]", options), "/1/name"), "1.10.0");
+}
+
+TEST(Convert, WhatAnItemHasNoPlaceForIsNamed) {
+  for (const ConvertTo to : {ConvertTo::kItem, ConvertTo::kServices}) {
+    const Conversion done = good(kGallery, {.to = to, .service = Service::kWireServer, .mode = {}, .profile_id = {}});
+    EXPECT_THAT(done.notes,
+                ElementsAre("what belongs to the resource is left out: targetLocations, excludeFromLatest, etag, "
+                            "location of the profile, tags of the profile, osType of the profile, provisioningState "
+                            "of the profile, zz of the profile"));
+    EXPECT_NE(done.document.at(to == ConvertTo::kItem ? "/more" : "/wireserver/more"), nullptr);
+  }
+}
+
 TEST(Convert, ALocalFileHasNoMode) {
   const ConvertOptions options{.to = ConvertTo::kLocal, .service = {}, .mode = {}, .profile_id = {}};
   const auto refused = converted(kItem, options);

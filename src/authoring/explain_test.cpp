@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "authoring/caller.h"
+#include "authoring/identity_checks.h"
 #include "authoring/rule_source.h"
 
 namespace msp::authoring {
@@ -105,6 +106,16 @@ TEST(Explain, ThePathThatGoesFurthestWithTheRequestComesFirst) {
   EXPECT_TRUE(found.readings_differ()) << "legacy matching compares characters";
   EXPECT_EQ(found.other->rules[0].privilege, "instance");
   EXPECT_TRUE(found.other->rules[0].privilege_met);
+}
+
+TEST(Explain, AnotherFileAtThePathOfTheRuleIsCalledThat) {
+  const RuleIdentity wanted{.name = "app", .exe_path = "/usr/bin/sleep"};
+  identity::ConnectionIdentity who;
+  who.exe_path = "/usr/bin/sleep";  // and none of the rules' files, by which it is decided
+  const std::vector<Check> checks = compare_identity(wanted, who, false);
+  ASSERT_EQ(checks.size(), 1U);
+  EXPECT_FALSE(checks[0].met);
+  EXPECT_EQ(checks[0].found, "/usr/bin/sleep, which is another file than the one that the rule names");
 }
 
 TEST(Explain, GatesBeforeTheRulesAreSteps) {

@@ -31,10 +31,12 @@ Check group_check(const std::string& wanted, const identity::ConnectionIdentity&
 Check exe_check(const std::string& wanted, const identity::ConnectionIdentity& caller) {
   const bool met = std::ranges::any_of(caller.exe_rule_paths,
                                        [&](const std::string& path) { return policy::same_components(path, wanted); });
-  return {.what = "exePath",
-          .wanted = wanted,
-          .found = caller.exe_path.empty() ? "an unknown executable" : caller.exe_path,
-          .met = met};
+  std::string found = caller.exe_path.empty() ? "an unknown executable" : caller.exe_path;
+  if (!met && policy::same_components(caller.exe_path, wanted)) {
+    // A mount of the process' own, or the file was replaced while it ran.
+    found += ", which is another file than the one that the rule names";
+  }
+  return {.what = "exePath", .wanted = wanted, .found = std::move(found), .met = met};
 }
 
 void add_place_checks(const IdentityExtension& wanted, const identity::ConnectionIdentity& caller, bool deny,

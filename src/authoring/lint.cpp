@@ -11,6 +11,7 @@
 #include "authoring/lint_checks.h"
 #include "authoring/lint_damage.h"
 #include "authoring/rule_source.h"
+#include "authoring/surroundings.h"
 #include "protocol/status.h"
 #include "rules/local_rules.h"
 
@@ -146,6 +147,10 @@ class Run {
     for (const std::string& pointer : text_.replaced()) {
       findings_.warning("not-utf8", pointer, "this text holds what is no UTF-8; the agent reads U+FFFD in its place",
                         "write it in UTF-8");
+    }
+    for (const OuterFault& fault : outer_faults(text_, form_)) {
+      findings_.error(fault.code, fault.pointer, fault.what, std::string(fault.remedy));
+      out_.unreadable = true;
     }
     check_document(text_.tree(), form_, findings_);
     const std::vector<Candidate> found = candidates(text_.tree(), form_);

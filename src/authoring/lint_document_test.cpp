@@ -52,6 +52,15 @@ std::vector<std::string> told(std::string_view pattern) {
   return out;
 }
 
+TEST(LintDocument, WhatIsRepeatedAroundTheRulesAndAByteOrderMarkAreErrors) {
+  EXPECT_THAT(told(R"({"authorizationRules":{"imds":$},"authorizationRules":{"imds":$}})"),
+              ElementsAre("repeated-member /authorizationRules"));
+  EXPECT_THAT(told(R"({"id":"x","properties":{"defaultAccess":"Deny",%},"properties":{"defaultAccess":"Deny",%}})"),
+              Contains("repeated-member /properties"));
+  EXPECT_THAT(told("\xEF\xBB\xBF{&,\"authorizationRules\":{\"imds\":$}}"), ElementsAre("byte-order-mark "));
+  EXPECT_THAT(told("\xEF\xBB\xBF{\"id\":\"x\",\"defaultAccess\":\"deny\",%}"), IsEmpty());
+}
+
 TEST(LintDocument, WhatIsRightIsNotTold) {
   EXPECT_THAT(told(R"({"imds":$,"wireserver":$,"hostga":null})"), IsEmpty());
   EXPECT_THAT(told(R"({"authorizationRules":{"imds":$}})"), IsEmpty());

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "authoring/arm_rules.h"
+#include "authoring/surroundings.h"
 #include "protocol/status.h"
 #include "rules/local_rules.h"
 
@@ -217,6 +218,13 @@ Result<RuleSource> read_rules(const RuleText& text, const RuleItem* host) {
   const RuleForm form = host != nullptr ? RuleForm::kLocalFile : form_of(text.tree());
   if (text.not_utf8() != nullptr && !is_of_host(form)) {
     return *text.not_utf8();
+  }
+  if (const std::vector<OuterFault> faults = outer_faults(text, form); !faults.empty()) {
+    json::Misfits misfits = text.no_misfits();
+    for (const OuterFault& fault : faults) {
+      misfits.add(fault.pointer, fault.what);
+    }
+    return text.error(misfits, std::string(faults.front().remedy));
   }
   auto out = read_form(text, form, host);
   if (out && text.not_utf8() != nullptr) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "authoring/case_file.h"
+
 namespace msp::authoring {
 namespace {
 
@@ -167,6 +169,46 @@ TEST(RuleSource, VersionsOfAccessControlProfiles) {
               HasSubstr("(/properties/defaultAccess): defaultAccess is neither"));
   EXPECT_THAT(bad(R"({"properties":{"mode":"On","defaultAccess":"Deny"}})"), HasSubstr("mode is none of"));
   EXPECT_THAT(good(R"({"properties":{"defaultAccess":"Deny"}})").remarks, ElementsAre(HasSubstr("no mode")));
+}
+
+TEST(RuleSource, ARepeatedMemberAroundTheRulesIsRefusedAtTheSecond) {
+  const std::string services = R"({"imds":)" + item("a") + "}";
+  EXPECT_EQ(bad("{\"authorizationRules\":" + services + ",\n\"authorizationRules\":" + services + "}"),
+            "f.json: line 4, column 22 (/authorizationRules): the member occurs twice");
+  const std::string properties = R"("properties":{"mode":"Audit","defaultAccess":"Deny"})";
+  EXPECT_EQ(bad(R"({"id":"x",)" + properties + ",\n" + properties + "}"),
+            "f.json: line 2, column 14 (/properties): the member occurs twice");
+  const std::string list = "\"value\":[{" + properties + "}]";
+  EXPECT_EQ(bad("{" + list + ",\n" + list + "}"), "f.json: line 2, column 9 (/value): the member occurs twice");
+  EXPECT_EQ(bad(R"({"value":[{"id":"/a/b","properties":{"applicableHostEndpoint":"IMDS",
+"applicableHostEndpoint":"WireServer"}},{"id":"/a/b/versions/1",)" +
+                properties + "}]}"),
+            "f.json: line 2, column 26 (/value/0/properties/applicableHostEndpoint): the member occurs twice");
+  EXPECT_THAT(bad(R"({"id":"x","id":"y",)" + properties + "}"), HasSubstr("(/id): the member occurs twice"));
+}
+
+TEST(RuleSource, OtherEncodingsAreNamed) {
+  const std::string bom_16("\xFF\xFE{\0}\0", 6);
+  const std::string bare_16("\0{\0}", 4);
+  const std::string bare_32("{\0\0\0}\0\0\0", 8);
+  for (const std::string& text : {bom_16, bare_16}) {
+    EXPECT_EQ(bad(text), "f.json: line 1, column 1: this is UTF-16");
+    EXPECT_THAT(read_cases(text, "c").error().message, HasSubstr("this is UTF-16"));
+  }
+  EXPECT_EQ(bad(bare_32), "f.json: line 1, column 1: this is UTF-32");
+  EXPECT_THAT(bad(std::string("{\"id\":\"\0\"}", 10)), HasSubstr("a NUL byte"));
+}
+
+TEST(RuleSource, AByteOrderMarkIsReadWhereItsReaderReadsIt) {
+  const std::string bom = "\xEF\xBB\xBF";
+  EXPECT_TRUE(read_rules(bom + R"({"id":"x","defaultAccess":"deny"})", "f")) << "as the agent: a local rule file";
+  EXPECT_TRUE(read_rules(bom + R"({"properties":{"mode":"Audit","defaultAccess":"Deny"}})", "f")) << "as msp-host";
+  for (const std::string& text :
+       {item("a"), R"({"imds":)" + item("a") + "}",
+        std::string(R"({"authorizationScheme":"Azure-HMAC-SHA256","keyDeliveryMethod":"http","version":"2.0",
+                        "secureChannelEnabled":false})")}) {
+    EXPECT_THAT(bad(bom + text), HasSubstr("f.json: line 1, column 1: there is a byte order mark")) << text;
+  }
 }
 
 TEST(RuleSource, OfAStatusDocumentAllIsToldAtOnce) {

@@ -56,7 +56,26 @@ void add_replaced(std::string_view text, const json::Value& value, const std::st
 
 }  // namespace
 
+std::optional<Error> other_encoding(std::string_view text, const std::string& name) {
+  using namespace std::string_view_literals;
+  if (text.size() < 4) {
+    return std::nullopt;
+  }
+  // With a byte order mark, or by where the zeros of "{" and what follows it are.
+  const auto zero = [&](std::size_t at) { return text[at] == '\0'; };
+  const bool is_32 = (zero(0) && zero(1)) || (zero(2) && zero(3));
+  const bool is_16 = text.starts_with("\xFF\xFE"sv) || text.starts_with("\xFE\xFF"sv) || zero(0) || zero(1);
+  if (!is_32 && !is_16) {
+    return std::nullopt;
+  }
+  return config_error(fmt::format("{}: line 1, column 1: this is {}", name, is_32 ? "UTF-32" : "UTF-16"),
+                      "save it as UTF-8");
+}
+
 Result<RuleText> RuleText::parse(std::string text, std::string name, std::string base) {
+  if (auto encoding = other_encoding(text, name)) {
+    return *std::move(encoding);
+  }
   auto tree = json::parse(text, kLimits);
   if (tree) {
     return RuleText(std::move(text), std::move(name), std::move(base), *std::move(tree), std::nullopt);
@@ -70,6 +89,8 @@ Result<RuleText> RuleText::parse(std::string text, std::string name, std::string
   Error error = named(std::move(tree).error(), name);
   return RuleText(std::move(text), std::move(name), std::move(base), *std::move(replaced), std::move(error));
 }
+
+bool RuleText::has_bom() const { return text_.starts_with("\xEF\xBB\xBF"); }
 
 std::vector<std::string> RuleText::replaced() const {
   std::vector<std::string> out;

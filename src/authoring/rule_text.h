@@ -15,16 +15,20 @@
 
 namespace msp::authoring {
 
+/// Names UTF-16 and UTF-32, which a parser of UTF-8 could only call a strange byte; nothing for any other text.
+std::optional<Error> other_encoding(std::string_view text, const std::string& name);
+
 class RuleText {
  public:
-  /// `name`: of the file, for messages. A byte order mark is skipped. What is no UTF-8 reads as U+FFFD: ask not_utf8().
-  /// `base`: pointer to this value in the text that it is part of, for messages.
+  /// `name`: of the file, for messages. A byte order mark is skipped: ask has_bom(). What is no UTF-8 reads as U+FFFD:
+  /// ask not_utf8(). `base`: pointer to this value in the text that it is part of, for messages.
   static Result<RuleText> parse(std::string text, std::string name, std::string base = {});
 
   const json::Value& tree() const { return tree_; }
   const std::string& name() const { return name_; }
   /// Why a reader that takes UTF-8 alone refuses this text; null: it does not.
   const Error* not_utf8() const { return not_utf8_ ? &*not_utf8_ : nullptr; }
+  bool has_bom() const;
   /// Pointers to the texts in which something was replaced.
   std::vector<std::string> replaced() const;
   /// For a reader of its members.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program's side of explain_view.h.
 #include <algorithm>
+#include <ostream>
+#include <utility>
 
 #include "base/json.h"
 #include "cli/explain_view.h"
@@ -74,13 +76,48 @@ std::string_view verdict_text(policy::Verdict verdict) {
   return verdict == policy::Verdict::kAllow ? "allow" : verdict == policy::Verdict::kReject ? "reject" : "deny";
 }
 
-void write_trace(json::Writer& writer, std::string_view name, const authoring::Trace& trace, std::size_t most) {
+/// Elements of an array that stay out of the writer, which keeps all that it has written. `null` stands in for them: on
+/// a line of its own, as nothing else in the document is.
+constexpr std::string_view kRulesHere = "\n      null\n";
+
+std::string indented(std::string_view text) {
+  std::string out = "      ";
+  for (const char c : text) {
+    out += c;
+    out += c == '\n' ? "      " : "";
+  }
+  return out;
+}
+
+std::size_t most_rules(const ExplainContext& context, const authoring::Trace& trace) {
+  return context.all_rules ? trace.count : std::min(trace.count, authoring::Trace::kMostRules);
+}
+
+void write_trace(json::Writer& writer, std::string_view name, const authoring::Trace& trace,
+                 const ExplainContext& context) {
   writer.key(name).begin_object().field("verdict", verdict_text(trace.verdict)).field("byDefault", trace.by_default);
   writer.key("rules").begin_array();
-  for (std::size_t i = 0; i < std::min(most, trace.rules.size()); ++i) {
-    write_rule(writer, trace.rules[i]);
+  if (trace.count > 0) {
+    writer.null();
   }
-  writer.end_array().end_object();
+  writer.end_array().field("rulesLeftOut", trace.count - most_rules(context, trace)).end_object();
+}
+
+/// Writes up to where the rules of the trace belong, and them. Returns what of the document is left.
+std::string_view print_rules(std::string_view document, const ExplainContext& context, const authoring::Trace& trace,
+                             std::ostream& out) {
+  if (trace.count == 0) {
+    return document;
+  }
+  const std::size_t here = document.find(kRulesHere);
+  out << document.substr(0, here);
+  bool first = true;
+  each_rule(context, trace, authoring::Trace::kMostRules, [&](const RuleTrace& rule) {
+    json::Writer writer(json::Style::kPretty);
+    write_rule(writer, rule);
+    out << (std::exchange(first, false) ? "\n" : ",\n") << indented(std::move(writer).take());
+  });
+  return document.substr(here + kRulesHere.size() - 1);
 }
 
 }  // namespace
@@ -105,7 +142,7 @@ void write_judgement(json::Writer& writer, const authoring::Judgement& judgement
   }
 }
 
-std::string explain_json(const ExplainContext& context) {
+void explain_json(const ExplainContext& context, std::ostream& out) {
   const authoring::Explanation& explanation = context.explanation;
   json::Writer writer(json::Style::kPretty);
   writer.begin_object();
@@ -131,11 +168,17 @@ std::string explain_json(const ExplainContext& context) {
   writer.end_array();
   if (explanation.deciding && explanation.other) {
     const bool strict = context.matching == policy::Matching::kEnforce;
-    write_trace(writer, strict ? "canonical" : "legacy", *explanation.deciding, context.most_rules);
-    write_trace(writer, strict ? "legacy" : "canonical", *explanation.other, context.most_rules);
+    write_trace(writer, strict ? "canonical" : "legacy", *explanation.deciding, context);
+    write_trace(writer, strict ? "legacy" : "canonical", *explanation.other, context);
   }
   writer.field("matchersDiffer", explanation.readings_differ()).end_object();
-  return std::move(writer).take();
+  const std::string document = std::move(writer).take();
+  std::string_view rest = document;
+  if (explanation.deciding && explanation.other) {
+    rest = print_rules(rest, context, *explanation.deciding, out);
+    rest = print_rules(rest, context, *explanation.other, out);
+  }
+  out << rest << '\n';
 }
 
 }  // namespace msp::cli

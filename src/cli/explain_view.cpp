@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ostream>
 
 #include "base/log.h"
 
@@ -16,17 +17,20 @@ using authoring::Check;
 using authoring::RuleTrace;
 using log::escape;
 
+constexpr std::size_t kUsualRules = 5;
+
 class View {
  public:
+  explicit View(std::ostream& out) : out_(out) {}
+
   template <class... A>
   void line(fmt::format_string<A...> format, A&&... arguments) {
-    fmt::format_to(std::back_inserter(out_), format, std::forward<A>(arguments)...);
-    out_ += '\n';
+    fmt::format_to(std::ostreambuf_iterator<char>(out_), format, std::forward<A>(arguments)...);
+    out_ << '\n';
   }
-  std::string take() && { return std::move(out_); }
 
  private:
-  std::string out_;
+  std::ostream& out_;
 };
 
 std::string canonical_text(const authoring::Asked& asked) {
@@ -95,21 +99,20 @@ void show_rule(View& view, std::size_t number, const RuleTrace& rule) {
   }
 }
 
-void show_trace(View& view, std::string_view title, const authoring::Trace& trace, std::size_t most) {
+void show_trace(View& view, std::string_view title, const authoring::Trace& trace, const ExplainContext& context) {
   view.line("");
   view.line("{}: {}{}", title,
             trace.verdict == policy::Verdict::kAllow    ? "allow"
             : trace.verdict == policy::Verdict::kReject ? "reject, the request has no canonical form"
                                                         : "deny",
             trace.by_default ? ", by default" : "");
-  const std::size_t shown = std::min(most, trace.rules.size());
-  for (std::size_t i = 0; i < shown; ++i) {
-    show_rule(view, i + 1, trace.rules[i]);
+  std::size_t shown = 0;
+  const std::size_t left_out =
+      each_rule(context, trace, kUsualRules, [&](const RuleTrace& rule) { show_rule(view, ++shown, rule); });
+  if (left_out > 0) {
+    view.line("  and {} more that are further away (--all shows them)", left_out);
   }
-  if (shown < trace.rules.size()) {
-    view.line("  and {} more that are further away (--all shows them)", trace.rules.size() - shown);
-  }
-  if (trace.rules.empty()) {
+  if (trace.count == 0) {
     view.line("  there are no privileges");
   }
 }
@@ -140,13 +143,11 @@ std::string judgement_line(const authoring::Judgement& judgement) {
 }
 
 std::string nearest_miss(const authoring::Explanation& explanation) {
-  if (!explanation.deciding || explanation.deciding->rules.empty()) {
+  if (!explanation.deciding || explanation.deciding->count == 0) {
     return explanation.steps.empty() ? "" : escape(explanation.steps.back().what);
   }
-  // A dry run that matches is no miss.
-  const std::vector<RuleTrace>& rules = explanation.deciding->rules;
-  const auto found = std::ranges::find_if(rules, [](const RuleTrace& one) { return !(one.dry_run && one.matches()); });
-  const RuleTrace& rule = found == rules.end() ? rules.front() : *found;
+  const authoring::Trace& trace = *explanation.deciding;
+  const RuleTrace& rule = trace.nearest_miss ? *trace.nearest_miss : trace.rules.front();
   std::string out = fmt::format("privilege \"{}\", {}", escape(rule.privilege), holder_of(rule));
   for (const Check& check : rule.checks) {
     if (!check.met) {
@@ -156,9 +157,23 @@ std::string nearest_miss(const authoring::Explanation& explanation) {
   return out;
 }
 
-std::string explain_view(const ExplainContext& context) {
+std::size_t each_rule(const ExplainContext& context, const authoring::Trace& trace, std::size_t most,
+                      const std::function<void(const authoring::RuleTrace& rule)>& show) {
+  if (context.all_rules && context.item != nullptr) {
+    authoring::RuleWalk walk(*context.item, context.caller, context.asked.view(), trace.matcher);
+    while (walk.next()) {
+      show(walk.rule());
+    }
+    return 0;
+  }
+  const std::size_t shown = std::min(most, trace.rules.size());
+  std::for_each_n(trace.rules.begin(), shown, show);
+  return trace.count - shown;
+}
+
+void explain_view(const ExplainContext& context, std::ostream& out) {
   const authoring::Explanation& explanation = context.explanation;
-  View view;
+  View view(out);
   view.line("{}", judgement_line(explanation.judgement));
   show_facts(view, context);
   view.line("");
@@ -170,13 +185,12 @@ std::string explain_view(const ExplainContext& context) {
     view.line("  a dry run would {} it", dry == policy::Verdict::kAllow ? "allow" : "deny");
   }
   if (explanation.deciding) {
-    show_trace(view, "rules, nearest first", *explanation.deciding, context.most_rules);
+    show_trace(view, "rules, nearest first", *explanation.deciding, context);
   }
   if (explanation.other && explanation.readings_differ()) {
     show_trace(view, fmt::format("{} matching would decide differently", other_name(context.matching)),
-               *explanation.other, context.most_rules);
+               *explanation.other, context);
   }
-  return std::move(view).take();
 }
 
 }  // namespace msp::cli

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // An explanation for a person's eyes, and for programs (docs/mspctl-policy.md).
 // Pure functions; any thread.
+// Rules are written as they are found, never held all at once: there may be as many as privileges times identities.
 // Never fail; text from files and arguments is escaped for people, so it cannot steer a terminal.
 #pragma once
 
+#include <functional>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 
@@ -23,11 +26,15 @@ struct ExplainContext {
   std::string_view file = {};      ///< of the rules; empty: none were named
   std::string_view form = {};
   policy::Matching matching = policy::Matching::kEnforce;
-  std::size_t most_rules = SIZE_MAX;
+  bool all_rules = false;  ///< not only the nearest
 };
 
-std::string explain_view(const ExplainContext& context);
-std::string explain_json(const ExplainContext& context);
+void explain_view(const ExplainContext& context, std::ostream& out);
+void explain_json(const ExplainContext& context, std::ostream& out);
+
+/// The nearest rules, `most` of them and no more than the trace has kept, or every one. Returns how many are left out.
+std::size_t each_rule(const ExplainContext& context, const authoring::Trace& trace, std::size_t most,
+                      const std::function<void(const authoring::RuleTrace& rule)>& show);
 
 /// "PERMIT by privilege …", "DENY 403 no_rule", …; one line, escaped.
 std::string judgement_line(const authoring::Judgement& judgement);

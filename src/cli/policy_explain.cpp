@@ -13,8 +13,6 @@
 namespace msp::cli {
 namespace {
 
-constexpr std::size_t kUsualRules = 5;
-
 struct Options : PolicyOptions {
   std::string rules;
   CallerOptions caller;
@@ -53,9 +51,9 @@ Result<int> explain_one(const Options& options, std::ostream& out, std::ostream&
                                .file = options.rules,
                                .form = options.rules.empty() ? "none" : to_string(source.form),
                                .matching = options.matching_mode(),
-                               .most_rules = options.all || options.json ? SIZE_MAX : kUsualRules};
+                               .all_rules = options.all};
   print_remarks(source.remarks, err);
-  out << (options.json ? explain_json(context) + "\n" : explain_view(context));
+  (options.json ? explain_json : explain_view)(context, out);
   if (!explanation.agrees()) {
     return bug("the steps and the decision do not agree: please report this with the rules and the request");
   }

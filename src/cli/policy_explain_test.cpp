@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <grp.h>
 #include <signal.h>
@@ -86,6 +87,44 @@ TEST_F(PolicyExplain, ProgramsGetTheSameAsAnObject) {
   EXPECT_EQ(*shown->at("/canonical/rules/0/checks/3/wanted")->string(), "/opt/app");
   EXPECT_EQ(*shown->at("/request/canonical/segments/2")->string(), "oauth2");
   EXPECT_EQ(shown->at("/caller/uid")->int64(), 7);
+}
+
+/// One privilege that `count` identities hold.
+std::string held_by(std::size_t count) {
+  std::string identities;
+  std::string names;
+  for (std::size_t i = 0; i < count; ++i) {
+    identities += fmt::format(R"({}{{"name":"i{}","userName":"u{}"}})", i == 0 ? "" : ",", i, i);
+    names += fmt::format(R"({}"i{}")", i == 0 ? "" : ",", i);
+  }
+  return R"({"defaultAccess":"deny","mode":"enforce","id":"v1","rules":{"privileges":[{"name":"p","path":"/p"}],
+    "roles":[{"name":"r","privileges":["p"]}],"identities":[)" +
+         identities + R"(],"roleAssignments":[{"role":"r","identities":[)" + names + "]}]}}";
+}
+
+TEST_F(PolicyExplain, OfManyRulesTheNearestAreShownAndTheOthersCounted) {
+  const std::vector<std::string> question{
+      "--rules", write("many.json", held_by(250)), "--as", "u7", "--service", "imds", "GET", "/p"};
+  const auto ask = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), "explain");
+    options.insert(options.end(), question.begin(), question.end());
+    return policy(std::move(options)).out;
+  };
+  EXPECT_THAT(ask({}), HasSubstr("   5. miss "));
+  EXPECT_THAT(ask({}), HasSubstr("  and 245 more that are further away (--all shows them)\n"));
+  EXPECT_THAT(ask({"--all"}), HasSubstr("  250. miss "));
+  auto shown = json::parse(ask({"--json"}));
+  ASSERT_TRUE(shown.ok());
+  for (const std::string matcher : {"canonical", "legacy"}) {
+    EXPECT_EQ(shown->at("/" + matcher + "/rules")->array()->size(), 100U);
+    EXPECT_EQ(*shown->at("/" + matcher + "/rules/0/identity")->string(), "i7");
+    EXPECT_EQ(shown->at("/" + matcher + "/rulesLeftOut")->int64(), 150);
+  }
+  shown = json::parse(ask({"--json", "--all"}));
+  ASSERT_TRUE(shown.ok());
+  EXPECT_EQ(*shown->at("/canonical/rules/249/identity")->string(), "i249");
+  EXPECT_EQ(shown->at("/legacy/rules")->array()->size(), 250U);
+  EXPECT_EQ(shown->at("/legacy/rulesLeftOut")->int64(), 0);
 }
 
 TEST_F(PolicyExplain, AServiceWithoutRulesHasTheDefaultsWithoutRules) {
