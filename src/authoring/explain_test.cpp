@@ -109,7 +109,9 @@ TEST(Explain, ThePathThatGoesFurthestWithTheRequestComesFirst) {
 }
 
 TEST(Explain, AnotherFileAtThePathOfTheRuleIsCalledThat) {
-  const RuleIdentity wanted{.name = "app", .exe_path = "/usr/bin/sleep"};
+  RuleIdentity wanted;
+  wanted.name = "app";
+  wanted.exe_path = "/usr/bin/sleep";
   identity::ConnectionIdentity who;
   who.exe_path = "/usr/bin/sleep";  // and none of the rules' files, by which it is decided
   const std::vector<Check> checks = compare_identity(wanted, who, false);
