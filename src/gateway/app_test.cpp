@@ -40,7 +40,7 @@ struct Reply {
 class Running {
  public:
   explicit Running(const Config& config) {
-    auto app = HostApp::start(config, loop_, clock_);
+    auto app = HostApp::start(config, loop_, clock_, kept_);
     if (!app) {
       error_ = app.error().text();
       return;
@@ -66,6 +66,7 @@ class Running {
     loop_.stop();
   }
   SystemClock clock_;
+  KeptListeners kept_;
   Loop loop_;
   std::unique_ptr<HostApp> app_;
   std::string error_;
