@@ -71,6 +71,9 @@ Result<void> HostApp::open_state() {
   gateway_ = std::make_unique<Gateway>(loop_, buffers_, registry, *keys_, *log_,
                                        Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_,
                                        std::bit_cast<std::uint64_t>(epoch));
+  if (auto opened = gateway_->state().events.open(*store_, registry); !opened) {
+    return opened;
+  }
   inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
   return {};
 }
@@ -144,13 +147,13 @@ Result<void> HostApp::listen(KeptListeners& kept) {
     log::info("listening on {} for verifiers of tokens", to_string(*at));
     endpoints_.push_back(*at);
   }
-  if (!config_.metrics_listen.empty()) {
-    metrics_ = std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return metrics(); });
-    if (auto started = metrics_->listen(config_.metrics_listen, "host"); !started) {
   return listen_for_operators();
 }
 
 Result<void> HostApp::listen_for_operators() {
+  if (!config_.metrics_listen.empty()) {
+    metrics_ = std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return metrics(); });
+    if (auto started = metrics_->listen(config_.metrics_listen, "host"); !started) {
       return started;
     }
   }
