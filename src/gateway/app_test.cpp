@@ -86,7 +86,7 @@ class HostTest : public testing::Test {
       {"address":"127.0.0.1","port":0,"service":"hostga"}],"virtualMachines":[
       {"model":"enforced.json","sourceAddresses":["127.0.0.11"]},
       {"model":"audited.json","sourceAddresses":["127.0.0.12"]},
-      {"model":"off.json","sourceAddresses":["127.0.0.13"]}],"limits":{"pendingKeys":4}})");
+      {"model":"off.json","sourceAddresses":["127.0.0.13"]}],"limits":{"pendingKeys":4,"imdsPerSecond":0}})");
     start();
   }
   void TearDown() override {
