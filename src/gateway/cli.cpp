@@ -111,10 +111,11 @@ class Run {
   bool may_begin_anew() {
     auto config = load_config(call_.config_path);
     auto fits = config ? app_.fits(*config) : Result<void>(std::move(config).error());
-    if (!fits) {
-      log::write(std::move(fits).error().context("nothing has changed"));
+    if (fits) {
+      return true;
     }
-    return fits.ok();
+    log::write(std::move(fits).error().context("nothing has changed"));
+    return false;
   }
   void end(bool anew) {
     ending_ = true;
