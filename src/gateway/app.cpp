@@ -118,6 +118,7 @@ Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
 
 Result<void> HostApp::listen(KeptListeners& kept) {
   std::vector<Ipv4Endpoint> addresses;
+  addresses.reserve(config_.listeners.size() + 1);
   for (const ListenerConfig& listener : config_.listeners) {
     addresses.push_back(listener.at);
   }
