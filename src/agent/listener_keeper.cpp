@@ -3,9 +3,9 @@
 
 #include <utility>
 
+#include "base/kept_listener.h"
 #include "base/log.h"
 #include "identity/source.h"
-#include "intercept/kept_listener.h"
 #include "intercept/self_check.h"
 
 namespace msp::agent {
@@ -24,11 +24,11 @@ void only_log(const Result<void>& done, std::string_view what) {
 }  // namespace
 
 Result<void> ListenerKeeper::open() {
-  auto cookie = intercept::own_netns_cookie();
+  auto cookie = own_netns_cookie();
   if (!cookie) {
     return std::move(cookie).error();
   }
-  name_ = intercept::listener_name(*cookie);
+  name_ = listener_name(*cookie);
   if (auto old = kept(*cookie)) {
     listener_ = std::move(*old);
     auto proven = prove();
@@ -65,7 +65,7 @@ std::optional<Fd> ListenerKeeper::kept(std::uint64_t cookie) {
   std::optional<Fd> out;
   for (auto& [name, fd] : manager_.take_stored()) {
     if (name == name_ && !out) {
-      auto good = intercept::check_listener(fd.get(), at_, cookie);
+      auto good = check_listener(fd.get(), at_, cookie);
       // Marked once more: the hooks may have been uninstalled, and their marks with them.
       if (good) {
         good = hooks_.mark_own(fd.get());

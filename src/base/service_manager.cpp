@@ -134,4 +134,52 @@ Result<void> ServiceManager::send(std::string_view lines, int fd) const {
   return {};
 }
 
+namespace {
+
+/// From kFirstFd on, open over an exec; what stands there already is moved out of the way first.
+Result<void> line_up(std::vector<ServiceManager::Stored>& passed) {
+  const int behind = kFirstFd + static_cast<int>(passed.size());
+  for (ServiceManager::Stored& each : passed) {
+    Fd moved(::fcntl(each.fd.get(), F_DUPFD_CLOEXEC, behind));
+    if (!moved) {
+      return errno_error("duplicate a descriptor");
+    }
+    each.fd = std::move(moved);
+  }
+  int at = kFirstFd;
+  for (ServiceManager::Stored& each : passed) {
+    if (::dup2(each.fd.get(), at) != at) {
+      return errno_error("duplicate a descriptor");
+    }
+    each.fd.reset(at++);
+  }
+  return {};
+}
+
+}  // namespace
+
+Error take_the_place_of_this(const std::string& program, const std::vector<std::string>& arguments,
+                             std::vector<ServiceManager::Stored> passed) {
+  if (auto lined_up = line_up(passed); !lined_up) {
+    return std::move(lined_up).error();
+  }
+  std::string names;
+  for (const ServiceManager::Stored& each : passed) {
+    names += (names.empty() ? "" : ":") + each.name;
+  }
+  // The number of this process stays.
+  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+  ::setenv("LISTEN_FDS", std::to_string(passed.size()).c_str(), 1);
+  ::setenv("LISTEN_FDNAMES", names.c_str(), 1);
+  std::vector<std::string> texts = arguments;
+  std::vector<char*> argv;
+  argv.reserve(texts.size() + 1);
+  for (std::string& text : texts) {
+    argv.push_back(text.data());
+  }
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
+  return errno_error("start " + program);
+}
+
 }  // namespace msp

@@ -48,4 +48,9 @@ class ServiceManager {
   std::vector<Stored> stored_;
 };
 
+/// Becomes `program`, which is passed these descriptors in the same way, whether there is a manager or not. Comes back
+/// only with an error; then the descriptors are closed.
+Error take_the_place_of_this(const std::string& program, const std::vector<std::string>& arguments,
+                             std::vector<ServiceManager::Stored> passed);
+
 }  // namespace msp

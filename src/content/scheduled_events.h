@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is going to happen to machines: scheduled by an operator, approved by the guest or begun when its time has come.
-// Owned by the host; loop's thread; in memory only.
+// Owned by the host; loop's thread; in memory, with a text form of what is known of one machine for who keeps it.
 // Bounded: kMostForOne a machine, beyond that adding fails.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -47,9 +48,17 @@ class ScheduledEvents {
 
   /// As things stand at this time: what was due has begun.
   const OfOne& at(const std::string& vm_id, std::int64_t now_seconds);
+  /// As things stood when somebody looked last.
+  const OfOne& kept(const std::string& vm_id) const;
+  /// In the place of what is known of this machine.
+  void put(const std::string& vm_id, OfOne of) { machines_[vm_id] = std::move(of); }
 
  private:
   std::unordered_map<std::string, OfOne> machines_;  // by vmId
 };
+
+/// JSON that the second reads; damaged text is refused as a whole.
+std::string events_record(const ScheduledEvents::OfOne& of);
+Result<ScheduledEvents::OfOne> read_events_record(std::string_view text);
 
 }  // namespace msp::content

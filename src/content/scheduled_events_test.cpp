@@ -46,5 +46,27 @@ TEST(ScheduledEvents, AreBoundedForEachMachine) {
   EXPECT_TRUE(events.add("vm", reboot(1)));
 }
 
+TEST(ScheduledEvents, ARecordIsReadAsItWasWritten) {
+  ScheduledEvents events;
+  ScheduledEvent event = reboot(100);
+  event.source = "User";
+  event.description = "a \"b\"";
+  event.duration_seconds = 9;
+  const std::string id = *events.add("vm", event);
+  EXPECT_TRUE(events.add("vm", reboot(200)));
+  EXPECT_TRUE(events.approve("vm", {id}));
+  const std::string record = events_record(events.kept("vm"));
+  auto read = read_events_record(record);
+  ASSERT_TRUE(read) << read.error().text();
+  EXPECT_EQ(read->incarnation, events.kept("vm").incarnation);
+  ASSERT_EQ(read->events.size(), 2U);
+  EXPECT_TRUE(read->events[0].started);
+  EXPECT_EQ(read->events[0].description, event.description);
+  EXPECT_EQ(events_record(*read), record);
+  for (const char* bad : {"", "{}", "[]", R"({"incarnation":0,"events":[]})", R"({"incarnation":1,"events":[{}]})"}) {
+    EXPECT_FALSE(read_events_record(bad)) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace msp::content

@@ -237,9 +237,10 @@ http::Response AdminServer::events(const http::Request& request, const std::stri
     if (method != "DELETE") {
       return no_method(request, "DELETE");
     }
-    return state_.events.end(vm_id, event.substr(1))
-               ? good(events_json(state_.events.at(vm_id, now)))
-               : http::Response::error(request, 404, "not_found", "There is no such event.");
+    const auto ended = state_.events.end(vm_id, event.substr(1));
+    return !ended   ? failed(request, ended.error())
+           : *ended ? good(events_json(state_.events.at(vm_id, now)))
+                    : http::Response::error(request, 404, "not_found", "There is no such event.");
   }
   if (method == "GET") {
     return good(events_json(state_.events.at(vm_id, now)));
@@ -253,7 +254,9 @@ http::Response AdminServer::events(const http::Request& request, const std::stri
   }
   log::info("an event is scheduled: {}", given->type);
   if (const auto added = state_.events.add(vm_id, std::move(*given)); !added) {
-    return http::Response::error(request, 409, "refused", added.error().text());
+    return added.error().source == Source::kConfig
+               ? http::Response::error(request, 409, "refused", added.error().text())
+               : failed(request, added.error());
   }
   return good(events_json(state_.events.at(vm_id, now)));
 }

@@ -18,7 +18,7 @@
 
 namespace msp::gateway {
 
-class AdminServer final : private http::Handler {
+class AdminServer final : public http::Handler {
  public:
   AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory, GuestState& state, const Clock& clock);
   ~AdminServer() override { unlink(); }
@@ -35,10 +35,10 @@ class AdminServer final : private http::Handler {
   /// Takes the name away, then as http::Server::drain.
   Task<void> drain(Deadline deadline);
 
- private:
   std::uint64_t body_limit(const http::Request& request) override;
   Task<http::Response> handle(const http::Request& request) override;
 
+ private:
   http::Response answer(const http::Request& request);
   Task<http::Response> backup(const http::Request& request);
   Task<Result<std::string>> take_copy();

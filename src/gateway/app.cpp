@@ -12,18 +12,12 @@
 #include "gateway/metrics.h"
 
 namespace msp::gateway {
-namespace {
-
-constexpr int kBacklog = 4096;
-
-}  // namespace
-
 HostApp::HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory)
     : config_(std::move(config)), loop_(loop), clock_(clock), inventory_(std::move(inventory)) {}
 
 HostApp::~HostApp() = default;
 
-Result<std::unique_ptr<HostApp>> HostApp::start(Config config, Loop& loop, const Clock& clock) {
+Result<std::unique_ptr<HostApp>> HostApp::start(Config config, Loop& loop, const Clock& clock, KeptListeners& kept) {
   auto inventory = Inventory::load(config);
   if (!inventory) {
     return std::move(inventory).error();
@@ -32,7 +26,7 @@ Result<std::unique_ptr<HostApp>> HostApp::start(Config config, Loop& loop, const
   if (auto opened = app->open_state(); !opened) {
     return std::move(opened).error();
   }
-  if (auto listening = app->listen(); !listening) {
+  if (auto listening = app->listen(kept); !listening) {
     return std::move(listening).error();
   }
   return app;
@@ -77,6 +71,9 @@ Result<void> HostApp::open_state() {
   gateway_ = std::make_unique<Gateway>(loop_, buffers_, registry, *keys_, *log_,
                                        Signers{.issuer = issuer_.get(), .documents = documents_.get()}, clock_, config_,
                                        std::bit_cast<std::uint64_t>(epoch));
+  if (auto opened = gateway_->state().events.open(*store_, registry); !opened) {
+    return opened;
+  }
   inventory_->attach(*keys_, [this](const std::string& vm_id) { gateway_->changed(vm_id); });
   return {};
 }
@@ -99,32 +96,43 @@ Result<void> HostApp::open_signers() {
   return {};
 }
 
-Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, const Ipv4Endpoint& endpoint) {
-  auto socket = make_tcp_socket();
-  if (!socket) {
-    return std::move(socket).error();
-  }
-  if (auto bound = bind_and_listen(*socket, endpoint, kBacklog); !bound) {
-    return std::move(bound).error();
-  }
-  auto at = local_endpoint(socket->get());
+Result<void> HostApp::fits(const Config& config) const {
+  auto inventory = Inventory::load(config);
+  return inventory ? (*inventory)->open(*store_) : Result<void>(std::move(inventory).error());
+}
+
+Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
+  auto at = local_endpoint(listener.get());
   if (!at) {
     return at;
   }
   http::ServerLimits limits;
   limits.max_connections = config_.limits.connections;
   auto server = std::make_unique<http::Server>(loop_, buffers_, handler, limits);
-  if (auto started = server->listen(std::move(*socket)); !started) {
+  if (auto started = server->listen(std::move(listener)); !started) {
     return std::move(started).error();
   }
   servers_.push_back(std::move(server));
   return at;
 }
 
-Result<void> HostApp::listen() {
+Result<void> HostApp::listen(KeptListeners& kept) {
+  std::vector<Ipv4Endpoint> addresses;
+  addresses.reserve(config_.listeners.size() + 1);
+  for (const ListenerConfig& listener : config_.listeners) {
+    addresses.push_back(listener.at);
+  }
+  if (issuer_) {
+    addresses.push_back(config_.tokens.at);
+  }
+  auto sockets = kept.open(addresses);
+  if (!sockets) {
+    return std::move(sockets).error();
+  }
+  auto socket = sockets->begin();
   for (const ListenerConfig& listener : config_.listeners) {
     handlers_.push_back(std::make_unique<ServiceHandler>(*gateway_, listener.service));
-    auto at = serve(*handlers_.back(), listener.at);
+    auto at = serve(*handlers_.back(), std::move(*socket++));
     if (!at) {
       return std::move(at).error();
     }
@@ -133,13 +141,17 @@ Result<void> HostApp::listen() {
   }
   if (issuer_) {
     tokens_ = std::make_unique<TokenServer>(*issuer_);
-    auto at = serve(*tokens_, config_.tokens.at);
+    auto at = serve(*tokens_, std::move(*socket));
     if (!at) {
       return std::move(at).error();
     }
     log::info("listening on {} for verifiers of tokens", to_string(*at));
     endpoints_.push_back(*at);
   }
+  return listen_for_operators();
+}
+
+Result<void> HostApp::listen_for_operators() {
   if (!config_.metrics_listen.empty()) {
     metrics_ = std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return metrics(); });
     if (auto started = metrics_->listen(config_.metrics_listen, "host"); !started) {

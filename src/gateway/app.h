@@ -15,6 +15,7 @@
 #include "gateway/config.h"
 #include "gateway/gateway.h"
 #include "gateway/inventory.h"
+#include "gateway/kept_listeners.h"
 #include "gateway/key_ring.h"
 #include "gateway/model_store.h"
 #include "gateway/token_server.h"
@@ -27,8 +28,8 @@ namespace msp::gateway {
 
 class HostApp {
  public:
-  /// Opens the state, loads models and keys, binds every listener. `loop` and `clock` outlive it.
-  static Result<std::unique_ptr<HostApp>> start(Config config, Loop& loop, const Clock& clock);
+  /// Opens the state, loads models and keys, binds every listener or takes it over. All but `config` outlive it.
+  static Result<std::unique_ptr<HostApp>> start(Config config, Loop& loop, const Clock& clock, KeptListeners& kept);
   ~HostApp();
   HostApp(const HostApp&) = delete;
   HostApp& operator=(const HostApp&) = delete;
@@ -36,6 +37,8 @@ class HostApp {
   /// Where it listens, in the order of the configuration (ports that were 0 are filled in).
   const std::vector<Ipv4Endpoint>& endpoints() const { return endpoints_; }
   const VmRegistry& registry() const { return inventory_->registry(); }
+  /// Why a host with this configuration would not start on what is stored here.
+  Result<void> fits(const Config& config) const;
   /// No new connections; requests in flight are answered until the deadline.
   Task<void> drain(Deadline deadline);
   void log_counters() const;
@@ -45,8 +48,9 @@ class HostApp {
   HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory);
   Result<void> open_state();
   Result<void> open_signers();
-  Result<void> listen();
-  Result<Ipv4Endpoint> serve(http::Handler& handler, const Ipv4Endpoint& at);
+  Result<void> listen(KeptListeners& kept);
+  Result<void> listen_for_operators();
+  Result<Ipv4Endpoint> serve(http::Handler& handler, Fd listener);
 
   Config config_;
   Loop& loop_;

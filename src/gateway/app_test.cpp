@@ -40,7 +40,7 @@ struct Reply {
 class Running {
  public:
   explicit Running(const Config& config) {
-    auto app = HostApp::start(config, loop_, clock_);
+    auto app = HostApp::start(config, loop_, clock_, kept_);
     if (!app) {
       error_ = app.error().text();
       return;
@@ -66,6 +66,7 @@ class Running {
     loop_.stop();
   }
   SystemClock clock_;
+  KeptListeners kept_;
   Loop loop_;
   std::unique_ptr<HostApp> app_;
   std::string error_;
@@ -85,7 +86,7 @@ class HostTest : public testing::Test {
       {"address":"127.0.0.1","port":0,"service":"hostga"}],"virtualMachines":[
       {"model":"enforced.json","sourceAddresses":["127.0.0.11"]},
       {"model":"audited.json","sourceAddresses":["127.0.0.12"]},
-      {"model":"off.json","sourceAddresses":["127.0.0.13"]}],"limits":{"pendingKeys":4}})");
+      {"model":"off.json","sourceAddresses":["127.0.0.13"]}],"limits":{"pendingKeys":4,"imdsPerSecond":0}})");
     start();
   }
   void TearDown() override {

@@ -4,13 +4,16 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/log_sinks.h"
 #include "base/process.h"
 #include "base/version.h"
 #include "gateway/app.h"
+#include "gateway/kept_listeners.h"
 #include "gateway/restore.h"
 
 namespace msp::gateway {
@@ -23,7 +26,7 @@ constexpr int kBadUsage = 2;
 Result<Fd> take_signals() {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
     ::sigaddset(&set, signal);
   }
   if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) {
@@ -37,9 +40,10 @@ Result<Fd> take_signals() {
   return signals;
 }
 
-Task<void> drain_and_stop(HostApp& app, Loop& loop) {
-  co_await app.drain(loop.after_ms(kDrainMs));
-  loop.stop();
+void tell(const ServiceManager& manager, std::string_view what) {
+  if (auto told = manager.notify(what); !told) {
+    log::warn("the service manager was not told {}: {}", what, told.error().text());
+  }
 }
 
 int fail(const Error& error, int status) {
@@ -79,7 +83,93 @@ int put_back(const Config& config, const std::string& backup) {
   return 0;
 }
 
-int serve(Config config) {
+/// How msp-host was called: so is the program that takes its place.
+struct Call {
+  std::string config_path;
+  std::vector<std::string> arguments;
+  std::string program;  ///< path of its file: another version may lie there by then
+};
+
+/// A host that runs, from its signals to its end.
+class Run {
+ public:
+  Run(Loop& loop, HostApp& app, KeptListeners& kept, const Call& call)
+      : loop_(loop), app_(app), kept_(kept), call_(call) {}
+
+  void on_signal(std::uint32_t signal) {
+    if (signal == SIGUSR1) {
+      app_.log_counters();
+    } else if (ending_ && signal != SIGHUP) {
+      loop_.stop();
+    } else if (!ending_ && (signal != SIGHUP || may_begin_anew())) {
+      end(signal == SIGHUP);
+    }
+  }
+  bool begins_anew() const { return anew_; }
+
+ private:
+  bool may_begin_anew() {
+    auto config = load_config(call_.config_path);
+    auto fits = config ? app_.fits(*config) : Result<void>(std::move(config).error());
+    if (fits) {
+      return true;
+    }
+    log::write(std::move(fits).error().context("nothing has changed"));
+    return false;
+  }
+  void end(bool anew) {
+    ending_ = true;
+    anew_ = anew;
+    log::info("{}: answering what is in flight", anew ? "beginning anew" : "ending");
+    tell(kept_.manager(), anew ? "RELOADING=1" : "STOPPING=1");
+    if (!anew) {
+      kept_.let_go();
+    }
+    drain().detach();
+  }
+  Task<void> drain() {
+    co_await app_.drain(loop_.after_ms(kDrainMs));
+    loop_.stop();
+  }
+
+  Loop& loop_;
+  HostApp& app_;
+  KeptListeners& kept_;
+  const Call& call_;
+  bool ending_ = false;
+  bool anew_ = false;
+};
+
+/// Serves until a signal ends it. True: it begins anew.
+Result<bool> run(Config config, KeptListeners& kept, const Call& call, const Fd& signals) {
+  const SystemClock clock;
+  Loop loop;
+  if (auto ready = loop.ready(); !ready) {
+    return std::move(ready).error();
+  }
+  auto app = HostApp::start(std::move(config), loop, clock, kept);
+  if (!app) {
+    return std::move(app).error();
+  }
+  Run course(loop, **app, kept, call);
+  Watch watch(loop, signals.get(), [&](std::uint32_t) {
+    signalfd_siginfo info{};
+    while (::read(signals.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
+      course.on_signal(info.ssi_signo);
+    }
+  });
+  if (auto watching = watch.start(); !watching) {
+    return std::move(watching).error();
+  }
+  log::info("msp-host {} serves {} virtual machines", version(), (*app)->registry().all().size());
+  tell(kept.manager(), "READY=1");
+  release_startup_memory();
+  loop.run();
+  (*app)->log_counters();
+  return course.begins_anew();
+}
+
+int serve(Config config, const Call& call) {
   log::use_journal();
   if (auto hardened = harden_process(); !hardened) {
     return fail(hardened.error(), kFailed);
@@ -89,38 +179,16 @@ int serve(Config config) {
   if (!signals) {
     return fail(signals.error(), kFailed);
   }
-  const SystemClock clock;
-  Loop loop;
-  if (auto ready = loop.ready(); !ready) {
-    return fail(ready.error(), kFailed);
+  KeptListeners kept(ServiceManager::from_environment());
+  const auto ended = run(std::move(config), kept, call, *signals);
+  if (!ended) {
+    return fail(ended.error(), ended.error().source == Source::kConfig ? kBadUsage : kFailed);
   }
-  auto app = HostApp::start(std::move(config), loop, clock);
-  if (!app) {
-    return fail(app.error(), app.error().source == Source::kConfig ? kBadUsage : kFailed);
+  if (!*ended) {
+    return 0;
   }
-  bool ending = false;
-  Watch watch(loop, signals->get(), [&](std::uint32_t) {
-    signalfd_siginfo info{};
-    while (::read(signals->get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
-      if (info.ssi_signo == SIGUSR1) {
-        (*app)->log_counters();
-      } else if (ending) {
-        loop.stop();
-      } else {
-        ending = true;
-        log::info("ending: answering what is in flight");
-        drain_and_stop(**app, loop).detach();
-      }
-    }
-  });
-  if (auto watching = watch.start(); !watching) {
-    return fail(watching.error(), kFailed);
-  }
-  log::info("msp-host {} serves {} virtual machines", version(), (*app)->registry().all().size());
-  release_startup_memory();
-  loop.run();
-  (*app)->log_counters();
-  return 0;
+  // Database and log are closed, signals wait for the next.
+  return fail(take_the_place_of_this(call.program, call.arguments, kept.hand_over()), kFailed);
 }
 
 }  // namespace
@@ -149,7 +217,14 @@ int host_main(int argc, const char* const* argv) {
   if (!backup.empty()) {
     return put_back(*config, backup);
   }
-  return only_check ? check(*config) : serve(std::move(*config));
+  if (only_check) {
+    return check(*config);
+  }
+  std::error_code failed;
+  const Call call{.config_path = path,
+                  .arguments = {argv, argv + argc},
+                  .program = std::filesystem::read_symlink("/proc/self/exe", failed).string()};
+  return serve(std::move(*config), call);
 }
 
 }  // namespace msp::gateway

@@ -109,7 +109,11 @@ void read_upstream(json::ObjectReader& root, UpstreamConfig& out) {
   upstream.finish();
 }
 
-void read_limits(json::ObjectReader limits, Limits& out) {
+// The public contract's; a service behind the host has its own, and may be asked leaf by leaf (docs/host.md).
+constexpr std::uint64_t kImdsPerSecond = 5;
+constexpr std::uint64_t kIdentityPerSecond = 20;
+
+void read_limits(json::ObjectReader limits, bool imds_is_ours, Limits& out) {
   const auto number = [&](std::string_view name, std::uint64_t fallback, std::int64_t min, std::int64_t max) {
     return static_cast<std::uint64_t>(
         limits.integer(name, static_cast<std::int64_t>(fallback), {.min = min, .max = max}));
@@ -119,8 +123,8 @@ void read_limits(json::ObjectReader limits, Limits& out) {
   out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
   out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);
   out.report_bytes = number("reportBytes", out.report_bytes, 0, std::int64_t{1} << 40);
-  out.imds_per_second = number("imdsPerSecond", out.imds_per_second, 0, 1'000'000);
-  out.identity_per_second = number("identityPerSecond", out.identity_per_second, 0, 1'000'000);
+  out.imds_per_second = number("imdsPerSecond", imds_is_ours ? kImdsPerSecond : 0, 0, 1'000'000);
+  out.identity_per_second = number("identityPerSecond", imds_is_ours ? kIdentityPerSecond : 0, 0, 1'000'000);
   limits.finish();
 }
 
@@ -173,7 +177,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   read_upstream(root, config.upstream);
   read_tokens(root, config.tokens);
   config.attestation_file = absolute(directory, root.string("attestationFile", ""));
-  read_limits(root.object("limits"), config.limits);
+  read_limits(root.object("limits"), config.upstream.of(Service::kImds) == nullptr, config.limits);
   root.finish();
   if (config.listeners.empty() && problems.empty()) {
     root.fail("listeners", "no listener is configured, so nothing would be served");

@@ -31,6 +31,8 @@ TEST(Config, HasADefaultForEverythingElse) {
   EXPECT_EQ(config->limits.pending_keys, 16U);
   EXPECT_EQ(config->limits.signed_body_bytes, 102'400U);
   EXPECT_EQ(config->limits.exempt_body_bytes, 104'857'600U);
+  EXPECT_EQ(config->limits.imds_per_second, 5U);
+  EXPECT_EQ(config->limits.identity_per_second, 20U);
   EXPECT_EQ(config->model_directory, "/etc/x/vms");
   ASSERT_EQ(config->listeners.size(), 1U);
   EXPECT_EQ(to_string(config->listeners[0].at), "127.0.0.1:8080");
@@ -135,6 +137,8 @@ TEST(Config, UpstreamIsForEachService) {
   EXPECT_TRUE(imds->forwarded_for);
   EXPECT_EQ(config->upstream.of(Service::kWireServer), nullptr);
   EXPECT_EQ(config->upstream.timeout_seconds, 5U);
+  EXPECT_EQ(config->limits.imds_per_second, 0U) << "the service behind has its own";
+  EXPECT_EQ(config->limits.identity_per_second, 0U);
   EXPECT_THAT(error_of(with(R"({"imds":{"address":"nova","port":8775}})")), HasSubstr("/upstream/imds/address"));
   EXPECT_THAT(error_of(with(R"({"imds":{"address":"10.0.0.9","port":0}})")), HasSubstr("/upstream/imds/port"));
   EXPECT_THAT(error_of(with(R"({"nova":{}})")), HasSubstr("/upstream/nova"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of machines beyond their models while the host runs: what guests reported, what is scheduled, and who
-// asks that belongs to no machine.
+// asks that belongs to no machine. Events are in the store as well; the rest begins anew with the host.
 // Owned by the gateway; loop's thread; shared with the admin API.
 // Bounded by its parts.
 #pragma once
@@ -8,8 +8,8 @@
 #include <string>
 
 #include "content/guest_reports.h"
-#include "content/scheduled_events.h"
 #include "gateway/audit_report.h"
+#include "gateway/kept_events.h"
 #include "gateway/unknown_callers.h"
 
 namespace msp::gateway {
@@ -18,7 +18,7 @@ struct GuestState {
   explicit GuestState(std::size_t report_bytes) : reports(report_bytes) {}
 
   content::GuestReports reports;
-  content::ScheduledEvents events;
+  KeptEvents events;
   AuditReports audits;
   UnknownCallers unknown_callers;
 

@@ -88,7 +88,7 @@ Answer answer_events(const Asked& asked, const ImdsQuery& query) {
     return imds_version_error(kEventVersions);
   }
   const std::string& vm_id = asked.vm.model.vm_id;
-  content::ScheduledEvents& events = asked.state.events;
+  KeptEvents& events = asked.state.events;
   const content::ScheduledEvents::OfOne& of = events.at(vm_id, asked.now_ns / kNanoseconds);
   if (method == "GET") {
     return imds_json(events_text(of, asked.vm.model.name, version));

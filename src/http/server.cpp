@@ -135,6 +135,13 @@ void Server::start(Fd socket) {
 Task<void> Server::drain(Deadline deadline) {
   shared_.draining = true;
   listeners_.clear();
+  // A client may have sent its next request before it can know: closing at once would lose that.
+  const Deadline farewell = std::min(deadline, shared_.loop.after_ms(shared_.limits.farewell_ms));
+  bool before = true;
+  while (before && shared_.connections > 0) {
+    before = co_await shared_.closed.wait(farewell);
+  }
+  shared_.farewell_over = true;
   shared_.active.for_each([](ServerConnection& connection) {
     if (connection.idle()) {
       connection.cancel();

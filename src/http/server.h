@@ -42,6 +42,7 @@ struct ServerLimits {
   std::uint64_t body_ms = 30'000;   ///< without a byte of the body: 408
   std::uint64_t write_ms = 30'000;  ///< for writing an answer: close
   std::uint64_t linger_ms = 2'000;  ///< for a peer to take the last answer after a refusal
+  std::uint64_t farewell_ms = 250;  ///< of a drain, for idle connections to ask once more, and be told of the end
   std::size_t max_connections = 4096;
 };
 
@@ -69,6 +70,7 @@ struct ServerShared {
   DateCache date;
   RequestIds ids;
   bool draining = false;
+  bool farewell_over = false;                           ///< idle connections close
   std::vector<std::unique_ptr<ServerScratch>> scratch;  ///< unused ones
   List<ServerConnection, ServerConnection> active;
   List<ServerConnection, ServerConnection>
@@ -87,7 +89,8 @@ class Server {
 
   /// Accepts from a listening, non-blocking IPv4 or unix socket. Any number of them.
   Result<void> listen(Fd listener);
-  /// No new connections; idle ones close now, busy ones after their answer, all that is left at the deadline.
+  /// No new connections. What is asked is answered, with "connection: close"; whoever asks nothing for farewell_ms is
+  /// closed then, all that is left at the deadline.
   Task<void> drain(Deadline deadline);
 
   std::size_t connections() const { return shared_.connections; }

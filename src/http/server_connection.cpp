@@ -82,7 +82,7 @@ Task<void> ServerConnection::run() {
 
 Task<bool> ServerConnection::wait_for_request(bool first) {
   if (!first && buffer_.empty()) {
-    if (shared_.draining) {
+    if (shared_.farewell_over && stream_->quiet()) {
       co_return false;
     }
     buffer_.release();

@@ -34,8 +34,8 @@ class ServerConnection : public ListHook<ServerConnection> {
 
   void start();
   bool done() const { return task_ && task_->done(); }
-  /// True while no byte of a request is here: nobody is hurt when the connection closes now.
-  bool idle() const { return idle_ || (reading_head_ && buffer_.empty()); }
+  /// True while no byte of a request is here, not even unread: nobody is hurt when the connection closes now.
+  bool idle() const { return (idle_ || (reading_head_ && buffer_.empty())) && stream_ && stream_->quiet(); }
   void cancel();
 
  private:

@@ -312,6 +312,24 @@ TEST_F(ServerTest, DrainLetsBusyOnesFinish) {
   EXPECT_EQ(server->connections(), 0U);
 }
 
+TEST_F(ServerTest, DrainTellsWhoAsksOnceMore) {
+  restart({.farewell_ms = 60'000});
+  const Fd kept = connect();
+  const Fd unread = connect();
+  talk(kept, get("/a"), "GET /a ");
+  talk(unread, get("/a"), "GET /a ");
+  test::send_all(unread.get(), get("/b"));  // is there, and nobody has looked yet
+  const auto drained = server->drain(loop.after_ms(120'000));
+  EXPECT_NE(gather(unread).find("\r\nconnection: close\r\n"), std::string::npos);
+  EXPECT_FALSE(drained.done());
+  test::send_all(kept.get(), get("/c"));
+  const std::string last = gather(kept);
+  EXPECT_NE(last.find("GET /c "), std::string::npos);
+  EXPECT_NE(last.find("\r\nconnection: close\r\n"), std::string::npos);
+  test::run_until(loop, [&] { return drained.done(); });
+  EXPECT_EQ(server->connections(), 0U);
+}
+
 TEST_F(ServerTest, DrainEndsAtItsDeadlineAndTheRestIsCut) {
   restart({});
   const Fd busy = connect();

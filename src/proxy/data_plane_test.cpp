@@ -403,6 +403,38 @@ TEST(DataPlane, ARequestIsSignedAnewForAHostThatWasStartedAgain) {
   EXPECT_EQ(plane.lines().size(), 2U);
 }
 
+// All that were under way are signed anew, not only the one that is refused first.
+TEST(DataPlane, RequestsThatWereUnderWayTogetherAreAllSignedAnew) {
+  constexpr unsigned kTogether = 3;
+  std::atomic<unsigned> stale = 0;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    for (std::string request = self.read_request(socket); !request.empty(); request = self.read_request(socket)) {
+      if (request.contains("x-ms-openmsp-nonce: 00000000000000bb.")) {
+        test::RawOrigin::say(socket, kOk);
+        continue;
+      }
+      ++stale;
+      for (int i = 0; i < 500 && stale < kTogether; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      test::RawOrigin::say(
+          socket,
+          "HTTP/1.1 401 Unauthorized\r\nx-ms-openmsp-asks: nonce:00000000000000bb\r\ncontent-length: 0\r\n\r\n");
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate(Readiness::kSign, nullptr, {.epoch = 0xAA, .caller = false});
+  std::vector<std::unique_ptr<test::RawClient>> clients;
+  for (unsigned i = 0; i < kTogether; ++i) {
+    clients.push_back(std::make_unique<test::RawClient>(plane.at));
+    clients.back()->send(get("/a"));
+  }
+  for (const auto& client : clients) {
+    EXPECT_THAT(client->read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  }
+  EXPECT_EQ(stale, kTogether);
+}
+
 // It may bring another epoch, once; not talk the agent out of nonces, nor send it round for ever.
 TEST(DataPlane, ARefusalCannotTakeNoncesAwayNorKeepTheAgentBusy) {
   std::atomic<unsigned> asked = 0;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,7 +38,8 @@ struct Exchange {
   std::string_view body_view;
   protocol::StringToSign to_sign;
   std::string authorization;
-  std::string caller;  ///< value of the header that names the caller, where the host asks for it
+  std::optional<std::uint64_t> epoch;  ///< of the nonce that it was last signed with
+  std::string caller;                  ///< value of the header that names the caller, where the host asks for it
   audit::Record record;
   std::shared_ptr<const Gate> decided;  ///< the gate whose rules decided: names in the record point into it
   std::shared_ptr<const Gate> gate;     ///< of the key in use: its name in the record points into it

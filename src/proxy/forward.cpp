@@ -45,11 +45,13 @@ Endorsement Session::endorsement(Exchange& x) {
   const Gate& gate = *plane_.gate_;
   Endorsement with;
   x.gate = plane_.gate_;
+  x.epoch.reset();
   if (gate.readiness == Readiness::kSign && plane_.hmac_) {
     with.hmac = &*plane_.hmac_;
     with.key_guid = gate.key->guid;
     if (plane_.asks_.epoch) {
-      with.nonce = plane_.next_nonce(*plane_.asks_.epoch);
+      x.epoch = plane_.asks_.epoch;
+      with.nonce = plane_.next_nonce(*x.epoch);
     }
     if (plane_.asks_.caller) {
       format_caller(caller_view(caller_, x.record), x.caller);
@@ -210,10 +212,13 @@ bool Session::learns_epoch(const Exchange& x) {
     return false;
   }
   const auto epoch = protocol::parse_asks(x.response.headers.value(protocol::kAsksHeader)).epoch;
-  if (!epoch || epoch == plane_.asks_.epoch) {
+  if (!epoch || epoch == x.epoch) {
     return false;
   }
-  plane_.asks_.epoch = epoch;
+  // Of several that were under way, the first has said so already.
+  if (plane_.asks_.epoch == x.epoch) {
+    plane_.asks_.epoch = epoch;
+  }
   return true;
 }
 

@@ -39,7 +39,7 @@ class Host {
   explicit Host(const std::string& config_path) {
     auto config = gateway::load_config(config_path);
     EXPECT_TRUE(config.ok()) << config.error().text();
-    auto app = gateway::HostApp::start(std::move(*config), loop_, clock_);
+    auto app = gateway::HostApp::start(std::move(*config), loop_, clock_, kept_);
     EXPECT_TRUE(app.ok()) << app.error().text();
     app_ = std::move(*app);
     thread_ = std::thread([this] { loop_.run(); });
@@ -56,6 +56,7 @@ class Host {
     loop_.stop();
   }
   SystemClock clock_;
+  gateway::KeptListeners kept_;
   Loop loop_;
   std::unique_ptr<gateway::HostApp> app_;
   std::thread thread_;

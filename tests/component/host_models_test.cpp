@@ -57,7 +57,7 @@ class HostModels : public testing::Test {
     auto config = gateway::load_config(directory_ + "/host.json");
     ASSERT_TRUE(config.ok()) << config.error().text();
     loop_ = std::make_unique<Loop>();
-    auto app = gateway::HostApp::start(std::move(*config), *loop_, clock_);
+    auto app = gateway::HostApp::start(std::move(*config), *loop_, clock_, kept_);
     ASSERT_TRUE(app.ok()) << app.error().text();
     app_ = std::move(*app);
     thread_ = std::thread([this] { loop_->run(); });
@@ -85,6 +85,7 @@ class HostModels : public testing::Test {
 
   std::string directory_;
   SystemClock clock_;
+  gateway::KeptListeners kept_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<gateway::HostApp> app_;
   std::thread thread_;

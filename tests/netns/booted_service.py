@@ -9,10 +9,12 @@ the guest's network and below the cgroup in which it booted. Too long for the or
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import time
 import unittest
+from collections import Counter
 from pathlib import Path
 
 from booted import ARGUMENTS, DROP_IN, ENDORSED, HERE, HOST, PINS, RETRY, UNIT, Booted, Load
@@ -244,10 +246,23 @@ class Package(Booted):
         self.must("systemctl", "enable", "--now", HOST)
         answers = ("curl", "-sf", "http://127.0.0.2:8080/secure-channel/status", "-H", "Metadata: true")
         poll("it answers", lambda: self.run_inside(*answers).returncode == 0, 5)
+        load = f"until [ -e /run/enough ]; do {shlex.join(answers)} -m 10 -o /dev/null && echo served || echo failed; done >/run/seen"
+        self.must("systemd-run", "--unit=load", "sh", "-c", load)
+        for how in (("restart",), ("reload",), ("kill", "-s", "KILL"), ("reload",), ("restart",)):
+            pid = self.show("MainPID", HOST)
+            self.must("systemctl", *how, HOST)
+            poll("it answers", lambda: self.run_inside(*answers).returncode == 0, 10)
+            (self.assertEqual if how == ("reload",) else self.assertNotEqual)(self.show("MainPID", HOST), pid, how)
         pid = self.show("MainPID", HOST)
         self.must("dpkg", "-i", "/root/host-second.deb")
         poll("the next version answers", lambda: self.run_inside(*answers).returncode == 0, 5)
         self.assertNotEqual(self.show("MainPID", HOST), pid)
+        self.must("touch", "/run/enough")
+        poll("the load has ended", lambda: self.show("ActiveState", "load") == "inactive", 15)
+        seen = Counter(self.inside("cat", "/run/seen").split())
+        print(f"\n  restarts, reloads, an upgrade and a kill of msp-host under load: {dict(seen)}", flush=True)
+        self.assertLessEqual(seen["failed"], 1, "what the kill has cut")
+        self.assertGreater(seen["served"], 50)
         self.must("dpkg", "-P", "openmsp-host")
         self.assertNotEqual(self.run_inside(*answers).returncode, 0)
         self.assertNotEqual(self.run_inside("test", "-e", "/var/lib/msp-host").returncode, 0)

@@ -132,6 +132,8 @@ class RealClients(LabCase):
         profiles.write_text(subprocess.run(
             [lab.programs / "mspctl", "policy", "convert", "--to", "profile", "--profile-id", PROFILE,
              EXAMPLES / cls.allowlist], check=True, capture_output=True, text=True).stdout)
+        # limits: the defaults, as an operator has them.
+        change(lab.host_config_file, lambda config: config.pop("limits"))
         change(lab.host_config_file, lambda config: config.update(
             accessControlProfiles=[str(profiles)], certificateDirectory=str(lab.folder / "certificates"),
             adminSocket=str(lab.folder / "host" / "admin.sock")))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "intercept/kept_listener.h"
+#include "base/kept_listener.h"
 
 #include <fmt/core.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-namespace msp::intercept {
+namespace msp {
 namespace {
 
 #ifndef SO_NETNS_COOKIE
@@ -79,4 +79,4 @@ Result<void> check_listener(int socket, const Ipv4Endpoint& at, std::uint64_t co
   return {};
 }
 
-}  // namespace msp::intercept
+}  // namespace msp

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a listener is known again when it has outlived the agent that made it.
-// Pure system calls; control thread. What is not surely the listener meant is an error that says why.
+// How a listener is known again when it has outlived the process that made it.
+// Pure system calls; any thread. What is not surely the listener meant is an error that says why.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include "base/net.h"
 #include "base/result.h"
 
-namespace msp::intercept {
+namespace msp {
 
 /// The kernel's number of the network namespace that the socket lives in; never used twice since boot.
 Result<std::uint64_t> netns_cookie(int socket);
@@ -23,4 +23,4 @@ std::string listener_name(std::uint64_t cookie);
 /// That `socket` listens on `at` for TCP, in the namespace of that cookie.
 Result<void> check_listener(int socket, const Ipv4Endpoint& at, std::uint64_t cookie);
 
-}  // namespace msp::intercept
+}  // namespace msp
