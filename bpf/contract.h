@@ -26,7 +26,17 @@
 #define MSP_OFFSET(type, field) __builtin_offsetof(type, field)
 #endif
 
-#define MSP_CONTRACT_VERSION 1u
+/*
+ * Of all that stays pinned when the agent ends: maps, what is in them, and where the programs hang. Whatever of it changes
+ * raises the version; bpf/layouts/ has each version's, and a test compares. The two bounds say between which versions one
+ * may take over from the other while connections are open (docs/decisions/contract-versions.md).
+ */
+#define MSP_CONTRACT_VERSION 2u
+#define MSP_CONTRACT_TAKES_FROM 1u /* the oldest version whose pins this one takes over */
+#define MSP_CONTRACT_LEAVES_TO 2u  /* the oldest version that may take over this one's */
+
+/* Of msp_record alone: a record outlives the program that wrote it, with the connection that it is of. */
+#define MSP_RECORD_VERSION 1u
 
 /* getsockopt(fd, MSP_SOL, MSP_SO_RECORD): answered from the accepted socket's storage, never by the kernel itself. */
 #define MSP_SOL 0x4d53
@@ -81,7 +91,7 @@ struct msp_file_view {
 
 /* Who connected: taken on the connecting task at connect time. */
 struct msp_record {
-	MSP_U32 version; /* MSP_CONTRACT_VERSION */
+	MSP_U32 version; /* MSP_RECORD_VERSION */
 	MSP_U32 flags;   /* enum msp_record_flags */
 	MSP_U64 time_ns;
 	MSP_U64 socket_cookie;
@@ -128,10 +138,10 @@ struct msp_guarded {
 
 /* What the hooks do; one element under key 0, replaced as a whole. */
 struct msp_settings {
-	MSP_U32 version;        /* MSP_CONTRACT_VERSION */
+	MSP_U32 version;        /* MSP_CONTRACT_VERSION; at this place in every version */
 	MSP_U32 guarded_count;  /* used elements of guarded */
 	MSP_U32 listener_count; /* used elements of listeners */
-	MSP_U32 reserved;
+	MSP_U32 leaves_to;      /* MSP_CONTRACT_LEAVES_TO; at this place from version 2 on */
 	struct msp_listener listeners[MSP_MAX_LISTENERS];
 	struct msp_guarded guarded[MSP_MAX_GUARDED];
 };
@@ -158,6 +168,8 @@ MSP_ASSERT(sizeof(struct msp_guarded) == 8, "msp_guarded size");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, comm) == 244, "msp_record.comm");
 MSP_ASSERT(MSP_OFFSET(struct msp_record, path) == 260, "msp_record.path");
 MSP_ASSERT(sizeof(struct msp_listener) == 8, "msp_listener size");
+MSP_ASSERT(MSP_OFFSET(struct msp_settings, version) == 0, "msp_settings.version");
+MSP_ASSERT(MSP_OFFSET(struct msp_settings, leaves_to) == 12, "msp_settings.leaves_to");
 MSP_ASSERT(sizeof(struct msp_settings) == 16 + 8 * MSP_MAX_LISTENERS + 8 * MSP_MAX_GUARDED, "msp_settings size");
 
 #endif

@@ -83,7 +83,7 @@ __noinline int read_task(struct msp_record *rec)
 
 	if (!rec)
 		return -1;
-	rec->version = MSP_CONTRACT_VERSION;
+	rec->version = MSP_RECORD_VERSION;
 	rec->time_ns = bpf_ktime_get_boot_ns();
 	rec->tgid = ids >> 32;
 	rec->tid = (__u32)ids;

@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-# msp_bpf_skeleton(target name): bpf/<name>.bpf.c → stripped object → <name>.skel.h, on the include path of target.
+# msp_bpf_skeleton(target name [FROM folder]): bpf/<name>.bpf.c, or that of a changed copy of bpf/, → stripped object →
+# <name>.skel.h, on the include path of target.
 find_program(BPFTOOL bpftool PATHS /usr/sbin /sbin REQUIRED)
 find_program(LLVM_STRIP NAMES llvm-strip-19 llvm-strip REQUIRED)
 find_program(BPF_CLANG NAMES clang-19 clang REQUIRED)
 
 function(msp_bpf_skeleton target name)
-  set(source "${CMAKE_SOURCE_DIR}/bpf/${name}.bpf.c")
+  cmake_parse_arguments(A "" "FROM" "" ${ARGN})
+  if(A_FROM)
+    set(folder "${A_FROM}")
+    set(out "${CMAKE_CURRENT_BINARY_DIR}/${target}")
+    set(made bpf_${name}_of_${target})
+  else()
+    set(folder "${CMAKE_SOURCE_DIR}/bpf")
+    set(out "${CMAKE_BINARY_DIR}/bpf")
+    set(made bpf_${name})
+  endif()
+  set(source "${folder}/${name}.bpf.c")
   if(NOT EXISTS "${source}")
     return()
   endif()
-  set(out "${CMAKE_BINARY_DIR}/bpf")
   file(MAKE_DIRECTORY "${out}")
-  file(GLOB headers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bpf/*.h")
+  file(GLOB headers CONFIGURE_DEPENDS "${folder}/*.h")
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     set(arch arm64)
   else()
@@ -28,9 +38,9 @@ function(msp_bpf_skeleton target name)
     COMMAND ${CMAKE_COMMAND} -E echo "// NOLINTEND" >> "${out}/${name}.skel.h"
     DEPENDS "${source}" ${headers}
     COMMENT "BPF ${name}" VERBATIM)
-  add_custom_target(bpf_${name} DEPENDS "${out}/${name}.skel.h")
+  add_custom_target(${made} DEPENDS "${out}/${name}.skel.h")
   get_target_property(type ${target} TYPE)
-  add_dependencies(${target} bpf_${name})
+  add_dependencies(${target} ${made})
   if(type STREQUAL "INTERFACE_LIBRARY")
     target_include_directories(${target} SYSTEM INTERFACE "${out}")
   else()

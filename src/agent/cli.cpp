@@ -69,6 +69,12 @@ int uninstall(const std::optional<std::string>& config_path) {
   return 0;
 }
 
+/// Asked by who is about to replace a running agent by this program: where it says no, the running one is left alone.
+int check_hooks(const Config& config) {
+  auto done = intercept::check_hooks(config.bpf_pin_directory);
+  return done ? 0 : fail(done.error(), 1);
+}
+
 /// Scripts call the existing agent by its name; only the help shows which one was meant.
 std::string called_as(const std::vector<std::string>& words) {
   const std::string name = words.empty() ? std::string() : std::filesystem::path(words[0]).filename().string();
@@ -132,6 +138,8 @@ int run_cli(int argc, char** argv) {
   const auto* console = app.add_subcommand("console", "run in the foreground until a line is read from standard input");
   const auto* remove =
       app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
+  const auto* hooks = app.add_subcommand(
+      "check-hooks", "whether this program may take over the kernel hooks that are there: exit 0 yes, 1 no");
   SetupCli setup(app);
   app.require_subcommand(0, 1);
   try {
@@ -157,6 +165,9 @@ int run_cli(int argc, char** argv) {
   if (check) {
     fmt::print("The configuration is good.\n");
     return 0;
+  }
+  if (hooks->parsed()) {
+    return check_hooks(*config);
   }
   return serve(std::move(*config), console->parsed() ? App::Until::kLineOrSignal : App::Until::kSignal,
                [&] { return load_config(config_path, process_environment()); });

@@ -11,6 +11,7 @@
 #include "agent/dialler.h"
 #include "agent/link_messages.h"
 #include "base/log.h"
+#include "link/build.h"
 
 namespace msp::agent {
 namespace {
@@ -126,6 +127,7 @@ Result<void> DataLink::begin() {
   began_ = loop_.now();
   ++workers_;
   unanswered_ = 0;
+  greeted_ = Greeted::kNotYet;
   connection_ = std::make_unique<link::Connection>(
       loop_, std::move(ends->first), link::Connection::Peer::kUntrusted,
       link::Connection::Events{
@@ -221,6 +223,7 @@ std::vector<Fd> DataLink::setup_descriptors() const {
 
 /// Everything that holds, to a worker that knows nothing.
 void DataLink::tell_all() {
+  (void)tell(link::Greeting{.build = std::string(link::build())});
   (void)tell(setup(), setup_descriptors());
   if (names_) {
     (void)tell(names_message(*names_));
@@ -278,15 +281,31 @@ void DataLink::tell_gate() { gates_told_.emplace_back(tell(gate_message(*gate_))
 void DataLink::tell_pins() { pins_.back().first = tell(pins_message(*pins_.back().second)); }
 
 void DataLink::on_packet(std::string_view packet, const std::vector<Fd>& descriptors) {
-  auto got = link::decode_to_monitor(packet);
-  if (!got || !descriptors.empty()) {
-    if (worth_a_line()) {
-      log::write(got ? bug("the worker has sent a descriptor") : got.error());
-    }
-    kill_worker();
+  if (greeted_ == Greeted::kForeign) {
     return;
   }
+  auto got = link::decode_to_monitor(packet);
+  if (!got || !descriptors.empty()) {
+    return refuse(got ? bug("the worker has sent a descriptor") : got.error());
+  }
+  if (std::holds_alternative<link::Greeting>(got->message) != (greeted_ == Greeted::kNotYet)) {
+    return refuse(bug("the worker does not begin with its greeting"));
+  }
   std::visit([this](const auto& m) { on(m); }, got->message);
+}
+
+void DataLink::refuse(const Error& why) {
+  if (worth_a_line()) {
+    log::write(why);
+  }
+  kill_worker();
+}
+
+void DataLink::on(const link::Greeting& m) {
+  greeted_ = m.build == link::build() ? Greeted::kOurs : Greeted::kForeign;
+  if (greeted_ == Greeted::kForeign) {
+    refuse(link::of_another_build(link::build(), m.build));
+  }
 }
 
 void DataLink::on(const link::Hello& /*m*/) {

@@ -109,6 +109,9 @@ class DataLink {
   void tell_pins();
 
   void on_packet(std::string_view packet, const std::vector<Fd>& descriptors);
+  /// The worker is ended.
+  void refuse(const Error& why);
+  void on(const link::Greeting& m);
   void on(const link::Hello& m);
   void on(const link::Taken& m);
   void on(const link::Dial& m);
@@ -132,6 +135,7 @@ class DataLink {
   std::unique_ptr<link::Connection> connection_;
   std::optional<Task<>> beginning_;
   Deadline began_ = 0;
+  enum class Greeted : std::uint8_t { kNotYet, kOurs, kForeign } greeted_ = Greeted::kNotYet;
   std::uint64_t said_ = 0;
   std::uint64_t workers_ = 0;
   unsigned short_lives_ = 0;

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "agent/config.h"
+#include "agent/external_program.h"
 #include "agent/system_service.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -31,6 +32,7 @@ constexpr std::string_view kPackageOfBundle = "ProxyAgent";
 constexpr std::string_view kPackageOfBackup = "Package";
 /// How long the other agent's setup tool may take from its program to its unit.
 constexpr std::uint64_t kOtherUnitMs = 10'000;
+constexpr std::size_t kMostProgram = std::size_t{64} << 20;
 
 std::string backup_of(const std::string& bundle) { return bundle + "/ProxyAgent/Backup"; }
 
@@ -55,6 +57,20 @@ Result<void> all_there(const std::string& folder, std::string_view package, std:
     }
   }
   return {};
+}
+
+/// A program that may not take over the hooks that are there would leave the machine without an agent: it is asked
+/// before anything is replaced. One from before the question does not know it, and is asked by its start.
+Result<void> may_take_hooks_over(const std::string& program) {
+  constexpr int kNo = 1;
+  if (auto trusted = file::read(program, file::configuration(), kMostProgram); !trusted) {
+    return std::move(trusted).error();
+  }
+  auto answer = run_program({program, "check-hooks"});
+  if (!answer) {
+    return std::move(answer).error();
+  }
+  return *answer == kNo ? config_error("nothing is replaced: the agent that is installed goes on") : Result<void>();
 }
 
 }  // namespace
@@ -104,6 +120,11 @@ Result<void> Setup::install() const {
 Result<void> Setup::deploy(const std::string& folder, std::string_view package, bool with_config) const {
   if (auto there = all_there(folder, package, our_files()); !there) {
     return there;
+  }
+  if (managed_ && root_.has(kOurProgram)) {
+    if (auto may = may_take_hooks_over(source_path(folder, package, our_files().front())); !may) {
+      return may;
+    }
   }
   if (auto done = remove_field_service(); !done) {
     return done;

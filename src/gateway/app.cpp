@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/master_key.h"
 #include "gateway/metrics.h"
 
 namespace msp::gateway {
@@ -37,8 +38,11 @@ Result<void> HostApp::open_state() {
     return std::move(made).error().context("stateDirectory");
   }
   const std::string database = config_.state_directory + "/host.db";
-  const bool first_start = ::access(database.c_str(), F_OK) != 0;
-  auto master = load_master_key(config_.master_key_file, first_start);
+  auto first_start = is_first_start(database);
+  if (!first_start) {
+    return std::move(first_start).error();
+  }
+  auto master = load_master_key(config_, *first_start);
   if (!master) {
     return std::move(master).error();
   }

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -212,6 +213,9 @@ int host_main(int argc, const char* const* argv) {
   auto config = load_config(path);
   if (!config) {
     return fail(config.error(), kBadUsage);
+  }
+  if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY"); credentials != nullptr) {
+    config->credentials_directory = credentials;
   }
   log::set_level(config->log_level);
   if (!backup.empty()) {

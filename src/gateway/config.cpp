@@ -147,7 +147,9 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   json::ObjectReader root(*tree, "", problems);
   Config config;
   config.state_directory = absolute(directory, root.string("stateDirectory", config.state_directory));
-  config.master_key_file = absolute(directory, root.string("masterKeyFile", config.state_directory + "/master.key"));
+  const std::string master = root.string("masterKeyFile", "");
+  config.names_master_key_file = !master.empty();
+  config.master_key_file = master.empty() ? config.state_directory + "/master.key" : absolute(directory, master);
   config.access_log = absolute(directory, root.string("accessLog", ""));
   config.admin_socket = absolute(directory, root.string("adminSocket", ""));
   config.metrics_listen = root.string("metricsListen", "");

@@ -84,9 +84,11 @@ enum class CallerHeader : std::uint8_t { kNever, kAudit, kAlways };
 struct Config {
   std::string state_directory = "/var/lib/msp-host";
   std::string master_key_file;  ///< default: master.key in the state directory
-  std::string metrics_listen;   ///< path of a unix socket, or loopback address:port; empty: none
-  std::string admin_socket;     ///< empty: no admin API
-  std::string access_log;       ///< empty: standard output
+  bool names_master_key_file = false;
+  std::string credentials_directory;  ///< the service manager's ($CREDENTIALS_DIRECTORY); empty: none. No field
+  std::string metrics_listen;         ///< path of a unix socket, or loopback address:port; empty: none
+  std::string admin_socket;           ///< empty: no admin API
+  std::string access_log;             ///< empty: standard output
   log::Level log_level = log::Level::kInfo;
   std::vector<ListenerConfig> listeners;
   std::vector<VirtualMachineConfig> virtual_machines;

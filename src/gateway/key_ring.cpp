@@ -3,9 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-
-#include "base/file.h"
 #include "base/log.h"
 #include "gateway/key_sealing.h"
 
@@ -16,39 +13,6 @@ constexpr std::string_view kCheckName = "master_key_check";
 constexpr std::string_view kCheckText = "msp-host master key";
 
 }  // namespace
-
-Result<Secret> load_master_key(const std::string& path, bool may_create) {
-  auto text = file::read_secret(path, file::private_state(), 256);
-  if (!text && text.error().code == ENOENT && may_create) {
-    auto fresh = random_secret(kKeySize);
-    if (!fresh) {
-      return std::move(fresh).error();
-    }
-    const Secret hex = fresh->to_hex();
-    if (auto written = file::replace(path, hex.reveal()); !written) {
-      return std::move(written).error().context("master key");
-    }
-    return std::move(*fresh);
-  }
-  if (!text) {
-    Error error = std::move(text).error().context("master key");
-    if (error.code == ENOENT) {
-      error.hint =
-          "the database was made with a master key: put its file back, or reset every key by moving the "
-          "database away";
-    }
-    return error;
-  }
-  std::string_view digits = text->reveal();
-  while (!digits.empty() && (digits.back() == '\n' || digits.back() == '\r')) {
-    digits.remove_suffix(1);
-  }
-  auto key = Secret::from_hex(digits);
-  if (!key || key->size() != kKeySize) {
-    return config_error(fmt::format("master key {} does not hold 64 hex digits", path), "put its file back");
-  }
-  return std::move(*key);
-}
 
 Result<std::unique_ptr<KeyRing>> KeyRing::open(KeyStore& store, Secret master, VmRegistry& registry, const Clock& clock,
                                                std::size_t max_pending) {
@@ -85,7 +49,7 @@ Result<void> KeyRing::check_master() {
     }
     if (!*good) {
       return config_error("the master key is not the one that the database was made with",
-                          "put the right masterKeyFile back, or reset every key by moving the database away");
+                          "put the right master key back, or reset every key by moving the database away");
     }
     return {};
   }

@@ -103,7 +103,5 @@ class KeyRing {
 
 /// True where the store was made with this master key. A store that has no key yet was made with any.
 Result<bool> fits(KeyStore& store, const Secret& master);
-/// The key that seals all others: 64 hex digits in a file of this user alone. Made when there is none and `may_create`.
-Result<Secret> load_master_key(const std::string& path, bool may_create);
 
 }  // namespace msp::gateway

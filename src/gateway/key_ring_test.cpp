@@ -10,6 +10,7 @@
 #include <iterator>
 #include <set>
 
+#include "gateway/master_key.h"
 #include "gateway/model_store.h"
 #include "gateway/sqlite.h"
 

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "gateway/inventory.h"
 #include "gateway/key_ring.h"
+#include "gateway/master_key.h"
 #include "gateway/model_text.h"
 #include "gateway/scale_set.h"
 
@@ -26,7 +27,7 @@ bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 
 
 Error foreign_master(std::string_view what) {
   return config_error(fmt::format("the {} was made with another master key", what),
-                      "put the masterKeyFile that belongs to it in its place");
+                      "put the master key that belongs to it in its place");
 }
 
 /// A copy of the backup that may be changed; what an earlier try left behind goes.
@@ -170,7 +171,7 @@ Result<Restored> restore(const Config& config, const std::string& backup) {
   if (auto made = file::ensure_directory(config.state_directory, 0700); !made) {
     return std::move(made).error().context("stateDirectory");
   }
-  auto master = load_master_key(config.master_key_file, false);
+  auto master = load_master_key(config, false);
   if (!master) {
     return std::move(master).error();
   }

@@ -8,15 +8,32 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
 
 #include "base/fd.h"
+#include "base/file_error.h"
 
 namespace msp::gateway {
 namespace {
 
+/// The file that it is about and the kernel's own word, where there is one: SQLite's texts have neither.
+std::string more_of(sqlite3* database, int code) {
+  if (database == nullptr) {
+    return {};
+  }
+  const char* file = sqlite3_db_filename(database, "main");
+  std::string out = file == nullptr || *file == '\0' ? std::string() : fmt::format(" [{}]", file);
+  const int primary = code & 0xff;
+  if (const int error = sqlite3_system_errno(database);
+      error != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN)) {
+    out += fmt::format(" ({})", std::generic_category().message(error));
+  }
+  return out;
+}
+
 Error database_error(std::string_view what, sqlite3* database, int code) {
   const char* detail = database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(code);
-  Error error{Source::kHost, fmt::format("{}: {}", what, detail), {}, 0};
+  Error error{Source::kHost, fmt::format("{}: {}{}", what, detail, more_of(database, code)), {}, 0};
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -35,6 +52,9 @@ Error database_error(std::string_view what, sqlite3* database, int code) {
     case SQLITE_PERM:
       error.hint = "the state directory must be writable by the user that runs msp-host";
       break;
+    case SQLITE_IOERR:
+      error.hint = "the disk or its file system fails: look at 'dmesg'; no key is issued or latched until it is well";
+      break;
     default:
       break;
   }
@@ -45,11 +65,11 @@ Error database_error(std::string_view what, sqlite3* database, int code) {
 Result<void> ensure_private_file(const std::string& path) {
   const Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) {
-    return errno_error("open database " + path);
+    return file::file_error("opening the database", path);
   }
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) {
-    return errno_error("stat database " + path);
+    return file::file_error("looking at the database", path);
   }
   if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
     return config_error(fmt::format("database {} is not a private file of this user", path),
@@ -205,7 +225,7 @@ Result<Statement> Database::prepare(std::string_view sql) {
 std::int64_t Database::changes() const { return sqlite3_changes64(database_.get()); }
 
 OnlineBackup::OnlineBackup(OnlineBackup&& other) noexcept
-    : copy_(std::move(other.copy_)), backup_(std::exchange(other.backup_, nullptr)) {}
+    : from_(other.from_), copy_(std::move(other.copy_)), backup_(std::exchange(other.backup_, nullptr)) {}
 
 OnlineBackup::~OnlineBackup() { sqlite3_backup_finish(backup_); }
 
@@ -220,7 +240,7 @@ Result<OnlineBackup> OnlineBackup::begin(Database& from) {
   if (backup == nullptr) {
     return database_error("begin a backup", raw, sqlite3_errcode(raw));
   }
-  return OnlineBackup(std::move(copy), backup);
+  return OnlineBackup(from.database_.get(), std::move(copy), backup);
 }
 
 Result<bool> OnlineBackup::step(int pages) {
@@ -228,7 +248,9 @@ Result<bool> OnlineBackup::step(int pages) {
   if (code == SQLITE_OK || code == SQLITE_DONE) {
     return code == SQLITE_DONE;
   }
-  return database_error("copy the database", nullptr, code);
+  Error error = database_error("copy the database", nullptr, code);
+  error.message += more_of(from_, code);  // the words of the copy are in the code alone
+  return error;
 }
 
 Result<std::string> OnlineBackup::bytes() const {

@@ -88,8 +88,9 @@ class OnlineBackup {
   Result<std::string> bytes() const;
 
  private:
-  OnlineBackup(std::unique_ptr<sqlite3, Database::Closer> copy, sqlite3_backup* backup)
-      : copy_(std::move(copy)), backup_(backup) {}
+  OnlineBackup(sqlite3* from, std::unique_ptr<sqlite3, Database::Closer> copy, sqlite3_backup* backup)
+      : from_(from), copy_(std::move(copy)), backup_(backup) {}
+  sqlite3* from_;
   std::unique_ptr<sqlite3, Database::Closer> copy_;
   sqlite3_backup* backup_;
 };

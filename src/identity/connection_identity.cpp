@@ -86,7 +86,7 @@ ConnectionIdentity unknown_identity(Unknown reason) {
 }
 
 ConnectionIdentity make_identity(const msp_record& record, const NameTable* names) {
-  if (record.version != MSP_CONTRACT_VERSION) {
+  if (record.version != MSP_RECORD_VERSION) {
     return unknown_identity(Unknown::kContract);
   }
   ConnectionIdentity out;

@@ -14,7 +14,7 @@ namespace {
 
 msp_record record_with_path(std::string_view components) {
   msp_record record{};
-  record.version = MSP_CONTRACT_VERSION;
+  record.version = MSP_RECORD_VERSION;
   record.uid = 1000;
   record.gid = 100;
   components.copy(record.path, sizeof(record.path));
@@ -88,7 +88,7 @@ TEST(ConnectionIdentity, KernelThreadIsNobody) {
 
 TEST(ConnectionIdentity, ForeignContractIsUnknown) {
   auto record = record_with_path({});
-  record.version = MSP_CONTRACT_VERSION + 1;
+  record.version = MSP_RECORD_VERSION + 1;
   const auto identity = make_identity(record, nullptr);
   EXPECT_FALSE(identity.known);
   EXPECT_EQ(identity.unknown, Unknown::kContract);

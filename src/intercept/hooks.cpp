@@ -13,7 +13,9 @@
 #include <memory>
 
 #include "intercept.skel.h"
+#include "intercept/attach_points.h"
 #include "intercept/cgroup.h"
+#include "intercept/takeover.h"
 
 namespace msp::intercept {
 namespace {
@@ -63,13 +65,17 @@ Error libbpf_error(std::string_view what, int code) {
   return error;
 }
 
-Result<Skeleton> load(const Pins& pins) {
+Result<Skeleton> open_programs() {
   libbpf_set_print(keep_words);
   last_words().clear();
   Skeleton skeleton(intercept_bpf__open());
   if (!skeleton) {
     return libbpf_error("cannot open the kernel programs", errno);
   }
+  return skeleton;
+}
+
+Result<void> load(const Skeleton& skeleton, const Pins& pins) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
     // .rodata and the like carry nothing that must outlive us.
@@ -86,7 +92,7 @@ Result<Skeleton> load(const Pins& pins) {
   if (const int failed = intercept_bpf__load(skeleton.get()); failed != 0) {
     return libbpf_error("cannot load the kernel programs", -failed);
   }
-  return skeleton;
+  return {};
 }
 
 /// The cgroup that a link is attached to; 0 if its cgroup is gone.
@@ -131,7 +137,7 @@ Result<Link> attach(const Pins& pins, const std::string& name, bpf_program* prog
       return libbpf_error(fmt::format("cannot attach {}", name), errno);
     }
     // Pinned under another name and renamed: at no moment is there none under this one.
-    const std::string fresh = path + "_new";
+    const std::string fresh = path + kFreshLink;
     ::unlink(fresh.c_str());
     if (const int failed = bpf_link__pin(link.get(), fresh.c_str()); failed != 0) {
       return libbpf_error(fmt::format("cannot pin {}", fresh), -failed);
@@ -169,6 +175,14 @@ std::optional<bpf_link_info> link_info(int link_fd) {
   return ::bpf_obj_get_info_by_fd(link_fd, &info, &size) == 0 ? std::optional(info) : std::nullopt;
 }
 
+Result<bool> check_pinned(const Pins& pins) {
+  auto skeleton = open_programs();
+  if (!skeleton) {
+    return std::move(skeleton).error();
+  }
+  return check_takeover(pins, skeleton.value()->obj);
+}
+
 Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const std::string& agent_cgroup) {
   auto all = open_cgroup(cgroup);
   auto own = open_cgroup(agent_cgroup);
@@ -180,13 +194,21 @@ Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const
   if (!all_id || !own_id) {
     return std::move(all_id ? own_id : all_id).error();
   }
-  auto skeleton = load(pins);
+  auto skeleton = open_programs();
   if (!skeleton) {
     return std::move(skeleton).error();
   }
+  auto adopted = check_takeover(pins, skeleton.value()->obj);
+  if (!adopted) {
+    return std::move(adopted).error();
+  }
+  if (auto loaded = load(*skeleton, pins); !loaded) {
+    return std::move(loaded).error();
+  }
   auto& programs = skeleton.value()->progs;
   auto& maps = skeleton.value()->maps;
-  Hooks out{.settings = keep(maps.settings),
+  Hooks out{.adopted = *adopted,
+            .settings = keep(maps.settings),
             .counters = keep(maps.counters),
             .own_sockets = keep(maps.own_sockets),
             .read_file = keep(programs.msp_read_file),
@@ -194,22 +216,16 @@ Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const
   if (!out.settings || !out.counters || !out.own_sockets) {
     return errno_error("cannot keep the maps");
   }
-  // What a redirected connect needs comes before the hooks that redirect.
-  struct Step {
-    const char* name;
-    bpf_program* program;
-    bool own;
-  };
-  const std::array<Step, 8> steps{{{.name = "getsockopt", .program = programs.msp_getsockopt, .own = true},
-                                   {.name = "sockops", .program = programs.msp_sockops, .own = false},
-                                   {.name = "bind4", .program = programs.msp_bind4, .own = false},
-                                   {.name = "bind6", .program = programs.msp_bind6, .own = false},
-                                   {.name = "connect4", .program = programs.msp_connect4, .own = false},
-                                   {.name = "connect6", .program = programs.msp_connect6, .own = false},
-                                   {.name = "sendmsg4", .program = programs.msp_sendmsg4, .own = false},
-                                   {.name = "sendmsg6", .program = programs.msp_sendmsg6, .own = false}}};
-  for (const Step& step : steps) {
-    auto link = attach(pins, step.name, step.program, step.own ? *own : *all, step.own ? *own_id : *all_id);
+  // Before the first program changes: a program that does not understand them is refused from here on.
+  if (auto claimed = claim(out.settings.get()); !claimed) {
+    return std::move(claimed).error();
+  }
+  for (const AttachPoint& point : kAttachPoints) {
+    bpf_program* program = bpf_object__find_program_by_name(skeleton.value()->obj, point.program);
+    if (program == nullptr) {
+      return bug(fmt::format("there is no program {}", point.program));
+    }
+    auto link = attach(pins, point.link, program, point.own ? *own : *all, point.own ? *own_id : *all_id);
     if (!link) {
       return std::move(link).error();
     }

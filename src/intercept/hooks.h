@@ -22,6 +22,7 @@ struct Link {
 
 /// What stays open after loading; the programs live on in their links.
 struct Hooks {
+  bool adopted = false;  ///< maps of an earlier run were there
   Fd settings;
   Fd counters;
   Fd own_sockets;
@@ -31,6 +32,9 @@ struct Hooks {
 
 /// What the kernel says of a link; none: it cannot be asked.
 std::optional<bpf_link_info> link_info(int link_fd);
+
+/// As check_takeover(), for the programs that load_and_attach() would bring. Changes nothing.
+Result<bool> check_pinned(const Pins& pins);
 
 /// Attaches to `cgroup`, the record's answer to `agent_cgroup` (directories of the unified hierarchy).
 Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const std::string& agent_cgroup);

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <numeric>
@@ -29,6 +30,7 @@ Result<msp_settings> to_contract(const Settings& settings) {
   }
   msp_settings out{};
   out.version = MSP_CONTRACT_VERSION;
+  out.leaves_to = MSP_CONTRACT_LEAVES_TO;
   for (const Ipv4Endpoint& listener : settings.listeners) {
     if (listener.port == 0 || network_order(listener) == 0) {
       return config_error(fmt::format("{} cannot be a listener", to_string(listener)), "name an address and a port");
@@ -63,7 +65,6 @@ struct Interceptor::Impl {
   Hooks hooks;
   std::string cgroup_path;
   std::string agent_cgroup_path;
-  bool adopted = false;
 };
 
 Interceptor::Interceptor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -85,11 +86,6 @@ Result<std::unique_ptr<Interceptor>> Interceptor::open(const Config& config) {
   auto impl = std::make_unique<Impl>(*pins);
   impl->cgroup_path = *cgroup;
   impl->agent_cgroup_path = *agent;
-  auto adopted = pins->has_maps();
-  if (!adopted) {
-    return std::move(adopted).error();
-  }
-  impl->adopted = *adopted;
   auto hooks = load_and_attach(*pins, impl->cgroup_path, impl->agent_cgroup_path);
   if (!hooks) {
     return std::move(hooks).error();
@@ -98,7 +94,7 @@ Result<std::unique_ptr<Interceptor>> Interceptor::open(const Config& config) {
   return std::unique_ptr<Interceptor>(new Interceptor(std::move(impl)));  // NOLINT: private constructor
 }
 
-bool Interceptor::adopted() const { return impl_->adopted; }
+bool Interceptor::adopted() const { return impl_->hooks.adopted; }
 const std::string& Interceptor::cgroup_path() const { return impl_->cgroup_path; }
 const std::string& Interceptor::agent_cgroup_path() const { return impl_->agent_cgroup_path; }
 
@@ -182,6 +178,18 @@ Result<std::vector<Attached>> Interceptor::attached() const {
                    .pinned = pinned_id(impl_->pins.link(link.name)) == info->id});
   }
   return out;
+}
+
+Result<void> check_hooks(const std::string& pin_directory) {
+  if (::access(pin_directory.c_str(), F_OK) != 0) {
+    return errno == ENOENT ? Result<void>() : errno_error(fmt::format("cannot look at {}", pin_directory));
+  }
+  auto pins = Pins::open(pin_directory);
+  if (!pins) {
+    return std::move(pins).error();
+  }
+  auto checked = check_pinned(*pins);
+  return checked ? Result<void>() : std::move(checked).error();
 }
 
 Result<Fd> Interceptor::open_listener(const Ipv4Endpoint& at, int backlog) {

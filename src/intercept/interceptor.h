@@ -65,7 +65,8 @@ struct Attached {
 class Interceptor final : public SocketMarker, public identity::KernelFiles {
  public:
   /// Loads the programs and attaches them, or takes over the pinned ones of an earlier run: maps are reused, programs
-  /// are replaced atomically. Redirection goes on as the pinned settings say until set_settings() is called.
+  /// are replaced atomically. Pins of another contract version that may not be are an error, and stay. Redirection goes
+  /// on as the pinned settings say until set_settings() is called.
   static Result<std::unique_ptr<Interceptor>> open(const Config& config);
   ~Interceptor() override;
 
@@ -89,6 +90,9 @@ class Interceptor final : public SocketMarker, public identity::KernelFiles {
   explicit Interceptor(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// That open() could take over what is pinned there, or finds nothing. Changes nothing; an agent may be running.
+Result<void> check_hooks(const std::string& pin_directory);
 
 /// Detaches and unpins everything below `pin_directory`: the gate is open afterwards. Nothing there is no error.
 Result<void> uninstall(const std::string& pin_directory);

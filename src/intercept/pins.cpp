@@ -11,11 +11,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <vector>
 
-#include "bpf/contract.h"
 #include "intercept/interceptor.h"
 
 namespace msp::intercept {
@@ -34,12 +32,6 @@ Result<void> make_directory(const std::string& path) {
                         "remove it, or configure another pin directory");
   }
   return {};
-}
-
-Error foreign_version(const std::string& path, const std::string& version) {
-  return config_error(
-      fmt::format("{} belongs to contract version {}, this program speaks {}", path, version, MSP_CONTRACT_VERSION),
-      "uninstall the other version's hooks first, or start the program that made them");
 }
 
 /// Names in a directory, those that begin with "connect" first: redirection must end before anything it needs.
@@ -118,40 +110,6 @@ Result<Pins> Pins::open(const std::string& directory) {
     }
   }
   return Pins(directory);
-}
-
-Result<bool> Pins::has_maps() const {
-  const std::string path = map("settings");
-  const Fd fd(::bpf_obj_get(path.c_str()));
-  if (!fd) {
-    if (errno == ENOENT) {
-      return false;
-    }
-    Error error = errno_error(fmt::format("cannot open {}", path));
-    error.hint = std::string(kPrivileges);
-    return error;
-  }
-  bpf_map_info info{};
-  __u32 size = sizeof(info);
-  if (::bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) {
-    return errno_error(fmt::format("cannot look at {}", path));
-  }
-  if (info.value_size < sizeof(std::uint32_t) || info.key_size != sizeof(std::uint32_t)) {
-    return foreign_version(path, "unknown");
-  }
-  std::vector<std::uint8_t> value(info.value_size);
-  const std::uint32_t key = 0;
-  std::uint32_t version = MSP_CONTRACT_VERSION;  // never set: an earlier start died in between, the layout decides
-  if (::bpf_map_lookup_elem(fd.get(), &key, value.data()) == 0) {
-    std::memcpy(&version, value.data(), sizeof(version));
-  }
-  if (version != MSP_CONTRACT_VERSION) {
-    return foreign_version(path, std::to_string(version));
-  }
-  if (info.value_size != sizeof(msp_settings)) {
-    return foreign_version(path, "unknown");
-  }
-  return true;
 }
 
 Result<void> uninstall(const std::string& pin_directory) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The directory of pinned links and maps in a bpf file system: layout, checks, adoption of maps.
+// The directory of pinned links and maps in a bpf file system: layout and checks.
 // Used by Interceptor and uninstall() only; control thread.
 // Errors name the directory and the remedy; nothing is removed except by uninstall().
 #pragma once
@@ -21,10 +21,10 @@ class Pins {
   /// whoever may write to it could put in links and maps of his own.
   static Result<Pins> open(const std::string& directory);
 
-  std::string link(const std::string& name) const { return directory_ + "/links/" + name; }
+  const std::string& directory() const { return directory_; }
+  std::string links() const { return directory_ + "/links"; }
+  std::string link(const std::string& name) const { return links() + "/" + name; }
   std::string map(const std::string& name) const { return directory_ + "/maps/" + name; }
-  /// True if maps of this contract version are pinned, false if none are. Those of another version are an error.
-  Result<bool> has_maps() const;
 
  private:
   explicit Pins(std::string directory) : directory_(std::move(directory)) {}

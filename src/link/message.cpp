@@ -43,6 +43,7 @@ concept Empty = std::is_empty_v<M>;
 template <Empty M>
 void fields(auto& /*v*/, M& /*m*/) {}
 
+void fields(auto& v, Greeting& m) { v(m.build); }
 void fields(auto& v, Setup& m) {
   v(m.uid, m.gid);
   v.template ranged<log::Level, log::Level::kDebug>(m.log_level);
@@ -145,6 +146,11 @@ std::string encode(const ToWorker& message, std::uint64_t number) { return encod
 std::string encode(const ToMonitor& message, std::uint64_t number) { return encode_any(message, number); }
 Result<Numbered<ToWorker>> decode_to_worker(std::string_view bytes) { return decode_any<ToWorker>(bytes); }
 Result<Numbered<ToMonitor>> decode_to_monitor(std::string_view bytes) { return decode_any<ToMonitor>(bytes); }
+
+Error of_another_build(std::string_view monitor, std::string_view worker) {
+  return config_error(fmt::format("msp-agent is of build {}, msp-worker of build {}", monitor, worker),
+                      "install both from one package, then restart msp-agent");
+}
 
 std::size_t descriptors_of(const ToWorker& message) {
   if (const auto* setup = std::get_if<Setup>(&message)) {

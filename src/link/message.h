@@ -25,12 +25,18 @@
 
 namespace msp::link {
 
-/// Of the messages; both ends come from one build, and a worker of another one is refused.
-inline constexpr std::uint16_t kVersion = 1;
+/// Of the header and of Greeting, which stay; of nothing else, since both ends must come from one build.
+inline constexpr std::uint16_t kVersion = 2;
+
+/// The first message of either end, alike in every build. Who reads another build's than its own goes no further: what
+/// follows may mean anything.
+struct Greeting {
+  std::string build;  ///< link::build()
+};
 
 // --- from the monitor ---
 
-/// The first message. Descriptors: queue memory and its event (without an audit file: none), counters.
+/// The second message. Descriptors: queue memory and its event (without an audit file: none), counters.
 struct Setup {
   std::uint32_t uid = 0;  ///< whom to become; never root
   std::uint32_t gid = 0;
@@ -126,8 +132,8 @@ struct Drain {};
 /// End every connection now.
 struct Abort {};
 
-using ToWorker =
-    std::variant<Setup, Listen, Adopt, Names, Pins, Places, Rules, Gate, Status, Dialled, LogLevel, Ping, Drain, Abort>;
+using ToWorker = std::variant<Greeting, Setup, Listen, Adopt, Names, Pins, Places, Rules, Gate, Status, Dialled,
+                              LogLevel, Ping, Drain, Abort>;
 
 // --- from the worker ---
 
@@ -173,8 +179,8 @@ struct Line {
   std::vector<Field> fields;
 };
 
-using ToMonitor =
-    std::variant<Hello, Taken, Dial, WantName, WantExecutables, WantPlace, Notify, ListenerLost, Pong, Drained, Line>;
+using ToMonitor = std::variant<Greeting, Hello, Taken, Dial, WantName, WantExecutables, WantPlace, Notify, ListenerLost,
+                               Pong, Drained, Line>;
 
 /// A message as it is sent: a header, then the members. `number` grows with each message of one sender.
 std::string encode(const ToWorker& message, std::uint64_t number);
@@ -187,6 +193,9 @@ struct Numbered {
 };
 Result<Numbered<ToWorker>> decode_to_worker(std::string_view bytes);
 Result<Numbered<ToMonitor>> decode_to_monitor(std::string_view bytes);
+
+/// What either end says where the other's greeting names another build.
+Error of_another_build(std::string_view monitor, std::string_view worker);
 
 /// How many descriptors come with a message.
 std::size_t descriptors_of(const ToWorker& message);

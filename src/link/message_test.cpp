@@ -6,11 +6,15 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "base/version.h"
+#include "link/build.h"
+
 namespace msp::link {
 namespace {
 
 std::vector<ToWorker> to_worker() {
   std::vector<ToWorker> out;
+  out.emplace_back(Greeting{.build = "0.1.0+0123"});
   Setup setup{.uid = 61100,
               .gid = 61101,
               .log_level = log::Level::kDebug,
@@ -47,7 +51,8 @@ std::vector<ToWorker> to_worker() {
 }
 
 std::vector<ToMonitor> to_monitor() {
-  return {Hello{},
+  return {Greeting{.build = "0.1.0+0123"},
+          Hello{},
           Taken{.number = 5},
           Dial{.dial = 6, .service = Service::kHostGaPlugin},
           WantName{.id = 7, .group = true},
@@ -85,6 +90,19 @@ TEST(LinkMessage, EachKindComesBackAsItWent) {
   for (const ToMonitor& message : theirs) {
     check(encode(message, 42), message.index(), decode_to_monitor);
   }
+}
+
+/// By it alone two builds know each other, whatever else either has changed.
+TEST(LinkMessage, TheGreetingIsAlikeInEveryBuild) {
+  using std::string_literals::operator""s;
+  const std::string greeting = "MSLK\x02\0\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0build"s;
+  EXPECT_EQ(encode(ToWorker(Greeting{.build = "build"}), 1), greeting);
+  EXPECT_EQ(encode(ToMonitor(Greeting{.build = "build"}), 1), greeting);
+}
+
+TEST(LinkBuild, IsNamedByVersionAndSources) {
+  EXPECT_TRUE(build().starts_with(std::string(version()) + "+")) << build();
+  EXPECT_EQ(build().size(), version().size() + 1 + 16) << build();
 }
 
 TEST(LinkMessage, AnotherVersionAndOtherNumbersAreRefused) {

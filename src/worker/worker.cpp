@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/shared_memory.h"
+#include "link/build.h"
 #include "link/connection.h"
 #include "proxy/counters.h"
 #include "proxy/data_plane.h"
@@ -52,6 +53,8 @@ class Worker {
     if (!loop_.ready() || !link_.start()) {
       return 1;
     }
+    // Before anything else, so that a monitor of another build knows whom it hears.
+    (void)say(link::Greeting{.build = std::string(link::build())});
     log::set_sink(&lines_);
     loop_.run();
     return failed_ ? 1 : 0;
@@ -72,6 +75,7 @@ class Worker {
   Task<> drain();
 
   // In the order of link::ToWorker; `number` is the message's.
+  void on(link::Greeting& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Setup& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Listen& m, std::uint64_t number, std::vector<Fd>& fds);
   void on(link::Adopt& m, std::uint64_t number, std::vector<Fd>& fds);
@@ -90,6 +94,7 @@ class Worker {
   const std::function<void()>& inside_;
   Loop loop_;
   link::Connection link_;
+  bool greeted_ = false;
   bool failed_ = false;
   std::uint64_t said_ = 0;
   LineSink lines_{loop_, [this](const link::ToMonitor& m) { return say(m); }};
@@ -118,7 +123,9 @@ void Worker::on_packet(std::string_view packet, std::vector<Fd> fds) {
   if (fds.size() != link::descriptors_of(got->message)) {
     return fail(bug("a message of the monitor came without its descriptors"));
   }
-  if (std::holds_alternative<link::Setup>(got->message) == (plane_ != nullptr)) {
+  const bool greeting = std::holds_alternative<link::Greeting>(got->message);
+  const bool setup = std::holds_alternative<link::Setup>(got->message);
+  if (greeting == greeted_ || (!greeting && setup == (plane_ != nullptr))) {
     return fail(bug("the monitor does not begin at the beginning"));
   }
   std::visit([&](auto& m) { on(m, got->number, fds); }, got->message);
@@ -162,6 +169,13 @@ Result<void> Worker::set_up(link::Setup setup, std::vector<Fd> fds) {
       upstreams_, local_);
   release_startup_memory();
   return {};
+}
+
+void Worker::on(link::Greeting& m, std::uint64_t /*number*/, std::vector<Fd>& /*fds*/) {
+  if (m.build != link::build()) {
+    return fail(link::of_another_build(m.build, link::build()));
+  }
+  greeted_ = true;
 }
 
 void Worker::on(link::Setup& m, std::uint64_t /*number*/, std::vector<Fd>& fds) {

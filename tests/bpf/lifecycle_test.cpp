@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Death, restart, refusal of foreign pins, uninstall: the gate never opens by itself.
 #include <bpf/bpf.h>
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -166,20 +167,80 @@ TEST_F(Lifecycle, AgentCgroupThatIsGoneIsReplaced) {
   EXPECT_TRUE(tested) << tested.error().text();
 }
 
-TEST_F(Lifecycle, ForeignContractVersionIsRefusedAndStaysAttached) {
-  run_and_kill_agent();
-  const Fd settings(::bpf_obj_get(lab->pin("maps/settings").c_str()));
+/// Writes whose pins they are, as another program would have.
+void claim_for(const Fd& settings, std::uint32_t version, std::uint32_t leaves_to) {
   const std::uint32_t key = 0;
   msp_settings value{};
   ASSERT_EQ(::bpf_map_lookup_elem(settings.get(), &key, &value), 0);
-  value.version = MSP_CONTRACT_VERSION + 1;
+  value.version = version;
+  value.leaves_to = leaves_to;
   ASSERT_EQ(::bpf_map_update_elem(settings.get(), &key, &value, BPF_ANY), 0);
+}
+
+TEST_F(Lifecycle, ForeignContractVersionIsRefusedAndStaysAttached) {
+  run_and_kill_agent();
+  const Fd settings(::bpf_obj_get(lab->pin("maps/settings").c_str()));
+  for (const std::uint32_t version : {MSP_CONTRACT_TAKES_FROM - 1, MSP_CONTRACT_VERSION + 1}) {
+    claim_for(settings, version, version);
+    auto refused = Interceptor::open(lab->config());
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().text(), testing::HasSubstr(fmt::format("contract version {},", version)));
+    EXPECT_THAT(refused.error().text(), testing::HasSubstr("after a reboot"));
+    EXPECT_FALSE(intercept::check_hooks(lab->config().pin_directory));
+    EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED);
+  }
+  claim_for(settings, MSP_CONTRACT_VERSION, MSP_CONTRACT_LEAVES_TO);
+  EXPECT_TRUE(intercept::check_hooks(lab->config().pin_directory));
+  EXPECT_TRUE(Interceptor::open(lab->config()));
+}
+
+TEST_F(Lifecycle, AllowedContractVersionsAreTakenOverAndNotedBeforeAnythingElse) {
+  run_and_kill_agent();
+  const Fd settings(::bpf_obj_get(lab->pin("maps/settings").c_str()));
+  for (const auto& [version, leaves_to] :
+       {std::pair(MSP_CONTRACT_TAKES_FROM, 0U), std::pair(MSP_CONTRACT_VERSION + 7, MSP_CONTRACT_VERSION)}) {
+    claim_for(settings, version, leaves_to);
+    auto taken = Interceptor::open(lab->config());
+    ASSERT_TRUE(taken) << taken.error().text();
+    EXPECT_TRUE(taken.value()->adopted());
+    const std::uint32_t key = 0;
+    msp_settings value{};
+    ASSERT_EQ(::bpf_map_lookup_elem(settings.get(), &key, &value), 0);
+    EXPECT_EQ(value.version, MSP_CONTRACT_VERSION);
+    EXPECT_EQ(value.leaves_to, MSP_CONTRACT_LEAVES_TO);
+    EXPECT_GT(value.guarded_count, 0U);
+    EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED) << "still guarded, though nobody has said so again";
+  }
+}
+
+TEST_F(Lifecycle, MapsOfAnotherShapeAreRefusedWhateverTheVersionSays) {
+  run_and_kill_agent();
+  for (const char* name : {"in_flight", "counters", "settings"}) {
+    const std::string path = lab->pin(std::string("maps/") + name);
+    const Fd right(::bpf_obj_get(path.c_str()));
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    const Fd wrong(::bpf_map_create(BPF_MAP_TYPE_HASH, name, 4, 4, 7, nullptr));
+    ASSERT_EQ(::bpf_obj_pin(wrong.get(), path.c_str()), 0);
+    auto refused = Interceptor::open(lab->config());
+    ASSERT_FALSE(refused) << name;
+    EXPECT_THAT(refused.error().text(), testing::HasSubstr(path));
+    EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED);
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    ASSERT_EQ(::bpf_obj_pin(right.get(), path.c_str()), 0);
+  }
+  EXPECT_TRUE(Interceptor::open(lab->config()));
+}
+
+TEST_F(Lifecycle, AHookThatIsNotKnownIsRefused) {
+  run_and_kill_agent();
+  const std::string foreign = lab->pin("links/egress");
+  const Fd link(::bpf_obj_get(lab->pin("links/bind4").c_str()));
+  ASSERT_EQ(::bpf_obj_pin(link.get(), foreign.c_str()), 0);
   auto refused = Interceptor::open(lab->config());
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().text().find("contract version 2"), std::string::npos) << refused.error().text();
-  EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED);
-  value.version = MSP_CONTRACT_VERSION;
-  ASSERT_EQ(::bpf_map_update_elem(settings.get(), &key, &value, BPF_ANY), 0);
+  EXPECT_THAT(refused.error().text(), testing::HasSubstr(foreign));
+  // Of a start that died before the rename.
+  ASSERT_EQ(::rename(foreign.c_str(), lab->pin("links/bind4_new").c_str()), 0);
   EXPECT_TRUE(Interceptor::open(lab->config()));
 }
 

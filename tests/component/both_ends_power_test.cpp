@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "channel/key_store.h"
 #include "gateway/key_ring.h"
+#include "gateway/master_key.h"
 #include "gateway/model_store.h"
 #include "tests/support/faults/power.h"
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "gateway/key_ring.h"
+#include "gateway/master_key.h"
 #include "gateway/model_store.h"
 #include "gateway/sqlite.h"
 #include "tests/support/faults/power.h"

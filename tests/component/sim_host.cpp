@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include "gateway/master_key.h"
+
 namespace msp::sim {
 namespace {
 

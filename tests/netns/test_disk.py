@@ -92,6 +92,50 @@ class RuleFileOnABrokenDisk(LocalRuleFiles):
                 self.assertEqual(self.lab.guest_get("/metadata/versions", user="root").status, 200)
 
 
+class HostOnABrokenDisk(LabCase):
+    """The host's disk fails while it runs: no key is answered, nothing is served, and the same process goes on afterwards."""
+
+    start_agent = False
+
+    @classmethod
+    def prepare(cls) -> None:
+        cls.layer = Faults(cls.lab, "msp-host", cls.lab.folder / "host")
+
+    def said(self) -> str:
+        return self.lab.log_of("msp-host", 10_000)
+
+    def test_no_key_is_answered_until_it_is_well(self):
+        lab, database = self.lab, str(self.lab.folder / "host" / "host.db")
+        for error, calls, remedy in (("ENOSPC", faults.TAKES_SPACE, "free some space"), ("EIO", faults.WRITE | faults.SYNC, "dmesg"),
+                                     ("EROFS", faults.CHANGES_DISK, "dmesg")):
+            with self.subTest(error):
+                self.layer.lift()
+                raise_incarnation(lab)
+                before, at = len(self.said()), len(lab.host_records())
+                self.layer.arm(faults.FAIL, error, calls)
+                lab.start_agent(wait=False)
+                new = poll("the host says what fails, and what to do", lambda: (m := self.said()[before:]) and
+                           "issue a key for vm-1" in m and remedy in m and m)
+                self.assertIn(database, new)
+                self.assertEqual(lab.guest_get("/metadata/versions").status, 410, "the guest is closed")
+                self.assertEqual(lab.key_files(), [])
+                host = lab.host.pid
+                self.layer.lift()
+                lab.wait_served()
+                self.assertEqual((lab.host.pid, lab.host.poll()), (host, None))
+                self.assertEqual(len(lab.key_files()), 1)
+                keys = lab.key_files()
+                with self.subTest("and it is on the disk"):
+                    stop(lab.host)
+                    lab.start_host()
+                    lab.wait_served()
+                    self.assertEqual(lab.key_files(), keys)
+                self.assertEqual([r for r in lab.host_records()[at:] if r["outcome"] == "served_unsigned"], [])
+                lab.stop_agent()
+                for file in (lab.folder / "agent" / "keys").iterdir():
+                    file.unlink()
+
+
 class PowerLoss(LabCase):
     """Again and again the operator resets the key and power goes away meanwhile: each time the machine ends latched."""
 

@@ -241,6 +241,62 @@ class Attacked(LabCase):
         self.assertEqual({name: how for name, how in inside.items() if how != "EPERM"}, {})
 
 
+class AnotherBuild(LabCase):
+    """A worker of another build than its monitor: the shipped one with another name of its build in it."""
+
+    start_agent = False
+
+    @classmethod
+    def prepare(cls) -> None:
+        programs = cls.lab.folder / "programs"
+        programs.mkdir(mode=0o755)
+        for name in ("msp-agent", "msp-worker", "mspctl", "msp-host"):
+            shutil.copy(PROGRAMS / name, programs / name)
+        cls.lab.programs = programs
+
+    def rename_build(self, program: str) -> tuple[str, str]:
+        """As a package puts a file in another's place. Returns the names of before and after."""
+        path = self.lab.programs / program
+        names = set(re.findall(rb"\d+\.\d+\.\d+\+[0-9a-f]{16}", path.read_bytes()))
+        self.assertEqual(len(names), 1)
+        name = names.pop()
+        other = name[:-16] + b"0123456789abcdef"
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(path.read_bytes().replace(name, other))
+        fresh.chmod(0o755)
+        fresh.rename(path)
+        self.addCleanup(shutil.copy, PROGRAMS / program, path)
+        self.addCleanup(path.unlink)
+        return name.decode(), other.decode()
+
+    def test_is_refused_at_start_whichever_is_the_other(self):
+        self.lab.start_agent()
+        self.assertEqual(self.lab.stop_agent(), 0)
+        for program in ("msp-worker", "msp-agent"):
+            with self.subTest(program):
+                own, other = self.rename_build(program)
+                self.lab.start_agent(wait=False)
+                self.assertNotEqual(self.lab.agent.wait(10), 0)
+                agent, worker = (own, other) if program == "msp-worker" else (other, own)
+                said = self.lab.log_of("msp-agent", 8)
+                self.assertIn(f"msp-agent is of build {agent}, msp-worker of build {worker}", said)
+                self.assertIn("install both from one package", said)
+                self.assertIn("refused", self.lab.guest.as_user(ORDINARY_USER).call(http.get, IMDS, VERSIONS).error.lower())
+                self.doCleanups()
+                self.lab.start_agent()
+                self.assertEqual(self.lab.stop_agent(), 0)
+
+    def test_a_monitor_keeps_the_worker_that_it_came_with(self):
+        self.lab.start_agent()
+        self.addCleanup(self.lab.stop_agent)
+        before = self.lab.worker_pid()
+        self.rename_build("msp-worker")
+        os.kill(before, signal.SIGKILL)
+        self.lab.wait_served()
+        self.assertNotEqual(self.lab.worker_pid(), before)
+        self.assertNotIn("of build", self.lab.log_of("msp-agent", 8))
+
+
 class TakenOver(LabCase):
     """The worker's own code, used against the monitor (tests/worker/garbage.cpp): no way of it costs more than that worker."""
 
