@@ -10,14 +10,12 @@ import json
 import os
 import platform
 import random
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
 TOP = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "tests" / "support"), str(TOP / "bench")]
@@ -25,6 +23,7 @@ sys.path[:0] = [str(TOP / "tests" / "support"), str(TOP / "bench")]
 import gate  # noqa: E402
 from counts import count_system_calls, idle_connection_kb, unrelated_costs  # noqa: E402
 from lab.lab import ORDINARY_USER  # noqa: E402
+from load import parse_wrk, spread  # noqa: E402
 from subjects import UP, Stage, Subject, process_kb  # noqa: E402
 
 UPLOAD = f'wrk.method = "PUT"\nwrk.headers["Content-Type"] = "application/octet-stream"\nwrk.body = string.rep("x", {UP})\n'
@@ -40,31 +39,11 @@ LOADS = {
 GOALS = [("cpu_keepalive_1", "nginx", 0.95, True), ("cpu_keepalive_1", "relay", 1.8, True), ("p50_keepalive", "nginx", 1.0, True),
          ("p99_keepalive", "nginx", 1.1, True), ("rps_64", "nginx", 1.15, False), ("cpu_keepalive_64", "nginx", 0.85, True),
          ("cpu_new_connection", "nginx", 1.0, True), ("cpu_down_4mb", "nginx", 0.75, True), ("cpu_up_10mb", "nginx", 0.75, True)]
-UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
 # What is compared with the goals: name, load, figure.
 RATIOS = [("cpu_keepalive_1", "keepalive_1", "cpu_us"), ("cpu_keepalive_64", "keepalive_64", "cpu_us"),
           ("cpu_new_connection", "new_connection", "cpu_us"), ("cpu_down_4mb", "down_4mb", "cpu_us"),
           ("cpu_up_10mb", "up_10mb", "cpu_us"), ("p50_keepalive", "keepalive_1", "p50_us"),
           ("p99_keepalive", "keepalive_1", "p99_us"), ("rps_64", "keepalive_64", "rps")]
-
-
-def micro(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
-    return float(number) * UNITS[unit]
-
-
-def parse_wrk(text: str) -> dict:
-    """Figures of one run; `failed` says what makes it invalid."""
-    def find(pattern: str) -> str:
-        found = re.search(pattern, text, re.M)
-        if found is None:
-            raise RuntimeError(f"wrk said:\n{text}")
-        return found.group(1)
-
-    failed = re.search(r"(Socket errors: .*|Non-2xx or 3xx responses: \d+)", text)
-    return {"requests": int(find(r"(\d+) requests in")), "rps": float(find(r"Requests/sec:\s+([\d.]+)")),
-            "p50_us": micro(find(r"^\s+50%\s+(\S+)")), "p99_us": micro(find(r"^\s+99%\s+(\S+)")),
-            "failed": failed.group(1) if failed else ""}
 
 
 def run_load(subject: Subject, load: str, seconds: int, upload: Path, cpus: set[int]) -> dict:
@@ -78,10 +57,6 @@ def run_load(subject: Subject, load: str, seconds: int, upload: Path, cpus: set[
     figures = parse_wrk(done.stdout.decode() + done.stderr.decode())
     figures["cpu_us"] = (subject.cpu_usec() - before) / figures["requests"] if figures["requests"] else 0.0
     return figures
-
-
-def spread(values: list[float]) -> dict:
-    return {"min": round(min(values), 4), "median": round(median(values), 4), "max": round(max(values), 4)}
 
 
 class Bench:

@@ -22,9 +22,9 @@ MOST_SYSTEM_CALLS = 12.5
 SAME_CODE = {"OPENSSL_ia32cap": "~0x200000200000000", "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2_Usable,-AVX512F_Usable"}
 
 
-def instructions(replay: str, count: int, folder: str) -> int:
+def instructions(replay: str, count: int, folder: str, more: list[str] = []) -> int:
     done = subprocess.run(
-        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", replay, str(count)],
+        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", replay, str(count), *more],
         capture_output=True, text=True, check=False, env={**os.environ, **SAME_CODE})
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode != 0 or found is None:

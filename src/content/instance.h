@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The document behind /metadata/instance, made from the model of a virtual machine, and ways to walk it.
-// Built once for each virtual machine at start; immutable afterwards, loop's thread.
+// Built once for each virtual machine when its model is read, and kept as text (machine.h); loop's thread.
 // What the model does not say is an empty text, as in the public contract; nothing fails.
 #pragma once
 

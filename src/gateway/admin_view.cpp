@@ -54,13 +54,8 @@ void write_time(json::Writer& writer, std::int64_t at_ns) {
 
 void write_macs(json::Writer& writer, const Vm& vm) {
   writer.key("macAddresses").begin_array();
-  const json::Value* interfaces = vm.content.instance.at("/network/interface");
-  for (std::size_t i = 0; interfaces != nullptr && interfaces->array() != nullptr && i < interfaces->array()->size();
-       ++i) {
-    const json::Value* mac = (*interfaces->array())[i].find("macAddress");
-    if (mac != nullptr && mac->is_string() && !mac->string()->empty()) {
-      writer.value(*mac->string());
-    }
+  for (const std::string& mac : vm.content.mac_addresses) {
+    writer.value(mac);
   }
   writer.end_array();
 }

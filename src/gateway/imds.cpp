@@ -34,9 +34,14 @@ Answer instance(const content::Machine& machine, std::string_view path, const Im
   if (format && !text && !http::iequals(*format, "json")) {
     return imds_error(Reason::kBadQuery);
   }
-  const bool whole = content::has_all_of_it(version);
-  const json::Value older = whole ? json::Value() : content::as_of(machine.instance, version);
-  const json::Value& document = whole ? machine.instance : older;
+  const bool newest = content::has_all_of_it(version);
+  if (!text && path.find_first_not_of('/') == std::string_view::npos) {
+    return imds_json(newest ? machine.instance_text : machine.older_instance.text(machine.instance_text, version));
+  }
+  json::Value document = content::instance_of(machine.instance_text);
+  if (!newest) {
+    document = content::as_of(document, version);
+  }
   const json::Value* value = content::walk(document, path);
   if (value == nullptr) {
     return imds_error(Reason::kNotFound);
@@ -47,7 +52,7 @@ Answer instance(const content::Machine& machine, std::string_view path, const Im
   if (value->is_string()) {
     return imds_error(Reason::kBadQuery);  // a leaf has no JSON form in the contract
   }
-  return imds_json(value == &machine.instance ? machine.instance_text : json::to_text(*value));
+  return imds_json(json::to_text(*value));
 }
 
 /// What holds for every path; nothing: go on.

@@ -18,6 +18,16 @@ constexpr std::array<std::string_view, 35> kVersions = {
     "2021-11-15", "2021-12-13", "2023-07-01", "2023-11-15", "2024-03-15", "2024-07-17", "2025-04-07"};
 constexpr std::size_t kNewest = 3;
 
+std::string versions_text() {
+  json::Writer writer;
+  writer.begin_object().key("apiVersions").begin_array();
+  for (const std::string_view version : kVersions) {
+    writer.value(version);
+  }
+  writer.end_array().end_object();
+  return std::move(writer).take();
+}
+
 }  // namespace
 
 Answer imds_json(std::string body, int status) {
@@ -61,13 +71,8 @@ Answer imds_version_error(std::span<const std::string_view> versions) {
 }
 
 Answer imds_versions() {
-  json::Writer writer;
-  writer.begin_object().key("apiVersions").begin_array();
-  for (const std::string_view version : kVersions) {
-    writer.value(version);
-  }
-  writer.end_array().end_object();
-  return imds_json(std::move(writer).take());
+  static const std::string kText = versions_text();
+  return imds_json(kText);
 }
 
 }  // namespace msp::gateway

@@ -113,7 +113,7 @@ Answer answer_attested(const Asked& asked, const ImdsQuery& query) {
     return imds_error(Reason::kNotFound);
   }
   const auto signature = asked.signers.documents->sign(
-      content::attested_text(asked.machine().instance, nonce, asked.now_ns / kNanoseconds));
+      content::attested_text(content::instance_of(asked.machine().instance_text), nonce, asked.now_ns / kNanoseconds));
   if (!signature) {
     log::write(signature.error());
     return imds_error(Reason::kStoreFailed);

@@ -70,8 +70,7 @@ Answer token(const Asked& asked, const ImdsQuery& query) {
   }
   const content::Identity& who = *std::get<const content::Identity*>(chosen);
   const std::int64_t now = asked.now_ns / kNanoseconds;
-  const json::Value* machine_id = asked.machine().instance.at("/compute/resourceId");
-  const auto issued = asked.signers.issuer->issue(identities, who, resource, *machine_id->string(), now);
+  const auto issued = asked.signers.issuer->issue(identities, who, resource, asked.machine().resource_id, now);
   if (!issued) {
     log::write(issued.error());
     return imds_identity_error(Reason::kStoreFailed, 500, "unknown", "The token could not be made; try again");

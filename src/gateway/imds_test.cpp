@@ -206,6 +206,19 @@ TEST_F(ImdsTest, ListsVersions) {
   }
 }
 
+TEST_F(ImdsTest, AnAnswerThatIsKeptIsThatOfItsVersion) {
+  const auto body = [&](const std::string& version) {
+    return ask("/metadata/instance?api-version=" + version).response.body();
+  };
+  const std::string old = body("2018-02-01");
+  const std::string older = body("2017-03-01");
+  EXPECT_LT(older.size(), old.size());
+  EXPECT_LT(old.size(), body("2025-04-07").size());
+  EXPECT_EQ(body("2017-03-01"), older);
+  EXPECT_EQ(body("2018-02-01"), old);
+  EXPECT_EQ(ask("/metadata/instance/?api-version=2018-02-01").response.body(), old);
+}
+
 TEST_F(ImdsTest, RefusesAsTheContractSays) {
   const struct {
     std::string target;

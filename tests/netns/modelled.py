@@ -33,29 +33,36 @@ def profile(name: str, user: str) -> dict:
     return {"id": version_id(name), "properties": {"mode": "Enforce", "defaultAccess": "Deny", "rules": rules}}
 
 
-class SecondGuest:
-    """Another namespace with an agent of its own, behind the same host."""
+def plug(lab, netns: str, device: str, guest: str, host: str) -> None:
+    """A cable from a namespace to the host; `device` is its end there."""
+    run("ip", "-n", netns, "link", "add", "eth0", "type", "veth", "peer", "name", device, "netns", lab.host_netns)
+    for where, end, address in ((lab.host_netns, device, host), (netns, "eth0", guest)):
+        run("ip", "-n", where, "address", "add", f"{address}/24", "dev", end)
+        run("ip", "-n", where, "link", "set", end, "up")
+    for address in (IMDS, WIRESERVER):
+        run("ip", "-n", netns, "route", "add", address.split(":")[0] + "/32", "via", host)
 
-    def __init__(self, lab):
+
+class SecondGuest:
+    """Another namespace with an agent of its own, behind the same host; with another `number`, one more."""
+
+    def __init__(self, lab, number: int = 2):
         self.lab = lab
-        world = lab.world
-        self.netns = world.netns("guest2")
-        run("ip", "-n", self.netns, "link", "add", "eth0", "type", "veth", "peer", "name", "vm1", "netns", lab.host_netns)
-        for netns, device, address in ((lab.host_netns, "vm1", HOST_2), (self.netns, "eth0", GUEST_2)):
-            run("ip", "-n", netns, "address", "add", f"{address}/24", "dev", device)
-            run("ip", "-n", netns, "link", "set", device, "up")
-        for address in (IMDS, WIRESERVER):
-            run("ip", "-n", self.netns, "route", "add", address.split(":")[0] + "/32", "via", HOST_2)
-        cgroup = world.cgroup("guest2")
-        self.agent_place = Place(self.netns, world.cgroup("guest2", "agent"))
-        self.place = Place(self.netns, world.cgroup("guest2", "apps"), ORDINARY_USER)
+        world, name = lab.world, f"guest{number}"
+        self.address, host = (address.replace(".78.", f".{76 + number}.") for address in (GUEST_2, HOST_2))
+        self.netns = world.netns(name)
+        plug(lab, self.netns, f"vm{number - 1}", self.address, host)
+        cgroup = world.cgroup(name)
+        self.agent_place = Place(self.netns, world.cgroup(name, "agent"))
+        self.place = Place(self.netns, world.cgroup(name, "apps"), ORDINARY_USER)
         self.outside = Place(self.netns, lab.outside.cgroup)
-        bpffs = world.bpffs(lab.folder / "bpf2")
-        home = lab.folder / "agent2"
+        bpffs = world.bpffs(lab.folder / f"bpf{number}")
+        self.log = lab.folder / f"agent{number}.log"
+        self.home = home = lab.folder / f"agent{number}"
         for folder in (home, home / "keys", home / "log"):
             folder.mkdir(mode=0o700)
         config = json.loads(lab.agent_config_file.read_text())
-        self.config = lab.folder / "agent2.json"
+        self.config = lab.folder / f"agent{number}.json"
         self.config.write_text(json.dumps(merge(config, {"latchKeyFolder": str(home / "keys"), "openmsp": {
             "cgroup": str(cgroup), "agentCgroup": str(self.agent_place.cgroup), "bpfPinDirectory": str(bpffs / "openmsp"),
             "stateDirectory": str(home), "controlSocket": str(home / "control.sock"), "auditFile": str(home / "log" / "audit.jsonl"),
@@ -63,7 +70,7 @@ class SecondGuest:
         self.config.chmod(0o600)
 
     def start_agent(self) -> None:
-        log = open(self.lab.folder / "agent2.log", "ab")
+        log = self.log.open("ab")
         self.agent = self.agent_place.popen([self.lab.programs / "msp-agent", "--config", self.config], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd="/")
         log.close()
