@@ -174,7 +174,7 @@ TEST(RuleSource, VersionsOfAccessControlProfiles) {
 TEST(RuleSource, ARepeatedMemberAroundTheRulesIsRefusedAtTheSecond) {
   const std::string services = R"({"imds":)" + item("a") + "}";
   EXPECT_EQ(bad("{\"authorizationRules\":" + services + ",\n\"authorizationRules\":" + services + "}"),
-            "f.json: line 4, column 22 (/authorizationRules): the member occurs twice");
+            "f.json: line 3, column 22 (/authorizationRules): the member occurs twice");
   const std::string properties = R"("properties":{"mode":"Audit","defaultAccess":"Deny"})";
   EXPECT_EQ(bad(R"({"id":"x",)" + properties + ",\n" + properties + "}"),
             "f.json: line 2, column 14 (/properties): the member occurs twice");
