@@ -106,7 +106,11 @@ json::Place RuleText::place(std::string_view pointer) const {
     pointer = pointer.substr(0, pointer.rfind('/'));
     value = tree_.at(pointer);
   }
-  return json::place_of(text_, value == nullptr ? 0 : value->begin);
+  json::Place out = json::place_of(text_, value == nullptr ? 0 : value->begin);
+  if (has_bom() && out.line == 1 && out.column > 1) {
+    --out.column;  // no editor shows the mark
+  }
+  return out;
 }
 
 std::string RuleText::where(std::string_view pointer) const {
