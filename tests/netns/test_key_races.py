@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """64 connections of one machine race for its key: one latch each round, and each loser is told why it has lost.
 
-MSP_RACES says how many rounds (ordinary run 40, the long run 10,000: a quarter of an hour), MSP_SEED repeats their kinds and
+MSP_RACES says how many rounds (ordinary run 40, the long run 10,000: half an hour on a free machine), MSP_SEED repeats their kinds and
 orders; how the machine interleaves the processes it cannot. Judged by what the connections were told, and in the end by the
 database itself, which lies in memory here: who wins does not hang on how long a disk takes.
 """
