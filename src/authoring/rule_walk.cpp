@@ -39,18 +39,14 @@ std::size_t distance_of(const std::vector<Check>& privilege_checks) {
   return out;
 }
 
-/// Rules that lack one of the four sections are none at all (E.2.3).
-bool is_whole(const RuleItem& item) {
-  return item.rules && item.rules->privileges && item.rules->roles && item.rules->identities &&
-         item.rules->role_assignments;
-}
-
 }  // namespace
 
 RuleWalk::RuleWalk(const RuleItem& item, const identity::ConnectionIdentity& caller, const policy::RequestView& request,
                    Matcher matcher)
     : caller_(caller), reading_(matcher, request) {
-  if (!is_whole(item)) {
+  // Rules that lack one of the four sections are none at all (E.2.3).
+  if (!item.rules || !item.rules->privileges || !item.rules->roles || !item.rules->identities ||
+      !item.rules->role_assignments) {
     return;
   }
   const auto last = by_name(*item.rules->privileges);
@@ -62,29 +58,30 @@ RuleWalk::RuleWalk(const RuleItem& item, const identity::ConnectionIdentity& cal
       any_privilege_met_ = any_privilege_met_ || met;
     }
   }
-  read_roles(item, roles_);
-  add_cursors(item);
+  read_roles(*item.rules->roles, *item.rules->identities, *item.rules->role_assignments);
+  add_cursors(*item.rules->roles);
 }
 
-void RuleWalk::read_roles(const RuleItem& item, Roles& out) const {
-  const auto identities = by_name(*item.rules->identities);
+void RuleWalk::read_roles(const std::vector<RuleRole>& roles, const std::vector<RuleIdentity>& all,
+                          const std::vector<RuleAssignment>& assignments) {
+  const auto identities = by_name(all);
   std::map<const RuleIdentity*, std::array<std::size_t, 2>> misses;  // of one who is allowed, and denied
   for (const auto& [name, identity] : identities) {
     misses[identity] = {unmet(compare_identity(*identity, caller_, false)),
                         unmet(compare_identity(*identity, caller_, true))};
   }
-  for (const RuleRole& role : *item.rules->roles) {
-    out[role.name].name = role.name;
+  for (const RuleRole& role : roles) {
+    roles_[role.name].name = role.name;
   }
   std::set<std::tuple<const Role*, const RuleIdentity*, bool, bool>> known;
   std::size_t place = 0;
-  for (const RuleAssignment& assignment : *item.rules->role_assignments) {
-    const auto role = out.find(assignment.role);
+  for (const RuleAssignment& assignment : assignments) {
+    const auto role = roles_.find(assignment.role);
     for (const std::string& name : assignment.identities) {
       const auto found = identities.find(name);
       const bool deny = assignment.openmsp.deny;
       const bool dry_run = assignment.openmsp.dry_run;
-      if (role != out.end() && found != identities.end() &&
+      if (role != roles_.end() && found != identities.end() &&
           known.emplace(&role->second, found->second, deny, dry_run).second) {
         role->second.nearest.push_back({.identity = found->second,
                                         .deny = deny,
@@ -94,7 +91,7 @@ void RuleWalk::read_roles(const RuleItem& item, Roles& out) const {
       }
     }
   }
-  for (auto& [name, role] : out) {
+  for (auto& [name, role] : roles_) {
     const auto near = [](const Holder& one) { return std::tuple(one.misses, one.deny || one.dry_run, one.place); };
     role.denials_first = role.nearest;
     std::ranges::sort(role.nearest, {}, near);
@@ -102,13 +99,13 @@ void RuleWalk::read_roles(const RuleItem& item, Roles& out) const {
   }
 }
 
-void RuleWalk::add_cursors(const RuleItem& item) {
+void RuleWalk::add_cursors(const std::vector<RuleRole>& roles) {
   std::map<std::string_view, std::uint32_t> numbers;
   for (std::uint32_t i = 0; i < privileges_.size(); ++i) {
     numbers[privileges_[i].rule->name] = i;
   }
   std::vector<bool> held(privileges_.size(), false);
-  for (const auto& [name, rule] : by_name(*item.rules->roles)) {
+  for (const auto& [name, rule] : by_name(roles)) {
     const Role& role = roles_.at(name);
     std::set<std::uint32_t> once;
     for (const std::string& privilege : rule->privileges) {
@@ -158,10 +155,10 @@ void RuleWalk::push(const Cursor& cursor) {
 }
 
 bool RuleWalk::next() {
-  if (now_ && now_->role != nullptr && now_->at + 1 < now_->role->nearest.size()) {
-    push({.privilege = now_->privilege, .role = now_->role, .at = now_->at + 1});
+  if (now_.role != nullptr && now_.at + 1 < now_.role->nearest.size()) {
+    push({.privilege = now_.privilege, .role = now_.role, .at = now_.at + 1});
   }
-  now_.reset();
+  now_ = {};
   if (heap_.empty()) {
     return false;
   }
@@ -172,19 +169,19 @@ bool RuleWalk::next() {
 }
 
 bool RuleWalk::is_met_dry_run() const {
-  const Holder* const who = holder(*now_);
-  return who != nullptr && who->dry_run && who->misses == 0 && privileges_[now_->privilege].met;
+  const Holder* const who = holder(now_);
+  return who != nullptr && who->dry_run && who->misses == 0 && privileges_[now_.privilege].met;
 }
 
 RuleTrace RuleWalk::rule() const {
-  const Privilege& privilege = privileges_[now_->privilege];
+  const Privilege& privilege = privileges_[now_.privilege];
   RuleTrace out;
   out.privilege = privilege.rule->name;
   out.privilege_met = privilege.met;
-  out.distance = distance(*now_);
+  out.distance = distance(now_);
   out.checks = reading_.compare(*privilege.rule);
-  if (const Holder* const who = holder(*now_)) {
-    out.role = now_->role->name;
+  if (const Holder* const who = holder(now_)) {
+    out.role = now_.role->name;
     out.identity = who->identity->name;
     out.assigned = true;
     out.deny = who->deny;

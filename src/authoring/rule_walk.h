@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -84,8 +83,9 @@ class RuleWalk {
   };
   using Roles = std::map<std::string_view, Role>;
 
-  void read_roles(const RuleItem& item, Roles& out) const;
-  void add_cursors(const RuleItem& item);
+  void read_roles(const std::vector<RuleRole>& roles, const std::vector<RuleIdentity>& all,
+                  const std::vector<RuleAssignment>& assignments);
+  void add_cursors(const std::vector<RuleRole>& roles);
   const Holder* holder(const Cursor& cursor) const;
   std::size_t distance(const Cursor& cursor) const;
   /// The least comes first.
@@ -97,7 +97,7 @@ class RuleWalk {
   std::vector<Privilege> privileges_;
   Roles roles_;
   std::vector<Cursor> heap_;
-  std::optional<Cursor> now_;
+  Cursor now_;  ///< of which rule() tells; nothing yet, or any more: one without role
   std::size_t count_ = 0;
   bool any_privilege_met_ = false;
   bool any_denies_ = false;

@@ -115,17 +115,17 @@ struct DeniedRole {
 
 class DenyCheck {
  public:
-  DenyCheck(const RuleSections& rules, Matching matching, Refusals& out)
-      : rules_(rules),
-        privileges_(by_name(*rules.privileges)),
-        roles_(by_name(*rules.roles)),
-        identities_(by_name(*rules.identities)),
+  DenyCheck(const std::vector<RulePrivilege>& privileges, const std::vector<RuleRole>& roles,
+            const std::vector<RuleIdentity>& identities, Matching matching, Refusals& out)
+      : privileges_(by_name(privileges)),
+        roles_(by_name(roles)),
+        identities_(by_name(identities)),
         matching_(matching),
         out_(out) {}
 
-  void run() {
-    for (std::size_t i = 0; i < rules_.role_assignments->size(); ++i) {
-      const RuleAssignment& assignment = (*rules_.role_assignments)[i];
+  void run(const std::vector<RuleAssignment>& assignments) {
+    for (std::size_t i = 0; i < assignments.size(); ++i) {
+      const RuleAssignment& assignment = assignments[i];
       if (!assignment.openmsp.deny) {
         continue;
       }
@@ -184,7 +184,6 @@ class DenyCheck {
     return known->second;
   }
 
-  const RuleSections& rules_;
   std::unordered_map<std::string_view, const RulePrivilege*> privileges_;
   std::unordered_map<std::string_view, const RuleRole*> roles_;
   std::unordered_map<std::string_view, const RuleIdentity*> identities_;
@@ -206,7 +205,7 @@ void check_denies(const RuleSections& rules, Matching matching, Refusals& out) {
         "add the section, empty if need be");
     return;
   }
-  DenyCheck(rules, matching, out).run();
+  DenyCheck(*rules.privileges, *rules.roles, *rules.identities, matching, out).run(*rules.role_assignments);
 }
 
 }  // namespace
