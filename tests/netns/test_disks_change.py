@@ -256,7 +256,7 @@ class MoveWithoutTheLatch(DisksCase):
         other = OtherHost(self.lab)
         self.logs_of_hosts.append(other.log)
         other.plug_in()
-        poll("refused there", lambda: self.channel().get("hostCode") == "unknown_caller")
+        poll("refused there", lambda: self.channel().get("hostCode") == "unknown_caller", 30)
         self.put("vm-1.json", model("vm-1", VM_ID, enabled=True, keyIncarnationId=2))
         self.lab.host_config_file = other.config
         self.mspctl("vm", "apply", self.lab.folder / "vm-1.json", "--source-address", GUEST_ADDRESS)
