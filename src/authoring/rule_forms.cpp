@@ -96,6 +96,9 @@ std::string escape(std::string_view text, bool keep_slashes) {
 
 std::string target_of(const Form& form) {
   std::string out = escape(form.path, true);
+  if (form.path.ends_with("/..")) {
+    out += 'x';  // a whole segment ".." is refused before rules are asked; in legacy matching this one is met as well
+  }
   char separator = '?';
   for (const auto& [key, value] : form.query) {
     out += separator;

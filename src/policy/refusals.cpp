@@ -222,8 +222,6 @@ std::string_view to_string(LegacyFault fault) {
       return "a key of its query is empty";
     case LegacyFault::kClimbs:
       return "there is a '//' or a '..' in its path, with which every request is refused before rules are asked";
-    case LegacyFault::kUnsent:
-      return "its path is longer than a request's, or has a byte that a request's path never has as it stands";
   }
   return {};
 }
@@ -240,8 +238,6 @@ std::string_view remedy(LegacyFault fault) {
       return "name the key, or remove the pair";
     case LegacyFault::kClimbs:
       return "write the path that is meant, without '//' and '..'";
-    case LegacyFault::kUnsent:
-      return "write it as clients send it, percent-encoded";
   }
   return {};
 }

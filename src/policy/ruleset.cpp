@@ -7,7 +7,6 @@
 #include <span>
 #include <unordered_map>
 
-#include "http/target.h"
 #include "policy/fold.h"
 #include "policy/holders.h"
 #include "policy/rule_query.h"
@@ -15,7 +14,6 @@
 #include "request/canonical_path.h"
 #include "request/canonical_query.h"
 #include "request/canonical_request.h"
-#include "request/traversal.h"
 
 namespace msp::policy {
 namespace {
@@ -483,22 +481,22 @@ request::Fault RuleSet::canonical_fault(const RulePrivilege& privilege) {
   return canonicalize(path, query, arena).fault;
 }
 
+// What is compared with the rule's text is the request's path decoded once (E.3): it may hold any byte, a blank as
+// well, but neither '//' nor a whole segment '..', with which it is refused before. One at the rule's end may go on as
+// "..x".
 LegacyFault RuleSet::legacy_fault(const RulePrivilege& privilege) {
-  if (!privilege.path.empty() && privilege.path.front() != '/') {
+  const std::string_view path = privilege.path;
+  if (!path.empty() && path.front() != '/' && path != "*") {
     return LegacyFault::kNoSlash;
   }
-  if (privilege.path.contains('?')) {
+  if (path.contains('?')) {
     return LegacyFault::kEmbedded;
   }
-  const auto is_empty = [](const auto& pair) { return pair.first.empty(); };
-  if (std::ranges::any_of(privilege.query_parameters, is_empty)) {
-    return LegacyFault::kEmptyKey;
-  }
-  if (request::has_traversal(privilege.path)) {
+  if (path.contains("//") || path.contains("/../")) {
     return LegacyFault::kClimbs;
   }
-  const auto target = http::parse_target(privilege.path.empty() ? "/" : privilege.path);
-  return target && !privilege.path.contains('#') ? LegacyFault::kNone : LegacyFault::kUnsent;
+  const auto is_empty = [](const auto& pair) { return pair.first.empty(); };
+  return std::ranges::any_of(privilege.query_parameters, is_empty) ? LegacyFault::kEmptyKey : LegacyFault::kNone;
 }
 
 std::shared_ptr<const RuleSet> RuleSet::deny_all(std::string id, std::string why) {

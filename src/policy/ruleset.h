@@ -105,11 +105,10 @@ std::uint8_t method_bit(request::Method method);
 /// Why no request ever matches a privilege in legacy matching (protocol.md E.3).
 enum class LegacyFault : std::uint8_t {
   kNone,
-  kNoSlash,   ///< a request's path begins with one
+  kNoSlash,   ///< a request's path begins with one, or is "*"
   kEmbedded,  ///< a '?' in the path: a request's ends there for this reading, even where it was escaped
   kEmptyKey,  ///< in the query, where pairs without key are none
   kClimbs,    ///< a '//' or a segment '..': requests with one are refused before rules are asked
-  kUnsent,    ///< a byte that no request's path has as it stands, or more bytes than one has
 };
 /// "its path does not begin with '/'", …; of kNone empty.
 std::string_view to_string(LegacyFault fault);

@@ -179,22 +179,17 @@ std::vector<RulePrivilege> matching_privileges(const RuleItem& item, Matching ma
   return out;
 }
 
-/// Requests of such a path are refused before rules are asked, or are no HTTP.
-bool never_asked(const std::string& path) {
-  const std::string decoded = decode(path);
-  return decoded.contains("//") || std::ranges::count(split(decoded, '/'), "..") > 0 ||
-         std::ranges::any_of(path,
-                             [](char c) { return c <= ' ' || c == 0x7f || std::string_view("#<>`").contains(c); });
-}
-
 /// No request meets it in canonical matching, or in the legacy one where that decides.
 bool is_dead(const RulePrivilege& privilege, Matching matching) {
   if (!canonical_path(lower(privilege.path)).fault.empty() || !canonical_query(query_of(privilege)).fault.empty()) {
     return true;
   }
-  const bool elsewhere = !privilege.path.empty() && !privilege.path.starts_with('/');
+  const std::string& path = privilege.path;
+  const bool elsewhere = !path.empty() && !path.starts_with('/') && path != "*";
+  // A request whose path has these once it is decoded is refused before rules are asked.
+  const bool climbs = path.contains("//") || path.contains("/../");
   return matching != Matching::kEnforce &&
-         (elsewhere || never_asked(privilege.path) || privilege.path.contains('?') ||
+         (elsewhere || climbs || path.contains('?') ||
           std::ranges::any_of(privilege.query_parameters, [](const Pair& pair) { return pair.first.empty(); }));
 }
 
