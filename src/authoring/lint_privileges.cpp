@@ -84,8 +84,16 @@ bool has_other_than_ascii(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
 }
 
+/// As canonical matching cuts and reads it, but for escapes, which are warned of anyway.
+std::string canonical_key(std::string_view key) {
+  std::string out = policy::lower(key.substr(0, key.find('=')));
+  std::ranges::replace(out, '+', ' ');
+  return out;
+}
+
 void check_query(const std::string& at, const RulePrivilege& privilege, Findings& findings) {
   std::map<std::string, std::string_view> seen;
+  std::map<std::string, std::string_view> seen_canonical;
   for (const auto& [key, value] : privilege.query_parameters) {
     std::string place = at + "/queryParameters";
     json::append_pointer(place, key);
@@ -96,6 +104,13 @@ void check_query(const std::string& at, const RulePrivilege& privilege, Findings
                                  "lost, and in the field nobody knows which",
                                  known->second, key),
                      "keep one of them");
+    } else if (const auto [same, fresh] = seen_canonical.try_emplace(canonical_key(key), key); !fresh) {
+      findings.error(
+          "query-keys-alike", place,
+          fmt::format("the query parameters \"{}\" and \"{}\" have one name in canonical matching, where either "
+                      "of their values is enough then",
+                      same->second, key),
+          "keep one of them, or write '+' and '=' as %2B and %3D");
     }
     if (rules::is_blank(key)) {
       findings.error("blank-query-key", place, "a query parameter has no name", "name it, or remove it");
@@ -105,10 +120,15 @@ void check_query(const std::string& at, const RulePrivilege& privilege, Findings
                        "there is a '%' in the rule: legacy matching takes it as text, canonical matching decodes it",
                        "write the decoded text; requests are decoded before they are compared");
     }
-    if (value.contains('+')) {
+    if (value.contains('+') || key.contains('+')) {
       findings.warning("plus-in-rule", place,
                        "there is a '+' in the rule: legacy matching takes it as '+', canonical matching as a blank",
                        "write %2B for a plus where canonical matching decides, a blank for a blank");
+    }
+    if (key.contains('=')) {
+      findings.warning("equals-in-key", place,
+                       "there is a '=' in the name of a query parameter: canonical matching cuts the name there",
+                       "write %3D where canonical matching decides");
     }
     if (value.contains('&') || key.contains('&')) {
       findings.warning("ampersand-in-rule", place,

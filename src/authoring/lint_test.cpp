@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "authoring/lint.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -77,6 +78,14 @@ TEST(Lint, AnExecutableWithoutNameIsSomebody) {
   }
 }
 
+TEST(Lint, NamesThatCanonicalMatchingTakesForOneAreAnError) {
+  for (const char* query : {R"({"a b":"1","a+b":"2"})", R"({"k":"x","K=x":"y"})"}) {
+    Parts parts;
+    parts.privileges = fmt::format(R"({{"name":"token","path":"/a","queryParameters":{}}})", query);
+    EXPECT_THAT(told(parts.text()), testing::Contains(testing::StartsWith("query-keys-alike "))) << query;
+  }
+}
+
 TEST(Lint, TheRemedyOfAPrivilegeThatLegacyNeverMeetsIsForItsCause) {
   for (const auto& [privilege, remedy] :
        {std::pair{R"({"name":"token","path":"/a","queryParameters":{"":"x"}})", "name the key"},
@@ -135,6 +144,10 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"name":"token","path":"/a","queryParameters":{"":"1"}})"},
         Mistake{"escape-in-rule /rules/privileges/0/queryParameters/a", &Parts::privileges,
                 R"({"name":"token","path":"/a","queryParameters":{"a":"b%20c"}})"},
+        Mistake{"plus-in-rule /rules/privileges/0/queryParameters/a+b", &Parts::privileges,
+                R"({"name":"token","path":"/a","queryParameters":{"a+b":"x"}})"},
+        Mistake{"equals-in-key /rules/privileges/0/queryParameters/a=b", &Parts::privileges,
+                R"({"name":"token","path":"/a","queryParameters":{"a=b":"x"}})"},
         Mistake{"plus-in-rule /rules/privileges/0/queryParameters/a", &Parts::privileges,
                 R"({"name":"token","path":"/a","queryParameters":{"a":"b+c"}})"},
         Mistake{"ampersand-in-rule /rules/privileges/0/queryParameters/a", &Parts::privileges,
