@@ -89,6 +89,9 @@ class Shape {
         continue;
       }
       if (!seen.insert(member.name).second) {
+        if (member.name == "openmsp") {
+          continue;  // read, and refused by the compiler, which says so
+        }
         unreadable("repeated-member", at, fmt::format("the member \"{}\" occurs twice", member.name),
                    "keep one of them");
         continue;

@@ -78,6 +78,15 @@ TEST(Lint, AnExecutableWithoutNameIsSomebody) {
   }
 }
 
+// The agent reads such rules, and denies everything by them.
+TEST(Lint, ARepeatedExtensionIsRefusedAndNotUnreadable) {
+  Parts parts;
+  parts.identities = R"({"name":"app","userName":"a","openmsp":{"unit":"a.service"},"openmsp":{"unit":"a.service"}})";
+  const LintReport report = report_of(parts.text());
+  EXPECT_FALSE(report.unreadable);
+  EXPECT_THAT(told(parts.text()), Contains("openmsp-refused /rules/identities/0/openmsp"));
+}
+
 TEST(Lint, NamesThatCanonicalMatchingTakesForOneAreAnError) {
   for (const char* query : {R"({"a b":"1","a+b":"2"})", R"({"k":"x","K=x":"y"})"}) {
     Parts parts;
