@@ -220,19 +220,24 @@ void write_rule_sections(json::Writer& writer, const RuleSections& sections) {
 }
 
 std::size_t written_size(const RuleItem& item) {
-  constexpr std::size_t kElement = 160;  // quotes, commas and the names of all members that an element can have
-  std::size_t out = kElement;
+  // Braces, commas and the names of the members that an element can have; of an identity those that it always has.
+  constexpr std::size_t kHead = 256;
+  constexpr std::size_t kPrivilege = 72;
+  constexpr std::size_t kRole = 32;
+  constexpr std::size_t kIdentity = 28;
+  constexpr std::size_t kField = 16;
+  constexpr std::size_t kAssignment = 76;
+  std::size_t out = kHead;
   const auto add = [&](std::string_view text) {
     out += 4;
     for (const char c : text) {
       out += static_cast<unsigned char>(c) < 0x20 ? 6U : c == '"' || c == '\\' ? 2U : 1U;
     }
   };
-  const auto add_some = [&](const std::optional<std::string>& text) { add(text ? std::string_view(*text) : ""); };
   const auto add_all = [&](const auto& texts) { std::ranges::for_each(texts, add); };
-  const auto each = [&](const auto& section, auto what) {
+  const auto each = [&](const auto& section, std::size_t element, auto what) {
     if (section) {
-      out += section->size() * kElement;
+      out += section->size() * element;
       std::ranges::for_each(*section, what);
     }
   };
@@ -242,7 +247,7 @@ std::size_t written_size(const RuleItem& item) {
   if (!item.rules) {
     return out;
   }
-  each(item.rules->privileges, [&](const RulePrivilege& privilege) {
+  each(item.rules->privileges, kPrivilege, [&](const RulePrivilege& privilege) {
     add(privilege.name);
     add(privilege.path);
     for (const auto& [key, value] : privilege.query_parameters) {
@@ -251,19 +256,22 @@ std::size_t written_size(const RuleItem& item) {
     }
     add_all(privilege.openmsp.methods);
   });
-  each(item.rules->roles, [&](const RuleRole& role) {
+  each(item.rules->roles, kRole, [&](const RuleRole& role) {
     add(role.name);
     add_all(role.privileges);
   });
-  each(item.rules->identities, [&](const RuleIdentity& identity) {
+  each(item.rules->identities, kIdentity, [&](const RuleIdentity& identity) {
     add(identity.name);
     for (const auto* text :
          {&identity.user_name, &identity.group_name, &identity.exe_path, &identity.process_name, &identity.openmsp.unit,
           &identity.openmsp.cgroup, &identity.openmsp.container, &identity.openmsp.exe_sha256}) {
-      add_some(*text);
+      if (*text) {
+        out += kField;
+        add(**text);
+      }
     }
   });
-  each(item.rules->role_assignments, [&](const RuleAssignment& assignment) {
+  each(item.rules->role_assignments, kAssignment, [&](const RuleAssignment& assignment) {
     add(assignment.role);
     add_all(assignment.identities);
   });

@@ -361,6 +361,23 @@ TEST(Refused, OfManyFaultsTheFirstAreNamedAndTheOthersCounted) {
   EXPECT_EQ(refused.back(), "and 399999900 more");
 }
 
+TEST(Refused, AHundredThousandRulesOfEachKindAreNotTooLarge) {
+  RuleItem rules = item({});
+  for (int i = 0; i < 100'000; ++i) {
+    const std::string n = std::to_string(i);
+    rules.rules->privileges->push_back(
+        {.name = "privilege-" + n, .path = "/metadata/instance/of/" + n, .query_parameters = {{"k", n}}});
+    rules.rules->roles->push_back({.name = "role-" + n, .privileges = {"privilege-" + n}});
+    rules.rules->identities->push_back({.name = "identity-" + n,
+                                        .user_name = "user-" + n,
+                                        .group_name = {},
+                                        .exe_path = "/usr/bin/program-" + n,
+                                        .process_name = {}});
+    rules.rules->role_assignments->push_back({.role = "role-" + n, .identities = {"identity-" + n}});
+  }
+  EXPECT_TRUE(RuleSet::refusals(rules, Matching::kEnforce).empty());
+}
+
 TEST(Refused, ASetThatIsTooLargeToBePassedOnDeniesEverybodyWithTheReason) {
   RuleItem rules = item({{.role = "all", .identities = {"alice"}}}, "allow");
   rules.rules->privileges->at(0).path = "/" + std::string(RuleSet::kMaxBytes / 2, 'x');
