@@ -82,12 +82,7 @@ http::Response Gateway::handle(Service service, const http::Request& request) {
   Course course;
   Vm* vm = registry_.find(request.connection.peer.address);
   if (vm == nullptr) {
-    ++unknown_callers_;
-    note_unknown(request);
-    Answer refusal = refuse(request, Reason::kUnknownCaller);
-    course.reason = refusal.reason;
-    record(service, request, nullptr, course, refusal.response.status());
-    return std::move(refusal.response);
+    return refuse_unknown(service, request);
   }
   ++vm->counters.requests;
   Answer result = answer(service, *vm, request, course);
@@ -97,6 +92,16 @@ http::Response Gateway::handle(Service service, const http::Request& request) {
   count(*vm, course);
   record(service, request, vm, course, result.response.status());
   return std::move(result.response);
+}
+
+http::Response Gateway::refuse_unknown(Service service, const http::Request& request) {
+  ++unknown_callers_;
+  note_unknown(request);
+  Answer refusal = refuse(request, Reason::kUnknownCaller);
+  Course course;
+  course.reason = refusal.reason;
+  record(service, request, nullptr, course, refusal.response.status());
+  return std::move(refusal.response);
 }
 
 void Gateway::note_unknown(const http::Request& request) {
@@ -202,12 +207,7 @@ Task<void> Gateway::pass(Service service, const http::Request& request, http::Pa
   Course course;
   Vm* vm = registry_.find(request.connection.peer.address);
   if (vm == nullptr) {
-    ++unknown_callers_;
-    note_unknown(request);
-    Answer refusal = refuse(request, Reason::kUnknownCaller);
-    course.reason = refusal.reason;
-    record(service, request, nullptr, course, refusal.response.status());
-    co_await passage.answer(std::move(refusal.response));
+    co_await passage.answer(refuse_unknown(service, request));
     co_return;
   }
   ++vm->counters.requests;

@@ -54,6 +54,8 @@ class Gateway {
 
  private:
   struct Course;
+  /// Counted, remembered and logged.
+  http::Response refuse_unknown(Service service, const http::Request& request);
   void note_unknown(const http::Request& request);
   /// Why it is not served; nothing: it may be.
   std::optional<Answer> judge(Service service, Vm& vm, const http::Request& request, Course& course);
