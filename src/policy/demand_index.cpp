@@ -26,6 +26,13 @@ std::vector<std::uint32_t> DemandIndex::add(std::span<const std::uint32_t> items
   return add(refer, Way());
 }
 
+bool DemandIndex::asks_for(std::string_view key) const {
+  return std::ranges::any_of(nodes_, [&](const Node& node) {
+    return std::ranges::find(node.shared, key, &Shared::key) != node.shared.end() ||
+           std::ranges::any_of(node.filed, [&](const auto& entry) { return entry.first.key == key; });
+  });
+}
+
 std::vector<std::uint32_t> DemandIndex::add(const Items& items, const Way& way) {
   std::vector<std::uint32_t> out;
   Items filed;
@@ -149,6 +156,7 @@ std::uint32_t DemandIndex::file(const Items& items, Way way) {
   const bool one_key = !found.empty() && found.begin()->first.key == found.rbegin()->first.key;
   if (one_key) {
     way.used.push_back(found.begin()->first.key);
+    node.only_key = found.begin()->first.key;
   }
   node.shared = shared_by(items, way);
   way.several = several;

@@ -44,6 +44,9 @@ class DemandIndex {
   /// The items as visit() takes them: those that demand nothing, and where the others are found.
   std::vector<std::uint32_t> add(std::span<const std::uint32_t> items, const Demands& demands);
 
+  /// Whether visit() makes use of pairs with this key.
+  bool asks_for(std::string_view key) const;
+
   /// Calls f(item) for those of add()'s answer that may be meant, some more than once, until it returns true; returns
   /// whether it did. `pairs(g)` calls g(key, value) for each pair that is there, each once, until it returns true.
   /// Pairs that may be many have count(), how many, has(key, value), count(key) and, as of all, any_value(key, g), too.
@@ -102,6 +105,7 @@ class DemandIndex {
     /// pair → items that demand it, each under one of its keys only. Where those are many, they stand in nodes of
     /// their own, by another key.
     ByPair<std::vector<std::uint32_t>> filed;
+    std::string only_key;  ///< of all that is filed: other pairs need not be looked up. Empty: several keys
   };
 
   struct Item {
@@ -147,6 +151,9 @@ class DemandIndex {
       }
     }
     return pairs([&](std::string_view key, std::string_view value) {
+      if (!node.only_key.empty() && key != node.only_key) {
+        return false;
+      }
       const auto found = node.filed.find(Pair{key, value});
       return found != node.filed.end() && visit(found->second, pairs, f);
     });

@@ -2,6 +2,7 @@
 #include "policy/fold.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <iterator>
@@ -33,7 +34,18 @@ constexpr std::uint32_t kFinalSigma = 0x3c2;
 constexpr std::uint32_t kCapitalIWithDot = 0x130;
 constexpr std::uint32_t kCombiningDotAbove = 0x307;
 
-char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+/// What a byte of a request folds to if it stands for itself, as nearly all do.
+constexpr char kNotPlain = '\0';
+constexpr auto kPlain = [] {
+  std::array<char, 256> out{};
+  for (std::size_t c = 1; c < 0x80; ++c) {
+    out[c] = lower_ascii(static_cast<char>(c));
+  }
+  out['%'] = kNotPlain;
+  return out;
+}();
 
 bool contains(const CodeRange* begin, const CodeRange* end, std::uint32_t code) {
   const CodeRange* range = std::partition_point(begin, end, [&](const CodeRange& r) { return r.last < code; });
@@ -222,6 +234,12 @@ bool equals_decoded_lower(std::string_view raw, std::string_view text) {
   std::size_t at = 0;
   for (std::size_t i = 0; i < raw.size(); ++i, ++at) {
     char c = raw[i];
+    if (const char plain = kPlain[static_cast<unsigned char>(c)]; plain != kNotPlain) {
+      if (at >= text.size() || plain != text[at]) {
+        return false;
+      }
+      continue;
+    }
     if (c == '%' && raw.size() - i > 2 && hex_value(raw[i + 1]) >= 0 && hex_value(raw[i + 2]) >= 0) {
       c = static_cast<char>(hex_value(raw[i + 1]) * 16 + hex_value(raw[i + 2]));
       i += 2;

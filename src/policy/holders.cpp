@@ -14,7 +14,7 @@ std::uint32_t Holders::privilege_of(std::uint32_t role) const {
     return privilege;
   }
   const auto found = std::ranges::lower_bound(roles, role);
-  return privileges[static_cast<std::size_t>(found - roles.begin())];
+  return privilege_at(static_cast<std::size_t>(found - roles.begin()));
 }
 
 std::vector<Alike> alike_rules(const PrefixIndex::Paths& paths, const DemandIndex::Demands& demands_of) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory_resource>
 #include <optional>
@@ -24,17 +25,25 @@ class Holdings {
   Holdings(const Holdings&) = delete;
   Holdings& operator=(const Holdings&) = delete;
 
-  /// Calls visit(role, identity) for those of `roles` (ascending) that an identity which the caller is is assigned to,
-  /// until it returns true; returns whether it did.
+  /// Calls visit(place in `roles`, identity) for those of `roles` (ascending) that an identity which the caller is is
+  /// assigned to, until it returns true; returns whether it did.
   template <class Visit>
   bool any_grant(Fits fits, const std::vector<std::uint32_t>& roles, Visit visit) {
     return std::ranges::any_of(identities(fits), [&](std::uint32_t identity) {
       const std::vector<std::uint32_t>& held = rules_.roles_of(identity);
-      const bool fewer = held.size() < roles.size();
-      const std::vector<std::uint32_t>& few = fewer ? held : roles;
-      const std::vector<std::uint32_t>& many = fewer ? roles : held;
-      return std::ranges::any_of(
-          few, [&](std::uint32_t role) { return std::ranges::binary_search(many, role) && visit(role, identity); });
+      if (held.size() < roles.size()) {
+        return std::ranges::any_of(held, [&](std::uint32_t role) {
+          const auto found = std::ranges::lower_bound(roles, role);
+          return found != roles.end() && *found == role &&
+                 visit(static_cast<std::size_t>(found - roles.begin()), identity);
+        });
+      }
+      for (std::size_t place = 0; place < roles.size(); ++place) {
+        if (std::ranges::binary_search(held, roles[place]) && visit(place, identity)) {
+          return true;
+        }
+      }
+      return false;
     });
   }
 

@@ -71,6 +71,9 @@ IdentityIndex::IdentityIndex(std::span<const IdentityRule> identities, std::span
     }
   }
   container_digits_.assign(digits.begin(), digits.end());
+  asks_for_group_ = demands_.asks_for(kGroup);
+  asks_for_exe_ = demands_.asks_for(kExe);
+  asks_for_place_ = demands_.asks_for(kUnit) || demands_.asks_for(kContainer) || demands_.asks_for(kCgroup);
 }
 
 bool IdentityIndex::asks_only_for(const IdentityRule& rule, UnknownFields unknown) {

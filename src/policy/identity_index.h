@@ -4,6 +4,7 @@
 // Nothing can fail: what it leaves out misses a field that it asks for, what it finds is still to be matched.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -65,17 +66,8 @@ class IdentityIndex {
       if (f(kUser, caller.user_name) || f(kProcess, caller.process_name)) {
         return true;
       }
-      for (const std::string& group : caller.group_names) {
-        if (f(kGroup, group)) {
-          return true;
-        }
-      }
-      for (const std::string& path : caller.exe_rule_paths) {
-        if (f(kExe, ExeText(path).view())) {
-          return true;
-        }
-      }
-      return caller.cgroup && any_place(*caller.cgroup, f);
+      return (asks_for_group_ && any_group(caller, f)) || (asks_for_exe_ && any_exe(caller, f)) ||
+             (asks_for_place_ && caller.cgroup && any_place(*caller.cgroup, f));
     };
     demands_.visit(found_, any_pair, [&](std::uint32_t identity) {
       visit(identity);
@@ -84,6 +76,18 @@ class IdentityIndex {
   }
 
  private:
+  template <class F>
+  bool any_group(const identity::ConnectionIdentity& caller, F f) const {
+    return std::ranges::any_of(caller.group_names,
+                               [&](const std::string& group) { return f(identity_pair::kGroup, group); });
+  }
+
+  template <class F>
+  bool any_exe(const identity::ConnectionIdentity& caller, F f) const {
+    using namespace identity_pair;
+    return std::ranges::any_of(caller.exe_rule_paths, [&](const auto& path) { return f(kExe, ExeText(path).view()); });
+  }
+
   template <class F>
   bool any_place(const identity::CgroupPlace& place, F f) const {
     using namespace identity_pair;
@@ -107,6 +111,9 @@ class IdentityIndex {
   std::vector<std::size_t> container_digits_;  ///< how many of them rules name, each number once
   DemandIndex demands_;
   std::vector<std::uint32_t> found_;
+  bool asks_for_group_ = false;  ///< of these a caller has many, or they cost something
+  bool asks_for_exe_ = false;
+  bool asks_for_place_ = false;
 };
 
 }  // namespace msp::policy

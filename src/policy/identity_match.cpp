@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kNoName = "undefined";
 
 bool user_fits(const std::string& user, const identity::ConnectionIdentity& caller) {
-  return user != kNoName && !caller.user_name.empty() && user == caller.user_name;
+  return user == caller.user_name && !user.empty() && user != kNoName;
 }
 
 bool group_fits(const std::string& group, const identity::ConnectionIdentity& caller) {

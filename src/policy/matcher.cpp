@@ -31,7 +31,6 @@ class Search {
       : rules_(rules), caller_(caller), holdings_(holdings) {
     if (other != nullptr && other->verdict == Verdict::kAllow && !other->by_default) {
       known_role_ = other->role;
-      known_identity_ = other->identity;
     }
   }
 
@@ -42,8 +41,8 @@ class Search {
       outcome_.privilege = index;  // of several without identities, the one with the longest path
     }
     const Privilege& privilege = rules_.privileges()[index];
-    const auto this_one = [index](std::uint32_t) { return index; };
-    return any_known(privilege.roles, this_one) ||
+    const auto this_one = [index](std::size_t) { return index; };
+    return is_known(privilege.roles) ||
            (privilege.many_callers ? any_of_many(privilege.roles, this_one) : any_of_few(index, privilege.roles));
   }
 
@@ -53,8 +52,8 @@ class Search {
     if (nearest_ < 0) {
       outcome_.privilege = holders.privilege;
     }
-    const auto privilege_of = [&](std::uint32_t role) { return holders.privilege_of(role); };
-    return any_known(holders.roles, privilege_of) || any_of_many(holders.roles, privilege_of);
+    return is_known(holders.roles) ||
+           any_of_many(holders.roles, [&](std::size_t place) { return holders.privilege_at(place); });
   }
 
   RuleOutcome outcome() && {
@@ -66,15 +65,11 @@ class Search {
   }
 
  private:
-  template <class PrivilegeOf>
-  bool any_known(const std::vector<std::uint32_t>& roles, PrivilegeOf privilege_of) {
-    if (!std::ranges::binary_search(roles, known_role_)) {
+  bool is_known(const std::vector<std::uint32_t>& roles) {
+    if (known_role_ == RuleOutcome::kNone || !std::ranges::binary_search(roles, known_role_)) {
       return false;
     }
-    outcome_ = {.verdict = Verdict::kAllow,
-                .privilege = privilege_of(known_role_),
-                .role = known_role_,
-                .identity = known_identity_};
+    outcome_.verdict = Verdict::kAllow;
     return true;
   }
 
@@ -87,18 +82,19 @@ class Search {
   }
 
   /// The same without looking at those that the caller is not: a miss names one that stands for all.
-  template <class PrivilegeOf>
-  bool any_of_many(const std::vector<std::uint32_t>& roles, PrivilegeOf privilege_of) {
+  /// `privilege_at` gives the privilege that the role at a place in `roles` holds.
+  template <class PrivilegeAt>
+  bool any_of_many(const std::vector<std::uint32_t>& roles, PrivilegeAt privilege_at) {
     if (roles.empty()) {
       return false;
     }
-    if (holdings_.any_grant(Holdings::Fits::kIs, roles, [&](std::uint32_t role, std::uint32_t identity) {
-          return take(privilege_of(role), role, identity);
+    if (holdings_.any_grant(Holdings::Fits::kIs, roles, [&](std::size_t place, std::uint32_t identity) {
+          return take(privilege_at(place), roles[place], identity);
         })) {
       return true;
     }
     const std::vector<std::uint32_t>& last = rules_.roles()[roles.back()].identities;
-    return !last.empty() && take(privilege_of(roles.back()), roles.back(), last.back());
+    return !last.empty() && take(privilege_at(roles.size() - 1), roles.back(), last.back());
   }
 
   /// True: it is the caller. A miss is kept if none came nearer.
@@ -122,7 +118,6 @@ class Search {
   Holdings& holdings_;
   RuleOutcome outcome_;
   std::uint32_t known_role_ = RuleOutcome::kNone;  ///< one of its identities is known to be the caller
-  std::uint32_t known_identity_ = RuleOutcome::kNone;
   int nearest_ = -1;
   bool matched_ = false;
 };
@@ -348,7 +343,8 @@ class Evaluation {
   bool any_of_many(const SpecialGrants::Entry& entry, Found found) {
     using Fits = Holdings::Fits;
     const auto any_grant = [&](Fits fits) {
-      return holdings_.any_grant(fits, entry.holders.roles, [&](std::uint32_t number, std::uint32_t) {
+      return holdings_.any_grant(fits, entry.holders.roles, [&](std::size_t place, std::uint32_t) {
+        const std::uint32_t number = entry.holders.roles[place];
         const RoleGrant& role = rules_.roles()[number];
         return role.effect.deny == (fits == Fits::kMayBe) && found(number, *holdings_.identity_in(fits, role));
       });

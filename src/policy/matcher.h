@@ -26,7 +26,8 @@ struct RuleOutcome {
 };
 
 /// Verdict of a compiled set (not a deny-all one) whose mode is not looked at. `other`: what the other matcher found
-/// for the same caller, if it has run: an identity that it found to match need not be compared again.
+/// for the same caller, if it has run: an identity that it found to match need not be compared again, and only the
+/// verdict of the second answer counts.
 RuleOutcome match_legacy(const RuleSet& rules, const identity::ConnectionIdentity& caller, const RequestView& request,
                          const RuleOutcome* other = nullptr);
 RuleOutcome match_canonical(const RuleSet& rules, const identity::ConnectionIdentity& caller,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 
 namespace msp::policy {
 namespace {
@@ -65,12 +66,12 @@ const PrefixIndex::Node* PrefixIndex::step(const Node& node, std::string_view& t
   if (text.empty()) {
     return nullptr;
   }
-  const std::string_view firsts = std::string_view(first_bytes_).substr(node.first_child, node.child_count);
-  const std::size_t at = firsts.find(text.front());
-  if (at == std::string_view::npos) {
+  const auto firsts = std::span(first_bytes_).subspan(node.first_child, node.child_count);
+  const auto found = std::ranges::find(firsts, text.front());
+  if (found == firsts.end()) {
     return nullptr;
   }
-  const Node& child = nodes_[node.first_child + at];
+  const Node& child = nodes_[node.first_child + static_cast<std::size_t>(found - firsts.begin())];
   const std::string_view label = std::string_view(labels_).substr(child.label, child.label_size);
   if (!text.starts_with(label)) {
     return nullptr;

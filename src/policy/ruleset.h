@@ -81,6 +81,8 @@ struct Holders {
   bool many_callers = false;              ///< as Privilege::many_callers
 
   std::uint32_t privilege_of(std::uint32_t role) const;
+  /// Of the role at this place in `roles`.
+  std::uint32_t privilege_at(std::size_t place) const { return privileges.empty() ? privilege : privileges[place]; }
 };
 
 /// Assignments that do not simply allow, with an index of their own: who has none pays nothing for them.

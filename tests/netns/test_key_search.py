@@ -131,7 +131,11 @@ class KeySearch(LabCase):
     def what_both_processes_see(self, stage: str) -> None:
         """Counters and the audit queue: memory that has no other file."""
         for fd in Path(f"/proc/{self.lab.agent.pid}/fd").iterdir():
-            if (name := os.readlink(fd)).startswith("/memfd:"):
+            try:
+                name = os.readlink(fd)
+            except FileNotFoundError:
+                continue  # closed since the folder was read; what is looked for lives as long as the agent
+            if name.startswith("/memfd:"):
                 (self.outputs / f"{stage}-{fd.name}-{name[7:].split()[0]}").write_bytes(fd.read_bytes())
 
     def live(self) -> None:
