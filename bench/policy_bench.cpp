@@ -4,6 +4,8 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
+#include <functional>
+
 #include "policy/engine.h"
 #include "tests/support/policy_request.h"
 
@@ -130,34 +132,41 @@ void decide_each_its_own(benchmark::State& state) {
   decide_as(state, who, policy::Matching::kEnforce, item);
 }
 
-/// As many privileges of the path stand in a grid of two query keys.
-void decide_grid(benchmark::State& state) {
+using Query = decltype(RulePrivilege::query_parameters);
+
+/// So many privileges more, all of one path; `query` gives what a row and a column of their square demand.
+RuleItem with_grid(long size, const std::function<Query(long, long)>& query) {
   RuleItem item = rules(10);
-  for (long i = 0; i * i < state.range(0); ++i) {
-    for (long j = 0; j * j < state.range(0); ++j) {
-      item.rules->privileges->push_back(
-          {.name = "grid" + std::to_string(i) + "-" + std::to_string(j),
-           .path = "/metadata/identity/oauth2/token",
-           .query_parameters = {{"resource", i == 0 ? "https://management.azure.com/" : "r" + std::to_string(i)},
-                                {"api-version", j == 0 ? "2018-02-01" : "v" + std::to_string(j)}}});
+  for (long i = 0; i * i < size; ++i) {
+    for (long j = 0; j * j < size; ++j) {
+      item.rules->privileges->push_back({.name = "grid" + std::to_string(i) + "-" + std::to_string(j),
+                                         .path = "/metadata/identity/oauth2/token",
+                                         .query_parameters = query(i, j)});
     }
   }
+  return item;
+}
+
+RuleItem grid_of_two_keys(long size) {
+  RuleItem item = with_grid(size, [](long i, long j) {
+    return Query{{"resource", i == 0 ? "https://management.azure.com/" : "r" + std::to_string(i)},
+                 {"api-version", j == 0 ? "2018-02-01" : "v" + std::to_string(j)}};
+  });
   item.rules->roles->push_back({.name = "grid", .privileges = {"grid0-0"}});
-  decide_over(state, policy::Matching::kEnforce, item);
+  return item;
+}
+
+/// As many privileges of the path stand in a grid of two query keys.
+void decide_grid(benchmark::State& state) {
+  decide_over(state, policy::Matching::kEnforce, grid_of_two_keys(state.range(0)));
 }
 
 /// As many privileges of the path stand in a grid of two query keys, all of whose values the request repeats; what all
 /// of them ask for besides it has not.
 void decide_repeated(benchmark::State& state) {
-  RuleItem item = rules(10);
-  for (long i = 0; i * i < state.range(0); ++i) {
-    for (long j = 0; j * j < state.range(0); ++j) {
-      item.rules->privileges->push_back(
-          {.name = "grid" + std::to_string(i) + "-" + std::to_string(j),
-           .path = "/metadata/identity/oauth2/token",
-           .query_parameters = {{"x", std::to_string(i)}, {"y", std::to_string(j)}, {"z", "1"}}});
-    }
-  }
+  const RuleItem item = with_grid(state.range(0), [](long i, long j) {
+    return Query{{"x", std::to_string(i)}, {"y", std::to_string(j)}, {"z", "1"}};
+  });
   std::string target = kToken;
   for (int i = 0; i < 100; ++i) {
     target += "&x=" + std::to_string(i) + "&y=" + std::to_string(i);
@@ -264,11 +273,37 @@ void without_rules(benchmark::State& state) {
   }
 }
 
-void compile(benchmark::State& state) {
-  const RuleItem item = rules(state.range(0));
+void compile_item(benchmark::State& state, const RuleItem& item) {
   for (auto _ : state) {
     benchmark::DoNotOptimize(policy::RuleSet::compile(item, policy::Matching::kEnforce));
   }
+}
+
+void compile(benchmark::State& state) { compile_item(state, rules(state.range(0))); }
+
+void compile_grid(benchmark::State& state) { compile_item(state, grid_of_two_keys(state.range(0))); }
+
+/// Each privilege takes nine values of one parameter.
+void compile_values(benchmark::State& state) {
+  compile_item(state, with_grid(state.range(0), [](long i, long j) {
+                 std::string values;
+                 for (int k = 0; k < 9; ++k) {
+                   values +=
+                       (k == 0 ? "" : "&") + std::to_string(i) + "-" + std::to_string(j) + "-" + std::to_string(k);
+                 }
+                 return Query{{"resource", values}};
+               }));
+}
+
+/// Each privilege demands twelve parameters.
+void compile_keys(benchmark::State& state) {
+  compile_item(state, with_grid(state.range(0), [](long i, long j) {
+                 Query query;
+                 for (int k = 0; k < 12; ++k) {
+                   query.emplace_back("key" + std::to_string(k), std::to_string(k % 2 == 0 ? i : j));
+                 }
+                 return query;
+               }));
 }
 
 std::size_t allocated() {
@@ -306,6 +341,9 @@ BENCHMARK(decide_spellings)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_dry_runs)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_denies)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(compile)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(compile_grid)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(compile_values)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(compile_keys)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(memory)->Arg(10'000)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -4,6 +4,7 @@
 // Every change is one transaction: it has happened as a whole and is on disk when the call returns ok, or not at all.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,7 +20,7 @@ enum class KeyState : std::uint8_t { kPending = 0, kLatched = 1 };
 /// A key as the store sees it: the secret itself only sealed.
 struct KeyRecord {
   std::string vm_id;
-  std::string guid;    ///< lower case, unique over all virtual machines, ever
+  std::string guid;    ///< lower case, unique over all that the store remembers, of all virtual machines
   std::string issued;  ///< ISO 8601, UTC
   std::uint32_t incarnation = 0;
   KeyState state = KeyState::kPending;
@@ -49,6 +50,10 @@ enum class IncarnationOutcome : std::uint8_t {
 
 class KeyStore {
  public:
+  /// Of a machine's keys that ended without being latched so many are remembered, the newest: what is issued to it must
+  /// not fill the disk. Those that were latched are remembered all.
+  static constexpr std::size_t kEndedKept = 256;
+
   virtual ~KeyStore() = default;
 
   /// All pending and latched keys, oldest first.
@@ -60,7 +65,7 @@ class KeyStore {
   /// Adds a pending key unless one is latched. At most `max_pending` stay.
   virtual Result<IssueOutcome> issue(const KeyRecord& key, std::size_t max_pending) = 0;
   virtual Result<LatchOutcome> latch(std::string_view vm_id, std::string_view guid) = 0;
-  /// True for a key that this virtual machine had and that is dead now.
+  /// True for a key that this virtual machine had and that is dead now, as far as it is remembered.
   virtual Result<bool> has_ended(std::string_view vm_id, std::string_view guid) = 0;
 
   /// That of a key that is latched, or was, of this virtual machine.

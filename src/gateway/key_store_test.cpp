@@ -171,6 +171,29 @@ TEST_F(KeyStoreTest, KnowsWhichKeysHaveEnded) {
   EXPECT_FALSE(ended("vm1", "nothing"));
 }
 
+TEST_F(KeyStoreTest, OfKeysThatWereNeverLatchedTheNewestAreRemembered) {
+  const auto ended = [&](const std::string& guid) {
+    auto answer = store_->has_ended("vm1", guid);
+    EXPECT_TRUE(answer) << answer.error().text();
+    return answer && *answer;
+  };
+  KeyRecord latched = key("vm1", "latched");
+  latched.signer = "sealed signer";
+  issue(latched);
+  ASSERT_EQ(latch("vm1", "latched"), LatchOutcome::kLatched);
+  enter("vm1", 2);
+  issue(key("vm2", "of another"));
+  constexpr std::size_t kPending = 4;  // as issue() has it
+  for (std::size_t i = 0; i < KeyStore::kEndedKept + kPending + 1; ++i) {
+    issue(key("vm1", std::to_string(i)));
+  }
+  EXPECT_FALSE(ended("0"));
+  EXPECT_TRUE(ended("1"));
+  EXPECT_TRUE(ended("latched")) << "it has signed, however long ago";
+  EXPECT_EQ(latch("vm1", "0"), LatchOutcome::kUnknown);
+  EXPECT_EQ(latch("vm2", "of another"), LatchOutcome::kLatched);
+}
+
 TEST_F(KeyStoreTest, AFallingIncarnationIsRefused) {
   enter("vm1", 5);
   issue(key("vm1", "a"));

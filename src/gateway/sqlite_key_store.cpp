@@ -164,6 +164,17 @@ Result<std::vector<std::string>> SqliteStore::drop_oldest_pending(std::string_vi
   }
 }
 
+Result<void> SqliteStore::forget_oldest_ended(std::string_view vm_id) {
+  auto statement = database_.prepare(
+      "DELETE FROM vm_key WHERE sequence IN (SELECT sequence FROM vm_key WHERE vm_id=? AND state=2 AND signer=x''"
+      " ORDER BY sequence DESC LIMIT -1 OFFSET ?)");
+  if (!statement) {
+    return statement.error();
+  }
+  statement->bind_text(1, vm_id).bind(2, static_cast<std::int64_t>(kEndedKept));
+  return run(*statement);
+}
+
 Result<IssueOutcome> SqliteStore::issue(const KeyRecord& key, std::size_t max_pending) {
   auto transaction = Transaction::begin(database_);
   if (!transaction) {
@@ -189,6 +200,9 @@ Result<IssueOutcome> SqliteStore::issue(const KeyRecord& key, std::size_t max_pe
   auto dropped = drop_oldest_pending(key.vm_id, max_pending);
   if (!dropped) {
     return dropped.error();
+  }
+  if (auto forgotten = forget_oldest_ended(key.vm_id); !forgotten) {
+    return forgotten.error();
   }
   if (auto done = transaction->commit(); !done) {
     return done.error();

@@ -47,6 +47,7 @@ class SqliteStore final : public HostStore {
   /// The guid of the latched key, or nothing.
   Result<std::optional<std::string>> latched_guid(std::string_view vm_id);
   Result<std::vector<std::string>> drop_oldest_pending(std::string_view vm_id, std::size_t keep);
+  Result<void> forget_oldest_ended(std::string_view vm_id);
   /// Inside a transaction of the caller.
   Result<IncarnationOutcome> enter(std::string_view vm_id, std::uint32_t incarnation);
   Result<void> end_keys(std::string_view vm_id);
