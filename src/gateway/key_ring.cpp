@@ -127,8 +127,11 @@ Result<void> KeyRing::adopt(Vm& vm) {
 }
 
 void KeyRing::drop(Vm& vm) {
-  vm.latched = nullptr;
-  std::erase_if(keys_, [&](const auto& entry) { return entry.second->vm == &vm; });
+  if (vm.latched != nullptr) {
+    keys_.erase(std::string(vm.latched->guid));
+    vm.latched = nullptr;
+  }
+  drop_pending(vm);
 }
 
 Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const Secret& key) {
@@ -145,9 +148,18 @@ Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const
       LiveKey{.guid = guid, .vm = &vm, .state = state, .mac = std::move(*mac), .signer = std::move(*signer)});
   if (state == KeyState::kLatched) {
     vm.latched = live.get();
+  } else {
+    vm.pending.push_back(guid);
   }
   keys_[guid] = std::move(live);
   return {};
+}
+
+void KeyRing::drop_pending(Vm& vm) {
+  for (const std::string& guid : vm.pending) {
+    keys_.erase(guid);
+  }
+  vm.pending.clear();
 }
 
 LiveKey* KeyRing::find(std::string_view guid) {
@@ -196,6 +208,7 @@ IssueResult KeyRing::issue(Vm& vm) {
   }
   for (const std::string& dropped : outcome->dropped) {
     keys_.erase(dropped);
+    std::erase(vm.pending, dropped);
   }
   if (auto added = add(vm, *guid, KeyState::kPending, *key); !added) {
     return std::move(added).error();
@@ -217,8 +230,8 @@ Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
   }
   key->state = KeyState::kLatched;
   vm.latched = key;
-  std::erase_if(
-      keys_, [&](const auto& entry) { return entry.second->vm == &vm && entry.second->state == KeyState::kPending; });
+  std::erase(vm.pending, key->guid);
+  drop_pending(vm);
   return outcome;
 }
 

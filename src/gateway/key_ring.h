@@ -92,6 +92,7 @@ class KeyRing {
   Result<void> enter_incarnations(VmRegistry& registry);
   Result<void> load(VmRegistry& registry);
   Result<void> load(Vm& vm, const KeyRecord& record);
+  void drop_pending(Vm& vm);
   Result<void> add(Vm& vm, const std::string& guid, KeyState state, const Secret& key);
 
   KeyStore& store_;

@@ -130,6 +130,7 @@ void VmRegistry::replace(Vm& old, Vm vm) {
   vm.imds_rate = old.imds_rate;
   vm.identity_rate = old.identity_rate;
   vm.latched = old.latched;
+  vm.pending = std::move(old.pending);
   old = std::move(vm);
   for (const Ipv4Address& address : old.addresses) {
     by_address_[number(address)] = &old;

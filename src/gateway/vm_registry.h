@@ -58,7 +58,8 @@ struct Vm {
   RateLimit imds_rate;
   RateLimit identity_rate;
   NonceStreams nonces;
-  LiveKey* latched = nullptr;  ///< owned by the key ring
+  LiveKey* latched = nullptr;        ///< owned by the key ring
+  std::vector<std::string> pending;  ///< guids of its other keys there
 
   const ServicePolicy& policy(Service service) const { return service == Service::kImds ? imds : wire_server; }
 };
