@@ -81,14 +81,14 @@ Result<std::unique_ptr<Inventory>> Inventory::load(const Config& config) {
 }
 
 Result<void> Inventory::load_profiles(const std::string& path) {
-  auto text = file::read(path, file::configuration());
+  auto text = file::read(path, file::configuration(), kResourceFile.max_bytes);
   if (!text) {
     return std::move(text).error().context("access control profile");
   }
   if (auto added = profiles_.add_text(*text, path); !added) {
     return added;
   }
-  const auto tree = json::parse(*text, {.skip_bom = true});
+  const auto tree = json::parse(*text, kResourceFile);
   if (!tree) {
     return tree.error();
   }
@@ -107,7 +107,7 @@ Result<void> Inventory::load_profiles(const std::string& path) {
 }
 
 Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
-  auto text = file::read(machine.model, file::configuration());
+  auto text = file::read(machine.model, file::configuration(), kResourceFile.max_bytes);
   if (!text) {
     return std::move(text).error().context("virtual machine model");
   }
@@ -287,7 +287,7 @@ Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
                   "raise keyIncarnationId in it and restart msp-host");
   }
   const std::uint32_t now = vm->model.proxy_agent.key_incarnation_id;
-  const auto tree = json::parse(resource.text);
+  const auto tree = json::parse(resource.text, kResourceFile);
   std::string text;
   if (tree && now != UINT32_MAX) {
     // An instance has its settings from its set; this one is its own.

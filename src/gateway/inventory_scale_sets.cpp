@@ -115,7 +115,7 @@ Result<ChangeOutcome> Inventory::reset_keys(const Resource& set, ChangeOutcome o
   for (const Vm* vm : instances_of(set.name.key)) {
     highest = std::max(highest, vm->model.proxy_agent.key_incarnation_id);
   }
-  const auto tree = json::parse(set.text);
+  const auto tree = json::parse(set.text, kResourceFile);
   std::string text = !tree || highest == UINT32_MAX ? std::string()
                                                     : with_incarnation(set.text, *tree, highest + 1, kScaleSetSettings);
   if (text.empty()) {

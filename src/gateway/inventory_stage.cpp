@@ -180,7 +180,7 @@ void Inventory::build_affected(Staged& staged) const {
       continue;
     }
     const auto known = resources_.find({.kind = ResourceKind::kVirtualMachine, .key = vm->model.vm_id});
-    const auto tree = json::parse(known->second.text, {.max_bytes = kMostBytes, .max_nodes = kMostNodes});
+    const auto tree = json::parse(known->second.text, kResourceFile);
     if (!tree) {
       staged.fail(*by, {}, tree.error().message, {});
       continue;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "gateway/profile.h"
 
 namespace msp::gateway {
 namespace {
@@ -123,7 +124,7 @@ VmModel read_model(const json::Value& resource, const std::string& pointer, json
 }
 
 Result<VmModel> parse_model(std::string_view text, std::string_view name) {
-  auto tree = json::parse(text, {.skip_bom = true});
+  auto tree = json::parse(text, kResourceFile);
   if (!tree) {
     return std::move(tree).error().context(name);
   }
@@ -137,7 +138,7 @@ Result<VmModel> parse_model(std::string_view text, std::string_view name) {
 }
 
 Result<VmModel> load_model(const std::string& path) {
-  auto text = file::read(path, file::configuration());
+  auto text = file::read(path, file::configuration(), kResourceFile.max_bytes);
   if (!text) {
     return std::move(text).error().context("virtual machine model");
   }

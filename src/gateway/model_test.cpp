@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "gateway/inventory.h"
 #include "gateway/profile.h"
 #include "gateway/vm_registry.h"
@@ -103,6 +106,37 @@ TEST(Profiles, AListCallOfArmIsAcceptedAsItIs) {
           "nextLink":null})",
       "list.json"));
   EXPECT_NE(profiles.find("/A/invmaccesscontrolprofiles/P/versions/1"), nullptr);
+}
+
+TEST(Profiles, OfTwoListsNoneIsTaken) {
+  ProfileCatalog profiles;
+  const auto added = profiles.add_text(
+      R"({"value":[{"id":"/a/inVMAccessControlProfiles/p/versions/1","properties":{"defaultAccess":"Allow"}}],
+          "value":[]})",
+      "list.json");
+  ASSERT_FALSE(added);
+  EXPECT_THAT(added.error().text(), HasSubstr("/value at line 1, column 1: occurs twice"));
+}
+
+TEST(Profiles, AreTakenUpToTheSizeThatTheToolsTake) {
+  constexpr int kPrivileges = 60'000;  // 5 MB and 300,000 values: more than other files may be
+  std::string text = R"({"id":"/a/inVMAccessControlProfiles/p/versions/1","properties":{"defaultAccess":"Deny",
+      "rules":{"privileges":[)";
+  for (int i = 0; i < kPrivileges; ++i) {
+    const std::string number = std::to_string(i);
+    text += (i == 0 ? "" : ",") + (R"({"name":"p)" + number) + R"(","path":"/metadata/a/path/of/some/length/)" +
+            number + "\"}";
+  }
+  const std::string path = testing::TempDir() + "large_profile.json";
+  std::ofstream(path) << text << R"(],"roles":[],"identities":[],"roleAssignments":[]}}})";
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  ProfileCatalog profiles;
+  const auto added = profiles.add_file(path);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(added) << added.error().text();
+  const ProfileVersion* version = profiles.find("/a/inVMAccessControlProfiles/p/versions/1");
+  ASSERT_NE(version, nullptr);
+  EXPECT_EQ(version->rules->privileges->size(), kPrivileges);
 }
 
 TEST(Profiles, AWrongRuleRefusesTheFile) {

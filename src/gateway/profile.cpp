@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/json_fields.h"
 #include "base/json_members.h"
@@ -62,7 +64,7 @@ std::optional<Mode> parse_mode(std::string_view text) {
 }
 
 Result<void> ProfileCatalog::add_file(const std::string& path) {
-  auto text = file::read(path, file::configuration());
+  auto text = file::read(path, file::configuration(), kResourceFile.max_bytes);
   if (!text) {
     return std::move(text).error().context("access control profile");
   }
@@ -70,11 +72,15 @@ Result<void> ProfileCatalog::add_file(const std::string& path) {
 }
 
 Result<void> ProfileCatalog::add_text(std::string_view text, std::string_view name) {
-  auto tree = json::parse(text, {.skip_bom = true});
+  auto tree = json::parse(text, kResourceFile);
   if (!tree) {
     return std::move(tree).error().context(name);
   }
   json::Problems problems(text, name);
+  if (const json::Object* root = tree->object();
+      root != nullptr && std::ranges::count(root->members, "value", &json::Member::name) > 1) {
+    problems.add("/value", tree->begin, "occurs twice: only one of the lists would be taken");
+  }
   const json::Value* list = tree->array() != nullptr ? &*tree : tree->find("value");
   if (list != nullptr && list->array() != nullptr) {
     refuse_extension(*tree, "", problems);

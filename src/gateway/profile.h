@@ -66,6 +66,13 @@ class ProfileCatalog {
   std::unordered_map<std::string, Service> endpoints_;                               // of profiles, by id, lower case
 };
 
+/// Limits of resources in files, and in the database: whatever the tools take as rules, is taken.
+inline constexpr json::Options kResourceFile = [] {
+  json::Options out = rule_text_limits(Source::kConfig);
+  out.skip_bom = true;
+  return out;
+}();
+
 /// The id of the profile that a version's id lies under; empty if it is no version's id. Both in lower case.
 std::string profile_of(std::string_view lower_id);
 /// True for ids of profiles and their versions; any case.
