@@ -240,6 +240,18 @@ void decide_dry_runs(benchmark::State& state) {
   decide_over(state, policy::Matching::kEnforce, item);
 }
 
+/// As many dry runs of the path, all granted to the caller by identities of their own.
+void decide_own_dry_runs(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < state.range(0); ++i) {
+    const std::string index = std::to_string(i);
+    add_other(item, index, {.name = {}, .path = "/metadata/identity/oauth2/token", .query_parameters = {}})
+        .openmsp.dry_run = true;
+    item.rules->identities->back().user_name = caller().user_name;
+  }
+  decide_over(state, policy::Matching::kEnforce, item);
+}
+
 /// As many denies of the path, of the caller in another executable each.
 void decide_denies(benchmark::State& state) {
   RuleItem item = rules(10);
@@ -306,6 +318,20 @@ void compile_keys(benchmark::State& state) {
                }));
 }
 
+/// Five privileges of one path demand as many parameters each.
+void compile_parameters(benchmark::State& state) {
+  RuleItem item = rules(10);
+  for (long i = 0; i < 5; ++i) {
+    RulePrivilege& privilege = item.rules->privileges->emplace_back();
+    privilege.name = "long" + std::to_string(i);
+    privilege.path = "/metadata/long";
+    for (long k = 0; k < state.range(0); ++k) {
+      privilege.query_parameters.emplace_back("key" + std::to_string(k), std::to_string(i));
+    }
+  }
+  compile_item(state, item);
+}
+
 std::size_t allocated() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
@@ -339,11 +365,13 @@ BENCHMARK(decide_nameless)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_other_keys)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_spellings)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(decide_dry_runs)->Arg(8)->Arg(10'000)->Arg(100'000);
+BENCHMARK(decide_own_dry_runs)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(decide_denies)->Arg(8)->Arg(10'000)->Arg(100'000);
 BENCHMARK(compile)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(compile_grid)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(compile_values)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(compile_keys)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(compile_parameters)->Arg(2'000)->Arg(20'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(memory)->Arg(10'000)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "authoring/lint_cover.h"
 
 #include <algorithm>
-#include <unordered_set>
 
 namespace msp::authoring {
 namespace {
@@ -41,6 +40,7 @@ std::string key_of(std::string_view path, std::string_view key, std::string_view
   return out += value;
 }
 
+/// Calls visit(key) for each value.
 template <class Visit>
 void each_value(std::string_view path, const policy::RequiredQuery& need, Visit visit) {
   for (const std::string& value : need.values) {
@@ -95,20 +95,34 @@ bool Cover::asks_no_more(std::uint32_t broad, std::uint32_t narrow) const {
          matches_along(broad, narrow);
 }
 
+const Indexes& Cover::filed_under(const std::string& key) const {
+  static const Indexes kNone;
+  const auto found = filed_.find(key);
+  return found == filed_.end() ? kNone : found->second;
+}
+
 std::uint32_t Cover::first_of_path(std::string_view path, const PrivilegeForms& narrow, const Predicate& fits) const {
   std::uint32_t out = RuleIndex::kNone;
-  std::unordered_set<std::uint32_t> asked;  // who has many values in common with it is found by each of them
-  const auto look = [&](const std::string& key) {
-    const auto found = filed_.find(key);
-    for (std::size_t i = 0; found != filed_.end() && i < found->second.size() && found->second[i] < out; ++i) {
-      if (asked.insert(found->second[i]).second && fits(found->second[i])) {
-        out = found->second[i];
+  const auto look = [&](const Indexes& filed) {
+    for (std::size_t i = 0; i < filed.size() && filed[i] < out; ++i) {
+      if (fits(filed[i])) {
+        out = filed[i];
       }
     }
   };
-  look(key_of(path));
+  look(filed_under(key_of(path)));
   for (const policy::RequiredQuery& need : narrow.canonical_query) {
-    each_value(path, need, look);
+    // Who covers it takes all of the values: one tells, that which the fewest take.
+    const Indexes* fewest = nullptr;
+    each_value(path, need, [&](const std::string& key) {
+      const Indexes& filed = filed_under(key);
+      if (fewest == nullptr || filed.size() < fewest->size()) {
+        fewest = &filed;
+      }
+    });
+    if (fewest != nullptr) {
+      look(*fewest);
+    }
   }
   return out;
 }

@@ -28,11 +28,12 @@ class Cover {
   bool matches_along(std::uint32_t broad, std::uint32_t narrow) const;
 
   using Predicate = std::function<bool(std::uint32_t)>;
-  /// The first that fits of those that might match along with `narrow`, itself among them: those of its path first,
+  /// The first that fits of those that might match wherever `narrow` does, itself among them: those of its path first,
   /// each path's in the order of the rules. kNone: none fits.
   std::uint32_t first(std::uint32_t narrow, const Predicate& fits) const;
 
  private:
+  const Indexes& filed_under(const std::string& key) const;
   std::uint32_t first_of_path(std::string_view path, const PrivilegeForms& narrow, const Predicate& fits) const;
 
   WholeRules rules_;  ///< views

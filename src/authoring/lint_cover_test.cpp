@@ -63,5 +63,25 @@ TEST(LintCover, WhatHasManyValuesInCommonIsComparedOnce) {
   EXPECT_EQ(broader({privilege("/a", {{"k", "3&k=1&k=3"}, {"l", "v"}}), privilege("/a", {{"k", "3&k=1&k=3"}})}, 0), 1U);
 }
 
+// 4,000 of them took 20 seconds, and four times as long as 2,000.
+TEST(LintCover, WhoHasAValueOfItsOwnIsNotComparedWithThoseItSharesOthersWith) {
+  std::string shared;
+  for (int i = 0; i < 20; ++i) {
+    shared += "common" + std::to_string(i) + "&k=";
+  }
+  std::vector<RulePrivilege> privileges;
+  for (int i = 0; i < 200; ++i) {
+    privileges.push_back(privilege("/a", {{"k", shared + std::to_string(i)}}));
+  }
+  const WholeRules rules{.privileges = privileges, .roles = {}, .identities = {}, .role_assignments = {}};
+  const RuleIndex index(rules);
+  const Cover cover(rules, index);
+  std::size_t compared = 0;
+  for (std::uint32_t i = 0; i < privileges.size(); ++i) {
+    EXPECT_EQ(cover.first(i, [&](std::uint32_t) { return ++compared == 0; }), RuleIndex::kNone);
+  }
+  EXPECT_EQ(compared, privileges.size());  // itself
+}
+
 }  // namespace
 }  // namespace msp::authoring

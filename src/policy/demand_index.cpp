@@ -6,6 +6,11 @@
 
 namespace msp::policy {
 
+const Demand* DemandIndex::Item::find(std::string_view key) const {
+  const auto found = std::ranges::lower_bound(demands, key, {}, &Demand::key);
+  return found != demands.end() && found->key == key ? &*found : nullptr;
+}
+
 /// No node above has asked for it, and not too many values meet it.
 bool DemandIndex::may_be_filed(const Demand& demand, const Way& way) {
   return way.used.size() < kMostKeys && demand.values.size() <= (way.several ? 1 : kMostValues) &&
@@ -21,7 +26,9 @@ std::vector<std::uint32_t> DemandIndex::add(std::span<const std::uint32_t> items
   Items refer;
   refer.reserve(items.size());
   for (const std::uint32_t item : items) {
-    refer.push_back(&all.emplace_back(item, demands(item)));
+    Item& added = all.emplace_back(item, demands(item));
+    std::ranges::sort(added.demands);
+    refer.push_back(&added);
   }
   return add(refer, Way());
 }
@@ -84,8 +91,8 @@ std::vector<DemandIndex::Shared> DemandIndex::shared_by(const Items& items, Way&
     }
     std::unordered_set<std::string_view> values;
     const bool all_demand_it = std::ranges::all_of(items, [&](const Item* item) {
-      const auto same = std::ranges::find(item->demands, first.key, &Demand::key);
-      if (same == item->demands.end()) {
+      const Demand* const same = item->find(first.key);
+      if (same == nullptr) {
         return false;
       }
       for (const std::string& value : same->values) {

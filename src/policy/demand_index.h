@@ -110,7 +110,10 @@ class DemandIndex {
 
   struct Item {
     std::uint32_t number = 0;
-    std::vector<Demand> demands;
+    std::vector<Demand> demands;  ///< ascending
+
+    /// One with this key, or null.
+    const Demand* find(std::string_view key) const;
   };
   using Items = std::vector<const Item*>;
 

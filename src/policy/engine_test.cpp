@@ -73,6 +73,29 @@ TEST(Engine, WithoutRulesImdsIsOpenAndTheOthersAreForRoot) {
   }
 }
 
+// The readings meet different privileges: what one of them allowed says nothing of a role that the other's has not.
+TEST(Engine, WhatOneReadingAllowedTheOtherAllowsByARoleOfItsOwnOnly) {
+  RuleItem item = alice_item();
+  item.rules->privileges = {{{.name = "prefix", .path = "/a", .query_parameters = {}},
+                             {.name = "whole", .path = "/ab", .query_parameters = {}}}};
+  item.rules->roles = {{{.name = "r0", .privileges = {"whole"}},
+                        {.name = "r1", .privileges = {"prefix"}},
+                        {.name = "r2", .privileges = {"whole"}}}};
+  RuleIdentity& bob = item.rules->identities->emplace_back();
+  bob.name = "bob";
+  bob.user_name = "bob";
+  for (const auto& [others, mine] : {std::pair{"r0", "r1"}, std::pair{"r2", "r1"}, std::pair{"r0", "r2"}}) {
+    item.rules->role_assignments = {{{.role = others, .identities = {"bob"}}, {.role = mine, .identities = {"app"}}}};
+    const PolicyRequest request(Service::kImds, "GET", "/ab");
+    const Decision decision = decide(caller("alice"), request.view(), snapshot_of(item, Matching::kShadow));
+    ASSERT_NE(permit_of(decision), nullptr) << others;
+    EXPECT_EQ(permit_of(decision)->names().role, mine);
+    EXPECT_EQ(permit_of(decision)->verdicts().canonical,
+              mine == std::string_view("r2") ? Verdict::kAllow : Verdict::kDeny)
+        << others << ' ' << mine;
+  }
+}
+
 TEST(Engine, UnknownCallersAreDeniedWhateverTheRulesSay) {
   const PolicyRequest request(Service::kImds, "GET", "/x");
   identity::ConnectionIdentity nobody = caller("root", true);

@@ -239,6 +239,29 @@ TEST(DryRuns, DenyGoesBeforeAllowAndARealDenyBeforeAnAllow) {
   EXPECT_EQ(std::get<Denial>(decision).dry_run.verdict, Verdict::kNotRun);
 }
 
+// A decision took the square of the caller's assignments: five seconds for a hundred thousand.
+TEST(DryRuns, OfManyAssignmentsOfTheCallerTheFirstIsNamed) {
+  constexpr std::size_t kMany = 50'000;
+  RuleItem rules = item({{.role = "all", .identities = {"alice"}}});
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const std::string name = "r" + std::to_string(i);
+    rules.rules->roles->push_back({.name = name, .privileges = {"token"}});
+    rules.rules->identities->push_back(user("bob"));
+    rules.rules->identities->back().name = name;
+    // Each with the identity of the one before it, too, and from the last to the first.
+    rules.rules->role_assignments->push_back(
+        {.role = name, .identities = {name, "r" + std::to_string(i == 0 ? 0 : i - 1)}, .openmsp = kDryAllow});
+  }
+  std::ranges::reverse(*rules.rules->role_assignments);
+  const Decision decision = run(rules, caller("bob"), "/metadata/identity");
+  ASSERT_EQ(reason(decision), Reason::kIdentityMismatch);
+  const Denial& denial = std::get<Denial>(decision);
+  const RuleNames names = names_of(denial.dry_run, denial.rules.get());
+  EXPECT_EQ(denial.dry_run.verdict, Verdict::kAllow);
+  EXPECT_EQ(names.role, "r" + std::to_string(kMany - 1)) << "the first assignment";
+  EXPECT_EQ(names.identity, "r" + std::to_string(kMany - 2)) << "the first of its identities";
+}
+
 RuleItem at_place(IdentityExtension place) {
   RuleItem rules = item({{.role = "all", .identities = {"alice"}}});
   rules.rules->identities->front().openmsp = std::move(place);

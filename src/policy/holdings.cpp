@@ -6,11 +6,11 @@
 namespace msp::policy {
 namespace {
 
-/// What is found by two of a caller's groups is found twice.
-void sort_unique(std::pmr::vector<std::uint32_t>& list) {
-  std::ranges::sort(list);
-  const auto rest = std::ranges::unique(list);
-  list.erase(rest.begin(), rest.end());
+template <class Grants>
+void sort_unique(Grants& grants) {
+  std::ranges::sort(grants);
+  const auto rest = std::ranges::unique(grants, {}, [](const auto& grant) { return grant.role; });
+  grants.erase(rest.begin(), rest.end());
 }
 
 }  // namespace
@@ -22,11 +22,17 @@ UnknownFields Holdings::unknown() {
   return *unknown_;
 }
 
+void Holdings::add_roles(std::uint32_t identity, Grants& out) const {
+  for (const std::uint32_t role : rules_.roles_of(identity)) {
+    out.push_back({.role = role, .identity = identity});
+  }
+}
+
 void Holdings::look() {
   looked_ = true;
   rules_.callers()->each_candidate(caller_, [&](std::uint32_t identity) {
     if (match_identity(rules_.identities()[identity], caller_).matched) {
-      is_.push_back(identity);
+      add_roles(identity, is_);
     }
   });
   sort_unique(is_);
@@ -36,7 +42,7 @@ void Holdings::look_further() {
   looked_further_ = true;
   rules_.possible_callers(unknown()).each_candidate(caller_, [&](std::uint32_t identity) {
     if (may_be(rules_.identities()[identity], caller_)) {
-      may_be_.push_back(identity);
+      add_roles(identity, may_be_);
     }
   });
   sort_unique(may_be_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which identities of a rule set a caller is, or may be, found once for a decision and only if it is asked.
+// Which roles of a rule set a caller holds, or may hold, found once for a decision and only if it is asked.
 // Made on the stack of one decision; one thread. Rules and caller outlive it.
 // Nothing can fail. For rule sets that have an index of callers.
 #pragma once
@@ -25,44 +25,49 @@ class Holdings {
   Holdings(const Holdings&) = delete;
   Holdings& operator=(const Holdings&) = delete;
 
-  /// Calls visit(place in `roles`, identity) for those of `roles` (ascending) that an identity which the caller is is
-  /// assigned to, until it returns true; returns whether it did.
+  /// Calls visit(place in `roles`, identity) for those of `roles` (ascending) that an identity which fits is assigned
+  /// to, with the first such identity, until it returns true; returns whether it did.
   template <class Visit>
   bool any_grant(Fits fits, const std::vector<std::uint32_t>& roles, Visit visit) {
-    return std::ranges::any_of(identities(fits), [&](std::uint32_t identity) {
-      const std::vector<std::uint32_t>& held = rules_.roles_of(identity);
-      if (held.size() < roles.size()) {
-        return std::ranges::any_of(held, [&](std::uint32_t role) {
-          const auto found = std::ranges::lower_bound(roles, role);
-          return found != roles.end() && *found == role &&
-                 visit(static_cast<std::size_t>(found - roles.begin()), identity);
-        });
+    const Grants& held = grants(fits);
+    if (held.size() < roles.size()) {
+      return std::ranges::any_of(held, [&](const Grant& grant) {
+        const auto found = std::ranges::lower_bound(roles, grant.role);
+        return found != roles.end() && *found == grant.role &&
+               visit(static_cast<std::size_t>(found - roles.begin()), grant.identity);
+      });
+    }
+    for (std::size_t place = 0; place < roles.size(); ++place) {
+      const std::optional<std::uint32_t> identity = identity_in(fits, roles[place]);
+      if (identity && visit(place, *identity)) {
+        return true;
       }
-      for (std::size_t place = 0; place < roles.size(); ++place) {
-        if (std::ranges::binary_search(held, roles[place]) && visit(place, identity)) {
-          return true;
-        }
-      }
-      return false;
-    });
+    }
+    return false;
   }
 
-  /// The first of the role's identities that fits.
-  std::optional<std::uint32_t> identity_in(Fits fits, const RoleGrant& role) {
-    const List& held = identities(fits);
-    const auto found = std::ranges::find_if(
-        held, [&](std::uint32_t identity) { return std::ranges::binary_search(role.identities, identity); });
-    return found == held.end() ? std::nullopt : std::optional(*found);
+  /// The first identity of the role that fits.
+  std::optional<std::uint32_t> identity_in(Fits fits, std::uint32_t role) {
+    const Grants& held = grants(fits);
+    const auto found = std::ranges::lower_bound(held, role, {}, &Grant::role);
+    return found == held.end() || found->role != role ? std::nullopt : std::optional(found->identity);
   }
 
   /// Of the caller, as far as it matters for a deny.
   UnknownFields unknown();
 
  private:
-  using List = std::pmr::vector<std::uint32_t>;
+  /// A role that the caller holds by an identity. Found once, however many rules match the request.
+  struct Grant {
+    std::uint32_t role;
+    std::uint32_t identity;  ///< the first one
 
-  /// Ascending.
-  const List& identities(Fits fits) {
+    auto operator<=>(const Grant&) const = default;
+  };
+  using Grants = std::pmr::vector<Grant>;
+
+  /// By role, ascending, each once.
+  const Grants& grants(Fits fits) {
     if (fits == Fits::kMayBe && unknown() != 0) {
       if (!looked_further_) {
         look_further();
@@ -76,12 +81,13 @@ class Holdings {
   }
   void look();
   void look_further();
+  void add_roles(std::uint32_t identity, Grants& out) const;
 
   const RuleSet& rules_;
   const identity::ConnectionIdentity& caller_;
   Scratch<1024> scratch_;
-  List is_{scratch_.memory()};
-  List may_be_{scratch_.memory()};
+  Grants is_{scratch_.memory()};
+  Grants may_be_{scratch_.memory()};
   std::optional<UnknownFields> unknown_;
   bool looked_ = false;
   bool looked_further_ = false;

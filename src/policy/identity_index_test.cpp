@@ -151,6 +151,48 @@ TEST(IdentityIndex, PlacesAreFoundFromBelowAndContainersByAllTheirDigits) {
   EXPECT_THAT(candidates(all, caller), ElementsAre(0));
 }
 
+// Where rules ask for nothing of a kind, it is not looked up.
+TEST(IdentityIndex, EachKindIsFoundWhereRulesAskForNothingElse) {
+  const identity::CgroupPlace place{.path = "/s/c7", .unit = "u7.service", .container = std::string(64, '7')};
+  identity::ConnectionIdentity caller;
+  caller.user_name = "7";
+  caller.process_name = "7";
+  caller.group_names = {"other", "7"};
+  caller.exe_rule_paths = {"/7"};
+  caller.cgroup = std::make_shared<const identity::CgroupPlace>(place);
+  const auto only = [](int i, std::string_view kind) {
+    const std::string n = std::to_string(i);
+    IdentityRule rule{.name = {}, .user = {}, .group = {}, .process = {}, .exe = {}};
+    PlaceRule in{.unit = {}, .cgroup = {}, .container = {}};
+    if (kind == "user") {
+      rule.user = n;
+    } else if (kind == "group") {
+      rule.group = n;
+    } else if (kind == "process") {
+      rule.process = n;
+    } else if (kind == "exe") {
+      rule.exe = "/" + n;
+    } else if (kind == "unit") {
+      in.unit = "u" + n + ".service";
+    } else if (kind == "cgroup") {
+      in.cgroup = "/s/c" + n;
+    } else {
+      in.container = std::string(12, static_cast<char>('0' + i % 10)) + (i < 10 ? "" : "f");
+    }
+    if (in.unit || in.cgroup || in.container) {
+      rule.place = std::make_shared<const PlaceRule>(std::move(in));
+    }
+    return rule;
+  };
+  for (const std::string_view kind : {"user", "group", "process", "exe", "unit", "cgroup", "container"}) {
+    std::vector<IdentityRule> all;
+    for (int i = 0; i < 20; ++i) {
+      all.push_back(only(i, kind));
+    }
+    EXPECT_THAT(candidates(all, caller), ElementsAre(7)) << kind;
+  }
+}
+
 // Most of the digits that rules name are alike.
 TEST(IdentityIndex, OfContainersThatBeginAlikeTheOneOfAllTheDigitsThatAreNamed) {
   std::vector<IdentityRule> all;

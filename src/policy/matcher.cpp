@@ -343,16 +343,15 @@ class Evaluation {
   bool any_of_many(const SpecialGrants::Entry& entry, Found found) {
     using Fits = Holdings::Fits;
     const auto any_grant = [&](Fits fits) {
-      return holdings_.any_grant(fits, entry.holders.roles, [&](std::size_t place, std::uint32_t) {
-        const std::uint32_t number = entry.holders.roles[place];
-        const RoleGrant& role = rules_.roles()[number];
-        return role.effect.deny == (fits == Fits::kMayBe) && found(number, *holdings_.identity_in(fits, role));
+      return holdings_.any_grant(fits, entry.holders.roles, [&](std::size_t place, std::uint32_t identity) {
+        const std::uint32_t role = entry.holders.roles[place];
+        return rules_.roles()[role].effect.deny == (fits == Fits::kMayBe) && found(role, identity);
       });
     };
     if (const UnknownFields unknown = holdings_.unknown(); unknown != 0) {
       const SpecialGrants::Hit& hit = entry.blind[unknown];
       if (hit.role != SpecialGrants::kNone) {
-        const std::optional<std::uint32_t> other = holdings_.identity_in(Fits::kMayBe, rules_.roles()[hit.role]);
+        const std::optional<std::uint32_t> other = holdings_.identity_in(Fits::kMayBe, hit.role);
         if (found(hit.role, std::min(hit.identity, other.value_or(hit.identity)))) {
           return true;
         }
