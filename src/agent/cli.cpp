@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "base/log_sinks.h"
 #include "base/version.h"
 #include "intercept/interceptor.h"
+#include "intercept/pins.h"
 
 namespace msp::agent {
 namespace {
@@ -61,6 +63,12 @@ int uninstall(const std::optional<std::string>& config_path) {
   if (!config) {
     log::warn("{}", config.error().text());
     log::hint("hooks are looked for at {}; name the configuration that says otherwise with --config", pins);
+  }
+  // Under a running agent it would open the gate of a machine that is thought to be guarded.
+  if (::access(pins.c_str(), F_OK) == 0) {
+    if (auto alone = intercept::lock_pins(pins); !alone && alone.error().code == EBUSY) {
+      return fail(alone.error());
+    }
   }
   if (auto done = intercept::uninstall(pins); !done) {
     return fail(done.error());

@@ -28,7 +28,7 @@ void add_interception(status::Snapshot& out, const SnapshotParts& parts) {
     return;
   }
   for (const intercept::Attached& hook : *attached) {
-    out.interception.hooks.push_back({hook.name, hook.link_id != 0, hook.pinned, hook.program_id, hook.link_id});
+    out.interception.hooks.push_back({hook.name, hook.cgroup_id != 0, hook.pinned, hook.program_id, hook.link_id});
   }
   if (auto counters = parts.hooks->counters()) {
     out.kernel = {{"redirected", counters->redirected},

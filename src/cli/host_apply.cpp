@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <ostream>
 
+#include "authoring/lint.h"
 #include "base/arm_document.h"
 #include "base/ascii.h"
 #include "base/log.h"
@@ -36,6 +37,7 @@ struct Job {
   std::size_t placed = 0;  ///< addresses and interfaces that a machine was found for
   std::string body = {};
   std::vector<Origin> origins = {};
+  std::vector<std::pair<std::string, std::string>> rules = {};  ///< name and text of the files that hold profiles
 };
 
 enum class Kind : std::uint8_t { kMachine, kScaleSet, kProfile };
@@ -118,6 +120,9 @@ Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) 
       return config_error(fmt::format("{} {}: is no access control profile", name, placed.pointer),
                           "use mspctl vm for virtual machines, and mspctl vmss for scale sets");
     }
+    if (kind == Kind::kProfile && (job.rules.empty() || job.rules.back().first != name)) {
+      job.rules.emplace_back(name, *text);
+    }
     job.body += job.origins.empty() ? "" : ",";
     job.body += R"({"resource":)" + text_of(*text, *placed.value);
     if (kind == Kind::kMachine) {
@@ -174,6 +179,27 @@ void show_faults(const Job& job, const json::Value& answer, std::ostream& err) {
   }
 }
 
+/// Rules that are certainly not what their author means are applied as they are; the host takes them as ARM does.
+void show_lint(const Job& job, std::ostream& err) {
+  for (const auto& [name, text] : job.rules) {
+    const auto parsed = authoring::RuleText::parse(text, name);
+    if (!parsed.ok()) {
+      continue;
+    }
+    const auto report = authoring::lint(*parsed, {});
+    if (!report.ok() || report->count(authoring::Severity::kError) == 0) {
+      continue;
+    }
+    for (const authoring::Finding& finding : report->findings) {
+      if (finding.severity == authoring::Severity::kError) {
+        err << fmt::format("{}:{}:{}: warning: {} [{}]\n", log::escape(name), finding.place.line, finding.place.column,
+                           log::escape(finding.text), finding.code);
+      }
+    }
+    err << "  -> mspctl policy lint says what to do about it\n";
+  }
+}
+
 int finish(const Job& job, std::ostream& out, std::ostream& err) {
   const auto reply = ask_host(job.host, "POST", job.dry_run ? "/v1/apply?dryRun=true" : "/v1/apply", job.body);
   if (!reply.ok()) {
@@ -192,6 +218,7 @@ int finish(const Job& job, std::ostream& out, std::ostream& err) {
     return cannot_ask(bug("the host's answer cannot be read"), job.host, out, err);
   }
   out << (job.host.json ? reply->body + "\n" : outcome_view(*answer));
+  show_lint(job, err);
   return job.dry_run && !guests->array()->empty() ? kExitRefused : 0;
 }
 

@@ -43,7 +43,7 @@ void Inventory::check_scale_sets(Staged& staged) const {
     resolve_policies(settings, staged.profiles, std::string(kScaleSetSettings), problems);
     for (const json::Problem& problem : problems.list()) {
       staged.fail(given.given, problem.pointer, problem.message,
-                  "refer to a version that is there and whose applicableHostEndpoint fits");
+                  "apply it first, or along with this; its applicableHostEndpoint must fit");
     }
     given.good = problems.empty();
     const auto before = scale_sets_.find(id);

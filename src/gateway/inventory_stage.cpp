@@ -151,7 +151,7 @@ void Inventory::build_machines(Staged& staged) const {
     }
     for (const json::Problem& problem : problems.list()) {
       staged.fail(index, problem.pointer, problem.message,
-                  "refer to a version that is there and whose applicableHostEndpoint fits");
+                  "apply it first, or along with this; its applicableHostEndpoint must fit");
     }
   }
 }

@@ -58,8 +58,8 @@ struct Attached {
   std::string name;  ///< "connect4", "sockops", …
   std::uint32_t link_id = 0;
   std::uint32_t program_id = 0;
-  std::uint64_t cgroup_id = 0;
-  bool pinned = false;  ///< the pin of that name is this very link
+  std::uint64_t cgroup_id = 0;  ///< 0: attached no more, somebody has detached it or the cgroup is gone
+  bool pinned = false;          ///< the pin of that name is this very link
 };
 
 class Interceptor final : public SocketMarker, public identity::KernelFiles {

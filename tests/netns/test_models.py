@@ -43,7 +43,10 @@ class Models(ModelledLab):
             self.assertEqual(str(lives.ask(f"GET {VERSIONS}")), "200")
             refused = self.mspctl("vm", "apply", self.file(model("vm-1", VM_ID, enabled=True, keyIncarnationId=1, imds=refers)), code=1)
             self.assertIn("/properties/securityProfile/proxyAgentSettings/imds/inVMAccessControlProfileReferenceId", refused)
-            self.mspctl("profile", "apply", self.file(profile("P", ORDINARY_USER)))
+            mistyped = profile("Q", ORDINARY_USER)
+            mistyped["properties"]["rules"]["identities"][0] = {"name": "who", "username": ORDINARY_USER}
+            self.assertRegex(self.mspctl("profile", "apply", self.file(mistyped)), r"applied.json:\d+:\d+: warning: .*username")
+            self.assertNotIn("warning", self.mspctl("profile", "apply", self.file(profile("P", ORDINARY_USER))))
             self.mspctl("vm", "apply", self.file(model("vm-1", VM_ID, enabled=True, keyIncarnationId=1, imds=refers)))
             poll("root is refused", lambda: self.get("root").code == "identity_mismatch")
             self.assertEqual(str(lives.ask(f"GET {VERSIONS}")), "200")

@@ -20,7 +20,11 @@ class SecondAgent(LabCase):
         file.chmod(0o600)
         return self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", file], cwd="/")
 
+    def starts(self) -> list[dict]:
+        return [record for record in self.lab.audit_records() if record.get("event") == "start"]
+
     def test_it_ends_and_nothing_has_changed(self):
+        before = len(self.starts())
         other = str(self.lab.guest_cgroup / "apps")
         for name, changes in (("the same", {}), ("another cgroup", {"cgroup": other}),
                               ("another listener", {"listen": "127.0.0.1:3999"}),
@@ -34,16 +38,31 @@ class SecondAgent(LabCase):
                 self.assertIn("stop it first", said)
                 self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
                 self.assertTrue(self.lab.status()["protected"])
-        starts = [record for record in self.lab.audit_records() if record.get("event") == "start"]
-        self.assertEqual(len(starts), 1, "the others have not touched the audit log")
+        self.assertEqual(len(self.starts()), before, "the others have not touched the audit log")
         # The gate that the first one keeps is still its own: killed, it is shut.
         self.lab.kill_agent()
         self.assertIn("Connection refused", str(self.lab.guest.as_user(ORDINARY_USER).call(http.get, IMDS, VERSIONS)))
         self.lab.start_agent()
         self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
-        ends = poll("the start after the kill", lambda: [
-            record["previous_end"] for record in self.lab.audit_records() if record.get("event") == "start"][1:], 3)
+        ends = poll("the start after the kill", lambda: [record["previous_end"] for record in self.starts()[before:]], 3)
         self.assertEqual(ends, ["unclean"])
+
+    def test_an_uninstallation_beside_a_running_agent_is_refused(self):
+        done = self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", self.lab.agent_config_file, "uninstall"], cwd="/")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("another agent holds the hooks", (done.stdout + done.stderr).decode())
+        self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
+        self.assertTrue(self.lab.status()["protected"])
+
+    def test_a_hook_that_somebody_detaches_is_not_called_attached(self):
+        pin = next(pin for pin in (self.lab.bpffs).rglob("connect6") if pin.parent.name == "links")
+        subprocess.run(["bpftool", "link", "detach", "pinned", str(pin)], check=True, capture_output=True)
+        self.addCleanup(self.lab.start_agent)
+        self.addCleanup(self.lab.kill_agent)
+        status = self.lab.status()
+        self.assertFalse(status["protected"])
+        self.assertEqual([hook["name"] for hook in status["interception"]["hooks"] if not hook["attached"]], ["connect6"])
+        self.assertTrue(any("connect6 is not attached" in problem["what"] for problem in status["problems"]), status["problems"])
 
     def test_one_audit_file_has_one_writer(self):
         """Everything of its own but the audit file."""
