@@ -190,6 +190,13 @@ TEST(IdentityIndex, EachKindIsFoundWhereRulesAskForNothingElse) {
       all.push_back(only(i, kind));
     }
     EXPECT_THAT(candidates(all, caller), ElementsAre(7)) << kind;
+    // The same where all ask for it, and something else tells them from each other.
+    for (int i = 0; i < 20; ++i) {
+      all[static_cast<std::size_t>(i)] = only(7, kind);
+      (kind == "process" ? all[static_cast<std::size_t>(i)].user : all[static_cast<std::size_t>(i)].process) =
+          std::to_string(i);
+    }
+    EXPECT_THAT(candidates(all, caller), ElementsAre(7)) << kind;
   }
 }
 
