@@ -104,7 +104,7 @@ const Indexes& Cover::filed_under(const std::string& key) const {
 std::uint32_t Cover::first_of_path(std::string_view path, const PrivilegeForms& narrow, const Predicate& fits) const {
   std::uint32_t out = RuleIndex::kNone;
   const auto look = [&](const Indexes& filed) {
-    for (std::size_t i = 0; i < filed.size() && filed[i] < out; ++i) {
+    for (std::size_t i = 0; i < filed.size() && filed[i] < out && left_ > 0; ++i, --left_) {
       if (fits(filed[i])) {
         out = filed[i];
       }

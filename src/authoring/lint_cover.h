@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which privileges ask no more of a request than another one, so that they match wherever it does, in both readings.
-// Immutable; any thread. Rules and index must outlive it. Files of ten thousand privileges are usual: they are looked
+// One thread. Rules and index must outlive it. Files of ten thousand privileges are usual: they are looked
 // up by path and query parameter, never compared with all others.
 // A privilege that no request can meet in one of the readings covers nothing and is covered by nothing.
 #pragma once
@@ -28,6 +28,9 @@ class Cover {
   bool matches_along(std::uint32_t broad, std::uint32_t narrow) const;
 
   using Predicate = std::function<bool(std::uint32_t)>;
+  /// Where no parameter tells privileges from each other (one path spelled in many ways), all would be compared with
+  /// all: past so many comparisons in all nothing more is found.
+  static constexpr std::size_t kMostCompared = 4'000'000;
   /// The first that fits of those that might match wherever `narrow` does, itself among them: those of its path first,
   /// each path's in the order of the rules. kNone: none fits.
   std::uint32_t first(std::uint32_t narrow, const Predicate& fits) const;
@@ -39,6 +42,7 @@ class Cover {
   WholeRules rules_;  ///< views
   std::vector<PrivilegeForms> forms_;
   std::unordered_map<std::string, Indexes> filed_;  ///< by path and one of its query parameters
+  mutable std::size_t left_ = kMostCompared;
 };
 
 }  // namespace msp::authoring

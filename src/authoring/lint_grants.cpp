@@ -147,7 +147,10 @@ class Grants {
       });
       if (about) {
         const Indexes& more = index_.privileges_of(index_.role_of_assignment(deny));
-        taken.insert(more.begin(), more.end());
+        compared_ += more.size();
+        if (compared_ <= kMostCompared) {
+          taken.insert(more.begin(), more.end());
+        }
       }
     }
     return !taken.empty() && std::ranges::all_of(privileges, [&](std::uint32_t privilege) {

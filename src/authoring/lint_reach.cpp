@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <unordered_map>
 
 #include "authoring/lint_callers.h"
 #include "authoring/lint_checks.h"
@@ -140,19 +142,29 @@ class Reach {
   }
 
   bool assigned_before(std::uint32_t assignment, std::uint32_t role, std::uint32_t caller) const {
-    for (std::uint32_t i = 0; i < assignment; ++i) {
-      if (index_.role_of_assignment(i) == role && !is_special(i) &&
-          std::ranges::binary_search(index_.callers_of_assignment(i), caller)) {
-        return true;
+    const auto first = first_assigned_.find(pair_of(role, caller));
+    return first != first_assigned_.end() && first->second < assignment;
+  }
+
+  static std::uint64_t pair_of(std::uint32_t role, std::uint32_t caller) { return std::uint64_t{role} << 32 | caller; }
+
+  std::unordered_map<std::uint64_t, std::uint32_t> first_assignments() const {
+    std::unordered_map<std::uint64_t, std::uint32_t> out;
+    for (std::uint32_t i = 0; i < rules_.role_assignments.size(); ++i) {
+      if (!is_special(i)) {
+        for (const std::uint32_t caller : index_.callers_of_assignment(i)) {
+          out.try_emplace(pair_of(index_.role_of_assignment(i), caller), i);
+        }
       }
     }
-    return false;
+    return out;
   }
 
   const Linted& linted_;
   WholeRules rules_;
   RuleIndex index_;
   Cover cover_;
+  std::unordered_map<std::uint64_t, std::uint32_t> first_assigned_ = first_assignments();  ///< by role and caller
   Findings& findings_;
 };
 

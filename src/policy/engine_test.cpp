@@ -85,14 +85,20 @@ TEST(Engine, WhatOneReadingAllowedTheOtherAllowsByARoleOfItsOwnOnly) {
   bob.name = "bob";
   bob.user_name = "bob";
   for (const auto& [others, mine] : {std::pair{"r0", "r1"}, std::pair{"r2", "r1"}, std::pair{"r0", "r2"}}) {
-    item.rules->role_assignments = {{{.role = others, .identities = {"bob"}}, {.role = mine, .identities = {"app"}}}};
-    const PolicyRequest request(Service::kImds, "GET", "/ab");
-    const Decision decision = decide(caller("alice"), request.view(), snapshot_of(item, Matching::kShadow));
-    ASSERT_NE(permit_of(decision), nullptr) << others;
-    EXPECT_EQ(permit_of(decision)->names().role, mine);
-    EXPECT_EQ(permit_of(decision)->verdicts().canonical,
-              mine == std::string_view("r2") ? Verdict::kAllow : Verdict::kDeny)
-        << others << ' ' << mine;
+    for (const bool mine_first : {false, true}) {
+      auto& assignments = item.rules->role_assignments.emplace();
+      assignments = {{.role = others, .identities = {"bob"}}, {.role = mine, .identities = {"app"}}};
+      if (mine_first) {
+        std::swap(assignments[0], assignments[1]);
+      }
+      const PolicyRequest request(Service::kImds, "GET", "/ab");
+      const Decision decision = decide(caller("alice"), request.view(), snapshot_of(item, Matching::kShadow));
+      ASSERT_NE(permit_of(decision), nullptr) << others;
+      EXPECT_EQ(permit_of(decision)->names().role, mine);
+      EXPECT_EQ(permit_of(decision)->verdicts().canonical,
+                mine == std::string_view("r2") ? Verdict::kAllow : Verdict::kDeny)
+          << others << ' ' << mine << mine_first;
+    }
   }
 }
 

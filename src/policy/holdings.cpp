@@ -4,16 +4,6 @@
 #include "policy/identity_match.h"
 
 namespace msp::policy {
-namespace {
-
-template <class Grants>
-void sort_unique(Grants& grants) {
-  std::ranges::sort(grants);
-  const auto rest = std::ranges::unique(grants, {}, [](const auto& grant) { return grant.role; });
-  grants.erase(rest.begin(), rest.end());
-}
-
-}  // namespace
 
 UnknownFields Holdings::unknown() {
   if (!unknown_) {
@@ -22,30 +12,78 @@ UnknownFields Holdings::unknown() {
   return *unknown_;
 }
 
-void Holdings::add_roles(std::uint32_t identity, Grants& out) const {
-  for (const std::uint32_t role : rules_.roles_of(identity)) {
-    out.push_back({.role = role, .identity = identity});
+std::optional<std::uint32_t> Holdings::identity_in(Fits fits, std::uint32_t role) {
+  Held& held = look(fits);
+  if (held.spent > held.roles) {
+    const auto& grants = listed(held);
+    const auto found = std::ranges::lower_bound(grants, role, {}, &Grant::role);
+    return found == grants.end() || found->role != role ? std::nullopt : std::optional(found->identity);
+  }
+  const auto first_common = [&](const auto& few, const auto& many) -> std::optional<std::uint32_t> {
+    held.spent += 1 + few.size();
+    const auto found =
+        std::ranges::find_if(few, [&](std::uint32_t identity) { return std::ranges::binary_search(many, identity); });
+    return found == few.end() ? std::nullopt : std::optional(*found);
+  };
+  const std::vector<std::uint32_t>& all = rules_.roles()[role].identities;
+  return all.size() < held.identities.size() ? first_common(all, held.identities) : first_common(held.identities, all);
+}
+
+Holdings::Held& Holdings::look(Fits fits) {
+  if (fits == Fits::kMayBe && unknown() != 0) {
+    if (!may_be_.looked) {
+      look_for_possible_callers();
+    }
+    return may_be_;
+  }
+  if (!is_.looked) {
+    look_for_callers();
+  }
+  return is_;
+}
+
+void Holdings::look_for_callers() {
+  rules_.callers()->each_candidate(caller_, [&](std::uint32_t identity) {
+    if (match_identity(rules_.identities()[identity], caller_).matched) {
+      is_.identities.push_back(identity);
+    }
+  });
+  finish(is_);
+}
+
+void Holdings::look_for_possible_callers() {
+  rules_.possible_callers(unknown()).each_candidate(caller_, [&](std::uint32_t identity) {
+    if (may_be(rules_.identities()[identity], caller_)) {
+      may_be_.identities.push_back(identity);
+    }
+  });
+  finish(may_be_);
+}
+
+/// What is found by two of a caller's groups is found twice.
+void Holdings::finish(Held& held) const {
+  held.looked = true;
+  std::ranges::sort(held.identities);
+  const auto rest = std::ranges::unique(held.identities);
+  held.identities.erase(rest.begin(), rest.end());
+  for (const std::uint32_t identity : held.identities) {
+    held.roles += rules_.roles_of(identity).size();
   }
 }
 
-void Holdings::look() {
-  looked_ = true;
-  rules_.callers()->each_candidate(caller_, [&](std::uint32_t identity) {
-    if (match_identity(rules_.identities()[identity], caller_).matched) {
-      add_roles(identity, is_);
+const std::pmr::vector<Holdings::Grant>& Holdings::listed(Held& held) const {
+  if (held.grants.empty()) {
+    held.grants.reserve(held.roles);
+    for (const std::uint32_t identity : held.identities) {
+      for (const std::uint32_t role : rules_.roles_of(identity)) {
+        held.grants.push_back({.role = role, .identity = identity});
+      }
     }
-  });
-  sort_unique(is_);
-}
-
-void Holdings::look_further() {
-  looked_further_ = true;
-  rules_.possible_callers(unknown()).each_candidate(caller_, [&](std::uint32_t identity) {
-    if (may_be(rules_.identities()[identity], caller_)) {
-      add_roles(identity, may_be_);
-    }
-  });
-  sort_unique(may_be_);
+    std::ranges::sort(held.grants);
+    const auto rest = std::ranges::unique(held.grants, {}, &Grant::role);
+    held.grants.erase(rest.begin(), rest.end());
+  }
+  return held.grants;
 }
 
 }  // namespace msp::policy
