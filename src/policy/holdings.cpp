@@ -13,20 +13,14 @@ UnknownFields Holdings::unknown() {
 }
 
 std::optional<std::uint32_t> Holdings::identity_in(Fits fits, std::uint32_t role) {
-  Held& held = look(fits);
-  if (held.spent > held.roles) {
-    const auto& grants = listed(held);
-    const auto found = std::ranges::lower_bound(grants, role, {}, &Grant::role);
-    return found == grants.end() || found->role != role ? std::nullopt : std::optional(found->identity);
-  }
-  const auto first_common = [&](const auto& few, const auto& many) -> std::optional<std::uint32_t> {
-    held.spent += 1 + few.size();
+  const auto first_common = [](const auto& few, const auto& many) -> std::optional<std::uint32_t> {
     const auto found =
         std::ranges::find_if(few, [&](std::uint32_t identity) { return std::ranges::binary_search(many, identity); });
     return found == few.end() ? std::nullopt : std::optional(*found);
   };
   const std::vector<std::uint32_t>& all = rules_.roles()[role].identities;
-  return all.size() < held.identities.size() ? first_common(all, held.identities) : first_common(held.identities, all);
+  const std::pmr::vector<std::uint32_t>& held = look(fits).identities;
+  return all.size() < held.size() ? first_common(all, held) : first_common(held, all);
 }
 
 Holdings::Held& Holdings::look(Fits fits) {

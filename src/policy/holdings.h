@@ -45,7 +45,7 @@ class Holdings {
     });
   }
 
-  /// The first identity of the role with this number that fits.
+  /// The first identity of the role with this number that fits. Looks through the fewer of the two.
   std::optional<std::uint32_t> identity_in(Fits fits, std::uint32_t role);
 
   /// Of the caller, as far as it matters for a deny.
