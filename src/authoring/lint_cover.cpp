@@ -50,9 +50,9 @@ void each_value(std::string_view path, const policy::RequiredQuery& need, Visit 
 
 }  // namespace
 
-Cover::Cover(const WholeRules& rules, const RuleIndex& index) : rules_(rules) {
-  forms_.reserve(rules.privileges.size());
-  std::ranges::transform(rules.privileges, std::back_inserter(forms_), forms_of);
+void Cover::file(const RuleIndex& index) {
+  forms_.reserve(rules_.privileges.size());
+  std::ranges::transform(rules_.privileges, std::back_inserter(forms_), forms_of);
   std::ranges::for_each(forms_, sort_values);
   std::unordered_map<std::string, std::size_t> frequency;
   const auto each = [&](auto visit) {

@@ -19,7 +19,7 @@ namespace msp::authoring {
 
 class Cover {
  public:
-  Cover(const WholeRules& rules, const RuleIndex& index);
+  Cover(const WholeRules& rules, const RuleIndex& index) : rules_(rules) { file(index); }
 
   const PrivilegeForms& forms(std::uint32_t privilege) const { return forms_[privilege]; }
   /// Path, query and method.
@@ -36,6 +36,7 @@ class Cover {
   std::uint32_t first(std::uint32_t narrow, const Predicate& fits) const;
 
  private:
+  void file(const RuleIndex& index);
   const Indexes& filed_under(const std::string& key) const;
   std::uint32_t first_of_path(std::string_view path, const PrivilegeForms& narrow, const Predicate& fits) const;
 
