@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A second agent beside the first: it must end at once, and leave what the first one holds as it was."""
 import json
+import os
+import signal
 import subprocess
 
 from base import LabCase
@@ -47,12 +49,21 @@ class SecondAgent(LabCase):
         ends = poll("the start after the kill", lambda: [record["previous_end"] for record in self.starts()[before:]], 3)
         self.assertEqual(ends, ["unclean"])
 
+    def uninstall(self) -> subprocess.CompletedProcess:
+        return self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", self.lab.agent_config_file, "uninstall"], cwd="/")
+
     def test_an_uninstallation_beside_a_running_agent_is_refused(self):
-        done = self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", self.lab.agent_config_file, "uninstall"], cwd="/")
-        self.assertNotEqual(done.returncode, 0)
+        os.kill(self.lab.agent.pid, signal.SIGSTOP)
+        done = self.uninstall()
+        os.kill(self.lab.agent.pid, signal.SIGCONT)
+        self.assertNotEqual(done.returncode, 0, "also where it does not answer")
         self.assertIn("another agent holds the hooks", (done.stdout + done.stderr).decode())
         self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
         self.assertTrue(self.lab.status()["protected"])
+        self.lab.kill_agent()
+        self.assertEqual(self.uninstall().returncode, 0, "the dead hold nothing")
+        self.lab.start_agent()
+        self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
 
     def test_a_hook_that_somebody_detaches_is_not_called_attached(self):
         pin = next(pin for pin in (self.lab.bpffs).rglob("connect6") if pin.parent.name == "links")
