@@ -37,7 +37,7 @@ struct Job {
   std::size_t placed = 0;  ///< addresses and interfaces that a machine was found for
   std::string body = {};
   std::vector<Origin> origins = {};
-  std::vector<std::pair<std::string, std::string>> rules = {};  ///< name and text of the files that hold profiles
+  std::vector<std::pair<Origin, std::string>> rules = {};  ///< profiles and versions, with their texts
 };
 
 enum class Kind : std::uint8_t { kMachine, kScaleSet, kProfile };
@@ -120,8 +120,8 @@ Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) 
       return config_error(fmt::format("{} {}: is no access control profile", name, placed.pointer),
                           "use mspctl vm for virtual machines, and mspctl vmss for scale sets");
     }
-    if (kind == Kind::kProfile && (job.rules.empty() || job.rules.back().first != name)) {
-      job.rules.emplace_back(name, *text);
+    if (kind == Kind::kProfile) {
+      job.rules.emplace_back(Origin{.file = name, .pointer = placed.pointer}, text_of(*text, *placed.value));
     }
     job.body += job.origins.empty() ? "" : ",";
     job.body += R"({"resource":)" + text_of(*text, *placed.value);
@@ -181,8 +181,8 @@ void show_faults(const Job& job, const json::Value& answer, std::ostream& err) {
 
 /// Rules that are certainly not what their author means are applied as they are; the host takes them as ARM does.
 void show_lint(const Job& job, std::ostream& err) {
-  for (const auto& [name, text] : job.rules) {
-    const auto parsed = authoring::RuleText::parse(text, name);
+  for (const auto& [origin, text] : job.rules) {
+    const auto parsed = authoring::RuleText::parse(text, origin.file);
     if (!parsed.ok()) {
       continue;
     }
@@ -192,8 +192,9 @@ void show_lint(const Job& job, std::ostream& err) {
     }
     for (const authoring::Finding& finding : report->findings) {
       if (finding.severity == authoring::Severity::kError) {
-        err << fmt::format("{}:{}:{}: warning: {} [{}]\n", log::escape(name), finding.place.line, finding.place.column,
-                           log::escape(finding.text), finding.code);
+        err << log::escape(
+                   fmt::format("{} {}{}: warning: {}", origin.file, origin.pointer, finding.pointer, finding.text))
+            << fmt::format(" [{}]\n", finding.code);
       }
     }
     err << "  -> mspctl policy lint says what to do about it\n";
