@@ -48,6 +48,10 @@ class Rounds:
                         self.invalid.append(f"{load} {subject.name} round {number}: {figures['failed']}")
                     self.cells[load][subject.name].append(figures)
             print(f"round {number + 1} of {self.rounds}", file=sys.stderr, flush=True)
+        for load, cell in self.cells.items():
+            for name, rows in cell.items():
+                if all(row["failed"] for row in rows):
+                    raise SystemExit(f"no round of {name}, {load}, is valid, so nothing can be compared:\n  " + "\n  ".join(self.invalid))
 
     def _one(self, subject, connections: int) -> dict:
         headers = [word for name, value in self.stage.headers(subject).items() for word in ("-H", f"{name}: {value}")]
