@@ -8,14 +8,12 @@
 
 #include "audit/codec.h"
 #include "audit/redact.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/text_bytes.h"
 
 namespace msp::audit {
 namespace {
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr std::size_t kDigits = 20;
 // All names, punctuation and numbers of a line.
 constexpr std::size_t kFixedBound = 1024;
@@ -58,23 +56,6 @@ void fill(std::string& text, std::size_t bound, Write write) {
 
 }  // namespace
 
-char* LineWriter::write_time(char* out, std::int64_t time_ns) {
-  if (time_ns < 0) {
-    return put_text(out, timestamp_us(time_ns));
-  }
-  if (time_ns / kNsPerSecond != second_) {
-    second_ = time_ns / kNsPerSecond;
-    date_ = timestamp_us(time_ns).substr(0, 20);  // with the point
-  }
-  out = put_text(out, date_);
-  auto micros = static_cast<std::uint32_t>(time_ns % kNsPerSecond / 1000);
-  for (std::size_t i = 6; i-- > 0; micros /= 10) {
-    out[i] = static_cast<char>('0' + micros % 10);
-  }
-  out[6] = 'Z';
-  return out + 7;
-}
-
 void LineWriter::compose(const Record& record, std::span<const char> part) {
   common_.part.assign(part.data(), part.size());
   const std::size_t bound = kFixedBound + json::json_string_bound(text_bound(record));
@@ -102,7 +83,7 @@ void LineWriter::compose(const Record& record, std::span<const char> part) {
 }
 
 char* LineWriter::write(char* out, const Record& record) {
-  out = write_time(put_text(out, "{\"time\":\""), record.time_ns);
+  out = time_.write(put_text(out, "{\"time\":\""), record.time_ns);
   out = put_text(put_text(out, "\",\"request_id\":\""), view(record.request.text()));
   out = put_number(out, "\",\"connection\":", record.connection);
   out = put_text(out, common_.outcome);

@@ -5,14 +5,12 @@
 // Never fails.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "audit/record.h"
+#include "base/clock.h"
 
 namespace msp::audit {
 
@@ -31,11 +29,8 @@ class LineWriter {
 
   void compose(const Record& record, std::span<const char> part);
   char* write(char* out, const Record& record);
-  char* write_time(char* out, std::int64_t time_ns);
 
-  // Formatting a date costs more than all the rest: it is done once a second.
-  std::int64_t second_ = std::numeric_limits<std::int64_t>::min();
-  std::string date_;
+  TimestampWriter time_;
   std::string scratch_;
   Common common_;
 };

@@ -5,6 +5,8 @@
 
 #include <ctime>
 
+#include "base/text_bytes.h"
+
 namespace msp {
 namespace {
 
@@ -52,6 +54,25 @@ std::string timestamp_ms(std::int64_t realtime_ns) {
 std::string timestamp_us(std::int64_t realtime_ns) {
   const Split at = split(realtime_ns);
   return date_and_time(at.day) + fmt::format(".{:06}Z", at.ns / 1'000);
+}
+
+char* TimestampWriter::write(char* out, std::int64_t realtime_ns) {
+  if (realtime_ns < 0) {
+    return put_text(out, timestamp_us(realtime_ns));
+  }
+  constexpr std::size_t kDigits = 6;
+  if (realtime_ns / kNsPerSecond != second_) {
+    second_ = realtime_ns / kNsPerSecond;
+    date_ = timestamp_us(realtime_ns);
+    date_.resize(date_.size() - kDigits - 1);
+  }
+  out = put_text(out, date_);
+  auto micros = static_cast<std::uint32_t>(realtime_ns % kNsPerSecond / 1000);
+  for (std::size_t i = kDigits; i-- > 0; micros /= 10) {
+    out[i] = static_cast<char>('0' + micros % 10);
+  }
+  out[kDigits] = 'Z';
+  return out + kDigits + 1;
 }
 
 }  // namespace msp

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace msp {
@@ -48,5 +50,19 @@ class FakeClock final : public Clock {
 std::string timestamp_ms(std::int64_t realtime_ns);
 /// "2025-04-23T12:00:00.123456Z" (RFC 3339).
 std::string timestamp_us(std::int64_t realtime_ns);
+
+/// Writes what timestamp_us() says, for lines of which many fall into one second: the date is put together once a
+/// second. A thread's own.
+class TimestampWriter {
+ public:
+  static constexpr std::size_t kMostBytes = 40;
+
+  /// Returns the place behind it; needs room for kMostBytes.
+  char* write(char* out, std::int64_t realtime_ns);
+
+ private:
+  std::int64_t second_ = std::numeric_limits<std::int64_t>::min();
+  std::string date_;  ///< of `second_`, with the point
+};
 
 }  // namespace msp

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <limits>
+#include <string_view>
+
 namespace msp {
 namespace {
 
@@ -11,6 +15,18 @@ TEST(Clock, Timestamps) {
   EXPECT_EQ(timestamp_us(1745409600123456789), "2025-04-23T12:00:00.123456Z");
   EXPECT_EQ(timestamp_ms(1745409600123456789), "2025-04-23T12:00:00.123");
   EXPECT_EQ(timestamp_us(-1), "1969-12-31T23:59:59.999999Z");
+}
+
+TEST(Clock, TheWriterOfManyTimestampsSaysTheSame) {
+  TimestampWriter writer;
+  std::array<char, TimestampWriter::kMostBytes> room{};
+  for (const std::int64_t ns : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1'745'409'600'123'456'789},
+                                std::int64_t{1'745'409'600'000'000'999}, std::int64_t{1'745'409'599'999'999'999},
+                                std::int64_t{1'745'409'600'900'000'000}, std::numeric_limits<std::int64_t>::max(),
+                                std::numeric_limits<std::int64_t>::min()}) {
+    const char* const end = writer.write(room.data(), ns);
+    EXPECT_EQ(std::string_view(room.data(), static_cast<std::size_t>(end - room.data())), timestamp_us(ns)) << ns;
+  }
 }
 
 TEST(Clock, TheRealOneRuns) {

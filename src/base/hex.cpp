@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/crypto.h"
 
+#include <array>
+
 namespace msp {
 namespace {
 
 constexpr char kDigits[] = "0123456789abcdef";
 
-/// 0 to 15, or -1.
-int digit(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
+/// Of each byte 0 to 15, or -1.
+constexpr auto kValues = [] {
+  std::array<std::int8_t, 256> values{};
+  values.fill(-1);
+  for (int i = 0; i < 10; ++i) {
+    values[static_cast<std::size_t>('0' + i)] = static_cast<std::int8_t>(i);
   }
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+  for (int i = 0; i < 6; ++i) {
+    values[static_cast<std::size_t>('a' + i)] = values[static_cast<std::size_t>('A' + i)] =
+        static_cast<std::int8_t>(10 + i);
+  }
+  return values;
+}();
+
+int value_of(char c) { return kValues[static_cast<std::uint8_t>(c)]; }
 
 }  // namespace
 
@@ -34,15 +43,13 @@ bool hex_decode_to(std::string_view text, std::span<std::uint8_t> out) {
   if (text.size() != out.size() * 2) {
     return false;
   }
+  int all = 0;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const int high = digit(text[2 * i]);
-    const int low = digit(text[2 * i + 1]);
-    if (high < 0 || low < 0) {
-      return false;
-    }
-    out[i] = static_cast<std::uint8_t>(high << 4 | low);
+    const int byte = value_of(text[2 * i]) * 16 | value_of(text[2 * i + 1]);
+    all |= byte;  // negative for good once one is
+    out[i] = static_cast<std::uint8_t>(byte);
   }
-  return true;
+  return all >= 0;
 }
 
 std::optional<std::vector<std::uint8_t>> hex_decode(std::string_view text) {

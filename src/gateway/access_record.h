@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/net.h"
 #include "protocol/extensions.h"
 
@@ -43,7 +44,15 @@ struct AccessRecord {
   std::uint64_t body_bytes = 0;
 };
 
-/// Appends one JSON object without line feed (docs/host.md).
-void append_access_record(std::string& out, const AccessRecord& record);
+/// Records as JSON objects (docs/host.md). Belongs to the loop's thread: every request writes one.
+class AccessLine {
+ public:
+  /// Without line feed; good until the next call.
+  std::string_view write(const AccessRecord& record);
+
+ private:
+  TimestampWriter time_;
+  std::string text_;
+};
 
 }  // namespace msp::gateway

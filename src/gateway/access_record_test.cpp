@@ -3,14 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <string>
+
 #include "base/json.h"
 
 namespace msp::gateway {
 namespace {
 
+constexpr std::size_t kMaxFieldBytes = 1000;
+
 json::Value parsed(const AccessRecord& record) {
-  std::string line;
-  append_access_record(line, record);
+  AccessLine writer;
+  const std::string_view line = writer.write(record);
   EXPECT_EQ(line.find('\n'), std::string::npos);
   auto tree = json::parse(line, {.unique_members = true});
   EXPECT_TRUE(tree) << line;
@@ -52,10 +57,42 @@ TEST(AccessRecord, LeavesOutWhatIsNotKnown) {
 
 TEST(AccessRecord, LongClientTextsAreCut) {
   const std::string path = "/" + std::string(60'000, '"');
-  std::string line;
-  append_access_record(line, {.method = "GET", .path = path});
+  AccessLine writer;
+  const std::string_view line = writer.write({.method = "GET", .path = path});
   EXPECT_LT(line.size(), 4096U);
   EXPECT_TRUE(json::parse(line));
+}
+
+TEST(AccessRecord, TextsOfTheWorstKindStillFit) {
+  const std::string worst(kMaxFieldBytes, '\x01');  // six bytes each
+  const protocol::Caller caller{
+      .uid = 0xFFFFFFFF, .user = worst, .executable = worst, .process = worst, .unit = worst, .denied = worst};
+  AccessLine writer;
+  for (const AccessRecord& record : {AccessRecord{.realtime_ns = std::numeric_limits<std::int64_t>::min(),
+                                                  .request_id = std::string_view("0123456789abcdef"),
+                                                  .vm_name = worst,
+                                                  .vm_id = "6f9619ff-8b86-4d01-b42d-00cf4fc96401",
+                                                  .peer = {{255, 255, 255, 255}, 65535},
+                                                  .service = Service::kWireServer,
+                                                  .method = worst,
+                                                  .path = worst,
+                                                  .status = 599,
+                                                  .reason = "duplicate_trusted_header",
+                                                  .elevated = false,
+                                                  .caller = &caller,
+                                                  .body_bytes = std::numeric_limits<std::uint64_t>::max()},
+                                     AccessRecord{.method = "GET", .path = "/"}}) {
+    const std::string_view line = writer.write(record);
+    auto tree = json::parse(line, {.unique_members = true});
+    ASSERT_TRUE(tree) << line;
+    EXPECT_EQ(*tree->find("time")->string(), timestamp_us(record.realtime_ns));
+    if (record.caller != nullptr) {
+      EXPECT_EQ(*tree->find("denied")->string(), worst);
+      EXPECT_EQ(*tree->find("vm")->string(), worst);
+    } else {
+      EXPECT_EQ(tree->find("user"), nullptr) << "left from the line before";
+    }
+  }
 }
 
 }  // namespace

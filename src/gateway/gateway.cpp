@@ -324,9 +324,7 @@ void Gateway::write(AccessRecord record, const Vm* vm) {
     record.vm_name = vm->model.name;
     record.vm_id = vm->model.vm_id;
   }
-  line_.clear();
-  append_access_record(line_, record);
-  log_.append(line_, record.outcome == Outcome::kRefused || record.outcome == Outcome::kAudited);
+  log_.append(line_.write(record), record.outcome == Outcome::kRefused || record.outcome == Outcome::kAudited);
 }
 
 std::uint64_t ServiceHandler::body_limit(const http::Request& request) {

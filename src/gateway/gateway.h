@@ -83,7 +83,7 @@ class Gateway {
   GuestState state_;
   std::uint64_t unknown_callers_ = 0;
   log::RateLimit unknown_alarms_{10, 60'000};
-  std::string line_;  // kept between requests
+  AccessLine line_;
 };
 
 /// Binds the gateway to the service that a listener stands for.

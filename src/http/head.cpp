@@ -172,6 +172,9 @@ ParseResult parse_status_line(std::string_view line, ResponseHead& head) {
 }  // namespace
 
 bool detail::same_but_case(std::string_view a, std::string_view b) {
+  if (a == b) {
+    return true;
+  }
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (a[i] == b[i]) {
       continue;

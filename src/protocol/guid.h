@@ -27,9 +27,16 @@ constexpr bool is_guid(std::string_view text) {
   return true;
 }
 
-/// The same without upper-case digits: what our host issues and compares literally (C.7.8).
-constexpr bool is_lower_guid(std::string_view text) {
-  return is_guid(text) && text.find_first_of("ABCDEF") == std::string_view::npos;
+/// True if a hex digit of upper case is in it. Every request's key and signature are looked at, so without a branch.
+constexpr bool has_upper_digit(std::string_view text) {
+  bool found = false;
+  for (const char c : text) {
+    found |= c >= 'A' && c <= 'F';
+  }
+  return found;
 }
+
+/// The same without upper-case digits: what our host issues and compares literally (C.7.8).
+constexpr bool is_lower_guid(std::string_view text) { return is_guid(text) && !has_upper_digit(text); }
 
 }  // namespace msp::protocol
