@@ -290,8 +290,8 @@ Result<void> App::open_metrics() {
   if (config_.metrics_listen.empty()) {
     return {};
   }
-  metrics_ =
-      std::make_unique<http::MetricsServer>(loop_, buffers_, [this] { return status::metrics_text(snapshot()); });
+  metrics_ = std::make_unique<http::MetricsServer>(
+      loop_, buffers_, [this]() -> Task<std::string> { co_return status::metrics_text(snapshot()); });
   return metrics_->listen(config_.metrics_listen, "agent");
 }
 

@@ -56,11 +56,7 @@ Identities read_identities(const json::Value& model, std::string_view vm_id, con
 }
 
 std::variant<const Identity*, NoIdentity> choose(const Identities& identities, const IdentityChoice& choice) {
-  const int given = int{!choice.client_id.empty()} + int{!choice.object_id.empty()} + int{!choice.resource_id.empty()};
-  if (given > 1) {
-    return NoIdentity::kContradiction;
-  }
-  if (given == 0) {
+  if (choice.by == IdentityBy::kNothing) {
     for (const Identity& identity : identities.all) {
       if (identity.system || identities.all.size() == 1) {
         return &identity;
@@ -68,13 +64,14 @@ std::variant<const Identity*, NoIdentity> choose(const Identities& identities, c
     }
     return identities.all.empty() ? NoIdentity::kNone : NoIdentity::kAmbiguous;
   }
-  const auto same = [](std::string_view asked, const std::string& known) {
-    return !asked.empty() && ascii_lower(asked) == ascii_lower(known);
-  };
+  const std::string asked = ascii_lower(choice.value);
   for (const Identity& identity : identities.all) {
+    const std::string& known = choice.by == IdentityBy::kClientId   ? identity.client_id
+                               : choice.by == IdentityBy::kObjectId ? identity.principal_id
+                                                                    : identity.resource_id;
     // A resource id names a user-assigned one.
-    if (same(choice.client_id, identity.client_id) || same(choice.object_id, identity.principal_id) ||
-        (!identity.system && same(choice.resource_id, identity.resource_id))) {
+    const bool may_be_named = choice.by != IdentityBy::kResourceId || !identity.system;
+    if (may_be_named && !asked.empty() && asked == ascii_lower(known)) {
       return &identity;
     }
   }

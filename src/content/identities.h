@@ -32,14 +32,14 @@ struct Identities {
 Identities read_identities(const json::Value& model, std::string_view vm_id, const std::string& pointer,
                            json::Problems& problems);
 
-/// What a request says; at most one of them may be there.
+enum class IdentityBy : std::uint8_t { kNothing, kClientId, kObjectId, kResourceId };
+/// What a request says.
 struct IdentityChoice {
-  std::string_view client_id;
-  std::string_view object_id;
-  std::string_view resource_id;
+  IdentityBy by = IdentityBy::kNothing;
+  std::string_view value{};
 };
 
-enum class NoIdentity : std::uint8_t { kNone, kAmbiguous, kContradiction };
+enum class NoIdentity : std::uint8_t { kNone, kAmbiguous };
 /// Without a choice: the system-assigned one, or else the only one there is.
 std::variant<const Identity*, NoIdentity> choose(const Identities& identities, const IdentityChoice& choice);
 

@@ -41,14 +41,13 @@ TEST(Identities, ARequestMeansOneOfThem) {
   const Identities both =
       read(R"({"type":"SystemAssigned, UserAssigned",)" + std::string(kSystem) + "," + std::string(kUsers) + "}");
   EXPECT_EQ(one(choose(both, {})), &both.all[0]) << "the system's, if nothing is said";
-  EXPECT_EQ(one(choose(both, {.client_id = "C-1", .object_id = {}, .resource_id = {}})), &both.all[1]);
-  EXPECT_EQ(one(choose(both, {.client_id = {}, .object_id = "p-1", .resource_id = {}})), &both.all[1]);
-  EXPECT_EQ(one(choose(both, {.client_id = {}, .object_id = {}, .resource_id = "/ID/one"})), &both.all[1]);
-  EXPECT_EQ(one(choose(both, {.client_id = {}, .object_id = {}, .resource_id = "/vm"})), nullptr);
-  EXPECT_EQ(std::get<NoIdentity>(choose(both, {.client_id = "x", .object_id = {}, .resource_id = {}})),
-            NoIdentity::kNone);
-  EXPECT_EQ(std::get<NoIdentity>(choose(both, {.client_id = "c-1", .object_id = "p-1", .resource_id = {}})),
-            NoIdentity::kContradiction);
+  EXPECT_EQ(one(choose(both, {.by = IdentityBy::kClientId, .value = "C-1"})), &both.all[1]);
+  EXPECT_EQ(one(choose(both, {.by = IdentityBy::kObjectId, .value = "p-1"})), &both.all[1]);
+  EXPECT_EQ(one(choose(both, {.by = IdentityBy::kResourceId, .value = "/ID/one"})), &both.all[1]);
+  EXPECT_EQ(one(choose(both, {.by = IdentityBy::kResourceId, .value = "/vm"})), nullptr);
+  for (const std::string_view none : {"x", "p-1", ""}) {
+    EXPECT_EQ(std::get<NoIdentity>(choose(both, {.by = IdentityBy::kClientId, .value = none})), NoIdentity::kNone);
+  }
   const Identities users = read(R"({"type":"UserAssigned",)" + std::string(kUsers) + "}");
   EXPECT_EQ(std::get<NoIdentity>(choose(users, {})), NoIdentity::kAmbiguous);
   EXPECT_EQ(std::get<NoIdentity>(choose({}, {})), NoIdentity::kNone);

@@ -16,6 +16,12 @@ Answer refuse(const http::Request& request, Reason reason) {
   return answer;
 }
 
+Answer refuse_too_many(const http::Request& request, std::uint64_t wait_seconds) {
+  Answer answer = refuse(request, Reason::kTooMany);
+  answer.response.header("retry-after", std::to_string(wait_seconds));
+  return answer;
+}
+
 Answer refuse_method(const http::Request& request, std::string_view allowed) {
   Answer answer = refuse(request, Reason::kMethodNotAllowed);
   answer.response.header("allow", allowed);

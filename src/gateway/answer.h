@@ -18,6 +18,8 @@ struct Answer {
 
 /// Our error form (protocol.md J.2) with the status, code and advice of the reason.
 Answer refuse(const http::Request& request, Reason reason);
+/// 429 with when to come again.
+Answer refuse_too_many(const http::Request& request, std::uint64_t wait_seconds);
 /// 405 with the methods that the path has.
 Answer refuse_method(const http::Request& request, std::string_view allowed);
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "gateway/master_key.h"
 #include "gateway/metrics.h"
+#include "gateway/successor.h"
 
 namespace msp::gateway {
 HostApp::HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory)
@@ -41,6 +42,9 @@ Result<void> HostApp::open_state() {
   auto first_start = is_first_start(database);
   if (!first_start) {
     return std::move(first_start).error();
+  }
+  if (*first_start) {
+    log::info("{} is made: no machine has a key here yet", database);
   }
   auto master = load_master_key(config_, *first_start);
   if (!master) {
@@ -100,10 +104,7 @@ Result<void> HostApp::open_signers() {
   return {};
 }
 
-Result<void> HostApp::fits(const Config& config) const {
-  auto inventory = Inventory::load(config);
-  return inventory ? (*inventory)->open(*store_) : Result<void>(std::move(inventory).error());
-}
+Result<void> HostApp::fits(const Config& config) const { return can_follow(config_, config, *store_); }
 
 Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
   auto at = local_endpoint(listener.get());
@@ -112,6 +113,7 @@ Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
   }
   http::ServerLimits limits;
   limits.max_connections = config_.limits.connections;
+  limits.max_connections_per_peer = config_.limits.connections_per_address;
   auto server = std::make_unique<http::Server>(loop_, buffers_, handler, limits);
   if (auto started = server->listen(std::move(listener)); !started) {
     return std::move(started).error();
@@ -190,13 +192,14 @@ Task<void> HostApp::drain(Deadline deadline) {
   }
 }
 
-std::string HostApp::metrics() const {
+Task<std::string> HostApp::metrics() const {
   HostCounts counts{.unknown_callers = gateway_->unknown_callers(), .access_log_lost = log_->lost()};
   for (const auto& server : servers_) {
     counts.malformed_requests += server->counters().bad_requests;
     counts.connections_open += server->connections();
+    counts.connections_refused += server->counters().refused_connections;
   }
-  return metrics_text(inventory_->registry(), counts);
+  return metrics_text(loop_, inventory_->registry(), counts);
 }
 
 void HostApp::log_counters() const {

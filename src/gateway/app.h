@@ -37,12 +37,12 @@ class HostApp {
   /// Where it listens, in the order of the configuration (ports that were 0 are filled in).
   const std::vector<Ipv4Endpoint>& endpoints() const { return endpoints_; }
   const VmRegistry& registry() const { return inventory_->registry(); }
-  /// Why a host with this configuration would not start on what is stored here.
+  /// Why a host with this configuration could not take the place of this one.
   Result<void> fits(const Config& config) const;
   /// No new connections; requests in flight are answered until the deadline.
   Task<void> drain(Deadline deadline);
   void log_counters() const;
-  std::string metrics() const;
+  Task<std::string> metrics() const;
 
  private:
   HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -273,6 +274,22 @@ TEST_F(HostTest, ALatchedKeyIsNeverHandedOutAgain) {
   EXPECT_EQ(ask(Service::kImds, kEnforced, endorse(get(kInstance), agent)).status, 200);
 }
 
+TEST_F(HostTest, AMachineGetsSoManyKeysASecondAndNoMore) {
+  constexpr int kAsked = 60;
+  const auto begun = std::chrono::steady_clock::now();
+  int given = 0;
+  for (int i = 0; i < kAsked; ++i) {
+    const Reply reply = ask(Service::kWireServer, kEnforced, acquire());
+    given += reply.status == 200 ? 1 : 0;
+    EXPECT_TRUE(reply.status == 200 || (reply.status == 429 && reply.body.contains("too_many_requests")))
+        << reply.status << reply.body;
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  EXPECT_GE(given, 5);
+  EXPECT_LE(given, 5 * (1 + seconds) + 1);
+  EXPECT_EQ(ask(Service::kWireServer, kAudited, acquire()).status, 200) << "each machine has its own";
+}
+
 TEST_F(HostTest, AHostThatRestartsBetweenIssueAndAttestationGoesOn) {
   const protocol::KeyDocument key = take_key(kEnforced);
   start();
@@ -309,6 +326,9 @@ TEST_F(HostTest, ChannelRefusesWhatIsNotItsForm) {
 TEST_F(HostTest, AuditServesAndTellsWhatEnforceWouldRefuse) {
   EXPECT_EQ(ask(Service::kImds, kAudited, get(kInstance)).status, 200);
   EXPECT_EQ(ask(Service::kImds, kOff, get(kInstance)).status, 200);
+  for (const auto& vm : host_->app().registry().all()) {
+    EXPECT_EQ(vm->counters.audited, vm->model.name == "vm2" ? 1U : 0U) << vm->model.name;
+  }
   const std::string log = log_after_stop();
   EXPECT_THAT(log, HasSubstr(R"("outcome":"audited","status":200,"reason":"unsigned","vm":"vm2")"));
   EXPECT_THAT(log, HasSubstr(R"("outcome":"open","status":200,"vm":"vm3")"));

@@ -187,6 +187,11 @@ Answer ChannelApi::issue(Vm& vm, const http::Request& request) {
   if (!names_our_scheme(request.body)) {
     return refuse(request, Reason::kKeyRequestMalformed);
   }
+  if (vm.latched == nullptr) {
+    if (const std::uint64_t wait = vm.key_rate.take(keys_per_second_, clock_.boottime_ns()); wait != 0) {
+      return refuse_too_many(request, wait);
+    }
+  }
   auto issued = keys_.issue(vm);
   if (!issued) {
     if (failures_.admit(clock_.boottime_ms())) {

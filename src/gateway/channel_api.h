@@ -23,8 +23,15 @@ namespace msp::gateway {
 
 class ChannelApi {
  public:
-  ChannelApi(KeyRing& keys, Verifier& verifier, StatusWaits& waits, const Clock& clock, const Asking& asking)
-      : keys_(keys), verifier_(verifier), waits_(waits), clock_(clock), asking_(asking) {}
+  /// `keys_per_second`: so many are issued for each machine at most; 0: no limit.
+  ChannelApi(KeyRing& keys, Verifier& verifier, StatusWaits& waits, const Clock& clock, const Asking& asking,
+             std::uint64_t keys_per_second)
+      : keys_(keys),
+        verifier_(verifier),
+        waits_(waits),
+        clock_(clock),
+        asking_(asking),
+        keys_per_second_(keys_per_second) {}
 
   /// True for every path that belongs to the channel, known or not.
   static bool owns(std::string_view path);
@@ -46,6 +53,7 @@ class ChannelApi {
   StatusWaits& waits_;
   const Clock& clock_;
   Asking asking_;
+  std::uint64_t keys_per_second_;
   log::RateLimit alarms_{10, 60'000};
   log::RateLimit failures_{10, 60'000};
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -51,6 +52,16 @@ int fail(const Error& error, int status) {
   log::leave_journal();
   log::write(error);
   return status;
+}
+
+/// The file, and what the service manager gives beside it.
+Result<Config> read_config(const std::string& path) {
+  auto config = load_config(path);
+  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  if (config && credentials != nullptr) {
+    config->credentials_directory = credentials;
+  }
+  return config;
 }
 
 int check(const Config& config) {
@@ -110,8 +121,11 @@ class Run {
 
  private:
   bool may_begin_anew() {
-    auto config = load_config(call_.config_path);
+    auto config = read_config(call_.config_path);
     auto fits = config ? app_.fits(*config) : Result<void>(std::move(config).error());
+    if (fits && ::access(call_.program.c_str(), X_OK) != 0) {
+      fits = errno_error("the program that would take over, " + call_.program);
+    }
     if (fits) {
       return true;
     }
@@ -210,12 +224,9 @@ int host_main(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     return cli.exit(error) == 0 ? 0 : kBadUsage;
   }
-  auto config = load_config(path);
+  auto config = read_config(path);
   if (!config) {
     return fail(config.error(), kBadUsage);
-  }
-  if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY"); credentials != nullptr) {
-    config->credentials_directory = credentials;
   }
   log::set_level(config->log_level);
   if (!backup.empty()) {

@@ -112,6 +112,10 @@ void read_upstream(json::ObjectReader& root, UpstreamConfig& out) {
 // The public contract's; a service behind the host has its own, and may be asked leaf by leaf (docs/host.md).
 constexpr std::uint64_t kImdsPerSecond = 5;
 constexpr std::uint64_t kIdentityPerSecond = 20;
+// An agent asks for one key in its life; each costs a sync of the database, for which everybody waits.
+constexpr std::uint64_t kKeysPerSecond = 5;
+// One address may have an eighth of the connections.
+constexpr std::uint64_t kShareOfOne = 8;
 
 void read_limits(json::ObjectReader limits, bool imds_is_ours, Limits& out) {
   const auto number = [&](std::string_view name, std::uint64_t fallback, std::int64_t min, std::int64_t max) {
@@ -119,12 +123,15 @@ void read_limits(json::ObjectReader limits, bool imds_is_ours, Limits& out) {
         limits.integer(name, static_cast<std::int64_t>(fallback), {.min = min, .max = max}));
   };
   out.connections = number("connections", out.connections, 1, 1'000'000);
+  out.connections_per_address =
+      number("connectionsPerAddress", std::max<std::uint64_t>(out.connections / kShareOfOne, 1), 1, 1'000'000);
   out.pending_keys = number("pendingKeys", out.pending_keys, 1, 1000);
   out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
   out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);
   out.report_bytes = number("reportBytes", out.report_bytes, 0, std::int64_t{1} << 40);
   out.imds_per_second = number("imdsPerSecond", imds_is_ours ? kImdsPerSecond : 0, 0, 1'000'000);
   out.identity_per_second = number("identityPerSecond", imds_is_ours ? kIdentityPerSecond : 0, 0, 1'000'000);
+  out.keys_per_second = number("keysPerSecond", kKeysPerSecond, 0, 1'000'000);
   limits.finish();
 }
 

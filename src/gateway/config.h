@@ -62,13 +62,15 @@ struct UpstreamConfig {
 };
 
 struct Limits {
-  std::uint64_t connections = 4096;           ///< for each listener
-  std::uint64_t pending_keys = 16;            ///< for each virtual machine
-  std::uint64_t signed_body_bytes = 102'400;  ///< protocol.md D.8
+  std::uint64_t connections = 4096;             ///< for each listener
+  std::uint64_t connections_per_address = 512;  ///< of these, from one address
+  std::uint64_t pending_keys = 16;              ///< for each virtual machine
+  std::uint64_t signed_body_bytes = 102'400;    ///< protocol.md D.8
   std::uint64_t exempt_body_bytes = 104'857'600;
   std::uint64_t report_bytes = std::uint64_t{64} << 20;  ///< of status documents, of all machines
   std::uint64_t imds_per_second = 0;                     ///< for each virtual machine, tokens apart; 0: no limit
   std::uint64_t identity_per_second = 0;                 ///< the same for tokens
+  std::uint64_t keys_per_second = 0;                     ///< the same for keys that are issued
 };
 
 /// docs/request-extensions.md

@@ -47,11 +47,13 @@ Gateway::Gateway(Loop& loop, http::BufferPool& buffers, VmRegistry& registry, Ke
       upstream_(loop, buffers, config.upstream),
       // Half of the connections stay for those who do not wait.
       waits_(loop, static_cast<std::size_t>(config.limits.connections / 2)),
-      channel_(keys, verifier_, waits_, clock, asking_),
+      channel_(keys, verifier_, waits_, clock, asking_, config.limits.keys_per_second),
       state_(config.limits.report_bytes) {}
 
 std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
-  return is_exempt(service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
+  // What nobody has to read whole is not kept: it may be as large as what goes unsigned.
+  const bool streamed = passes_on(service, request) == http::Passing::kStreamed;
+  return streamed || is_exempt(service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
 }
 
 bool Gateway::asks_to_wait(Service service, const http::Request& request) {
@@ -98,6 +100,7 @@ http::Response Gateway::refuse_unknown(Service service, const http::Request& req
   ++unknown_callers_;
   note_unknown(request);
   Answer refusal = refuse(request, Reason::kUnknownCaller);
+  refusal.response.close();  // whoever is nobody holds no connection either
   Course course;
   course.reason = refusal.reason;
   record(service, request, nullptr, course, refusal.response.status());

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "content/instance.h"
+#include "gateway/header_spelling.h"
 #include "gateway/imds_answer.h"
 #include "gateway/imds_documents.h"
 #include "gateway/imds_identity.h"
@@ -14,15 +15,6 @@ namespace msp::gateway {
 namespace {
 
 constexpr std::string_view kInstance = "/metadata/instance";
-
-// Any spelling that some proxy or library makes of it (attacks C10).
-bool is_forwarded_for(std::string_view name) {
-  constexpr std::string_view kName = "x-forwarded-for";
-  return name.size() == kName.size() && std::equal(name.begin(), name.end(), kName.begin(), [](char a, char b) {
-           const char lower = ascii_lower(a);
-           return (lower == '_' ? '-' : lower) == b;
-         });
-}
 
 Answer instance(const content::Machine& machine, std::string_view path, const ImdsQuery& query) {
   const std::string_view version = query.find("api-version").value_or(std::string_view{});
@@ -72,8 +64,9 @@ std::optional<Answer> unfit(const Asked& asked) {
 }  // namespace
 
 bool is_forwarded(const http::Request& request) {
-  return std::ranges::any_of(request.head.headers,
-                             [](const http::Header& header) { return is_forwarded_for(header.name); });
+  return std::ranges::any_of(request.head.headers, [](const http::Header& header) {
+    return usual_spelling(header.name) == "x-forwarded-for";
+  });
 }
 
 Answer answer_imds(const Asked& asked) {

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
 
 #include "base/log.h"
 #include "gateway/imds_answer.h"
@@ -38,6 +41,33 @@ std::string token_body(const content::Token& token, const content::Identity& who
   return std::move(writer).take();
 }
 
+struct ChoiceText {
+  content::IdentityBy by = content::IdentityBy::kNothing;
+  std::string value;
+};
+
+/// A choice that says nothing is refused: without one, it would be another identity's token.
+std::optional<Answer> read_choice(const ImdsQuery& query, ChoiceText& out) {
+  using By = content::IdentityBy;
+  constexpr std::array<std::pair<std::string_view, By>, 4> kNames = {{{"client_id", By::kClientId},
+                                                                      {"object_id", By::kObjectId},
+                                                                      {"msi_res_id", By::kResourceId},
+                                                                      {"mi_res_id", By::kResourceId}}};
+  for (const auto& [name, by] : kNames) {
+    if (!query.find(name)) {
+      continue;
+    }
+    if (out.by != By::kNothing) {
+      return invalid(Reason::kBadQuery, "Only one of client_id, object_id and msi_res_id may be given");
+    }
+    out = {.by = by, .value = query.decoded(name)};
+    if (out.value.empty()) {
+      return invalid(Reason::kBadQuery, fmt::format("The value of '{}' is empty or malformed", name));
+    }
+  }
+  return std::nullopt;
+}
+
 Answer token(const Asked& asked, const ImdsQuery& query) {
   const std::string resource = query.decoded("resource");
   if (!query.find("resource")) {
@@ -46,21 +76,17 @@ Answer token(const Asked& asked, const ImdsQuery& query) {
   if (!is_resource(resource)) {
     return imds_identity_error(Reason::kBadQuery, 400, "invalid_resource", "The resource is no URI");
   }
-  const std::string client = query.decoded("client_id");
-  const std::string object = query.decoded("object_id");
-  const std::string id = query.decoded(query.find("msi_res_id") ? "msi_res_id" : "mi_res_id");
+  ChoiceText choice;
+  if (auto refusal = read_choice(query, choice)) {
+    return std::move(*refusal);
+  }
   const content::Identities& identities = asked.machine().identities;
-  const auto chosen = content::choose(identities, {.client_id = client, .object_id = object, .resource_id = id});
+  const auto chosen = content::choose(identities, {.by = choice.by, .value = choice.value});
   if (const auto* why = std::get_if<content::NoIdentity>(&chosen)) {
-    switch (*why) {
-      case content::NoIdentity::kContradiction:
-        return invalid(Reason::kBadQuery, "Only one of client_id, object_id and msi_res_id may be given");
-      case content::NoIdentity::kAmbiguous:
-        return invalid(Reason::kNoIdentity,
-                       "Multiple user assigned identities exist, please specify the clientId / resourceId of the "
-                       "identity in the token request");
-      case content::NoIdentity::kNone:
-        break;
+    if (*why == content::NoIdentity::kAmbiguous) {
+      return invalid(Reason::kNoIdentity,
+                     "Multiple user assigned identities exist, please specify the clientId / resourceId of the "
+                     "identity in the token request");
     }
     // What SDKs understand as "this machine has no identity" (they go on to their next source).
     return invalid(Reason::kNoIdentity, "Identity not found");

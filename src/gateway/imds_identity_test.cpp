@@ -71,6 +71,8 @@ TEST_F(IdentityTest, RefusesAsSdksKnowIt) {
               HasSubstr(R"({"error":"invalid_request","error_description":"Identity not found"})"));
   EXPECT_THAT(body(""), HasSubstr("Multiple user assigned identities"));
   EXPECT_THAT(body("&client_id=c-1&object_id=p-1"), HasSubstr("Only one of"));
+  EXPECT_THAT(body("&msi_res_id=/id/one&mi_res_id=/id/one"), HasSubstr("Only one of"));
+  EXPECT_THAT(body("&client_id=c-1&object_id="), HasSubstr("Only one of"));
   EXPECT_THAT(body("&client_id=c-1&client_id=c-1"), HasSubstr(R"("error":"invalid_request")"));
   const std::string path = "/metadata/identity/oauth2/token";
   EXPECT_THAT(ask(path + "?api-version=2018-02-01").response.body(), HasSubstr("'resource' is missing"));
@@ -84,6 +86,23 @@ TEST_F(IdentityTest, RefusesAsSdksKnowIt) {
   EXPECT_EQ(ask("/metadata/identity/else?api-version=2018-02-01").response.status(), 404);
   EXPECT_THAT(ask(std::string(kToken) + "&client_id=c-1", false).response.body(), HasSubstr("Identity not found"))
       << "the host issues no tokens";
+}
+
+TEST_F(IdentityTest, AChoiceThatSaysNothingIsNotTakenForNone) {
+  auto model = parse_model(R"({"id":"/subscriptions/S/vm","name":"vm","identity":{"type":"SystemAssigned",
+      "tenantId":"t-1","principalId":"p-0"},"properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"}})",
+                           "model");
+  ASSERT_TRUE(model);
+  auto vm = make_vm(std::move(*model), {});
+  ASSERT_TRUE(vm);
+  vm_.emplace(std::move(*vm));
+  EXPECT_EQ(ask(std::string(kToken)).response.status(), 200);
+  for (const char* choice :
+       {"&client_id=", "&client_id", "&client_id=%zz", "&object_id=%4", "&msi_res_id=", "&mi_res_id=%"}) {
+    const Answer answer = ask(std::string(kToken) + choice);
+    EXPECT_EQ(answer.response.status(), 400) << choice;
+    EXPECT_THAT(answer.response.body(), HasSubstr(R"("error":"invalid_request")")) << choice;
+  }
 }
 
 TEST(IssuerKey, IsMadeOnceAndKeptForItsOwner) {

@@ -205,7 +205,7 @@ TEST(MovedMachineText, AnotherFormIsRefused) {
   const std::string good = moved_machine_json({.vm_id = kVm, .incarnation = 1, .moves = 1, .model = machine()});
   ASSERT_TRUE(parse_moved_machine(good)) << good;
   for (const auto& [from, to] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
-           {R"("openmspMove":1)", R"("openmspMove":2)"},
+           {R"("openmspMove":2)", R"("openmspMove":1)"},
            {R"("moves":1)", R"("moves":0)"},
            {R"("moves":1)", R"("moves":4294967296)"},
            {R"("key":null)", R"("key":{"guid":"x","issued":"","sealed":""})"},

@@ -37,6 +37,18 @@ Result<bool> fits(KeyStore& store, const Secret& master) {
   return !check->has_value() || unseal(master, as_bytes(**check), as_bytes(kCheckName)).ok();
 }
 
+Error wrong_master_key() {
+  return config_error("the master key is not the one that the database was made with",
+                      "put the right master key back, or move the state directory away: every key is reset then");
+}
+
+Error incarnation_fell(const VmModel& model) {
+  return config_error(
+      fmt::format("virtual machine {}: keyIncarnationId {} is lower than before", model.name,
+                  model.proxy_agent.key_incarnation_id),
+      "an old key could come back: set it to the highest value it ever had, or raise it to reset the key");
+}
+
 Result<void> KeyRing::check_master() {
   auto check = store_.note(kCheckName);
   if (!check) {
@@ -48,8 +60,7 @@ Result<void> KeyRing::check_master() {
       return std::move(good).error();
     }
     if (!*good) {
-      return config_error("the master key is not the one that the database was made with",
-                          "put the right master key back, or reset every key by moving the database away");
+      return wrong_master_key();
     }
     return {};
   }
@@ -68,9 +79,7 @@ Result<void> KeyRing::enter_incarnations(VmRegistry& registry) {
       return std::move(outcome).error();
     }
     if (*outcome == IncarnationOutcome::kFell) {
-      return config_error(
-          fmt::format("virtual machine {}: keyIncarnationId {} is lower than before", vm->model.name, incarnation),
-          "an old key could come back: set it to the highest value it ever had, or raise it to reset the key");
+      return incarnation_fell(vm->model);
     }
     if (*outcome == IncarnationOutcome::kRaised) {
       log::info("virtual machine {}: keyIncarnationId is {} now, earlier keys are dead", vm->model.name, incarnation);

@@ -102,6 +102,9 @@ class KeyRing {
   std::unordered_map<std::string, std::unique_ptr<LiveKey>, Hash, std::equal_to<>> keys_;
 };
 
+/// Why a host does not start: with another master key, or a model that says less than before.
+Error wrong_master_key();
+Error incarnation_fell(const VmModel& model);
 /// True where the store was made with this master key. A store that has no key yet was made with any.
 Result<bool> fits(KeyStore& store, const Secret& master);
 

@@ -291,6 +291,31 @@ TEST_F(KeyStoreTest, ADamagedFileIsRefusedAndNamed) {
   EXPECT_NE(opened.error().text().find(path()), std::string::npos) << opened.error().text();
 }
 
+TEST_F(KeyStoreTest, AnIndexThatMissesAKeyIsRefused) {
+  issue(key("vm1", "guid-1"));
+  ASSERT_EQ(latch("vm1", "guid-1"), LatchOutcome::kLatched);
+  store_.reset();
+  std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  constexpr std::size_t kPage = 4096;
+  constexpr char kIndexLeaf = 0x0a;  // https://www.sqlite.org/fileformat2.html
+  std::size_t changed = 0;
+  for (std::size_t page = kPage; page < bytes.size(); page += kPage) {
+    const auto at = bytes.find("vm1", page);
+    if (bytes[page] == kIndexLeaf && at < page + kPage) {
+      bytes[at + 2] = '0';  // still before "vm2"
+      ++changed;
+    }
+  }
+  ASSERT_GT(changed, 0U);
+  file.seekp(0);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  auto opened = open_sqlite_store(path());
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().text().find("damaged"), std::string::npos) << opened.error().text();
+}
+
 TEST_F(KeyStoreTest, ATornFileIsRefused) {
   for (int i = 0; i < 200; ++i) {
     auto issued = store_->issue(key("vm1", "guid-" + std::to_string(i)), 400);

@@ -2,6 +2,7 @@
 #include "gateway/master_key.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -39,10 +40,26 @@ file::Trust credential() {
 }  // namespace
 
 Result<bool> is_first_start(const std::string& database) {
-  if (::access(database.c_str(), F_OK) == 0) {
-    return false;
+  struct stat status{};
+  if (::stat(database.c_str(), &status) == 0) {
+    if (status.st_size > 0) {
+      return false;
+    }
+  } else if (errno != ENOENT) {
+    return file::file_error("looking for", database);
   }
-  return errno == ENOENT ? Result<bool>(true) : file::file_error("looking for", database);
+  // A start that was cut may leave an empty one; these come after it, or are what a lost one leaves.
+  const std::string directory = database.substr(0, database.rfind('/'));
+  for (const std::string& later : {database + "-wal", database + ".before-restore", directory + "/attested.pem",
+                                   directory + "/issuer-rs256.pem", directory + "/issuer-es256.pem"}) {
+    if (::access(later.c_str(), F_OK) == 0) {
+      return Error{Source::kHost, fmt::format("the database {} is gone or empty, but {} is there", database, later),
+                   "put back a backup (msp-host --restore FILE), or move all of the state directory but the master key "
+                   "away: then nothing is known of any machine, and each latches a new key",
+                   0};
+    }
+  }
+  return true;
 }
 
 Result<Secret> load_master_key(const Config& config, bool may_create) {

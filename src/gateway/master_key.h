@@ -16,7 +16,8 @@ namespace msp::gateway {
 inline constexpr std::string_view kMasterCredential = "master-key";
 
 /// True where there is no database yet, and so a master key may be made. Where that cannot be told it may not: what a
-/// new one has sealed the old one would not open.
+/// new one has sealed the old one would not open. One that was there and is gone is an error: to begin anew would be to
+/// issue keys a second time.
 Result<bool> is_first_start(const std::string& database);
 
 /// The credential where there is one, else the configuration's file. `may_create` is of the file alone.

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/loop.h"
+#include "base/task.h"
 #include "gateway/vm_registry.h"
 
 namespace msp::gateway {
@@ -16,9 +18,11 @@ struct HostCounts {
   std::uint64_t unknown_callers = 0;
   std::uint64_t malformed_requests = 0;
   std::uint64_t connections_open = 0;
+  std::uint64_t connections_refused = 0;
   std::uint64_t access_log_lost = 0;
 };
 
-std::string metrics_text(const VmRegistry& registry, const HostCounts& counts);
+/// Gives guests their turn after some machines each; what is applied meanwhile may be in it or not.
+Task<std::string> metrics_text(Loop& loop, const VmRegistry& registry, HostCounts counts);
 
 }  // namespace msp::gateway

@@ -32,6 +32,18 @@ std::optional<Mode> read_mode(json::ObjectReader& reader, bool may_disable) {
   return mode;
 }
 
+/// ARM knows no case in names, we do: what is passed over would leave open what somebody meant to close. To be called
+/// when `reader` has been read.
+void refuse_other_spellings(json::ObjectReader& reader, std::initializer_list<std::string_view> names) {
+  for (const json::Member* member : reader.rest()) {
+    for (const std::string_view name : names) {
+      if (ascii_lower(member->name) == ascii_lower(name)) {
+        reader.fail(member->name, fmt::format("is written {}", name));
+      }
+    }
+  }
+}
+
 EndpointSettings read_endpoint(json::ObjectReader& settings, std::string_view name) {
   EndpointSettings endpoint;
   if (!has_object(settings, name)) {
@@ -40,7 +52,24 @@ EndpointSettings read_endpoint(json::ObjectReader& settings, std::string_view na
   json::ObjectReader reader = settings.object(name);
   endpoint.mode = read_mode(reader, true);
   endpoint.profile_reference = text_or_empty(reader, "inVMAccessControlProfileReferenceId");
+  refuse_other_spellings(reader, {"mode", "inVMAccessControlProfileReferenceId"});
   return endpoint;
+}
+
+ProxyAgentSettings read_settings(json::ObjectReader settings) {
+  ProxyAgentSettings out;
+  out.says_enabled = settings.has("enabled");
+  out.enabled = settings.boolean("enabled", false);
+  out.mode = read_mode(settings, false);
+  const json::Value* incarnation = settings.raw("keyIncarnationId");
+  if (incarnation != nullptr && !incarnation->is_null()) {
+    out.key_incarnation_id =
+        static_cast<std::uint32_t>(settings.integer("keyIncarnationId", {.min = 0, .max = 0xffffffff}));
+  }
+  out.wire_server = read_endpoint(settings, "wireServer");
+  out.imds = read_endpoint(settings, "imds");
+  refuse_other_spellings(settings, {"enabled", "mode", "keyIncarnationId", "wireServer", "imds"});
+  return out;
 }
 
 std::vector<Ipv4Address> private_addresses(const json::Value& document) {
@@ -70,23 +99,14 @@ std::vector<Ipv4Address> private_addresses(const json::Value& document) {
 
 ProxyAgentSettings read_proxy_agent_settings(json::ObjectReader& owner) {
   ProxyAgentSettings out;
-  if (!has_object(owner, "securityProfile")) {
-    return out;
+  if (has_object(owner, "securityProfile")) {
+    json::ObjectReader security = owner.object("securityProfile");
+    if (has_object(security, "proxyAgentSettings")) {
+      out = read_settings(security.object("proxyAgentSettings"));
+    }
+    refuse_other_spellings(security, {"proxyAgentSettings"});
   }
-  json::ObjectReader security = owner.object("securityProfile");
-  if (!has_object(security, "proxyAgentSettings")) {
-    return out;
-  }
-  json::ObjectReader settings = security.object("proxyAgentSettings");
-  out.enabled = settings.boolean("enabled", false);
-  out.mode = read_mode(settings, false);
-  const json::Value* incarnation = settings.raw("keyIncarnationId");
-  if (incarnation != nullptr && !incarnation->is_null()) {
-    out.key_incarnation_id =
-        static_cast<std::uint32_t>(settings.integer("keyIncarnationId", {.min = 0, .max = 0xffffffff}));
-  }
-  out.wire_server = read_endpoint(settings, "wireServer");
-  out.imds = read_endpoint(settings, "imds");
+  refuse_other_spellings(owner, {"securityProfile"});
   return out;
 }
 

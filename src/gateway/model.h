@@ -27,7 +27,8 @@ struct EndpointSettings {
 /// properties.securityProfile.proxyAgentSettings
 struct ProxyAgentSettings {
   bool enabled = false;
-  std::optional<Mode> mode;  ///< deprecated: for endpoints that do not say their own
+  bool says_enabled = false;  ///< false: `enabled` is not there
+  std::optional<Mode> mode;   ///< deprecated: for endpoints that do not say their own
   std::uint32_t key_incarnation_id = 0;
   EndpointSettings wire_server;
   EndpointSettings imds;

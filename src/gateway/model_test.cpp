@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -15,6 +16,7 @@
 namespace msp::gateway {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr std::string_view kProfileId =
@@ -46,6 +48,21 @@ ProfileCatalog catalog(std::string_view endpoint = "IMDS") {
       "profiles.json");
   EXPECT_TRUE(added) << added.error().text();
   return profiles;
+}
+
+TEST(Model, WhatDecidesIsNotPassedOverForItsSpelling) {
+  EXPECT_THAT(model_error(model_text(R"({"Enabled":true})")),
+              AllOf(HasSubstr("/Enabled at"), HasSubstr("is written enabled")));
+  EXPECT_THAT(model_error(model_text(R"({"enabled":true,"IMDS":{"mode":"Enforce"}})")), HasSubstr("is written imds"));
+  EXPECT_THAT(model_error(model_text(R"({"enabled":true,"imds":{"Mode":"Enforce"}})")), HasSubstr("is written mode"));
+  const std::string good = model_text(R"({"enabled":true})");
+  for (const auto& [from, to] :
+       {std::pair("securityProfile", "SecurityProfile"), std::pair("proxyAgentSettings", "ProxyAgentSettings")}) {
+    std::string text = good;
+    text.replace(text.find(from), std::strlen(from), to);
+    EXPECT_THAT(model_error(text), HasSubstr(std::string("is written ") + from));
+  }
+  EXPECT_TRUE(parse_model(model_text(R"({"enabled":true,"addProxyAgentExtension":true})"), "vm.json"));
 }
 
 TEST(Model, ReadsTheSettings) {

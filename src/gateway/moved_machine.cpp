@@ -13,7 +13,7 @@
 namespace msp::gateway {
 namespace {
 
-constexpr std::int64_t kForm = 1;
+constexpr std::int64_t kForm = 2;
 constexpr std::int64_t kMost32 = std::numeric_limits<std::uint32_t>::max();
 
 MovedMachine::Key read_key(json::ObjectReader& from) {
@@ -42,8 +42,12 @@ Result<std::string> sealing_text(const MovedMachine& machine, const MovedMachine
   if (!digest) {
     return digest.error();
   }
-  return fmt::format("openmsp move {}\n{}\n{}\n{}\n{} {}\n{}\n{}", kForm, machine.vm_id, machine.incarnation,
-                     machine.moves, signer ? "signer" : "key", key.guid, key.issued, hex_encode(*digest));
+  std::string addresses;
+  for (const Ipv4Address& address : machine.addresses) {
+    addresses += address_text({.address = address, .port = 0}) + ' ';
+  }
+  return fmt::format("openmsp move {}\n{}\n{}\n{}\n{} {}\n{}\n{}\n{}", kForm, machine.vm_id, machine.incarnation,
+                     machine.moves, signer ? "signer" : "key", key.guid, key.issued, hex_encode(*digest), addresses);
 }
 
 std::string moved_machine_json(const MovedMachine& machine) {

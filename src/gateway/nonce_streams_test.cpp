@@ -65,6 +65,14 @@ TEST(NonceStreams, AStreamThatWasClosedIsNeverOpenedAgain) {
   EXPECT_EQ(streams.take(99, 1, 10 + kKeep + 1, kKeep), Use::kFirst);
 }
 
+TEST(NonceStreams, AStreamInUseIsNotForgotten) {
+  NonceStreams streams;
+  EXPECT_EQ(streams.take(7, 1, 0, kKeep), Use::kFirst);
+  EXPECT_EQ(streams.take(7, 2, kKeep - 1, kKeep), Use::kFirst);
+  EXPECT_EQ(streams.take(8, 1, kKeep + 1, kKeep), Use::kFirst) << "whoever opens one, sweeps";
+  EXPECT_EQ(streams.take(7, 2, kKeep + 1, kKeep), Use::kAgain);
+}
+
 TEST(NonceStreams, StreamsAreBoundedUntilTheyMayBeForgotten) {
   NonceStreams streams;
   std::uint64_t stream = 0;

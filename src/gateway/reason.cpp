@@ -31,6 +31,9 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
     {"bad_signature", 401,
      "The signature does not fit the request as it was received: it was altered on its way, or signed with another "
      "key."},
+    {"repeated_header", 400,
+     "A header occurs more than once, with different values, of which the signature covers the last only. Send it "
+     "once."},
     {"bad_claims", 401, "The claims header is missing or not of the agreed form."},
     {"bad_date", 401, "The date header is missing or not of the agreed form."},
     {"stale_date", 401,

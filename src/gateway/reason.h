@@ -24,6 +24,7 @@ enum class Reason : std::uint8_t {
   kKeyNotLatched,
   kUnsignableHeader,
   kBadSignature,
+  kRepeatedHeader,
   kBadClaims,
   kBadDate,
   kStaleDate,

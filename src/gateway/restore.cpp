@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 
 #include "base/clock.h"
@@ -30,11 +31,22 @@ Error foreign_master(std::string_view what) {
                       "put the master key that belongs to it in its place");
 }
 
+/// An empty file would be taken for a database that is to be made.
+bool is_a_database_of_ours(std::string_view bytes) {
+  constexpr std::size_t kHeader = 100;  // https://www.sqlite.org/fileformat2.html 1.3; the application's id at 68
+  constexpr std::size_t kIdAt = 68;
+  return bytes.size() >= kHeader && bytes.substr(kIdAt, 4) != std::string_view("\0\0\0\0", 4);
+}
+
 /// A copy of the backup that may be changed; what an earlier try left behind goes.
 Result<std::unique_ptr<HostStore>> open_copy(const std::string& backup, const std::string& path) {
   auto bytes = file::read(backup, file::configuration(), kMostBytes);
   if (!bytes) {
     return std::move(bytes).error().context("backup");
+  }
+  if (!is_a_database_of_ours(*bytes)) {
+    return config_error(fmt::format("{} is no backup of msp-host: it is empty, or was never written to", backup),
+                        "take another one");
   }
   for (const std::string_view more : {"", "-wal", "-shm"}) {
     if (auto gone = file::remove(fmt::format("{}{}", path, more)); !gone) {
@@ -55,6 +67,9 @@ Result<std::unique_ptr<HostStore>> open_copy(const std::string& backup, const st
 Result<std::string> why_lost(const std::string& path, const Secret& master) {
   if (!is_there(path)) {
     return std::string("there is no database");
+  }
+  if (std::error_code failed; std::filesystem::file_size(path, failed) == 0) {
+    return std::string("it is empty");
   }
   auto present = open_sqlite_store(path);
   if (!present) {

@@ -109,7 +109,7 @@ ScaleSet read_scale_set(const Value& tree, json::Problems& problems) {
 }
 
 ProxyAgentSettings settings_of_instance(const ProxyAgentSettings& set, const ProxyAgentSettings& own) {
-  ProxyAgentSettings settings = set;
+  ProxyAgentSettings settings = set.says_enabled ? set : own;
   settings.key_incarnation_id = std::max(set.key_incarnation_id, own.key_incarnation_id);
   return settings;
 }

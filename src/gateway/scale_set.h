@@ -34,7 +34,8 @@ std::string scale_set_of(const json::Value& resource);
 /// True for ".../virtualMachineScaleSets/NAME" and nothing below it; any case.
 bool is_scale_set_id(std::string_view id);
 
-/// The settings of an instance: those of its set, with the higher keyIncarnationId of both.
+/// The settings of an instance: those of its set, if it says whether they are enabled, else its own; with the higher
+/// keyIncarnationId of both.
 ProxyAgentSettings settings_of_instance(const ProxyAgentSettings& set, const ProxyAgentSettings& own);
 /// The instance's document, with what it leaves out and its set says.
 json::Value document_of_instance(const json::Value& instance, const ScaleSet& set);

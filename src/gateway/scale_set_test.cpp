@@ -56,6 +56,12 @@ TEST(ScaleSet, SettingsAreThoseOfTheSetAndTheHigherIncarnation) {
   EXPECT_FALSE(settings_of_instance(set.proxy_agent, own).mode.has_value());
   own.key_incarnation_id = 9;
   EXPECT_EQ(settings_of_instance(set.proxy_agent, own).key_incarnation_id, 9U);
+  ProxyAgentSettings silent;
+  silent.key_incarnation_id = 7;
+  own = {};
+  own.enabled = true;
+  EXPECT_TRUE(settings_of_instance(silent, own).enabled) << "a set that says nothing opens nothing";
+  EXPECT_EQ(settings_of_instance(silent, own).key_incarnation_id, 7U);
 }
 
 TEST(ScaleSet, AnInstanceKeepsWhatItSaysAndGetsTheRest) {

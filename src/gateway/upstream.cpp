@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "gateway/answer.h"
+#include "gateway/header_spelling.h"
 #include "http/head_reader.h"
 #include "http/head_writer.h"
 #include "protocol/extensions.h"
@@ -23,20 +25,18 @@ constexpr std::string_view kOwnPrefix = "x-openmsp-";
 constexpr std::string_view kHostPrefix = "x-ms-azure-host-";
 constexpr std::array<std::string_view, 3> kForwarded = {"x-forwarded-for", "x-forwarded-host", "forwarded"};
 
-bool begins_with(std::string_view name, std::string_view prefix) {
-  return name.size() >= prefix.size() && http::iequals(name.substr(0, prefix.size()), prefix);
-}
-
-bool is_framing(std::string_view name) {
-  return http::iequals(name, "content-length") || http::iequals(name, "transfer-encoding");
+/// Of the connection, the framing, or what only an agent or this host may set; in any spelling.
+bool is_kept_from_others(std::string_view spelled) {
+  return http::is_connection_header(spelled) || spelled == "content-length" || spelled == "transfer-encoding" ||
+         Upstream::is_ours(spelled);
 }
 
 /// The guest's answer: everything of the service's that is not of its connection, and that nobody takes for ours.
 http::Response answer_head(const http::ResponseHead& head) {
   http::Response response(head.status);
   for (const http::Header& header : head.headers) {
-    if (!http::is_connection_header(header.name) && !is_framing(header.name) && !Upstream::is_ours(header.name) &&
-        !http::iequals(header.name, "date")) {
+    const std::string spelled = usual_spelling(header.name);
+    if (!is_kept_from_others(spelled) && spelled != "date") {
       response.header(header.name, header.value);
     }
   }
@@ -69,8 +69,9 @@ struct Upstream::Exchange {
 };
 
 bool Upstream::is_ours(std::string_view name) {
-  return begins_with(name, kHostPrefix) || begins_with(name, protocol::kExtensionPrefix) ||
-         begins_with(name, kOwnPrefix);
+  const std::string spelled = usual_spelling(name);
+  return spelled.starts_with(kHostPrefix) || spelled.starts_with(protocol::kExtensionPrefix) ||
+         spelled.starts_with(kOwnPrefix);
 }
 
 std::string Upstream::head_for(const UpstreamService& to, std::string_view vm_id, const http::Request& request,
@@ -79,11 +80,8 @@ std::string Upstream::head_for(const UpstreamService& to, std::string_view vm_id
   http::HeadWriter writer(text);
   writer.request_line(request.head.method, request.target);
   for (const http::Header& header : request.head.headers) {
-    bool forwarded = false;
-    for (const std::string_view name : kForwarded) {
-      forwarded = forwarded || http::iequals(header.name, name);
-    }
-    if (!http::is_connection_header(header.name) && !is_framing(header.name) && !is_ours(header.name) && !forwarded) {
+    const std::string spelled = usual_spelling(header.name);
+    if (!is_kept_from_others(spelled) && std::ranges::find(kForwarded, spelled) == kForwarded.end()) {
       writer.header(header.name, header.value);
     }
   }

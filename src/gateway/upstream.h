@@ -41,7 +41,7 @@ class Upstream {
   /// The head that the service gets; empty: it cannot be written.
   static std::string head_for(const UpstreamService& to, std::string_view vm_id, const http::Request& request,
                               const http::Framing& framing);
-  /// True for headers that only an agent, or this host, may set.
+  /// True for headers that only an agent, or this host, may set, in any spelling.
   static bool is_ours(std::string_view name);
 
  private:

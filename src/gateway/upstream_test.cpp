@@ -29,6 +29,15 @@ TEST(Upstream, TrustedAndForwardedHeadersAreTakenAway) {
   EXPECT_THAT(head(text, {}, true), testing::HasSubstr("x-forwarded-for: 10.0.0.4\r\n"));
 }
 
+TEST(Upstream, SpellingsThatOthersTakeForThemAreTakenAway) {
+  RequestText text;
+  text.header("host", "h").header("X_OpenMSP_VM_Id", "me").header("x-openmsp_vm-id", "me");
+  text.header("x_ms_azure_host_claims", "c").header("X_Forwarded_For", "me").header("x-forwarded_host", "me");
+  text.header("content_length", "7").header("transfer_encoding", "chunked").header("keep_alive", "1");
+  text.header("x_mine", "1").header("forwarded", "for=me");
+  EXPECT_EQ(head(text), "GET / HTTP/1.1\r\nhost: h\r\nx_mine: 1\r\nx-openmsp-vm-id: vm\r\nconnection: close\r\n\r\n");
+}
+
 TEST(Upstream, TheBodyIsFramedAnew) {
   RequestText text;
   text.method = "PUT";

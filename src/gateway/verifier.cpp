@@ -55,15 +55,18 @@ Reason Verifier::find_trusted(const http::HeaderList& headers, Trusted& trusted)
   return Reason::kNone;
 }
 
-Reason Verifier::why_not_latched(const Vm& vm, std::string_view guid) {
-  const LiveKey* key = keys_.find(guid);
+Reason Verifier::why_not_latched(const Vm& vm, const Trusted& trusted, const http::Request& request) {
+  LiveKey* key = keys_.find(trusted.parsed.guid);
   if (key == nullptr) {
-    return keys_.has_ended(vm, guid) ? Reason::kKeyEnded : Reason::kUnknownKey;
+    return keys_.has_ended(vm, trusted.parsed.guid) ? Reason::kKeyEnded : Reason::kUnknownKey;
   }
   if (key->vm == &vm) {
     return Reason::kKeyNotLatched;
   }
-  ++key->vm->counters.key_used_by_others;
+  // Only who has it has used it: anybody may name it, and its owner is told to reset it.
+  if (check_signature(*key, trusted, request) == Reason::kNone) {
+    ++key->vm->counters.key_used_by_others;
+  }
   return Reason::kForeignKey;
 }
 
@@ -73,7 +76,7 @@ Verdict Verifier::verify(Vm& vm, const http::Request& request) {
     return {.reason = reason};
   }
   if (vm.latched == nullptr || vm.latched->guid != trusted.parsed.guid) {
-    return {.reason = why_not_latched(vm, trusted.parsed.guid)};
+    return {.reason = why_not_latched(vm, trusted, request)};
   }
   Verdict verdict = check(*vm.latched, trusted, request);
   if (verdict.reason == Reason::kNone) {
@@ -121,12 +124,12 @@ Verdict Verifier::verify_attestation(const Vm& vm, std::string_view guid, const 
   }
   LiveKey* key = keys_.find(guid);
   if (key == nullptr || key->vm != &vm) {
-    return {.reason = why_not_latched(vm, guid)};
+    return {.reason = why_not_latched(vm, trusted, request)};
   }
   return check(*key, trusted, request);
 }
 
-Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Request& request) {
+Reason Verifier::check_signature(LiveKey& key, const Trusted& trusted, const http::Request& request) {
   const auto& headers = request.head.headers;
   const auto built = text_.build({.method = request.head.method,
                                   .path = request.target.path,
@@ -134,12 +137,20 @@ Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Reques
                                   .headers = {headers.begin(), headers.size()},
                                   .extended = trusted.nonce != nullptr || trusted.caller != nullptr});
   if (!built) {
-    return {.reason = Reason::kUnsignableHeader};
+    return Reason::kUnsignableHeader;
   }
   const auto expected = protocol::sign(key.mac, text_, request.body);
   // A failure of the crypto library is a refusal as well: nothing was proven.
   if (!expected || !constant_time_equal(*expected, trusted.parsed.signature)) {
-    return {.reason = Reason::kBadSignature};
+    return Reason::kBadSignature;
+  }
+  // Behind the signature: who has the key may learn why, others only that it is wrong.
+  return text_.has_unsigned_values() ? Reason::kRepeatedHeader : Reason::kNone;
+}
+
+Verdict Verifier::check(LiveKey& key, const Trusted& trusted, const http::Request& request) {
+  if (const Reason reason = check_signature(key, trusted, request); reason != Reason::kNone) {
+    return {.reason = reason};
   }
   const auto elevated = trusted.claims == nullptr ? std::nullopt : protocol::parse_claims(trusted.claims->value);
   if (!elevated) {

@@ -37,7 +37,8 @@ class Verifier {
  private:
   struct Trusted;
   static Reason find_trusted(const http::HeaderList& headers, Trusted& trusted);
-  Reason why_not_latched(const Vm& vm, std::string_view guid);
+  Reason why_not_latched(const Vm& vm, const Trusted& trusted, const http::Request& request);
+  Reason check_signature(LiveKey& key, const Trusted& trusted, const http::Request& request);
   Verdict check(LiveKey& key, const Trusted& trusted, const http::Request& request);
   Reason check_nonce(Vm& vm, const Trusted& trusted) const;
 

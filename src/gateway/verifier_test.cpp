@@ -162,6 +162,24 @@ TEST_F(VerifierTest, EachNonceIsAcceptedOnce) {
       << "the channel itself goes on without";
 }
 
+TEST_F(VerifierTest, ANonceIsKnownForAsLongAsItsDateIsGood) {
+  constexpr std::uint64_t kEpoch = 0xE;
+  verifier_.emplace(*ring_, clock_, 300, Asking{.replay = ReplayProtection::kOffered, .epoch = kEpoch});
+  const auto dated = [&](std::uint64_t stream, std::int64_t date) {
+    RequestText text;
+    text.target = "/metadata/thing";
+    text.headers = {{std::string(protocol::kNonceHeader), nonce_text({kEpoch, stream, 1})}};
+    return signed_with(from_agent(text, date), key_of('k'), kGuid);
+  };
+  const RequestText ahead = dated(1, kNow + 300);
+  EXPECT_EQ(verify(ahead).reason, Reason::kNone);
+  clock_.advance_ms(599'000);
+  EXPECT_EQ(verify(dated(2, kNow + 599)).reason, Reason::kNone) << "whoever opens a stream, sweeps";
+  EXPECT_EQ(verify(ahead).reason, Reason::kReplayed);
+  clock_.advance_ms(2'000);
+  EXPECT_EQ(verify(ahead).reason, Reason::kStaleDate);
+}
+
 TEST_F(VerifierTest, ANonceThatDoesNotVerifyIsNotUsedUp) {
   constexpr std::uint64_t kEpoch = 0xE;
   verifier_.emplace(*ring_, clock_, 300, Asking{.replay = ReplayProtection::kOffered, .epoch = kEpoch});
@@ -223,6 +241,8 @@ TEST_F(VerifierTest, RefusesEachAlterationWithItsReason) {
       {"header removed", [](RequestText& t) { std::erase_if(t.headers, [](auto& h) { return h.first == "x-note"; }); },
        Reason::kBadSignature},
       {"header repeated with another value", [](RequestText& t) { t.header("x-note", "evil"); }, Reason::kBadSignature},
+      {"another value before the signed one",
+       [](RequestText& t) { t.headers.insert(t.headers.begin(), {"X-Note", "evil"}); }, Reason::kRepeatedHeader},
       {"host", [](RequestText& t) { value_of(t, "host") = "168.63.129.16"; }, Reason::kBadSignature},
       {"claims", [&](RequestText& t) { value_of(t, claims) = R"({ "isRoot": "false"})"; }, Reason::kBadSignature},
       {"date", [&](RequestText& t) { value_of(t, date) = date_text(kNow + 1); }, Reason::kBadSignature},
@@ -278,6 +298,7 @@ TEST_F(VerifierTest, LeavesAloneWhatIsSignedAlike) {
       [](RequestText& t) { t.headers[3].first = "X-NOTE"; },
       [](RequestText& t) { value_of(t, "x-note") = "  some value\t "; },
       [](RequestText& t) { std::swap(t.headers.front(), t.headers.back()); },
+      [](RequestText& t) { t.headers.insert(t.headers.begin(), {"x-note", value_of(t, "x-note") + " "}); },
   };
   for (const auto& alter : rows) {
     RequestText text = endorsed();
@@ -299,8 +320,11 @@ TEST_F(VerifierTest, EveryBitOfTheSignatureCounts) {
 }
 
 TEST_F(VerifierTest, TellsKeysApart) {
-  EXPECT_EQ(verify(signed_with(plain(), key_of('f'), kForeignGuid)).reason, Reason::kForeignKey);
   EXPECT_EQ(verify(signed_with(plain(), key_of('k'), kForeignGuid)).reason, Reason::kForeignKey);
+  const VmCounters& owner = ring_->find(kForeignGuid)->vm->counters;
+  EXPECT_EQ(owner.key_used_by_others, 0U) << "naming a key is not having it";
+  EXPECT_EQ(verify(signed_with(plain(), key_of('f'), kForeignGuid)).reason, Reason::kForeignKey);
+  EXPECT_EQ(owner.key_used_by_others, 1U);
   EXPECT_EQ(verify(signed_with(plain(), key_of('p'), kPendingGuid)).reason, Reason::kKeyNotLatched);
   EXPECT_EQ(verify(signed_with(plain(), key_of('k'), "00000000-0000-4000-8000-000000000000")).reason,
             Reason::kUnknownKey);

@@ -129,6 +129,7 @@ void VmRegistry::replace(Vm& old, Vm vm) {
   }
   vm.imds_rate = old.imds_rate;
   vm.identity_rate = old.identity_rate;
+  vm.key_rate = old.key_rate;
   vm.latched = old.latched;
   vm.pending = std::move(old.pending);
   old = std::move(vm);

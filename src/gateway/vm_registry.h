@@ -57,6 +57,7 @@ struct Vm {
   VmCounters counters;
   RateLimit imds_rate;
   RateLimit identity_rate;
+  RateLimit key_rate;
   NonceStreams nonces;
   LiveKey* latched = nullptr;        ///< owned by the key ring
   std::vector<std::string> pending;  ///< guids of its other keys there

@@ -136,6 +136,15 @@ TEST_F(WireServerTest, AnotherModelIsAnotherIncarnationAndTheSameModelTheSame) {
   EXPECT_NE(vm_->content.vm_settings_tag, tag);
 }
 
+TEST_F(WireServerTest, ACertificateThatWasRenewedIsAnotherIncarnation) {
+  const json::Value model = *json::parse(kModel);
+  const auto incarnation = [&](std::string_view certificates) {
+    return content::make_goal_state(model, "vm", "name", {}, certificates).incarnation;
+  };
+  EXPECT_EQ(incarnation("aa"), incarnation("aa"));
+  EXPECT_NE(incarnation("aa"), incarnation("ab")) << "agents fetch what has another incarnation only";
+}
+
 TEST_F(WireServerTest, RefusesWhatIsNotOfThisGoalState) {
   const content::GoalState& goal = vm_->content.goal_state;
   const std::string here = "/machine/" + goal.container_id + "/" + goal.instance_id;

@@ -69,7 +69,8 @@ Task<Response> MetricsServer::handle(const Request& request) {
   if (request.head.method != "GET") {
     co_return Response::error(request, 405, "method_not_allowed", "Use GET.").header("allow", "GET");
   }
-  co_return Response(200).header("content-type", "text/plain; version=0.0.4; charset=utf-8").body(source_());
+  std::string text = co_await source_();
+  co_return Response(200).header("content-type", "text/plain; version=0.0.4; charset=utf-8").body(std::move(text));
 }
 
 }  // namespace msp::http

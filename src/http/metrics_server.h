@@ -15,8 +15,8 @@ namespace msp::http {
 
 class MetricsServer final : private Handler {
  public:
-  /// Gives the whole text (base/metric_text.h).
-  using Source = std::function<std::string()>;
+  /// Gives the whole text (base/metric_text.h). One that takes long gives others their turn meanwhile.
+  using Source = std::function<Task<std::string>()>;
 
   MetricsServer(Loop& loop, BufferPool& buffers, Source source);
   ~MetricsServer() override;

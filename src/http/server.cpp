@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <optional>
 
@@ -59,6 +60,26 @@ ServerShared::ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request,
     : loop(of_loop), buffers(pool), handler(on_request), limits(given), closed(of_loop) {}
 
 ServerShared::~ServerShared() = default;
+
+bool ServerShared::admit(const ConnectionInfo& info) {
+  if (limits.max_connections_per_peer != 0) {
+    std::size_t& open = of_peer[std::bit_cast<std::uint32_t>(info.peer.address)];
+    if (open >= limits.max_connections_per_peer) {
+      return false;
+    }
+    ++open;
+  }
+  ++connections;
+  return true;
+}
+
+void ServerShared::left(const ConnectionInfo& info) {
+  --connections;
+  const auto peer = of_peer.find(std::bit_cast<std::uint32_t>(info.peer.address));
+  if (peer != of_peer.end() && --peer->second == 0) {
+    of_peer.erase(peer);
+  }
+}
 
 struct Server::Listener {
   Listener(Server& of, Fd fd)
@@ -120,16 +141,24 @@ Task<void> Server::resume_later(Listener& listener) {
 
 void Server::start(Fd socket) {
   if (shared_.connections >= shared_.limits.max_connections) {
-    ++shared_.counters.refused_connections;
-    [[maybe_unused]] const auto n = ::send(socket.get(), kBusy.data(), kBusy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    turn_away(socket);
+    return;
+  }
+  const ConnectionInfo info = describe(socket.get());
+  if (!shared_.admit(info)) {
+    turn_away(socket);
+    shared_.handler.on_refused(info, {}, {503, "too_many_connections", "this address has as many open as it may"});
     return;
   }
   ++shared_.counters.accepted;
-  ++shared_.connections;
-  const ConnectionInfo info = describe(socket.get());
   auto connection = std::make_unique<ServerConnection>(shared_, std::move(socket), info);
   shared_.active.push_back(*connection);
   connection.release()->start();
+}
+
+void Server::turn_away(const Fd& socket) {
+  ++shared_.counters.refused_connections;
+  [[maybe_unused]] const auto n = ::send(socket.get(), kBusy.data(), kBusy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 Task<void> Server::drain(Deadline deadline) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "base/fd.h"
@@ -27,7 +28,8 @@ class Handler {
   virtual std::uint64_t body_limit(const Request& request) = 0;
   /// True: the body is read but not kept, so that it may be large; handle() sees its size only.
   virtual bool drops_body(const Request& request);
-  /// The server itself has refused what came (it never becomes a request): for logs and counts.
+  /// The server itself has refused what came (it never becomes a request): for logs and counts. So it does for a
+  /// connection above max_connections_per_peer, which has no request id.
   virtual void on_refused(const ConnectionInfo& connection, std::string_view request_id, const Refusal& refusal);
   /// Asked when the head is there. Of what is passed on, pass() is called instead of handle().
   virtual Passing passes_on(const Request& request);
@@ -44,11 +46,13 @@ struct ServerLimits {
   std::uint64_t linger_ms = 2'000;  ///< for a peer to take the last answer after a refusal
   std::uint64_t farewell_ms = 250;  ///< of a drain, for idle connections to ask once more, and be told of the end
   std::size_t max_connections = 4096;
+  /// Of one IPv4 address, so that one client cannot take all; 0: as many as there are.
+  std::size_t max_connections_per_peer = 0;
 };
 
 struct ServerCounters {
   std::uint64_t accepted = 0;
-  std::uint64_t refused_connections = 0;  ///< above max_connections: 503
+  std::uint64_t refused_connections = 0;  ///< above max_connections, or those of one peer: 503
   std::uint64_t requests = 0;             ///< handed to the handler
   std::uint64_t bad_requests = 0;         ///< answered by the server itself
   std::uint64_t broken_responses = 0;     ///< could not be written (our fault): 500 instead
@@ -61,6 +65,10 @@ struct ServerScratch;
 struct ServerShared {
   ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request, ServerLimits given);
   ~ServerShared();
+
+  /// False: as many of this peer are open already.
+  bool admit(const ConnectionInfo& info);
+  void left(const ConnectionInfo& info);
 
   Loop& loop;
   BufferPool& buffers;
@@ -76,6 +84,7 @@ struct ServerShared {
   List<ServerConnection, ServerConnection>
       finished;  ///< freed by the next event, never from inside their own coroutine
   std::size_t connections = 0;
+  std::unordered_map<std::uint32_t, std::size_t> of_peer;  ///< by address; only if they are bounded
   Signal closed;
 };
 
@@ -101,6 +110,7 @@ class Server {
 
   void on_acceptable(Listener& listener);
   void start(Fd socket);
+  void turn_away(const Fd& socket);
   Task<void> resume_later(Listener& listener);
 
   ServerShared shared_;

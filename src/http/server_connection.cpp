@@ -75,7 +75,7 @@ Task<void> ServerConnection::run() {
   buffer_.release();
   give_scratch_back();
   stream_.reset();
-  --shared_.connections;
+  shared_.left(info_);
   shared_.finished.push_back(*this);
   shared_.closed.announce();
 }

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <array>
+#include <bit>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +28,7 @@ class Echo final : public Handler {
   }
   bool drops_body(const Request& request) override { return request.target.path == "/dropped"; }
   void on_refused(const ConnectionInfo& /*from*/, std::string_view request_id, const Refusal& refusal) override {
-    EXPECT_EQ(request_id.size(), 16U);
+    EXPECT_EQ(request_id.size(), refusal.code == "too_many_connections" ? 0U : 16U);
     refused.emplace_back(refusal.code);
   }
   Task<Response> handle(const Request& request) override {
@@ -71,10 +73,12 @@ class ServerTest : public testing::Test {
     ASSERT_TRUE(server->listen(*std::move(listener)));
   }
 
-  Fd connect() const {
+  Fd connect(std::array<std::uint8_t, 4> from = {127, 0, 0, 1}) const {
     Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in in{};
     in.sin_family = AF_INET;
+    in.sin_addr.s_addr = std::bit_cast<std::uint32_t>(from);
+    EXPECT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)), 0);
     in.sin_port = htons(address.port);
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)), 0);
@@ -198,6 +202,24 @@ TEST_F(ServerTest, OldClientsAreAnsweredInTheirVersion) {
 TEST_F(ServerTest, ConnectionCloseIsHonoured) {
   EXPECT_NE(talk(connect(), get("/a", "connection: close\r\n")).find("\r\nconnection: close\r\n"), std::string::npos);
   EXPECT_NE(talk(connect(), get("/last")).find("\r\nconnection: close\r\n"), std::string::npos);
+}
+
+TEST_F(ServerTest, OnePeerCannotTakeAllConnections) {
+  restart({.max_connections = 8, .max_connections_per_peer = 2});
+  std::vector<Fd> open;
+  for (int i = 0; i < 2; ++i) {
+    open.push_back(connect());
+    talk(open.back(), get("/a"), "GET /a ");
+  }
+  EXPECT_TRUE(gather(connect()).starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(server->counters().refused_connections, 1U);
+  ASSERT_EQ(echo.refused.size(), 1U);
+  EXPECT_EQ(echo.refused.back(), "too_many_connections");
+  const Fd other = connect({127, 0, 0, 2});
+  EXPECT_TRUE(talk(other, get("/b"), "GET /b ").starts_with("HTTP/1.1 200 "));
+  open.pop_back();
+  test::run_until(loop, [&] { return server->connections() == 2; });
+  EXPECT_TRUE(talk(connect(), get("/c", "connection: close\r\n")).starts_with("HTTP/1.1 200 "));
 }
 
 TEST_F(ServerTest, ContinueIsSentOnlyWhenTheBodyIsAwaited) {

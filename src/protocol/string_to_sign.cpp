@@ -132,16 +132,21 @@ Result<void> StringToSign::append_headers(std::span<const http::Header> headers)
   return {};
 }
 
-char* StringToSign::write_header_lines(char* to, std::span<const http::Header> headers) const {
+char* StringToSign::write_header_lines(char* to, std::span<const http::Header> headers) {
+  const auto value_of = [&](std::size_t i) { return trim(headers[order_[i].index].value); };
+  unsigned_values_ = false;
   for (std::size_t i = 0; i < order_.size(); ++i) {
     const std::string_view name = order_[i].name;
-    const bool shadowed = i + 1 < order_.size() && name == order_[i + 1].name;
-    if (shadowed || name == kAuthorizationHeader) {
+    if (i + 1 < order_.size() && name == order_[i + 1].name) {
+      unsigned_values_ |= value_of(i) != value_of(i + 1);
+      continue;
+    }
+    if (name == kAuthorizationHeader) {
       continue;
     }
     to = put_text(to, name);
     *to++ = ':';
-    to = put_text(to, trim(headers[order_[i].index].value));
+    to = put_text(to, value_of(i));
     *to++ = '\n';
   }
   return to;

@@ -34,6 +34,10 @@ class StringToSign {
   /// grown to the size of ordinary requests.
   Result<void> build(const SignableRequest& request);
 
+  /// True if a header occurs with two values. Only the last one stands in the string (D.2), so the others are nobody's
+  /// word: whoever is on the way can put them in.
+  bool has_unsigned_values() const { return unsigned_values_; }
+
   /// "METHOD LF"; then comes the body.
   std::string_view before_body() const { return std::string_view(text_).substr(0, body_at_); }
   /// "LF", header lines, path, query, and kExtensionLine where there is one.
@@ -55,7 +59,7 @@ class StringToSign {
   };
 
   Result<void> append_headers(std::span<const http::Header> headers);
-  char* write_header_lines(char* to, std::span<const http::Header> headers) const;
+  char* write_header_lines(char* to, std::span<const http::Header> headers);
   void append_query(std::string_view query);
   void append_sorted_parts();
 
@@ -65,6 +69,7 @@ class StringToSign {
   std::vector<NamedHeader> order_;
   std::vector<QueryPart> parts_;
   std::size_t body_at_ = 0;
+  bool unsigned_values_ = false;
 };
 
 /// HMAC over the string with that body, which may come in pieces. `key` is of the calling thread.

@@ -122,6 +122,17 @@ TEST_F(HostModels, AMachineAndItsProfileComeAndGo) {
   EXPECT_THAT(gone.err, HasSubstr("There is no virtual machine 'vm-1'"));
 }
 
+TEST_F(HostModels, WhatWasKnownOfAMachineGoesWithIt) {
+  const std::string vm = write("vm.json", machine("vm-1", "1", R"({"enabled":true})"));
+  ASSERT_EQ(mspctl({"vm", "apply", vm, "--source-address", "10.0.0.4"}).code, 0);
+  ASSERT_EQ(mspctl({"vm", "event", "vm-1", "--schedule", "Reboot"}).code, 0);
+  EXPECT_THAT(mspctl({"vm", "event", "vm-1"}).out, HasSubstr("Reboot"));
+  ASSERT_EQ(mspctl({"vm", "delete", "vm-1"}).code, 0);
+  ASSERT_EQ(mspctl({"vm", "apply", vm, "--source-address", "10.0.0.4"}).code, 0);
+  EXPECT_THAT(mspctl({"vm", "event", "vm-1"}).out, Not(HasSubstr("Reboot")))
+      << "the next machine of this vmId has none";
+}
+
 TEST_F(HostModels, DiffSaysWhatWouldChangeForTheGuestAndChangesNothing) {
   ASSERT_EQ(mspctl({"vm", "apply", write("vm.json", machine("vm-1", "1", refers())),
                     write("p.json", version("Enforce")), "--source-address", "10.0.0.4"})

@@ -150,6 +150,10 @@ ALTERED = [
     altered("host", GET, b"host: 169.254.169.254", b"host: 169.254.169.253"),
     altered("claims raised to root", replace(GET, claims=(OTHER,)), b'"false"', b'"true"'),
     altered("date", GET, b"-date: ", b"-date: Mon, 01 Jan 2024 00:00:00 GMT\r\nx-was: "),
+    Row("altered on its way: another value before a signed one", GET, {"cable": (b"x-note", b"x-note: other\r\nx-note")}, 400,
+        "repeated_header"),
+    Row("altered on its way: another value before what the service goes by", GET, {"cable": (b"metadata:", b"metadata: no\r\nmetadata:")},
+        400, "repeated_header"),
     altered("body", POST, b"some body", b"same body"),
     altered("a body where there was none", GET, b"\r\n\r\n", b"\r\ncontent-length: 1\r\n\r\nx"),
 ]

@@ -162,6 +162,9 @@ class Backup(ModelledLab):
             self.assertRegex(self.restore(bad, code=1), "damaged|malformed")
             bad.write_bytes(b"no database at all" * 1000)
             self.assertIn("not a database", self.restore(bad, code=1))
+            for nothing in (b"", bytes(4096)):
+                bad.write_bytes(nothing)
+                self.assertIn("is no backup of msp-host", self.restore(bad, code=2))
             master = lab.folder / "host" / "master.key"
             own = master.read_text()
             master.write_text("5a" * 32)
@@ -190,7 +193,9 @@ class Backup(ModelledLab):
             self.mspctl("host", "backup", file)
             ended = self.agents_key()
             stop(lab.host)
-            self.database.unlink()
+            for lost in (lambda: self.database.write_bytes(b""), self.database.unlink):
+                lost()
+                self.assertIn("is gone or empty", self.refused_start(), "it is not begun anew by itself")
             self.assertIn("every key has ended", self.restore(file))
             lab.start_host()
             self.served(self.get)

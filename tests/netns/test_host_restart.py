@@ -174,15 +174,45 @@ class HostRestart(LabCase):
     def test_a_configuration_that_does_not_hold_changes_nothing(self):
         good = self.lab.host_config_file.read_text()
         self.addCleanup(self.lab.host_config_file.write_text, good)
-        for what, damage in {"no JSON": "{", "a model that is not there": good.replace("vm-1.json", "vm-9.json")}.items():
+        config = json.loads(good)
+        listener = {**config["listeners"][0], "address": "203.0.113.9"}
+        changed = {
+            "another state": {"stateDirectory": str(self.lab.folder / "elsewhere")},
+            "no master key there": {"masterKeyFile": "no-such.key"},
+            "an access log in no folder": {"accessLog": "no-such-folder/access.jsonl"},
+            "an address that this machine has not": {"listeners": [*config["listeners"], listener]},
+            "a socket that cannot be made": {"adminSocket": "/proc/no-such/admin.sock"},
+            "metrics that cannot be": {"metricsListen": "/proc/no-such/metrics.sock"},
+            "no key to attest with": {"attestationFile": "no-such.pem"},
+        }
+        damages = {"no JSON": "{", "a model that is not there": good.replace("vm-1.json", "vm-9.json"),
+                   **{what: json.dumps({**config, **change}) for what, change in changed.items()}}
+        for what, damage in damages.items():
             with self.subTest(what):
                 self.lab.host_config_file.write_text(damage)
-                self.manager.drain()
-                self.manager.said.clear()
-                self.lab.host.send_signal(signal.SIGHUP)
-                poll("the log says so", lambda: "nothing has changed" in self.lab.log_of("msp-host", 6))
-                self.assertEqual(self.channel().status, 200)
-                self.assertTrue(self.manager.silent_about("RELOADING", 0.2))
+                self.refuses_to_begin_anew()
+        self.assertFalse((self.lab.folder / "elsewhere").exists())
+
+    def test_a_model_whose_incarnation_fell_changes_nothing(self):
+        file = self.lab.host_config_file.parent / json.loads(self.lab.host_config_file.read_text())["virtualMachines"][0]["model"]
+        good = file.read_text()
+        self.addCleanup(file.write_text, good)
+        model = json.loads(good)
+        settings = model["properties"]["securityProfile"]["proxyAgentSettings"]
+        self.assertGreater(settings["keyIncarnationId"], 0)
+        settings["keyIncarnationId"] = 0
+        file.write_text(json.dumps(model))
+        self.refuses_to_begin_anew()
+
+    def refuses_to_begin_anew(self) -> None:
+        said = self.lab.log_of("msp-host", 10_000).count("nothing has changed")
+        self.manager.drain()
+        self.manager.said.clear()
+        self.lab.host.send_signal(signal.SIGHUP)
+        poll("the log says so", lambda: self.lab.log_of("msp-host", 10_000).count("nothing has changed") > said)
+        self.assertEqual(self.channel().status, 200)
+        self.assertTrue(self.manager.silent_about("RELOADING", 0.2))
+        self.assertIsNone(self.lab.host.poll())
 
     def test_listeners_come_and_go_with_the_configuration(self):
         config = json.loads(self.lab.host_config_file.read_text())

@@ -85,6 +85,12 @@ class Limits(LabCase):
                 poll("it is served again", lambda t=target, s=good: self.lab.guest_get(t).status == s, 5, pause=0.3)
         self.assertTrue(any(r.get("reason") == "too_many_requests" for r in self.lab.host_records()))
 
+    def test_tokens_are_counted_apart(self):
+        time.sleep(1.2)  # what was asked before is forgotten
+        answers = [self.lab.guest_get(TOKEN).status for _ in range(8)]
+        self.assertIn(429, answers)
+        self.assertEqual(self.lab.guest_get(INSTANCE).status, 200)
+
     def test_what_is_not_endorsed_uses_nothing_up(self):
         poll("it is served", lambda: self.lab.guest_get(INSTANCE).status == 200, 5, pause=0.3)
         refused = {self.lab.outside.call(http.get, IMDS, INSTANCE).code for _ in range(40)}

@@ -106,7 +106,7 @@ class Behind(http.server.BaseHTTPRequestHandler):
                     break
                 continue
             break
-        self._plain(201, str(type(self).received).encode())
+        self._plain(201, str(type(self).received).encode(), x_ms_azure_host_authorization="forged", x_openmsp_z="forged", X_Own="kept")
 
     do_POST = do_PUT
 
@@ -129,6 +129,7 @@ class Upstream(LabCase):
         config["upstream"] = {name: {"address": SERVICE, "port": port} for name, port in PORTS.items()}
         config["upstream"]["imds"]["forwardedFor"] = True
         config["upstream"]["timeoutSeconds"] = TIMEOUT
+        config["limits"]["identityPerSecond"] = 1
         lab.host_config_file.write_text(json.dumps(config))
         cls.servers = {name: cls.serve(port) for name, port in PORTS.items()}
 
@@ -195,6 +196,10 @@ class Upstream(LabCase):
         self.assertEqual(self.ask("/machine?comp=goalstate", WIRESERVER, None).body, b"behind: /machine?comp=goalstate")
         self.assertEqual([seen[1] for seen in Behind.seen], ["/machine?comp=goalstate"])
 
+    def test_limits_hold_before_it_as_well(self):
+        answers = [self.ask("/metadata/identity/oauth2/token").status for _ in range(6)]
+        self.assertEqual(sorted(set(answers)), [200, 429], answers)
+
     def test_other_answers_go_through_as_they_are(self):
         answer = self.ask("/teapot")
         self.assertEqual((answer.status, answer.body, answer.headers["x-own"]), (418, b"short and stout", "kept"))
@@ -223,6 +228,8 @@ class Upstream(LabCase):
         memory = self.peak()
         answer = self.lab.outside.call(put_log, HOSTGA, LARGE, False)
         self.assertEqual((answer.status, answer.body), (201, str(LARGE).encode()))
+        self.assertEqual({name: value for name, value in answer.headers.items() if name.startswith("x-")}, {"x-own": "kept"},
+                         "nobody takes what the service says for the host's own word")
         self.assertLess(self.peak() - memory, LARGE // 4, "it is not kept")
         record = self.record("/vmAgentLog")
         self.assertEqual((record["outcome"], record["body_bytes"]), ("exempt", LARGE))

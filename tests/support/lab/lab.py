@@ -140,7 +140,7 @@ class Lab:
             "accessLog": str(self.host_log),
             "listeners": listeners,
             # Scenarios ask as fast as they can; those of limits, and of real clients, set them.
-            "limits": {"imdsPerSecond": 0, "identityPerSecond": 0},
+            "limits": {"imdsPerSecond": 0, "identityPerSecond": 0, "keysPerSecond": 0},
             "virtualMachines": [{"model": str(self.folder / "vm-1.json"), "sourceAddresses": [GUEST_ADDRESS]}],
         }
 
