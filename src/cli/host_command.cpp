@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_apply.h"
+#include "cli/host_audit_view.h"
 #include "cli/host_backup.h"
 #include "cli/host_events.h"
 #include "cli/host_guard.h"
@@ -67,27 +68,28 @@ constexpr std::array kVmVerbs{
                                  arguments, out, err);
              }},
     Verb{.name = "audit",
-         .help = "what enforcing would refuse of a machine in audit mode, by caller",
+         .help = "what was refused of a machine, or would be if it enforced: whom, why, what to do",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
-               return host_query(
-                   {.command = "mspctl vm",
-                    .verb = "audit",
-                    .help = "Shows what enforcing would refuse of a machine whose services are in audit mode.",
-                    .method = "GET",
-                    .list = kMachines,
-                    .name = "VM",
-                    .suffix = "/audit",
-                    .view = &audit_view},
-                   arguments, out, err);
+               return host_query({.command = "mspctl vm",
+                                  .verb = "audit",
+                                  .help = "Shows what was refused of a machine, and what enforcing would refuse of its "
+                                          "services in audit mode: by "
+                                          "caller and reason, with what to do about it.",
+                                  .method = "GET",
+                                  .list = kMachines,
+                                  .name = "VM",
+                                  .suffix = "/audit",
+                                  .view = &audit_view},
+                                 arguments, out, err);
              }},
     Verb{.name = "audit-forget",
-         .help = "forgets that, to begin anew",
+         .help = "forgets what vm audit shows, to begin anew",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
                return host_query({.command = "mspctl vm",
                                   .verb = "audit-forget",
-                                  .help = "Forgets what enforcing would have refused of a machine so far.",
+                                  .help = "Forgets what mspctl vm audit shows of a machine, to begin anew.",
                                   .method = "DELETE",
                                   .list = kMachines,
                                   .name = "VM",
@@ -96,7 +98,7 @@ constexpr std::array kVmVerbs{
                                  arguments, out, err);
              }},
     Verb{.name = "list",
-         .help = "all machines, what is enforced, who has a key",
+         .help = "all machines: what is enforced, who has a key, what was refused, who asked when",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
                return host_query({.command = "mspctl vm",

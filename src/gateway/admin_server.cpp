@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/unix_socket.h"
 #include "gateway/admin_view.h"
+#include "gateway/audit_view.h"
 #include "gateway/percent.h"
 
 namespace msp::gateway {

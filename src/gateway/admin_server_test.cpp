@@ -156,6 +156,34 @@ TEST_F(AdminServerTest, WhoBelongsToNoMachineIsShown) {
               HasSubstr(R"("unknownCallers":[{"address":"10.0.0.9","requests":1,"time":"1970-01-01T00:00:01.000"}])"));
 }
 
+TEST_F(AdminServerTest, WhatWasRefusedAndWouldBeIsShownAndForgotten) {
+  const std::string id = "6f9619ff-8b86-4d01-b42d-00cf4fc96401";
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("refused":0,"last":null})"));
+  inventory_->registry().find_by_id(id)->counters.last_ns = 2'000'000'000;
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("refused":0,"last":"1970-01-01T00:00:02.000"})"));
+
+  const std::string audit = "/v1/virtualMachines/vm-1/audit";
+  EXPECT_THAT(ask("GET", audit),
+              HasSubstr(R"({"since":null,"requests":0,"namesCallers":false,"others":0,"value":[]})"));
+  protocol::Caller caller;
+  caller.user = "app";
+  caller.denied = "no_rule";
+  state_.audits.audited(id, {.caller = &caller, .method = "GET", .path = "/a", .request_id = "1", .now_ns = 1'000'000});
+  state_.audits.refused(
+      id, {.reason = Reason::kUnsigned, .method = "PUT", .path = "/\xff\"", .request_id = "2", .now_ns = 2'000'000});
+  EXPECT_THAT(
+      ask("GET", audit),
+      AllOf(
+          HasSubstr(R"("outcome":"would be refused","by":"rules","reason":"no_rule","remedy":"mspctl policy explain)"),
+          HasSubstr(R"("lastRequest":{"id":"1","method":"GET","path":"/a"},"caller":{"uid":null,"user":"app")"),
+          HasSubstr(R"("outcome":"refused","by":"host","reason":"unsigned","remedy":"mspctl status)"),
+          HasSubstr(R"("count":1,"first":"1970-01-01T00:00:00.002","last":"1970-01-01T00:00:00.002")"),
+          HasSubstr(R"("method":"PUT")"), HasSubstr(R"("caller":null)")));
+  EXPECT_THAT(ask("POST", audit), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("DELETE", audit), HasSubstr(R"("value":[])"));
+}
+
 TEST_F(AdminServerTest, AMachineIsExportedAndImported) {
   const std::string answer = ask("GET", "/v1/recipient");
   const std::string_view before = R"({"recipient":")";

@@ -11,7 +11,6 @@
 #include "base/result.h"
 #include "content/guest_reports.h"
 #include "content/scheduled_events.h"
-#include "gateway/audit_report.h"
 #include "gateway/inventory.h"
 #include "gateway/unknown_callers.h"
 
@@ -40,8 +39,6 @@ struct GivenMachine {
 Result<GivenMachine> read_arrival(std::string_view body);
 /// What a guest has reported; null: nothing.
 std::string reports_json(const content::GuestReport* report);
-/// What enforcing would refuse of a machine; null: nothing was looked at.
-std::string audit_json(const AuditReports::OfOne* report);
 /// Scheduled events of a machine.
 std::string events_json(const content::ScheduledEvents::OfOne& of);
 /// {"type": …, "inSeconds": …, "durationSeconds": …, "description": …, "source": …}

@@ -15,7 +15,9 @@ class Models(ModelledLab):
 
         with self.subTest("brownfield: a machine that runs is known, then gets an agent, then is enabled"):
             self.mspctl("vm", "apply", self.file(model("vm-1", VM_ID, enabled=False)), "--source-address", GUEST_ADDRESS)
+            self.assertRegex(self.mspctl("vm", "list"), r"vm-1 .* none +0 +never ")
             self.assertEqual(self.get().status, 200)
+            self.assertRegex(self.mspctl("vm", "list"), r"vm-1 .* none +0 +20\d\d-")
             lab.start_agent(wait=False)
             poll("the agent has asked", lambda: lab.status().get("channel", {}).get("phase") == "disabled")
             self.assertNotIn(MARK, self.get().headers, "nothing is touched yet")
