@@ -36,7 +36,11 @@ int host_backup(const std::vector<std::string>& arguments, std::ostream& out, st
   std::error_code failure;
   const std::string full = std::filesystem::absolute(path, failure).string();
   if (auto written = file::replace(full, reply->body); !written.ok()) {
-    return cannot_ask(written.error(), options, out, err);
+    Error error = std::move(written).error();
+    if (error.hint.empty()) {
+      error.hint = "name a file in a folder that is there, in which this user may write";
+    }
+    return cannot_ask(error, options, out, err);
   }
   if (options.json) {
     json::Writer writer;

@@ -27,7 +27,8 @@ Result<Fd> make_file(const std::string& path) {
   Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file) {
     Error error = errno_error("cannot make " + path, errno);
-    error.hint = errno == EEXIST ? "give a name that is free" : "";
+    error.hint = error.code == EEXIST ? "give a name that is free"
+                                      : "name a file in a folder that is there, in which this user may write";
     return error;
   }
   return file;
@@ -141,7 +142,9 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
     return cannot_ask(text.error(), host, out, err);
   }
   if (const auto tree = json::parse(*text, kLimits); !tree.ok()) {
-    return cannot_ask(Error(tree.error()).context(path), host, out, err);
+    Error error = Error(tree.error()).context(path);
+    error.hint = "give the file that mspctl vm export has written";
+    return cannot_ask(error, host, out, err);
   }
   std::string body = R"({"machine":)" + *text;
   if (!addresses.empty()) {

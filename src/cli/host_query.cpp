@@ -7,7 +7,6 @@
 #include <ostream>
 
 #include "base/arm_document.h"
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_socket.h"
 
@@ -41,20 +40,10 @@ int host_query(const HostQuery& query, const std::vector<std::string>& arguments
   if (!reply.ok()) {
     return cannot_ask(reply.error(), options, out, err);
   }
-  const auto answer = json::parse(reply->body, kLimits);
   if (reply->status != 200) {
-    const int code = refused(*reply, options, out, err);
-    const json::Value* faults = answer.ok() ? answer->find("faults") : nullptr;
-    for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
-      for (const auto& [member, sign] : {std::pair("problem", "  "), std::pair("remedy", "    -> ")}) {
-        const json::Value* text = (*faults->array())[i].find(member);
-        if (text != nullptr && text->is_string() && !text->string()->empty()) {
-          err << sign << log::escape(*text->string()) << '\n';
-        }
-      }
-    }
-    return code;
+    return refused_with_faults(*reply, options, out, err);
   }
+  const auto answer = json::parse(reply->body, kLimits);
   if (!answer.ok()) {
     return cannot_ask(bug("the host's answer cannot be read"), options, out, err);
   }

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/complaint.h"
 
 namespace msp::cli {
 namespace {
@@ -115,10 +116,7 @@ int cannot_ask(const Error& error, const HostOptions& options, std::ostream& out
     writer.begin_object().field("error", bare.text()).field("remedy", error.hint).end_object();
     out << std::move(writer).take() << '\n';
   }
-  err << options.command << ": " << log::escape(bare.text()) << '\n';
-  if (!error.hint.empty()) {
-    err << "  -> " << log::escape(error.hint) << '\n';
-  }
+  err << complaint(options.command, bare.text(), error.hint);
   return kExitCannotTell;
 }
 
@@ -126,23 +124,39 @@ int refused(const Reply& reply, const HostOptions& options, std::ostream& out, s
   if (options.json) {
     out << reply.body << (reply.body.ends_with('\n') ? "" : "\n");
   }
-  err << options.command << ": " << log::escape(own_words(reply)) << '\n';
+  const Error words = own_words(reply);
+  err << complaint(options.command, words.message, words.hint);
   // 404 and 409 are about what was asked; everything else is trouble.
   return reply.status == 404 || reply.status == 409 ? kExitRefused : kExitCannotTell;
 }
 
-int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err) {
+int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err,
+                        const FaultPlace& place) {
   const int code = refused(reply, options, out, err);
-  const auto answer = json::parse(reply.body);
+  const auto answer = json::parse(reply.body, {.max_bytes = 64 << 20, .max_nodes = 4'000'000});
   const json::Value* faults = answer.ok() ? answer->find("faults") : nullptr;
-  for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
-    for (const auto& [member, sign] : {std::pair("problem", "  "), std::pair("remedy", "    -> ")}) {
-      const json::Value* text = (*faults->array())[i].find(member);
-      if (text != nullptr && text->is_string() && !text->string()->empty()) {
-        err << sign << log::escape(*text->string()) << '\n';
-      }
-    }
+  if (faults == nullptr || faults->array() == nullptr) {
+    return code;
   }
+  std::string remedy;
+  const auto text = [](const json::Value& fault, std::string_view name) {
+    const json::Value* value = fault.find(name);
+    return value != nullptr && value->is_string() ? *value->string() : std::string();
+  };
+  const auto say_remedy = [&] {
+    if (!remedy.empty()) {
+      err << "    -> " << log::escape(remedy) << '\n';
+    }
+  };
+  for (const json::Value& fault : *faults->array()) {
+    // Of several in a row with the same remedy it stands below the last.
+    if (const std::string next = text(fault, "remedy"); next != remedy) {
+      say_remedy();
+      remedy = next;
+    }
+    err << "  " << log::escape((place ? place(fault) : std::string()) + text(fault, "problem")) << '\n';
+  }
+  say_remedy();
   return code;
 }
 

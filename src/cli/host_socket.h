@@ -5,6 +5,7 @@
 // go to stderr, with --json an object goes to stdout on every way out.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -47,7 +48,10 @@ std::string percent_encoded(std::string_view text);
 /// Both say it and return the exit code.
 int cannot_ask(const Error& error, const HostOptions& options, std::ostream& out, std::ostream& err);
 int refused(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err);
+/// What is said before a fault: where it is.
+using FaultPlace = std::function<std::string(const json::Value& fault)>;
 /// The same, and all faults of a change with their remedies.
-int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err);
+int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err,
+                        const FaultPlace& place = {});
 
 }  // namespace msp::cli

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/complaint.h"
 #include "cli/control_client.h"
 #include "cli/status_view.h"
 #include "status/control_path.h"
@@ -51,7 +52,7 @@ int cannot_tell(std::string_view what, std::string_view remedy, const Options& o
     writer.begin_object().key("protected").null().field("error", what).field("remedy", remedy).end_object();
     out << std::move(writer).take() << '\n';
   }
-  err << "mspctl: " << what << "\n  -> " << remedy << '\n';
+  err << complaint("mspctl", what, remedy);
   return kExitCannotTell;
 }
 

@@ -18,6 +18,7 @@ namespace msp::gateway {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 constexpr std::string_view kMachine =
@@ -260,6 +261,38 @@ TEST_F(AdminServerTest, WhatIsNoRequestOfOursIsToldApart) {
   EXPECT_THAT(ask("GET", "/v1/virtualMachines/%2"), StartsWith("HTTP/1.1 400"));
   EXPECT_THAT(ask("GET", "/v1/accessControlProfiles/none"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(ask("GET", "/v2"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, EveryComplaintHasARemedy) {
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  struct Bad {
+    std::string method;
+    std::string target;
+    std::string body = {};
+  };
+  const std::string vm = "/v1/virtualMachines/vm-1";
+  for (const Bad& bad : std::vector<Bad>{{"POST", "/v1/apply", "{"},
+                                         {"POST", "/v1/apply", R"({"resources":[{"resource":7}]})"},
+                                         {"POST", "/v1/apply", envelope("7")},
+                                         {"POST", "/v1/apply", envelope("{\"name\":\"a\"}")},
+                                         {"POST", "/v1/apply", envelope(R"({"type":"Microsoft.Foo/bar"})")},
+                                         {"POST", "/v1/apply?x", envelope(kMachine)},
+                                         {"POST", "/v1/import", "{}"},
+                                         {"POST", "/v1/import", R"({"machine":{}})"},
+                                         {"PUT", "/v1/virtualMachines"},
+                                         {"GET", "/v1/virtualMachines/%2"},
+                                         {"GET", "/v1/virtualMachines/none"},
+                                         {"GET", "/v1/accessControlProfiles/none"},
+                                         {"GET", "/v1/scaleSets/none"},
+                                         {"GET", "/v1/none"},
+                                         {"POST", vm + "/export", "{}"},
+                                         {"POST", vm + "/events", "{}"},
+                                         {"DELETE", vm + "/events/none"}}) {
+    EXPECT_THAT(ask(bad.method, bad.target, bad.body),
+                AllOf(Not(StartsWith("HTTP/1.1 200")), HasSubstr(R"("remedy":")"), Not(HasSubstr(R"("remedy":""})")),
+                      Not(HasSubstr(R"("remedy":"",)"))))
+        << bad.method << " " << bad.target << " " << bad.body;
+  }
 }
 
 TEST_F(AdminServerTest, ANameThatTwoHaveIsAmbiguous) {

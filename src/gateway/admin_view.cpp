@@ -394,6 +394,14 @@ std::string outcome_json(const ChangeOutcome& outcome, bool dry_run) {
   return std::move(writer).take();
 }
 
+std::string complaint_json(std::string_view code, std::string_view description, std::string_view remedy,
+                           std::string_view request_id) {
+  json::Writer writer;
+  writer.begin_object().field("error", code).field("error_description", description);
+  writer.field("remedy", remedy).field("request_id", request_id).end_object();
+  return std::move(writer).take();
+}
+
 std::string refusal_json(const ChangeOutcome& outcome, std::string_view request_id) {
   json::Writer writer;
   writer.begin_object().field("error", "refused");

@@ -44,6 +44,9 @@ std::string events_json(const content::ScheduledEvents::OfOne& of);
 /// {"type": …, "inSeconds": …, "durationSeconds": …, "description": …, "source": …}
 Result<content::ScheduledEvent> read_event(std::string_view body, std::int64_t now_seconds);
 std::string outcome_json(const ChangeOutcome& outcome, bool dry_run);
+/// Our error form with "remedy", which may be empty.
+std::string complaint_json(std::string_view code, std::string_view description, std::string_view remedy,
+                           std::string_view request_id);
 /// Our error form with "faults".
 std::string refusal_json(const ChangeOutcome& outcome, std::string_view request_id);
 

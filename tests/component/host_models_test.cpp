@@ -119,7 +119,7 @@ TEST_F(HostModels, AMachineAndItsProfileComeAndGo) {
   EXPECT_EQ(mspctl({"profile", "delete", "P/1.0.0"}).code, 0);
   const Said gone = mspctl({"vm", "get", "vm-1"});
   EXPECT_EQ(gone.code, 1);
-  EXPECT_THAT(gone.err, HasSubstr("There is no virtual machine 'vm-1'"));
+  EXPECT_THAT(gone.err, HasSubstr("there is no virtual machine 'vm-1'"));
 }
 
 TEST_F(HostModels, DiffSaysWhatWouldChangeForTheGuestAndChangesNothing) {
