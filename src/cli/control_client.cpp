@@ -72,12 +72,29 @@ Result<Reply> ask(const std::string& socket_path, const Question& question) {
   return Reply{.status = answer->status, .body = std::move(answer->body)};
 }
 
+bool is_agent(const std::string& socket_path) {
+  const auto reply = ask(socket_path, {.target = "/v1/status"});
+  const auto body = json::parse(reply.ok() ? reply->body : std::string());
+  return reply.ok() && reply->status == 200 && body.ok() && body->find("protected") != nullptr;
+}
+
+bool is_host(const std::string& socket_path) {
+  const auto reply = ask(socket_path, {.target = "/v1/host"});
+  const auto body = json::parse(reply.ok() ? reply->body : std::string());
+  return reply.ok() && reply->status == 200 && body.ok() && body->find("listeners") != nullptr;
+}
+
 Result<std::string> ask_agent(const std::string& socket_path, std::string_view target) {
   auto reply = ask(socket_path, {.target = target});
   if (!reply.ok()) {
     return std::move(reply).error();
   }
   if (reply->status != 200) {
+    if (is_host(socket_path)) {
+      return config_error(
+          fmt::format("{} is the admin socket of msp-host, not the control socket of an agent", socket_path),
+          "name the agent's with --socket, or its configuration with --config; for the host: mspctl vm list");
+    }
     Error error = own_words(*reply).context(fmt::format("the agent answered {}", reply->status));
     error.code = reply->status == 403 ? EACCES : 0;
     return error;

@@ -216,7 +216,7 @@ int finish(const Job& job, std::ostream& out, std::ostream& err) {
 int run(Job job, std::string_view what, const std::vector<std::string>& arguments, std::ostream& out,
         std::ostream& err) {
   const std::string name = fmt::format("{} {}", job.host.command, job.dry_run ? "diff" : "apply");
-  CLI::App app(fmt::format("{}\nExit code: {}, 2 it could not be asked.", what,
+  CLI::App app(fmt::format("{}\nExit code: {}, 2 bad usage or configuration, or the host could not be asked.", what,
                            job.dry_run ? "0 no guest would notice, 1 a guest would, or it would be refused"
                                        : "0 applied, 1 refused (then nothing has changed)"),
                name);
@@ -229,11 +229,11 @@ int run(Job job, std::string_view what, const std::vector<std::string>& argument
                       ->type_name(job.scale_sets ? "INSTANCE=IP" : "IP")
                       ->expected(1)
                       ->take_all();
-    app.add_option("--interface", job.interfaces, "of the host, at which it is (for mspctl host guard)")
+    app.add_option("--interface", job.interfaces, "interface of the host that the machine is at, for mspctl host guard")
         ->type_name(job.scale_sets ? "INSTANCE=NAME" : "NAME")
         ->expected(1)
         ->take_all();
-    app.add_flag("--model-addresses", job.model_addresses, "those of its network interfaces, no longer others")
+    app.add_flag("--model-addresses", job.model_addresses, "its connections come from the addresses of its model again")
         ->excludes(given);
   }
   if (const auto over = parse_host_options(app, arguments, job.host, out, err)) {

@@ -18,11 +18,11 @@ int host_backup(const std::vector<std::string>& arguments, std::ostream& out, st
   HostOptions options{.command = "mspctl host"};
   CLI::App app(
       "Writes the database of a running host to a file: models, and keys, which are sealed.\n"
-      "Exit code: 0 done, 1 refused, 2 it could not be asked or written.",
+      "Exit code: 0 done, 1 refused, 2 bad usage or configuration, or it could not be asked or written.",
       "mspctl host backup");
   add_host_options(app, options);
   std::string path;
-  app.add_option("FILE", path, "is replaced if it is there")->required();
+  app.add_option("FILE", path, "where to write it; replaced if it is there")->required();
   if (const auto over = parse_host_options(app, arguments, options, out, err)) {
     return *over;
   }

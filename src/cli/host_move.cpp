@@ -98,7 +98,8 @@ int vm_export(const std::vector<std::string>& arguments, std::ostream& out, std:
   CLI::App app(
       "Takes a machine out of this host and writes what another host needs to go on with it, its key included, sealed\n"
       "for that host alone. Its connections are refused here from then on.\n"
-      "Exit code: 0 done, 1 refused (then nothing has changed), 2 it could not be asked.",
+      "Exit code: 0 done, 1 refused (then nothing has changed), 2 bad usage or configuration, or the host could not be "
+      "asked.",
       "mspctl vm export");
   add_host_options(app, wanted.host);
   app.add_option("VM", wanted.machine, "name, vmId or resource id")->required();
@@ -124,7 +125,8 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
   HostOptions host{.command = "mspctl vm"};
   CLI::App app(
       "Goes on with a machine that another host has exported for this one: its model, and its key.\n"
-      "Exit code: 0 done, 1 refused (then nothing has changed), 2 it could not be asked.",
+      "Exit code: 0 done, 1 refused (then nothing has changed), 2 bad usage or configuration, or the host could not be "
+      "asked.",
       "mspctl vm import");
   add_host_options(app, host);
   std::string path;

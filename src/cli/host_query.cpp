@@ -20,12 +20,14 @@ constexpr json::Options kLimits{.max_bytes = 64 << 20, .max_nodes = 4'000'000};
 int host_query(const HostQuery& query, const std::vector<std::string>& arguments, std::ostream& out,
                std::ostream& err) {
   HostOptions options{.command = query.command};
-  CLI::App app(fmt::format("{}\nExit code: 0 done, 1 refused, 2 it could not be asked.", query.help),
-               fmt::format("{} {}", query.command, query.verb));
+  CLI::App app(
+      fmt::format("{}\nExit code: 0 done, 1 refused, 2 bad usage or configuration, or the host could not be asked.",
+                  query.help),
+      fmt::format("{} {}", query.command, query.verb));
   add_host_options(app, options);
   std::string named;
   if (!query.name.empty()) {
-    app.add_option(std::string(query.name), named, "name, vmId or resource id")->required();
+    app.add_option(std::string(query.name), named, std::string(query.name_help))->required();
   }
   bool of_set = false;
   if (!query.list_of_sets.empty()) {

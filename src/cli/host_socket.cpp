@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <ostream>
 
+#include "base/configured_program.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -17,21 +18,21 @@
 namespace msp::cli {
 namespace {
 
-constexpr const char* kDefaultConfig = "/etc/msp-host/msp-host.json";
 constexpr std::uint64_t kTimeoutMs = 60'000;  // a large change waits for the disk
 
 Result<std::string> socket_of(const HostOptions& options) {
   if (!options.socket.empty()) {
     return options.socket;
   }
-  return admin_socket_of(options.config.empty() ? kDefaultConfig : options.config);
+  return admin_socket_of(options.config.empty() ? kHostConfig : options.config);
 }
 
 }  // namespace
 
 void add_host_options(CLI::App& app, HostOptions& options) {
-  app.add_flag("--json", options.json, "for programs: docs/host-admin.md");
-  app.add_option("--config", options.config, "configuration file of msp-host")->type_name("FILE");
+  app.add_flag("--json", options.json, "prints the answer of the host, for programs: docs/host-admin.md");
+  app.add_option("--config", options.config, "configuration file of msp-host, which names the admin socket")
+      ->type_name("FILE");
   app.add_option("--socket", options.socket, "admin socket of msp-host")->type_name("PATH");
 }
 
@@ -64,7 +65,9 @@ Result<std::string> admin_socket_of(const std::string& config_path) {
   }
   const json::Value* socket = document->find("adminSocket");
   if (socket == nullptr || !socket->is_string() || socket->string()->empty()) {
-    return config_error(config_path + " names no adminSocket", "set it there and restart msp-host: docs/host-admin.md");
+    const std::string whose = not_configuration_of("msp-host", *text);
+    return config_error(config_path + " names no adminSocket",
+                        whose.empty() ? "set it there and restart msp-host: docs/host-admin.md" : whose);
   }
   std::error_code failure;
   const auto folder = std::filesystem::absolute(config_path, failure).parent_path();
@@ -79,6 +82,12 @@ Result<Reply> ask_host(const HostOptions& options, std::string_view method, std:
   }
   auto reply =
       ask(*socket, {.method = method, .target = target, .body = body, .who = "msp-host", .timeout_ms = kTimeoutMs});
+  // The host itself refuses with 404, too, but for reasons of its own; the agent takes no body at all.
+  if (reply.ok() && (reply->status == 404 || reply->status == 413) && is_agent(*socket)) {
+    return config_error(
+        fmt::format("{} is the control socket of msp-agent, not the admin socket of msp-host", *socket),
+        "name the host's with --socket, or its configuration with --config; for the agent: mspctl status");
+  }
   if (reply.ok()) {
     return reply;
   }

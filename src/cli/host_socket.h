@@ -23,6 +23,7 @@ class App;
 namespace msp::cli {
 
 inline constexpr int kExitRefused = 1;
+inline constexpr const char* kHostConfig = "/etc/msp-host/msp-host.json";
 
 struct HostOptions {
   std::string_view command;  ///< "mspctl vm", for messages

@@ -74,9 +74,9 @@ std::string machines_view(const json::Value& list) {
   }
   if (!unknown.empty()) {
     out +=
-        "    -> a copy of a machine: mspctl vm apply FILE --source-address IP; one that came from another host: mspctl "
-        "vm "
-        "import FILE --source-address IP\n";
+        "    -> a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address IP\n"
+        "    -> one that came from another host: mspctl vm import FILE --source-address IP (docs/disks.md)\n"
+        "    -> else find out who it is: it is refused\n";
   }
   return out;
 }

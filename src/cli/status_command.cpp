@@ -68,8 +68,10 @@ int no_socket(Error error, const Options& options, std::ostream& out, std::ostre
 
 int no_answer(const Error& error, const std::string& socket, const Options& options, std::ostream& out,
               std::ostream& err) {
-  std::string what = "cannot ask the agent: " + error.text();
-  std::string next = "look into the agent's log";
+  Error bare = error;
+  bare.hint.clear();
+  std::string what = "cannot ask the agent: " + bare.text();
+  std::string next = error.hint.empty() ? "look into the agent's log" : error.hint;
   if (error.code == ENOENT || error.code == ECONNREFUSED) {
     what = fmt::format("the agent is not running (nothing answers on {})", socket);
     next =

@@ -112,9 +112,9 @@ void Gateway::note_unknown(const http::Request& request) {
   if (const auto dropped = unknown_alarms_.admit(clock_.boottime_ms())) {
     log::warn("{} belongs to no virtual machine: refused ({} such lines left out)", address_text(peer), *dropped);
     log::hint(
-        "a copy of a machine: mspctl vm apply FILE --source-address {0}; one that came from another host: mspctl vm "
-        "import "
-        "FILE --source-address {0} (docs/disks.md)",
+        "a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address {0}; one "
+        "that "
+        "came from another host: mspctl vm import FILE --source-address {0} (docs/disks.md); else find out who it is",
         address_text(peer));
   }
 }

@@ -108,7 +108,8 @@ TEST_F(HostModels, AMachineAndItsProfileComeAndGo) {
   start();
   const Said shown = mspctl({"vm", "list"});
   EXPECT_THAT(shown.out, HasSubstr("NAME  VMID "));
-  EXPECT_THAT(shown.out, HasSubstr("enforce  enforce     0            none  0        never       10.0.0.4   applied\n"));
+  EXPECT_THAT(shown.out,
+              HasSubstr("enforce  enforce     0            none  0        never       10.0.0.4   applied\n"));
   EXPECT_EQ(mspctl({"vm", "get", "vm-1"}).out, machine("vm-1", "1", refers()) + "\n");
   EXPECT_EQ(mspctl({"profile", "get", "P/1.0.0"}).out, version("Enforce") + "\n");
   EXPECT_THAT(mspctl({"profile", "list"}).out, HasSubstr("vm-1            applied"));
@@ -120,6 +121,13 @@ TEST_F(HostModels, AMachineAndItsProfileComeAndGo) {
   const Said gone = mspctl({"vm", "get", "vm-1"});
   EXPECT_EQ(gone.code, 1);
   EXPECT_THAT(gone.err, HasSubstr("there is no virtual machine 'vm-1'"));
+}
+
+TEST_F(HostModels, WhoTakesItForAnAgentIsToldWhatItIs) {
+  const Said said = mspctl({"status", "--socket", directory_ + "/run/admin.sock"});
+  EXPECT_EQ(said.code, 2);
+  EXPECT_THAT(said.err,
+              HasSubstr("admin.sock is the admin socket of msp-host, not the control socket of an agent\n  -> "));
 }
 
 TEST_F(HostModels, DiffSaysWhatWouldChangeForTheGuestAndChangesNothing) {
