@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +15,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/unix_socket.h"
 #include "base/version.h"
 #include "cli/status_view.h"
 #include "status/control_server.h"
@@ -233,6 +237,33 @@ TEST_F(Cli, TheSocketOfAnAgentIsToldFromThatOfAHost) {
     EXPECT_THAT(outcome.err, HasSubstr(socket + " is the control socket of msp-agent")) << words[1];
     EXPECT_THAT(outcome.err, HasSubstr("\n  -> name the host's with --socket")) << words[1];
   }
+}
+
+/// Takes what is sent and goes away without an answer, as a host that is killed; returns how often it was asked.
+int asked_in_vain(const std::string& path, std::vector<std::string> arguments) {
+  auto listener = listen_unix(path, "msp-host");
+  EXPECT_TRUE(listener.ok());
+  ::fcntl(listener->get(), F_SETFL, 0);  // its accept() waits here
+  std::atomic<int> asked = 0;
+  std::thread host([&] {
+    for (int socket = -1; (socket = ::accept(listener->get(), nullptr, nullptr)) >= 0;) {
+      const Fd connection(socket);
+      char buffer[4096];
+      asked += ::recv(socket, buffer, sizeof(buffer), 0) > 0 ? 1 : 0;
+    }
+  });
+  arguments.insert(arguments.end(), {"--wait", "1", "--socket", path});
+  EXPECT_EQ(call(arguments).code, kExitCannotTell);
+  ::shutdown(listener->get(), SHUT_RDWR);
+  host.join();
+  ::unlink(path.c_str());
+  return asked;
+}
+
+TEST_F(Cli, OnlyWhatReadsIsSentAgainToAHostThatWentAway) {
+  EXPECT_GT(asked_in_vain(directory + "/host.sock", {"vm", "list"}), 1);
+  EXPECT_EQ(asked_in_vain(directory + "/host.sock", {"key", "reset", "a"}), 1);
+  EXPECT_EQ(asked_in_vain(directory + "/host.sock", {"vm", "delete", "a"}), 1);
 }
 
 TEST_F(Cli, TheConfigurationOfTheOtherProgramIsToldSo) {

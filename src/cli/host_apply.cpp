@@ -195,7 +195,7 @@ void show_lint(const Job& job, std::ostream& err) {
 }
 
 int finish(const Job& job, std::ostream& out, std::ostream& err) {
-  const auto reply = ask_host(job.host, "POST", job.dry_run ? "/v1/apply?dryRun=true" : "/v1/apply", job.body);
+  const auto reply = ask_host(job.host, err, "POST", job.dry_run ? "/v1/apply?dryRun=true" : "/v1/apply", job.body);
   if (!reply.ok()) {
     return cannot_ask(reply.error(), job.host, out, err);
   }

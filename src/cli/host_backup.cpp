@@ -26,7 +26,7 @@ int host_backup(const std::vector<std::string>& arguments, std::ostream& out, st
   if (const auto over = parse_host_options(app, arguments, options, out, err)) {
     return *over;
   }
-  const auto reply = ask_host(options, "POST", "/v1/backup");
+  const auto reply = ask_host(options, err, "POST", "/v1/backup");
   if (!reply.ok()) {
     return cannot_ask(reply.error(), options, out, err);
   }

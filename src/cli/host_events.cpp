@@ -61,9 +61,9 @@ int vm_event(const std::vector<std::string>& arguments, std::ostream& out, std::
   }
   const std::string events = fmt::format("/v1/virtualMachines/{}/events", percent_encoded(wanted.machine));
   const auto reply = !wanted.end.empty()
-                         ? ask_host(options, "DELETE", fmt::format("{}/{}", events, percent_encoded(wanted.end)))
-                     : wanted.type.empty() ? ask_host(options, "GET", events)
-                                           : ask_host(options, "POST", events, body_of(wanted));
+                         ? ask_host(options, err, "DELETE", fmt::format("{}/{}", events, percent_encoded(wanted.end)))
+                     : wanted.type.empty() ? ask_host(options, err, "GET", events)
+                                           : ask_host(options, err, "POST", events, body_of(wanted));
   if (!reply.ok()) {
     return cannot_ask(reply.error(), options, out, err);
   }

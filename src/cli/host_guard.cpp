@@ -227,7 +227,7 @@ int host_guard(const std::vector<std::string>& arguments, std::ostream& out, std
   }
   std::array<json::Value, 2> answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    const auto reply = ask_host(options, "GET", i == 0 ? "/v1/host" : "/v1/virtualMachines");
+    const auto reply = ask_host(options, err, "GET", i == 0 ? "/v1/host" : "/v1/virtualMachines");
     if (!reply.ok()) {
       return cannot_ask(reply.error(), options, out, err);
     }

@@ -59,7 +59,7 @@ int finish(const Export& wanted, const Fd& file, std::ostream& out, std::ostream
   json::Writer body;
   body.begin_object().field("recipient", wanted.recipient).end_object();
   const std::string target = fmt::format("/v1/virtualMachines/{}/export", percent_encoded(wanted.machine));
-  const auto reply = ask_host(wanted.host, "POST", target, std::move(body).take());
+  const auto reply = ask_host(wanted.host, err, "POST", target, std::move(body).take());
   if (!reply.ok()) {
     return cannot_ask(reply.error(), wanted.host, out, err);
   }
@@ -157,7 +157,7 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
     }
     body += R"(,"sourceAddresses":)" + std::move(list.end_array()).take();
   }
-  const auto reply = ask_host(host, "POST", "/v1/import", body + "}");
+  const auto reply = ask_host(host, err, "POST", "/v1/import", body + "}");
   if (!reply.ok()) {
     return cannot_ask(reply.error(), host, out, err);
   }

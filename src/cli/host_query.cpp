@@ -38,7 +38,7 @@ int host_query(const HostQuery& query, const std::vector<std::string>& arguments
   }
   const std::string target = fmt::format("{}{}{}{}", of_set ? query.list_of_sets : query.list, named.empty() ? "" : "/",
                                          percent_encoded(named), query.suffix);
-  const auto reply = ask_host(options, query.method, target);
+  const auto reply = ask_host(options, err, query.method, target);
   if (!reply.ok()) {
     return cannot_ask(reply.error(), options, out, err);
   }

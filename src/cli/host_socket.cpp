@@ -6,9 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <ostream>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/configured_program.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -19,12 +22,41 @@ namespace msp::cli {
 namespace {
 
 constexpr std::uint64_t kTimeoutMs = 60'000;  // a large change waits for the disk
+constexpr std::chrono::milliseconds kBetweenTries{100};
 
 Result<std::string> socket_of(const HostOptions& options) {
   if (!options.socket.empty()) {
     return options.socket;
   }
   return admin_socket_of(options.config.empty() ? kHostConfig : options.config);
+}
+
+bool is_absent(const Error& error) { return error.code == ENOENT || error.code == ECONNREFUSED; }
+
+/// Asks until somebody answers or the time is over.
+Result<Reply> ask_patiently(const std::string& socket, const Question& question, const HostOptions& options,
+                            std::ostream& err) {
+  const SystemClock clock;
+  const std::uint64_t end_ms = clock.boottime_ms() + std::uint64_t{options.wait_seconds} * 1000;
+  bool said = false;
+  for (;;) {
+    auto reply = ask(socket, question);
+    const bool cut = !reply.ok() && (reply.error().code == ECONNRESET || reply.error().code == EPIPE);
+    // Where nobody was there, nothing was sent; where the answer was cut, nobody can tell what came of it.
+    const bool again = !reply.ok() && (is_absent(reply.error()) || (cut && question.method == "GET"));
+    if (!again || clock.boottime_ms() >= end_ms) {
+      return reply;
+    }
+    if (!said) {
+      err << complaint(options.command,
+                       fmt::format("nothing answers on {}: waiting up to {} s, it may be restarting", socket,
+                                   options.wait_seconds),
+                       "")
+          << std::flush;
+      said = true;
+    }
+    std::this_thread::sleep_for(kBetweenTries);
+  }
 }
 
 }  // namespace
@@ -34,6 +66,9 @@ void add_host_options(CLI::App& app, HostOptions& options) {
   app.add_option("--config", options.config, "configuration file of msp-host, which names the admin socket")
       ->type_name("FILE");
   app.add_option("--socket", options.socket, "admin socket of msp-host")->type_name("PATH");
+  app.add_option("--wait", options.wait_seconds, "how long to wait for a host that is not there (5)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 300));
 }
 
 std::optional<int> parse_host_options(CLI::App& app, const std::vector<std::string>& arguments, HostOptions& options,
@@ -74,14 +109,15 @@ Result<std::string> admin_socket_of(const std::string& config_path) {
   return (folder / *socket->string()).lexically_normal().string();
 }
 
-Result<Reply> ask_host(const HostOptions& options, std::string_view method, std::string_view target,
+Result<Reply> ask_host(const HostOptions& options, std::ostream& err, std::string_view method, std::string_view target,
                        std::string_view body) {
   auto socket = socket_of(options);
   if (!socket.ok()) {
     return std::move(socket).error();
   }
-  auto reply =
-      ask(*socket, {.method = method, .target = target, .body = body, .who = "msp-host", .timeout_ms = kTimeoutMs});
+  const Question question{
+      .method = method, .target = target, .body = body, .who = "msp-host", .timeout_ms = kTimeoutMs};
+  auto reply = ask_patiently(*socket, question, options, err);
   // The host itself refuses with 404, too, but for reasons of its own; the agent takes no body at all.
   if (reply.ok() && (reply->status == 404 || reply->status == 413) && is_agent(*socket)) {
     return config_error(
@@ -92,7 +128,7 @@ Result<Reply> ask_host(const HostOptions& options, std::string_view method, std:
     return reply;
   }
   Error error = std::move(reply).error();
-  if (error.code == ENOENT || error.code == ECONNREFUSED) {
+  if (is_absent(error)) {
     return Error{.source = Source::kHost,
                  .message = fmt::format("msp-host is not running (nothing answers on {})", *socket),
                  .hint = "start it, or name its configuration with --config or its socket with --socket",

@@ -30,6 +30,7 @@ struct HostOptions {
   bool json = false;
   std::string config = {};
   std::string socket = {};
+  std::uint32_t wait_seconds = 5;  ///< for a host that is not there: it may be restarting
 };
 
 void add_host_options(CLI::App& app, HostOptions& options);
@@ -40,8 +41,9 @@ std::optional<int> parse_host_options(CLI::App& app, const std::vector<std::stri
 /// `adminSocket` of a configuration of msp-host. Nothing else of the file is looked at.
 Result<std::string> admin_socket_of(const std::string& config_path);
 
-/// What the host answers, whatever it is; an error says what to do.
-Result<Reply> ask_host(const HostOptions& options, std::string_view method, std::string_view target,
+/// What the host answers, whatever it is; an error says what to do. One that is not there is waited for, with a word on
+/// `err`; what may have reached one that then went away is sent again only if it is a GET.
+Result<Reply> ask_host(const HostOptions& options, std::ostream& err, std::string_view method, std::string_view target,
                        std::string_view body = {});
 /// One segment of a path.
 std::string percent_encoded(std::string_view text);
