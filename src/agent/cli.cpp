@@ -30,6 +30,8 @@ constexpr std::string_view kFieldName = "azure-proxy-agent";
 /// The field's setup tool; a bundle has a link of that name.
 constexpr std::string_view kFieldSetupName = "proxy_agent_setup";
 
+constexpr int kBadUsage = 2;  ///< or a configuration that cannot be used, whatever is wrong with it
+
 /// `code`: instead of what the error's source would give.
 int fail(const Error& error, std::optional<int> code = std::nullopt) {
   log::leave_journal();
@@ -38,7 +40,7 @@ int fail(const Error& error, std::optional<int> code = std::nullopt) {
   if (::geteuid() != 0 && !of_its_content) {
     log::hint("only root can guard a machine: run as root");
   }
-  return code.value_or(error.source == Source::kConfig ? 2 : 1);
+  return code.value_or(error.source == Source::kConfig ? kBadUsage : 1);
 }
 
 int serve(Config config, App::Until until, const App::Reread& reread) {
@@ -57,7 +59,7 @@ int serve(Config config, App::Until until, const App::Reread& reread) {
 int uninstall(const std::optional<std::string>& config_path) {
   auto config = load_config(config_path, process_environment());
   if (!config && config_path) {
-    return fail(config.error());
+    return fail(config.error(), kBadUsage);
   }
   const std::string pins = config ? config->bpf_pin_directory : Config().bpf_pin_directory;
   if (!config) {
@@ -113,7 +115,7 @@ Result<Ipv4Endpoint> agent_to_ask(const std::optional<std::string>& config_path)
 int status(const std::optional<std::string>& config_path, std::optional<std::uint32_t> wait, std::uint64_t began_ms) {
   auto agent = agent_to_ask(config_path);
   if (!agent) {
-    return fail(agent.error());
+    return fail(agent.error(), kBadUsage);
   }
   const ProvisionQuery query{
       .agent = *agent, .began_ms = began_ms, .wait = wait, .tick_ns = SystemClock().realtime_ns()};
@@ -137,7 +139,8 @@ int run_cli(int argc, char** argv) {
   std::optional<std::string> config_path;
   std::optional<std::uint32_t> wait;
   bool check = false;
-  app.add_option("--config", config_path, "configuration file (default: /etc/azure/proxy-agent.json)");
+  app.add_option("--config", config_path, "configuration file (default: /etc/azure/proxy-agent.json)")
+      ->type_name("FILE");
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
   bool asked = false;
   auto* ask = app.add_flag("-s,--status", asked,
@@ -149,12 +152,13 @@ int run_cli(int argc, char** argv) {
   const auto* hooks = app.add_subcommand(
       "check-hooks", "whether this program may take over the kernel hooks that are there: exit 0 yes, 1 no");
   SetupCli setup(app);
+  app.footer("Exit code, where nothing else is said: 0 ended as asked, 1 failed, 2 bad usage or configuration.");
   app.require_subcommand(0, 1);
   try {
     // The library wants them without the program's name, the last one first.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend() - (words.empty() ? 0 : 1)));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? 0 : kBadUsage;
   }
   if (asked) {
     return status(config_path, wait, began_ms);
@@ -168,7 +172,7 @@ int run_cli(int argc, char** argv) {
   }
   auto config = load_config(config_path, process_environment());
   if (!config) {
-    return fail(config.error());
+    return fail(config.error(), kBadUsage);
   }
   if (check) {
     fmt::print("The configuration is good.\n");

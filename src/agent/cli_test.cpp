@@ -35,7 +35,7 @@ TEST(CliDeathTest, WhoIsNotRootIsToldToBe) {
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);
   const std::string config = directory + "/agent.json";
   std::ofstream(config) << "{";
-  EXPECT_EXIT(std::exit(run_as_nobody(config)), testing::ExitedWithCode(1), "run as root");
+  EXPECT_EXIT(std::exit(run_as_nobody(config)), testing::ExitedWithCode(2), "run as root");
   // Readable for all and at fault: being root would not help.
   ASSERT_EQ(::chmod(directory.c_str(), 0755), 0);
   ASSERT_EQ(::chmod(config.c_str(), 0644), 0);

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "base/configured_program.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_fields.h"
@@ -349,11 +350,19 @@ Result<Config> load_config(const std::optional<std::string>& path, const Environ
   }
   auto text = file::read(chosen, file::configuration());
   if (!text.ok()) {
-    return std::move(text).error().context("configuration");
+    Error error = std::move(text).error().context("configuration");
+    if (error.code == ENOENT) {
+      error.hint = "name it with --config";
+    }
+    return error;
   }
   auto config = parse_config(*text, environment);
   if (!config.ok()) {
-    return std::move(config).error().context(chosen);
+    Error error = std::move(config).error().context(chosen);
+    if (std::string hint = not_configuration_of("msp-agent", *text); !hint.empty()) {
+      error.hint = std::move(hint);
+    }
+    return error;
   }
   return config;
 }

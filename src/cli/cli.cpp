@@ -30,17 +30,22 @@ constexpr std::array kVerbs{
     Verb{.name = "vmss", .help = "scale sets of a running msp-host, with their instances", .run = &vmss_command},
     Verb{.name = "profile", .help = "access control profiles of a running msp-host", .run = &profile_command},
     Verb{.name = "host", .help = "a running msp-host itself: backup, rules against spoofing", .run = &host_command},
-    Verb{.name = "key", .help = "keys of a running msp-host", .run = &key_command},
+    Verb{.name = "key", .help = "keys that machines have latched at a running msp-host", .run = &key_command},
 };
 
 void print_help(std::ostream& out) {
   out << "mspctl " << version()
-      << ": looks after the metadata guard of this machine\n\nUsage: mspctl [--config FILE | --socket PATH] VERB "
+      << ": shows what guards the metadata of this machine, and keeps the models of a host\n\nUsage: mspctl [--config "
+         "FILE | --socket PATH] VERB "
          "[OPTIONS]\n\n";
   for (const Verb& verb : kVerbs) {
     out << fmt::format("  {:10}{}\n", verb.name, verb.help);
   }
-  out << "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
+  out << "\n--config FILE or --socket PATH say where the agent is (status), or the host (vm, vmss, profile, host, "
+         "key).\n"
+         "Exit code: 0 as wanted; 1 the answer is no: not protected, refused, findings; 2 bad usage or configuration, "
+         "or\n"
+         "nobody could be asked.\n\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
 }
 
 int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +15,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/unix_socket.h"
 #include "base/version.h"
 #include "cli/status_view.h"
 #include "status/control_server.h"
@@ -111,6 +115,16 @@ TEST_F(Cli, HelpVersionAndMistakes) {
   EXPECT_EQ(call({"stats"}).code, kExitCannotTell);
   EXPECT_THAT(call({"stats"}).err, HasSubstr("no verb 'stats'"));
   EXPECT_EQ(call({"status", "--jsn"}).code, kExitCannotTell);
+  for (const char* command : {"vm", "vmss", "profile", "host", "key"}) {
+    const std::string help = call({command, "--help"}).out;
+    EXPECT_THAT(help, HasSubstr("mspctl " + std::string(command) + ": "));
+    std::istringstream lines(help);
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_LE(line.size(), 120U) << line;
+      const bool of_verb = line.starts_with("  ") && !line.starts_with("  mspctl ");
+      EXPECT_TRUE(!of_verb || line.find("  ", 2) != std::string::npos) << "a verb runs into its help: " << line;
+    }
+  }
 }
 
 TEST_F(Cli, ProtectedMachine) {
@@ -208,6 +222,64 @@ TEST_F(Cli, AgentThatDoesNotRunIsSaidSo) {
   const auto shown = json::parse(outcome.out);
   ASSERT_TRUE(shown.ok()) << outcome.out;
   EXPECT_TRUE(shown->find("protected")->is_null());
+}
+
+TEST_F(Cli, TheSocketOfAnAgentIsToldFromThatOfAHost) {
+  serve(status::example_snapshot());
+  const std::string model = directory + "/vm.json";
+  std::ofstream(model) << R"({"name":"a"})";
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"vm", "list"}, {"vm", "apply", model}, {"key", "reset", "a"}}) {
+    std::vector<std::string> arguments = words;
+    arguments.insert(arguments.end(), {"--socket", socket});
+    const Outcome outcome = call(arguments);
+    EXPECT_EQ(outcome.code, kExitCannotTell);
+    EXPECT_THAT(outcome.err, HasSubstr(socket + " is the control socket of msp-agent")) << words[1];
+    EXPECT_THAT(outcome.err, HasSubstr("\n  -> name the host's with --socket")) << words[1];
+  }
+}
+
+/// Takes what is sent and goes away without an answer, as a host that is killed; returns how often it was asked.
+int asked_in_vain(const std::string& path, std::vector<std::string> arguments) {
+  auto listener = listen_unix(path, "msp-host");
+  EXPECT_TRUE(listener.ok());
+  ::fcntl(listener->get(), F_SETFL, 0);  // its accept() waits here
+  std::atomic<int> asked = 0;
+  std::thread host([&] {
+    for (int socket = -1; (socket = ::accept(listener->get(), nullptr, nullptr)) >= 0;) {
+      const Fd connection(socket);
+      char buffer[4096];
+      asked += ::recv(socket, buffer, sizeof(buffer), 0) > 0 ? 1 : 0;
+    }
+  });
+  arguments.insert(arguments.end(), {"--wait", "1", "--socket", path});
+  EXPECT_EQ(call(arguments).code, kExitCannotTell);
+  ::shutdown(listener->get(), SHUT_RDWR);
+  host.join();
+  ::unlink(path.c_str());
+  return asked;
+}
+
+TEST_F(Cli, OnlyWhatReadsIsSentAgainToAHostThatWentAway) {
+  EXPECT_GT(asked_in_vain(directory + "/host.sock", {"vm", "list"}), 1);
+  EXPECT_EQ(asked_in_vain(directory + "/host.sock", {"key", "reset", "a"}), 1);
+  EXPECT_EQ(asked_in_vain(directory + "/host.sock", {"vm", "delete", "a"}), 1);
+}
+
+TEST_F(Cli, TheConfigurationOfTheOtherProgramIsToldSo) {
+  const std::string config = directory + "/config.json";
+  const auto write = [&](const char* text) {
+    std::ofstream(config) << text;
+    std::filesystem::permissions(config, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  };
+  write(R"({"latchKeyFolder":"/k"})");
+  const Outcome host = call({"vm", "list", "--config", config});
+  EXPECT_EQ(host.code, kExitCannotTell);
+  EXPECT_THAT(host.err, HasSubstr("this is a configuration of msp-agent: name that of msp-host with --config"));
+  write(R"({"listeners":[]})");
+  const Outcome agent = call({"status", "--config", config});
+  EXPECT_EQ(agent.code, kExitCannotTell);
+  EXPECT_THAT(agent.err, HasSubstr("this is a configuration of msp-host: name that of msp-agent with --config"));
 }
 
 TEST_F(Cli, TextOfClientsCannotSteerTheTerminal) {

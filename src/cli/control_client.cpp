@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <cerrno>
 
 #include "base/json.h"
 #include "base/loop.h"
@@ -32,10 +33,17 @@ Task<void> fetch(Stream& stream, http::BufferPool& buffers, const Question& ques
 
 }  // namespace
 
-std::string own_words(const Reply& reply) {
+Error own_words(const Reply& reply) {
   const auto body = json::parse(reply.body);
-  const json::Value* text = body.ok() ? body->find("error_description") : nullptr;
-  return text != nullptr && text->is_string() ? *text->string() : std::string("no reason given");
+  const auto text = [&](std::string_view name) {
+    const json::Value* value = body.ok() ? body->find(name) : nullptr;
+    return value != nullptr && value->is_string() ? *value->string() : std::string();
+  };
+  Error error{.source = Source::kClient, .message = text("error_description"), .hint = text("remedy"), .code = 0};
+  if (error.message.empty()) {
+    error.message = fmt::format("it answered {} and gave no reason", reply.status);
+  }
+  return error;
 }
 
 Result<Reply> ask(const std::string& socket_path, const Question& question) {
@@ -64,16 +72,32 @@ Result<Reply> ask(const std::string& socket_path, const Question& question) {
   return Reply{.status = answer->status, .body = std::move(answer->body)};
 }
 
+bool is_agent(const std::string& socket_path) {
+  const auto reply = ask(socket_path, {.target = "/v1/status"});
+  const auto body = json::parse(reply.ok() ? reply->body : std::string());
+  return reply.ok() && reply->status == 200 && body.ok() && body->find("protected") != nullptr;
+}
+
+bool is_host(const std::string& socket_path) {
+  const auto reply = ask(socket_path, {.target = "/v1/host"});
+  const auto body = json::parse(reply.ok() ? reply->body : std::string());
+  return reply.ok() && reply->status == 200 && body.ok() && body->find("listeners") != nullptr;
+}
+
 Result<std::string> ask_agent(const std::string& socket_path, std::string_view target) {
   auto reply = ask(socket_path, {.target = target});
   if (!reply.ok()) {
     return std::move(reply).error();
   }
   if (reply->status != 200) {
-    return Error{.source = Source::kClient,
-                 .message = fmt::format("the agent answered {}: {}", reply->status, own_words(*reply)),
-                 .hint = {},
-                 .code = reply->status == 403 ? EACCES : 0};
+    if (is_host(socket_path)) {
+      return config_error(
+          fmt::format("{} is the admin socket of msp-host, not the control socket of an agent", socket_path),
+          "name the agent's with --socket, or its configuration with --config; for the host: mspctl vm list");
+    }
+    Error error = own_words(*reply).context(fmt::format("the agent answered {}", reply->status));
+    error.code = reply->status == 403 ? EACCES : 0;
+    return error;
   }
   return std::move(reply->body);
 }

@@ -25,8 +25,12 @@ struct Reply {
 };
 /// Whatever is answered.
 Result<Reply> ask(const std::string& socket_path, const Question& question);
-/// What an answer in our error form says.
-std::string own_words(const Reply& reply);
+/// What an answer in our error form says; the hint is its remedy.
+Error own_words(const Reply& reply);
+
+/// Whether the other program answers there instead: msp-agent to who asked msp-host, or the other way round. Asks once.
+bool is_agent(const std::string& socket_path);
+bool is_host(const std::string& socket_path);
 
 /// Body of a 200; any other answer is an error with the agent's own words.
 Result<std::string> ask_agent(const std::string& socket_path, std::string_view target);

@@ -112,13 +112,15 @@ Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) 
   const auto tree = json::parse(*text, {.max_bytes = 16 << 20, .max_nodes = 2'000'000, .skip_bom = true});
   if (!tree.ok()) {
     Error error = tree.error();
+    error.hint = "give JSON as Azure Resource Manager exports it";
     return std::move(error).context(name);
   }
   for (const PlacedResource& placed : resources_of(*tree)) {
     const Kind kind = kind_of(*placed.value);
     if (kind != Kind::kProfile && job.profiles_only) {
-      return config_error(fmt::format("{} {}: is no access control profile", name, placed.pointer),
-                          "use mspctl vm for virtual machines, and mspctl vmss for scale sets");
+      return config_error(
+          fmt::format("{}{}{}: is no access control profile", name, placed.pointer.empty() ? "" : " ", placed.pointer),
+          "use mspctl vm for virtual machines, and mspctl vmss for scale sets");
     }
     if (kind == Kind::kProfile) {
       job.rules.emplace_back(Origin{.file = name, .pointer = placed.pointer}, text_of(*text, *placed.value));
@@ -159,24 +161,15 @@ Result<void> collect(Job& job) {
   return {};
 }
 
-void show_faults(const Job& job, const json::Value& answer, std::ostream& err) {
-  const json::Value* faults = answer.find("faults");
-  for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
-    const json::Value& fault = (*faults->array())[i];
-    const auto text = [&](std::string_view name) {
-      const json::Value* value = fault.find(name);
-      return value != nullptr && value->is_string() ? *value->string() : std::string();
-    };
-    const json::Value* index = fault.find("resource");
-    const auto at = index == nullptr ? 0 : index->uint64().value_or(0);
-    const Origin origin = at < job.origins.size() ? job.origins[at] : Origin{};
-    const std::string pointer = origin.pointer + text("pointer");
-    err << "  " << log::escape(fmt::format("{} {}: {}", origin.file, pointer.empty() ? "/" : pointer, text("problem")))
-        << '\n';
-    if (!text("remedy").empty()) {
-      err << "    -> " << log::escape(text("remedy")) << '\n';
-    }
-  }
+/// File and pointer of a fault, as its author knows them.
+std::string place_of(const Job& job, const json::Value& fault) {
+  const json::Value* index = fault.find("resource");
+  const auto at = index == nullptr ? 0 : index->uint64().value_or(0);
+  const Origin origin = at < job.origins.size() ? job.origins[at] : Origin{};
+  const json::Value* pointer = fault.find("pointer");
+  const std::string whole =
+      origin.pointer + (pointer != nullptr && pointer->is_string() ? *pointer->string() : std::string());
+  return fmt::format("{}{}{}: ", origin.file, whole.empty() ? "" : " ", whole);
 }
 
 /// Rules that are certainly not what their author means are applied as they are; the host takes them as ARM does.
@@ -202,18 +195,15 @@ void show_lint(const Job& job, std::ostream& err) {
 }
 
 int finish(const Job& job, std::ostream& out, std::ostream& err) {
-  const auto reply = ask_host(job.host, "POST", job.dry_run ? "/v1/apply?dryRun=true" : "/v1/apply", job.body);
+  const auto reply = ask_host(job.host, err, "POST", job.dry_run ? "/v1/apply?dryRun=true" : "/v1/apply", job.body);
   if (!reply.ok()) {
     return cannot_ask(reply.error(), job.host, out, err);
   }
-  const auto answer = json::parse(reply->body, {.max_bytes = 64 << 20, .max_nodes = 4'000'000});
   if (reply->status != 200) {
-    const int code = refused(*reply, job.host, out, err);
-    if (answer.ok()) {
-      show_faults(job, *answer, err);
-    }
-    return code;
+    return refused_with_faults(*reply, job.host, out, err,
+                               [&](const json::Value& fault) { return place_of(job, fault); });
   }
+  const auto answer = json::parse(reply->body, {.max_bytes = 64 << 20, .max_nodes = 4'000'000});
   const json::Value* guests = answer.ok() ? answer->find("guests") : nullptr;
   if (guests == nullptr || guests->array() == nullptr) {
     return cannot_ask(bug("the host's answer cannot be read"), job.host, out, err);
@@ -226,7 +216,7 @@ int finish(const Job& job, std::ostream& out, std::ostream& err) {
 int run(Job job, std::string_view what, const std::vector<std::string>& arguments, std::ostream& out,
         std::ostream& err) {
   const std::string name = fmt::format("{} {}", job.host.command, job.dry_run ? "diff" : "apply");
-  CLI::App app(fmt::format("{}\nExit code: {}, 2 it could not be asked.", what,
+  CLI::App app(fmt::format("{}\nExit code: {}, 2 bad usage or configuration, or the host could not be asked.", what,
                            job.dry_run ? "0 no guest would notice, 1 a guest would, or it would be refused"
                                        : "0 applied, 1 refused (then nothing has changed)"),
                name);
@@ -239,11 +229,11 @@ int run(Job job, std::string_view what, const std::vector<std::string>& argument
                       ->type_name(job.scale_sets ? "INSTANCE=IP" : "IP")
                       ->expected(1)
                       ->take_all();
-    app.add_option("--interface", job.interfaces, "of the host, at which it is (for mspctl host guard)")
+    app.add_option("--interface", job.interfaces, "interface of the host that the machine is at, for mspctl host guard")
         ->type_name(job.scale_sets ? "INSTANCE=NAME" : "NAME")
         ->expected(1)
         ->take_all();
-    app.add_flag("--model-addresses", job.model_addresses, "those of its network interfaces, no longer others")
+    app.add_flag("--model-addresses", job.model_addresses, "its connections come from the addresses of its model again")
         ->excludes(given);
   }
   if (const auto over = parse_host_options(app, arguments, job.host, out, err)) {

@@ -18,15 +18,15 @@ int host_backup(const std::vector<std::string>& arguments, std::ostream& out, st
   HostOptions options{.command = "mspctl host"};
   CLI::App app(
       "Writes the database of a running host to a file: models, and keys, which are sealed.\n"
-      "Exit code: 0 done, 1 refused, 2 it could not be asked or written.",
+      "Exit code: 0 done, 1 refused, 2 bad usage or configuration, or it could not be asked or written.",
       "mspctl host backup");
   add_host_options(app, options);
   std::string path;
-  app.add_option("FILE", path, "is replaced if it is there")->required();
+  app.add_option("FILE", path, "where to write it; replaced if it is there")->required();
   if (const auto over = parse_host_options(app, arguments, options, out, err)) {
     return *over;
   }
-  const auto reply = ask_host(options, "POST", "/v1/backup");
+  const auto reply = ask_host(options, err, "POST", "/v1/backup");
   if (!reply.ok()) {
     return cannot_ask(reply.error(), options, out, err);
   }
@@ -36,7 +36,11 @@ int host_backup(const std::vector<std::string>& arguments, std::ostream& out, st
   std::error_code failure;
   const std::string full = std::filesystem::absolute(path, failure).string();
   if (auto written = file::replace(full, reply->body); !written.ok()) {
-    return cannot_ask(written.error(), options, out, err);
+    Error error = std::move(written).error();
+    if (error.hint.empty()) {
+      error.hint = "name a file in a folder that is there, in which this user may write";
+    }
+    return cannot_ask(error, options, out, err);
   }
   if (options.json) {
     json::Writer writer;

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <ostream>
 #include <span>
@@ -10,11 +11,13 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_apply.h"
+#include "cli/host_audit_view.h"
 #include "cli/host_backup.h"
 #include "cli/host_events.h"
 #include "cli/host_guard.h"
 #include "cli/host_move.h"
 #include "cli/host_query.h"
+#include "cli/host_socket.h"
 #include "cli/host_view.h"
 
 namespace msp::cli {
@@ -67,13 +70,14 @@ constexpr std::array kVmVerbs{
                                  arguments, out, err);
              }},
     Verb{.name = "audit",
-         .help = "what enforcing would refuse of a machine in audit mode, by caller",
+         .help = "what was refused of a machine, or would be if it enforced: whom, why, what to do",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
                return host_query(
                    {.command = "mspctl vm",
                     .verb = "audit",
-                    .help = "Shows what enforcing would refuse of a machine whose services are in audit mode.",
+                    .help = "Shows what was refused of a machine, and what enforcing would refuse of its\n"
+                            "services in audit mode: by caller and reason, with what to do about it.",
                     .method = "GET",
                     .list = kMachines,
                     .name = "VM",
@@ -82,12 +86,12 @@ constexpr std::array kVmVerbs{
                    arguments, out, err);
              }},
     Verb{.name = "audit-forget",
-         .help = "forgets that, to begin anew",
+         .help = "forgets what vm audit shows, to begin anew",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
                return host_query({.command = "mspctl vm",
                                   .verb = "audit-forget",
-                                  .help = "Forgets what enforcing would have refused of a machine so far.",
+                                  .help = "Forgets what mspctl vm audit shows of a machine, to begin anew.",
                                   .method = "DELETE",
                                   .list = kMachines,
                                   .name = "VM",
@@ -96,7 +100,7 @@ constexpr std::array kVmVerbs{
                                  arguments, out, err);
              }},
     Verb{.name = "list",
-         .help = "all machines, what is enforced, who has a key",
+         .help = "all machines: what is enforced, who has a key, what was refused, who asked when",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
                return host_query({.command = "mspctl vm",
@@ -134,7 +138,8 @@ constexpr std::array kVmssVerbs{
                                   .help = "Shows a scale set as it was given; with --json its instances, too.",
                                   .method = "GET",
                                   .list = kSets,
-                                  .name = "VMSS"},
+                                  .name = "VMSS",
+                                  .name_help = "name or resource id"},
                                  arguments, out, err);
              }},
     Verb{.name = "list",
@@ -159,6 +164,7 @@ constexpr std::array kVmssVerbs{
                                   .method = "DELETE",
                                   .list = kSets,
                                   .name = "VMSS",
+                                  .name_help = "name or resource id",
                                   .view = &outcome_view},
                                  arguments, out, err);
              }},
@@ -176,7 +182,8 @@ constexpr std::array kProfileVerbs{
                                   .help = "Shows a profile (P) or a version (P/1.0.0) as it was given.",
                                   .method = "GET",
                                   .list = kProfiles,
-                                  .name = "PROFILE"},
+                                  .name = "PROFILE",
+                                  .name_help = "P, a version P/1.0.0, or a resource id"},
                                  arguments, out, err);
              }},
     Verb{.name = "list",
@@ -201,6 +208,7 @@ constexpr std::array kProfileVerbs{
                                   .method = "DELETE",
                                   .list = kProfiles,
                                   .name = "PROFILE",
+                                  .name_help = "P, a version P/1.0.0, or a resource id",
                                   .view = &outcome_view},
                                  arguments, out, err);
              }},
@@ -241,8 +249,9 @@ constexpr std::array kKeyVerbs{
                return host_query(
                    {.command = "mspctl key",
                     .verb = "reset",
-                    .help = "Raises keyIncarnationId in the model of a machine, or of a scale set: the key "
-                            "ends, or that of each instance; one new latch is allowed.",
+                    .help =
+                        "Raises keyIncarnationId in the model of a machine, or of a scale set: the key ends, or that\n"
+                        "of each instance; one new latch is allowed.",
                     .method = "POST",
                     .list = kMachines,
                     .name = "NAME",
@@ -258,63 +267,86 @@ constexpr std::array kHostVerbs{
     Verb{.name = "guard", .help = "rules that keep guests from each other's addresses", .run = &host_guard},
 };
 
-void print_help(std::string_view command, std::span<const Verb> verbs, std::ostream& out) {
-  out << command << ": models of a running msp-host\n\nUsage: " << command << " VERB [OPTIONS]\n\n";
-  for (const Verb& verb : verbs) {
-    out << fmt::format("  {:11}{}\n", verb.name, verb.help);
+/// A command and its verbs.
+struct Command {
+  std::string_view name;
+  std::string_view help;
+  std::span<const Verb> verbs;
+};
+
+void print_help(const Command& command, std::ostream& out) {
+  out << fmt::format("{0}: {1}\n\nUsage: {0} VERB [OPTIONS]\n\n", command.name, command.help);
+  std::size_t width = 0;
+  for (const Verb& verb : command.verbs) {
+    width = std::max(width, verb.name.size());
   }
-  out << fmt::format("\nExit code: 0 done, 1 refused, 2 it could not be asked.\n\n  {} VERB --help\n", command);
+  for (const Verb& verb : command.verbs) {
+    out << fmt::format("  {:{}}  {}\n", verb.name, width, verb.help);
+  }
+  out << fmt::format(
+      "\nEvery verb takes --config FILE of msp-host (default {}) or --socket PATH, and --json.\n"
+      "Exit code: 0 done, 1 refused, 2 bad usage or configuration, or the host could not be asked.\n\n"
+      "  {} VERB --help    options of a verb\n",
+      kHostConfig, command.name);
 }
 
-int dispatch(std::string_view command, std::span<const Verb> verbs, const Arguments& arguments, std::ostream& out,
-             std::ostream& err) {
+int dispatch(const Command& command, const Arguments& arguments, std::ostream& out, std::ostream& err) {
   // Where the host is may also be said before the verb.
   std::size_t at = 0;
   while (at < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
     at += 2;
   }
   if (at >= arguments.size()) {
-    err << command << ": the verb is missing\n\n";
-    print_help(command, verbs, err);
+    err << command.name << ": the verb is missing\n\n";
+    print_help(command, err);
     return kExitCannotTell;
   }
   const std::string& word = arguments[at];
   if (word == "--help" || word == "-h" || word == "help") {
-    print_help(command, verbs, out);
+    print_help(command, out);
     return 0;
   }
-  for (const Verb& verb : verbs) {
+  for (const Verb& verb : command.verbs) {
     if (verb.name == word) {
       Arguments own(arguments);
       own.erase(own.begin() + static_cast<std::ptrdiff_t>(at));
       return verb.run(own, out, err);
     }
   }
-  err << command << ": there is no verb '" << log::escape(word) << "'\n\n";
-  print_help(command, verbs, err);
+  err << command.name << ": there is no verb '" << log::escape(word) << "'\n\n";
+  print_help(command, err);
   return kExitCannotTell;
 }
 
 }  // namespace
 
 int vm_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {
-  return dispatch("mspctl vm", kVmVerbs, arguments, out, err);
+  return dispatch({.name = "mspctl vm", .help = "virtual machines of a running msp-host", .verbs = kVmVerbs}, arguments,
+                  out, err);
 }
 
 int vmss_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {
-  return dispatch("mspctl vmss", kVmssVerbs, arguments, out, err);
+  return dispatch(
+      {.name = "mspctl vmss", .help = "scale sets of a running msp-host, with their instances", .verbs = kVmssVerbs},
+      arguments, out, err);
 }
 
 int profile_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {
-  return dispatch("mspctl profile", kProfileVerbs, arguments, out, err);
+  return dispatch({.name = "mspctl profile",
+                   .help = "access control profiles of a running msp-host, and their versions",
+                   .verbs = kProfileVerbs},
+                  arguments, out, err);
 }
 
 int host_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {
-  return dispatch("mspctl host", kHostVerbs, arguments, out, err);
+  return dispatch({.name = "mspctl host", .help = "a running msp-host itself", .verbs = kHostVerbs}, arguments, out,
+                  err);
 }
 
 int key_command(const Arguments& arguments, std::ostream& out, std::ostream& err) {
-  return dispatch("mspctl key", kKeyVerbs, arguments, out, err);
+  return dispatch(
+      {.name = "mspctl key", .help = "keys that machines have latched at a running msp-host", .verbs = kKeyVerbs},
+      arguments, out, err);
 }
 
 }  // namespace msp::cli

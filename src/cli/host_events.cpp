@@ -24,13 +24,17 @@ struct Wanted {
 
 void add_options(CLI::App& app, Wanted& wanted) {
   app.add_option("VM", wanted.machine, "name, vmId or resource id")->required();
-  CLI::Option* schedule = app.add_option("--schedule", wanted.type, "Freeze, Reboot, Redeploy, Preempt or Terminate");
+  CLI::Option* schedule =
+      app.add_option("--schedule", wanted.type, "Freeze, Reboot, Redeploy, Preempt or Terminate")->type_name("TYPE");
   app.add_option("--in", wanted.in_seconds, "seconds until it begins, if the guest does not approve it before (900)")
+      ->type_name("S")
       ->needs(schedule);
-  app.add_option("--duration", wanted.duration, "seconds that it takes (-1: nobody knows)")->needs(schedule);
+  app.add_option("--duration", wanted.duration, "seconds that it takes (-1, the default: nobody knows)")
+      ->type_name("S")
+      ->needs(schedule);
   app.add_option("--description", wanted.description, "for the guest to read")->needs(schedule);
   app.add_flag("--by-user", wanted.by_user, "its source is the user, not the platform")->needs(schedule);
-  app.add_option("--end", wanted.end, "id of an event that is over, or called off")->excludes(schedule);
+  app.add_option("--end", wanted.end, "of an event that is over, or called off")->type_name("ID")->excludes(schedule);
 }
 
 std::string body_of(const Wanted& wanted) {
@@ -47,7 +51,7 @@ int vm_event(const std::vector<std::string>& arguments, std::ostream& out, std::
   HostOptions options{.command = "mspctl vm"};
   CLI::App app(
       "Shows what is scheduled for a machine; schedules or ends an event.\n"
-      "Exit code: 0 done, 1 refused, 2 it could not be asked.",
+      "Exit code: 0 done, 1 refused, 2 bad usage or configuration, or the host could not be asked.",
       "mspctl vm event");
   add_host_options(app, options);
   Wanted wanted;
@@ -57,9 +61,9 @@ int vm_event(const std::vector<std::string>& arguments, std::ostream& out, std::
   }
   const std::string events = fmt::format("/v1/virtualMachines/{}/events", percent_encoded(wanted.machine));
   const auto reply = !wanted.end.empty()
-                         ? ask_host(options, "DELETE", fmt::format("{}/{}", events, percent_encoded(wanted.end)))
-                     : wanted.type.empty() ? ask_host(options, "GET", events)
-                                           : ask_host(options, "POST", events, body_of(wanted));
+                         ? ask_host(options, err, "DELETE", fmt::format("{}/{}", events, percent_encoded(wanted.end)))
+                     : wanted.type.empty() ? ask_host(options, err, "GET", events)
+                                           : ask_host(options, err, "POST", events, body_of(wanted));
   if (!reply.ok()) {
     return cannot_ask(reply.error(), options, out, err);
   }

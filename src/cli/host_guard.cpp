@@ -215,19 +215,19 @@ int host_guard(const std::vector<std::string>& arguments, std::ostream& out, std
   HostOptions options{.command = "mspctl host"};
   CLI::App app(
       "Prints rules that keep guests from each other's addresses and from those of the metadata services.\n"
-      "Exit code: 0 done, 1 refused, 2 it could not be asked.",
+      "Exit code: 0 done, 1 refused, 2 bad usage or configuration, or the host could not be asked.",
       "mspctl host guard");
   add_host_options(app, options);
   bool nftables = false;
   bool routed = false;
-  app.add_flag("--nftables", nftables, "for nft -f")->required();
+  app.add_flag("--nftables", nftables, "as nft -f takes them")->required();
   app.add_flag("--routed", routed, "the interfaces of machines are no ports of a bridge");
   if (const auto over = parse_host_options(app, arguments, options, out, err)) {
     return *over;
   }
   std::array<json::Value, 2> answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    const auto reply = ask_host(options, "GET", i == 0 ? "/v1/host" : "/v1/virtualMachines");
+    const auto reply = ask_host(options, err, "GET", i == 0 ? "/v1/host" : "/v1/virtualMachines");
     if (!reply.ok()) {
       return cannot_ask(reply.error(), options, out, err);
     }

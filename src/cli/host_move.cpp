@@ -27,7 +27,8 @@ Result<Fd> make_file(const std::string& path) {
   Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file) {
     Error error = errno_error("cannot make " + path, errno);
-    error.hint = errno == EEXIST ? "give a name that is free" : "";
+    error.hint = error.code == EEXIST ? "give a name that is free"
+                                      : "name a file in a folder that is there, in which this user may write";
     return error;
   }
   return file;
@@ -58,7 +59,7 @@ int finish(const Export& wanted, const Fd& file, std::ostream& out, std::ostream
   json::Writer body;
   body.begin_object().field("recipient", wanted.recipient).end_object();
   const std::string target = fmt::format("/v1/virtualMachines/{}/export", percent_encoded(wanted.machine));
-  const auto reply = ask_host(wanted.host, "POST", target, std::move(body).take());
+  const auto reply = ask_host(wanted.host, err, "POST", target, std::move(body).take());
   if (!reply.ok()) {
     return cannot_ask(reply.error(), wanted.host, out, err);
   }
@@ -97,7 +98,8 @@ int vm_export(const std::vector<std::string>& arguments, std::ostream& out, std:
   CLI::App app(
       "Takes a machine out of this host and writes what another host needs to go on with it, its key included, sealed\n"
       "for that host alone. Its connections are refused here from then on.\n"
-      "Exit code: 0 done, 1 refused (then nothing has changed), 2 it could not be asked.",
+      "Exit code: 0 done, 1 refused (then nothing has changed), 2 bad usage or configuration, or the host could not be "
+      "asked.",
       "mspctl vm export");
   add_host_options(app, wanted.host);
   app.add_option("VM", wanted.machine, "name, vmId or resource id")->required();
@@ -123,7 +125,8 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
   HostOptions host{.command = "mspctl vm"};
   CLI::App app(
       "Goes on with a machine that another host has exported for this one: its model, and its key.\n"
-      "Exit code: 0 done, 1 refused (then nothing has changed), 2 it could not be asked.",
+      "Exit code: 0 done, 1 refused (then nothing has changed), 2 bad usage or configuration, or the host could not be "
+      "asked.",
       "mspctl vm import");
   add_host_options(app, host);
   std::string path;
@@ -141,7 +144,9 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
     return cannot_ask(text.error(), host, out, err);
   }
   if (const auto tree = json::parse(*text, kLimits); !tree.ok()) {
-    return cannot_ask(Error(tree.error()).context(path), host, out, err);
+    Error error = Error(tree.error()).context(path);
+    error.hint = "give the file that mspctl vm export has written";
+    return cannot_ask(error, host, out, err);
   }
   std::string body = R"({"machine":)" + *text;
   if (!addresses.empty()) {
@@ -152,7 +157,7 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
     }
     body += R"(,"sourceAddresses":)" + std::move(list.end_array()).take();
   }
-  const auto reply = ask_host(host, "POST", "/v1/import", body + "}");
+  const auto reply = ask_host(host, err, "POST", "/v1/import", body + "}");
   if (!reply.ok()) {
     return cannot_ask(reply.error(), host, out, err);
   }

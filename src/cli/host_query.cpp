@@ -7,7 +7,6 @@
 #include <ostream>
 
 #include "base/arm_document.h"
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/host_socket.h"
 
@@ -21,12 +20,14 @@ constexpr json::Options kLimits{.max_bytes = 64 << 20, .max_nodes = 4'000'000};
 int host_query(const HostQuery& query, const std::vector<std::string>& arguments, std::ostream& out,
                std::ostream& err) {
   HostOptions options{.command = query.command};
-  CLI::App app(fmt::format("{}\nExit code: 0 done, 1 refused, 2 it could not be asked.", query.help),
-               fmt::format("{} {}", query.command, query.verb));
+  CLI::App app(
+      fmt::format("{}\nExit code: 0 done, 1 refused, 2 bad usage or configuration, or the host could not be asked.",
+                  query.help),
+      fmt::format("{} {}", query.command, query.verb));
   add_host_options(app, options);
   std::string named;
   if (!query.name.empty()) {
-    app.add_option(std::string(query.name), named, "name, vmId or resource id")->required();
+    app.add_option(std::string(query.name), named, std::string(query.name_help))->required();
   }
   bool of_set = false;
   if (!query.list_of_sets.empty()) {
@@ -37,24 +38,14 @@ int host_query(const HostQuery& query, const std::vector<std::string>& arguments
   }
   const std::string target = fmt::format("{}{}{}{}", of_set ? query.list_of_sets : query.list, named.empty() ? "" : "/",
                                          percent_encoded(named), query.suffix);
-  const auto reply = ask_host(options, query.method, target);
+  const auto reply = ask_host(options, err, query.method, target);
   if (!reply.ok()) {
     return cannot_ask(reply.error(), options, out, err);
   }
-  const auto answer = json::parse(reply->body, kLimits);
   if (reply->status != 200) {
-    const int code = refused(*reply, options, out, err);
-    const json::Value* faults = answer.ok() ? answer->find("faults") : nullptr;
-    for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
-      for (const auto& [member, sign] : {std::pair("problem", "  "), std::pair("remedy", "    -> ")}) {
-        const json::Value* text = (*faults->array())[i].find(member);
-        if (text != nullptr && text->is_string() && !text->string()->empty()) {
-          err << sign << log::escape(*text->string()) << '\n';
-        }
-      }
-    }
-    return code;
+    return refused_with_faults(*reply, options, out, err);
   }
+  const auto answer = json::parse(reply->body, kLimits);
   if (!answer.ok()) {
     return cannot_ask(bug("the host's answer cannot be read"), options, out, err);
   }

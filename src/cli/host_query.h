@@ -20,6 +20,7 @@ struct HostQuery {
   std::string_view method;
   std::string_view list;       ///< path of the kind
   std::string_view name = {};  ///< of what is named; empty: nothing is
+  std::string_view name_help = "name, vmId or resource id";
   std::string_view suffix = {};
   std::string_view list_of_sets = {};  ///< path of the scale sets, where --scale-set may say that one is meant
   std::string (*view)(const json::Value& answer) = nullptr;  ///< null: shows the resource as it was given

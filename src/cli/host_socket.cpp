@@ -6,32 +6,69 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <ostream>
+#include <thread>
 
+#include "base/clock.h"
+#include "base/configured_program.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/complaint.h"
 
 namespace msp::cli {
 namespace {
 
-constexpr const char* kDefaultConfig = "/etc/msp-host/msp-host.json";
 constexpr std::uint64_t kTimeoutMs = 60'000;  // a large change waits for the disk
+constexpr std::chrono::milliseconds kBetweenTries{100};
 
 Result<std::string> socket_of(const HostOptions& options) {
   if (!options.socket.empty()) {
     return options.socket;
   }
-  return admin_socket_of(options.config.empty() ? kDefaultConfig : options.config);
+  return admin_socket_of(options.config.empty() ? kHostConfig : options.config);
+}
+
+bool is_absent(const Error& error) { return error.code == ENOENT || error.code == ECONNREFUSED; }
+
+/// Asks until somebody answers or the time is over.
+Result<Reply> ask_patiently(const std::string& socket, const Question& question, const HostOptions& options,
+                            std::ostream& err) {
+  const SystemClock clock;
+  const std::uint64_t end_ms = clock.boottime_ms() + std::uint64_t{options.wait_seconds} * 1000;
+  bool said = false;
+  for (;;) {
+    auto reply = ask(socket, question);
+    const bool cut = !reply.ok() && (reply.error().code == ECONNRESET || reply.error().code == EPIPE);
+    // Where nobody was there, nothing was sent; where the answer was cut, nobody can tell what came of it.
+    const bool again = !reply.ok() && (is_absent(reply.error()) || (cut && question.method == "GET"));
+    if (!again || clock.boottime_ms() >= end_ms) {
+      return reply;
+    }
+    if (!said) {
+      err << complaint(options.command,
+                       fmt::format("nothing answers on {}: waiting up to {} s, it may be restarting", socket,
+                                   options.wait_seconds),
+                       "")
+          << std::flush;
+      said = true;
+    }
+    std::this_thread::sleep_for(kBetweenTries);
+  }
 }
 
 }  // namespace
 
 void add_host_options(CLI::App& app, HostOptions& options) {
-  app.add_flag("--json", options.json, "for programs: docs/host-admin.md");
-  app.add_option("--config", options.config, "configuration file of msp-host")->type_name("FILE");
+  app.add_flag("--json", options.json, "prints the answer of the host, for programs: docs/host-admin.md");
+  app.add_option("--config", options.config, "configuration file of msp-host, which names the admin socket")
+      ->type_name("FILE");
   app.add_option("--socket", options.socket, "admin socket of msp-host")->type_name("PATH");
+  app.add_option("--wait", options.wait_seconds, "how long to wait for a host that is not there (5)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 300));
 }
 
 std::optional<int> parse_host_options(CLI::App& app, const std::vector<std::string>& arguments, HostOptions& options,
@@ -63,26 +100,35 @@ Result<std::string> admin_socket_of(const std::string& config_path) {
   }
   const json::Value* socket = document->find("adminSocket");
   if (socket == nullptr || !socket->is_string() || socket->string()->empty()) {
-    return config_error(config_path + " names no adminSocket", "set it there and restart msp-host: docs/host-admin.md");
+    const std::string whose = not_configuration_of("msp-host", *text);
+    return config_error(config_path + " names no adminSocket",
+                        whose.empty() ? "set it there and restart msp-host: docs/host-admin.md" : whose);
   }
   std::error_code failure;
   const auto folder = std::filesystem::absolute(config_path, failure).parent_path();
   return (folder / *socket->string()).lexically_normal().string();
 }
 
-Result<Reply> ask_host(const HostOptions& options, std::string_view method, std::string_view target,
+Result<Reply> ask_host(const HostOptions& options, std::ostream& err, std::string_view method, std::string_view target,
                        std::string_view body) {
   auto socket = socket_of(options);
   if (!socket.ok()) {
     return std::move(socket).error();
   }
-  auto reply =
-      ask(*socket, {.method = method, .target = target, .body = body, .who = "msp-host", .timeout_ms = kTimeoutMs});
+  const Question question{
+      .method = method, .target = target, .body = body, .who = "msp-host", .timeout_ms = kTimeoutMs};
+  auto reply = ask_patiently(*socket, question, options, err);
+  // The host itself refuses with 404, too, but for reasons of its own; the agent takes no body at all.
+  if (reply.ok() && (reply->status == 404 || reply->status == 413) && is_agent(*socket)) {
+    return config_error(
+        fmt::format("{} is the control socket of msp-agent, not the admin socket of msp-host", *socket),
+        "name the host's with --socket, or its configuration with --config; for the agent: mspctl status");
+  }
   if (reply.ok()) {
     return reply;
   }
   Error error = std::move(reply).error();
-  if (error.code == ENOENT || error.code == ECONNREFUSED) {
+  if (is_absent(error)) {
     return Error{.source = Source::kHost,
                  .message = fmt::format("msp-host is not running (nothing answers on {})", *socket),
                  .hint = "start it, or name its configuration with --config or its socket with --socket",
@@ -115,10 +161,7 @@ int cannot_ask(const Error& error, const HostOptions& options, std::ostream& out
     writer.begin_object().field("error", bare.text()).field("remedy", error.hint).end_object();
     out << std::move(writer).take() << '\n';
   }
-  err << options.command << ": " << log::escape(bare.text()) << '\n';
-  if (!error.hint.empty()) {
-    err << "  -> " << log::escape(error.hint) << '\n';
-  }
+  err << complaint(options.command, bare.text(), error.hint);
   return kExitCannotTell;
 }
 
@@ -126,23 +169,39 @@ int refused(const Reply& reply, const HostOptions& options, std::ostream& out, s
   if (options.json) {
     out << reply.body << (reply.body.ends_with('\n') ? "" : "\n");
   }
-  err << options.command << ": " << log::escape(own_words(reply)) << '\n';
+  const Error words = own_words(reply);
+  err << complaint(options.command, words.message, words.hint);
   // 404 and 409 are about what was asked; everything else is trouble.
   return reply.status == 404 || reply.status == 409 ? kExitRefused : kExitCannotTell;
 }
 
-int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err) {
+int refused_with_faults(const Reply& reply, const HostOptions& options, std::ostream& out, std::ostream& err,
+                        const FaultPlace& place) {
   const int code = refused(reply, options, out, err);
-  const auto answer = json::parse(reply.body);
+  const auto answer = json::parse(reply.body, {.max_bytes = 64 << 20, .max_nodes = 4'000'000});
   const json::Value* faults = answer.ok() ? answer->find("faults") : nullptr;
-  for (std::size_t i = 0; faults != nullptr && faults->array() != nullptr && i < faults->array()->size(); ++i) {
-    for (const auto& [member, sign] : {std::pair("problem", "  "), std::pair("remedy", "    -> ")}) {
-      const json::Value* text = (*faults->array())[i].find(member);
-      if (text != nullptr && text->is_string() && !text->string()->empty()) {
-        err << sign << log::escape(*text->string()) << '\n';
-      }
-    }
+  if (faults == nullptr || faults->array() == nullptr) {
+    return code;
   }
+  std::string remedy;
+  const auto text = [](const json::Value& fault, std::string_view name) {
+    const json::Value* value = fault.find(name);
+    return value != nullptr && value->is_string() ? *value->string() : std::string();
+  };
+  const auto say_remedy = [&] {
+    if (!remedy.empty()) {
+      err << "    -> " << log::escape(remedy) << '\n';
+    }
+  };
+  for (const json::Value& fault : *faults->array()) {
+    // Of several in a row with the same remedy it stands below the last.
+    if (const std::string next = text(fault, "remedy"); next != remedy) {
+      say_remedy();
+      remedy = next;
+    }
+    err << "  " << log::escape((place ? place(fault) : std::string()) + text(fault, "problem")) << '\n';
+  }
+  say_remedy();
   return code;
 }
 

@@ -6,20 +6,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/log.h"
+#include "cli/json_leaf.h"
 
 namespace msp::cli {
 namespace {
 
 using Row = std::vector<std::string>;
-
-std::string leaf(const json::Value& of, std::string_view pointer) {
-  const json::Value* value = of.at(pointer);
-  if (value == nullptr || value->is_null()) {
-    return "-";
-  }
-  return value->is_string() ? log::escape(*value->string()) : json::to_text(*value);
-}
 
 std::string joined(const json::Value& of, std::string_view name) {
   const json::Value* list = of.find(name);
@@ -52,24 +44,26 @@ std::string table(const std::vector<Row>& rows) {
   return out;
 }
 
-const json::Array& items(const json::Value& of, std::string_view name) {
-  static const json::Array kNone;
-  const json::Value* value = of.find(name);
-  return value == nullptr || value->array() == nullptr ? kNone : *value->array();
-}
-
 std::string origin(const json::Value& item) { return leaf(item, "/file") == "-" ? "applied" : leaf(item, "/file"); }
 
 }  // namespace
 
 std::string machines_view(const json::Value& list) {
-  std::vector<Row> rows{{"NAME", "VMID", "IMDS", "WIRESERVER", "INCARNATION", "KEY", "ADDRESSES", "FROM"}};
+  std::vector<Row> rows{
+      {"NAME", "VMID", "IMDS", "WIRESERVER", "INCARNATION", "KEY", "REFUSED", "LAST ASKED", "ADDRESSES", "FROM"}};
+  bool refused = false;
   for (const json::Value& vm : items(list, "value")) {
+    const std::string asked = leaf(vm, "/requests/last");
     rows.push_back({leaf(vm, "/name"), leaf(vm, "/vmId"), leaf(vm, "/imds/mode"), leaf(vm, "/wireServer/mode"),
                     leaf(vm, "/keyIncarnationId"), leaf(vm, "/keyGuid") == "-" ? "none" : "latched",
-                    joined(vm, "sourceAddresses"), origin(vm)});
+                    leaf(vm, "/requests/refused"), asked == "-" ? "never" : asked, joined(vm, "sourceAddresses"),
+                    origin(vm)});
+    refused = refused || leaf(vm, "/requests/refused") != "0";
   }
   std::string out = rows.size() == 1 ? "no virtual machine\n" : table(rows);
+  if (refused) {
+    out += "\nREFUSED counts since the host was started:\n    -> mspctl vm audit VM says whom, why, and what to do\n";
+  }
   const json::Array& unknown = items(list, "unknownCallers");
   if (!unknown.empty()) {
     out += "\nrefused, since they belong to no machine:\n";
@@ -80,9 +74,9 @@ std::string machines_view(const json::Value& list) {
   }
   if (!unknown.empty()) {
     out +=
-        "    -> a copy of a machine: mspctl vm apply FILE --source-address IP; one that came from another host: mspctl "
-        "vm "
-        "import FILE --source-address IP\n";
+        "    -> a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address IP\n"
+        "    -> one that came from another host: mspctl vm import FILE --source-address IP (docs/disks.md)\n"
+        "    -> else find out who it is: it is refused\n";
   }
   return out;
 }
@@ -171,36 +165,6 @@ std::string reports_view(const json::Value& reports) {
   }
   return out + line("telemetry", "/telemetry", count("/telemetry")) + line("logs", "/logs", count("/logs")) +
          line("observations", "/observations", count("/observations"));
-}
-
-std::string audit_view(const json::Value& report) {
-  if (leaf(report, "/since") == "-") {
-    return "no service of this machine that is in audit mode has been asked for anything\n";
-  }
-  std::string out = fmt::format("{} requests to services in audit mode since {}\n", leaf(report, "/requests"),
-                                leaf(report, "/since"));
-  std::vector<Row> rows{
-      {"SERVICE", "REFUSED BY", "REASON", "COUNT", "LAST", "UID", "USER", "EXECUTABLE", "PROCESS", "UNIT"}};
-  const auto told = [](const json::Value& row, std::string_view pointer) {
-    std::string text = leaf(row, pointer);
-    return text.empty() ? std::string("-") : text;
-  };
-  for (const json::Value& row : items(report, "value")) {
-    rows.push_back({leaf(row, "/service"), leaf(row, "/by"), leaf(row, "/reason"), leaf(row, "/count"),
-                    leaf(row, "/last"), told(row, "/caller/uid"), told(row, "/caller/user"),
-                    told(row, "/caller/executable"), told(row, "/caller/process"), told(row, "/caller/unit")});
-  }
-  out += rows.size() == 1 ? "enforcing would have refused none of them\n" : table(rows);
-  if (leaf(report, "/others") != "0") {
-    out += fmt::format("{} more requests would have been refused, of callers beyond what is kept\n",
-                       leaf(report, "/others"));
-  }
-  if (leaf(report, "/namesCallers") != "true") {
-    out +=
-        "the guest's agent has not said who its callers are: only the machine is known, and what its own rules "
-        "would refuse stands in its audit log\n";
-  }
-  return out;
 }
 
 std::string events_view(const json::Value& events) {

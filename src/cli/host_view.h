@@ -18,8 +18,6 @@ std::string profiles_view(const json::Value& list);
 /// What a guest's agents have reported.
 std::string reports_view(const json::Value& reports);
 /// What is scheduled for a machine.
-/// What enforcing would refuse of a machine whose services are in audit mode.
-std::string audit_view(const json::Value& report);
 std::string events_view(const json::Value& events);
 /// What came of a change, or would come.
 std::string outcome_view(const json::Value& outcome);

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/complaint.h"
 #include "cli/control_client.h"
 #include "cli/status_view.h"
 #include "status/control_path.h"
@@ -51,7 +52,7 @@ int cannot_tell(std::string_view what, std::string_view remedy, const Options& o
     writer.begin_object().key("protected").null().field("error", what).field("remedy", remedy).end_object();
     out << std::move(writer).take() << '\n';
   }
-  err << "mspctl: " << what << "\n  -> " << remedy << '\n';
+  err << complaint("mspctl", what, remedy);
   return kExitCannotTell;
 }
 
@@ -67,8 +68,10 @@ int no_socket(Error error, const Options& options, std::ostream& out, std::ostre
 
 int no_answer(const Error& error, const std::string& socket, const Options& options, std::ostream& out,
               std::ostream& err) {
-  std::string what = "cannot ask the agent: " + error.text();
-  std::string next = "look into the agent's log";
+  Error bare = error;
+  bare.hint.clear();
+  std::string what = "cannot ask the agent: " + bare.text();
+  std::string next = error.hint.empty() ? "look into the agent's log" : error.hint;
   if (error.code == ENOENT || error.code == ECONNREFUSED) {
     what = fmt::format("the agent is not running (nothing answers on {})", socket);
     next =

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/unix_socket.h"
 #include "gateway/admin_view.h"
+#include "gateway/audit_view.h"
 #include "gateway/percent.h"
 
 namespace msp::gateway {
@@ -18,15 +19,17 @@ namespace {
 
 constexpr std::size_t kMostConnections = 32;
 constexpr std::uint64_t kMostBody = std::uint64_t{16} << 20;
-struct Place {
-  Listing listing;
-  std::string_view path;
-  std::string_view what;  ///< for messages
-};
 constexpr std::array kPlaces{
-    Place{.listing = Listing::kMachines, .path = "/v1/virtualMachines", .what = "virtual machine"},
-    Place{.listing = Listing::kScaleSets, .path = "/v1/scaleSets", .what = "scale set"},
-    Place{.listing = Listing::kProfiles, .path = "/v1/accessControlProfiles", .what = "profile"},
+    AdminServer::Place{.listing = Listing::kMachines,
+                       .path = "/v1/virtualMachines",
+                       .what = "virtual machine",
+                       .list = "mspctl vm list"},
+    AdminServer::Place{
+        .listing = Listing::kScaleSets, .path = "/v1/scaleSets", .what = "scale set", .list = "mspctl vmss list"},
+    AdminServer::Place{.listing = Listing::kProfiles,
+                       .path = "/v1/accessControlProfiles",
+                       .what = "profile",
+                       .list = "mspctl profile list"},
 };
 constexpr std::string_view kHost = "/v1/host";
 constexpr std::string_view kBackup = "/v1/backup";
@@ -39,13 +42,32 @@ constexpr std::string_view kReports = "/reports";
 constexpr std::string_view kEvents = "/events";
 constexpr std::string_view kAudit = "/audit";
 
-http::Response no_method(const http::Request& request, std::string_view allowed) {
-  return http::Response::error(request, 405, "method_not_allowed", fmt::format("Use {}.", allowed))
-      .header("allow", allowed);
+constexpr std::string_view kSeeLog = "the log of msp-host says more; most often the disk is full";
+constexpr std::string_view kForms = "docs/host-admin.md has the forms";
+
+http::Response answer_with(int status, std::string body) {
+  return http::Response::json(status, std::move(body)).header("cache-control", "no-store");
 }
 
-http::Response good(std::string body) {
-  return http::Response::json(200, std::move(body)).header("cache-control", "no-store");
+http::Response good(std::string body) { return answer_with(200, std::move(body)); }
+
+http::Response complain(const http::Request& request, int status, std::string_view code, std::string_view description,
+                        std::string_view remedy) {
+  return answer_with(status, complaint_json(code, description, remedy, request.request_id));
+}
+
+/// `remedy`: where the error has none of its own.
+http::Response complain(const http::Request& request, int status, std::string_view code, const Error& error,
+                        std::string_view remedy) {
+  Error bare = error;
+  bare.hint.clear();
+  return complain(request, status, code, bare.text(), error.hint.empty() ? remedy : std::string_view(error.hint));
+}
+
+http::Response no_method(const http::Request& request, std::string_view allowed) {
+  return complain(request, 405, "method_not_allowed", "this path does not support the method",
+                  fmt::format("use {}", allowed))
+      .header("allow", allowed);
 }
 
 }  // namespace
@@ -87,8 +109,8 @@ Task<http::Response> AdminServer::handle(const http::Request& request) {
       log::warn("admin API: user {} was refused: not_owner, request {} ({} such lines left out)",
                 uid ? std::to_string(*uid) : "unknown", request.request_id, *dropped);
     }
-    co_return http::Response::error(request, 403, "not_owner",
-                                    "The admin socket is for root and the user that runs msp-host.")
+    co_return complain(request, 403, "not_owner", "the admin socket is for root and the user that runs msp-host",
+                       "run it as root")
         .close();
   }
   if (request.target.path == kBackup) {
@@ -103,16 +125,14 @@ Task<http::Response> AdminServer::backup(const http::Request& request) {
     co_return no_method(request, "POST");
   }
   if (store_ == nullptr || backing_up_) {
-    co_return http::Response::error(request, 409, "refused",
-                                    "Another backup is being taken: ask again when it is done.");
+    co_return complain(request, 409, "refused", "another backup is being taken", "ask again when it is done");
   }
   backing_up_ = true;
   auto copy = co_await take_copy();
   backing_up_ = false;
   if (!copy.ok()) {
     log::write(copy.error());
-    co_return http::Response::error(request, 503, "store_failed",
-                                    fmt::format("There is no backup: {}", copy.error().text()));
+    co_return complain(request, 503, "store_failed", std::move(copy).error().context("there is no backup"), kSeeLog);
   }
   log::info("a backup of {} bytes is given out", copy->size());
   http::Response response;
@@ -164,14 +184,15 @@ http::Response AdminServer::answer(const http::Request& request) {
       return good(list_json(inventory_, place.listing, state_.unknown_callers));
     }
     if (path.starts_with(place.path) && path[place.path.size()] == '/') {
-      return answer_resource(request, place.listing, place.what, path.substr(place.path.size() + 1));
+      return answer_resource(request, place, path.substr(place.path.size() + 1));
     }
   }
-  return http::Response::error(request, 404, "no_such_path", "The paths stand in docs/host-admin.md.");
+  return complain(request, 404, "no_such_path", "this is the admin API of msp-host, and there is nothing at this path",
+                  "docs/host-admin.md has the paths; for an agent's socket: mspctl status --socket PATH");
 }
 
-http::Response AdminServer::answer_resource(const http::Request& request, Listing listing, std::string_view what,
-                                            std::string_view rest) {
+http::Response AdminServer::answer_resource(const http::Request& request, const Place& place, std::string_view rest) {
+  const Listing listing = place.listing;
   const bool machines = listing == Listing::kMachines;
   const bool resets = listing != Listing::kProfiles && rest.ends_with(kResetKey);
   const bool exports = machines && rest.ends_with(kExport);
@@ -188,18 +209,19 @@ http::Response AdminServer::answer_resource(const http::Request& request, Listin
                                           : 0;
   const auto word = percent_decoded(rest.substr(0, rest.size() - suffix));
   if (!word || word->empty()) {
-    return http::Response::error(request, 400, "bad_name", "The name in the path is malformed.");
+    return complain(request, 400, "bad_name", "the name in the path is malformed", "encode it with percent signs");
   }
   const auto found = inventory_.find(listing, *word);
   if (found.empty()) {
-    return http::Response::error(request, 404, "not_found", fmt::format("There is no {} '{}'.", what, *word));
+    return complain(request, 404, "not_found", fmt::format("there is no {} '{}'", place.what, *word),
+                    fmt::format("{} shows those that are there", place.list));
   }
   if (found.size() > 1) {
     std::string keys;
     for (const Resource* resource : found) {
       keys += fmt::format("{}{}", keys.empty() ? "" : ", ", resource->name.key);
     }
-    return http::Response::error(request, 409, "ambiguous", fmt::format("'{}' may be {}.", *word, keys));
+    return complain(request, 409, "ambiguous", fmt::format("'{}' may be {}", *word, keys), "name it by one of these");
   }
   const ResourceName name = found.front()->name;
   const std::string_view method = request.head.method;
@@ -240,7 +262,8 @@ http::Response AdminServer::events(const http::Request& request, const std::stri
     const auto ended = state_.events.end(vm_id, event.substr(1));
     return !ended   ? failed(request, ended.error())
            : *ended ? good(events_json(state_.events.at(vm_id, now)))
-                    : http::Response::error(request, 404, "not_found", "There is no such event.");
+                    : complain(request, 404, "not_found", "there is no such event",
+                               "mspctl vm event VM shows those that are there");
   }
   if (method == "GET") {
     return good(events_json(state_.events.at(vm_id, now)));
@@ -250,12 +273,12 @@ http::Response AdminServer::events(const http::Request& request, const std::stri
   }
   auto given = read_event(request.body, now);
   if (!given) {
-    return http::Response::error(request, 400, "malformed", given.error().text());
+    return complain(request, 400, "malformed", given.error(), "mspctl vm event --help says what an event has");
   }
   log::info("an event is scheduled: {}", given->type);
   if (const auto added = state_.events.add(vm_id, std::move(*given)); !added) {
     return added.error().source == Source::kConfig
-               ? http::Response::error(request, 409, "refused", added.error().text())
+               ? complain(request, 409, "refused", added.error(), "end one that is over: mspctl vm event VM --end ID")
                : failed(request, added.error());
   }
   return good(events_json(state_.events.at(vm_id, now)));
@@ -264,11 +287,11 @@ http::Response AdminServer::events(const http::Request& request, const std::stri
 http::Response AdminServer::apply(const http::Request& request) {
   const std::string_view query = request.target.query;
   if (request.target.has_query && query != "dryRun=true" && query != "dryRun=false") {
-    return http::Response::error(request, 400, "bad_query", "dryRun=true is all there is.");
+    return complain(request, 400, "bad_query", "the query is not known", "dryRun=true is all there is");
   }
   auto given = read_given(request.body);
   if (!given) {
-    return http::Response::error(request, 400, "malformed", given.error().text());
+    return complain(request, 400, "malformed", given.error(), kForms);
   }
   const bool dry_run = query == "dryRun=true";
   return finish(request, inventory_.apply(*given, dry_run), dry_run);
@@ -277,7 +300,8 @@ http::Response AdminServer::apply(const http::Request& request) {
 http::Response AdminServer::send_away(const http::Request& request, const ResourceName& name) {
   const auto recipient = read_recipient(request.body);
   if (!recipient) {
-    return http::Response::error(request, 400, "malformed", recipient.error().text());
+    return complain(request, 400, "malformed", recipient.error(),
+                    "give what mspctl key recipient prints on the other host");
   }
   auto departure = inventory_.depart(name, *recipient);
   if (!departure) {
@@ -290,14 +314,14 @@ http::Response AdminServer::send_away(const http::Request& request, const Resour
 http::Response AdminServer::take_in(const http::Request& request) {
   auto given = read_arrival(request.body);
   if (!given) {
-    return http::Response::error(request, 400, "malformed", given.error().text());
+    return complain(request, 400, "malformed", given.error(), kForms);
   }
   return finish(request, inventory_.arrive(given->machine, std::move(given->addresses)), false);
 }
 
 http::Response AdminServer::failed(const http::Request& request, const Error& error) {
   log::write(error);
-  return http::Response::error(request, 503, "store_failed", fmt::format("Nothing was changed: {}", error.text()));
+  return complain(request, 503, "store_failed", Error(error).context("nothing was changed"), kSeeLog);
 }
 
 http::Response AdminServer::finish(const http::Request& request, Result<ChangeOutcome> outcome, bool dry_run) {
@@ -305,7 +329,7 @@ http::Response AdminServer::finish(const http::Request& request, Result<ChangeOu
     return failed(request, outcome.error());
   }
   if (!outcome->faults.empty()) {
-    return http::Response::json(409, refusal_json(*outcome, request.request_id)).header("cache-control", "no-store");
+    return answer_with(409, refusal_json(*outcome, request.request_id));
   }
   return good(outcome_json(*outcome, dry_run));
 }

@@ -20,6 +20,14 @@ namespace msp::gateway {
 
 class AdminServer final : public http::Handler {
  public:
+  /// A kind of resources.
+  struct Place {
+    Listing listing;
+    std::string_view path;
+    std::string_view what;  ///< for messages
+    std::string_view list;  ///< the command that shows all of them
+  };
+
   AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inventory, GuestState& state, const Clock& clock);
   ~AdminServer() override { unlink(); }
   AdminServer(const AdminServer&) = delete;
@@ -42,8 +50,7 @@ class AdminServer final : public http::Handler {
   http::Response answer(const http::Request& request);
   Task<http::Response> backup(const http::Request& request);
   Task<Result<std::string>> take_copy();
-  http::Response answer_resource(const http::Request& request, Listing listing, std::string_view what,
-                                 std::string_view rest);
+  http::Response answer_resource(const http::Request& request, const Place& place, std::string_view rest);
   http::Response apply(const http::Request& request);
   http::Response take_in(const http::Request& request);
   http::Response send_away(const http::Request& request, const ResourceName& name);

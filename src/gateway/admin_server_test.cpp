@@ -18,6 +18,7 @@ namespace msp::gateway {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 constexpr std::string_view kMachine =
@@ -156,6 +157,34 @@ TEST_F(AdminServerTest, WhoBelongsToNoMachineIsShown) {
               HasSubstr(R"("unknownCallers":[{"address":"10.0.0.9","requests":1,"time":"1970-01-01T00:00:01.000"}])"));
 }
 
+TEST_F(AdminServerTest, WhatWasRefusedAndWouldBeIsShownAndForgotten) {
+  const std::string id = "6f9619ff-8b86-4d01-b42d-00cf4fc96401";
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("refused":0,"last":null})"));
+  inventory_->registry().find_by_id(id)->counters.last_ns = 2'000'000'000;
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("refused":0,"last":"1970-01-01T00:00:02.000"})"));
+
+  const std::string audit = "/v1/virtualMachines/vm-1/audit";
+  EXPECT_THAT(ask("GET", audit),
+              HasSubstr(R"({"since":null,"requests":0,"namesCallers":false,"others":0,"value":[]})"));
+  protocol::Caller caller;
+  caller.user = "app";
+  caller.denied = "no_rule";
+  state_.audits.audited(id, {.caller = &caller, .method = "GET", .path = "/a", .request_id = "1", .now_ns = 1'000'000});
+  state_.audits.refused(
+      id, {.reason = Reason::kUnsigned, .method = "PUT", .path = "/\xff\"", .request_id = "2", .now_ns = 2'000'000});
+  EXPECT_THAT(
+      ask("GET", audit),
+      AllOf(
+          HasSubstr(R"("outcome":"would be refused","by":"rules","reason":"no_rule","remedy":"mspctl policy explain)"),
+          HasSubstr(R"("lastRequest":{"id":"1","method":"GET","path":"/a"},"caller":{"uid":null,"user":"app")"),
+          HasSubstr(R"("outcome":"refused","by":"host","reason":"unsigned","remedy":"mspctl status)"),
+          HasSubstr(R"("count":1,"first":"1970-01-01T00:00:00.002","last":"1970-01-01T00:00:00.002")"),
+          HasSubstr(R"("method":"PUT")"), HasSubstr(R"("caller":null)")));
+  EXPECT_THAT(ask("POST", audit), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("DELETE", audit), HasSubstr(R"("value":[])"));
+}
+
 TEST_F(AdminServerTest, AMachineIsExportedAndImported) {
   const std::string answer = ask("GET", "/v1/recipient");
   const std::string_view before = R"({"recipient":")";
@@ -232,6 +261,38 @@ TEST_F(AdminServerTest, WhatIsNoRequestOfOursIsToldApart) {
   EXPECT_THAT(ask("GET", "/v1/virtualMachines/%2"), StartsWith("HTTP/1.1 400"));
   EXPECT_THAT(ask("GET", "/v1/accessControlProfiles/none"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(ask("GET", "/v2"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, EveryComplaintHasARemedy) {
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  struct Bad {
+    std::string method;
+    std::string target;
+    std::string body = {};
+  };
+  const std::string vm = "/v1/virtualMachines/vm-1";
+  for (const Bad& bad : std::vector<Bad>{{"POST", "/v1/apply", "{"},
+                                         {"POST", "/v1/apply", R"({"resources":[{"resource":7}]})"},
+                                         {"POST", "/v1/apply", envelope("7")},
+                                         {"POST", "/v1/apply", envelope("{\"name\":\"a\"}")},
+                                         {"POST", "/v1/apply", envelope(R"({"type":"Microsoft.Foo/bar"})")},
+                                         {"POST", "/v1/apply?x", envelope(kMachine)},
+                                         {"POST", "/v1/import", "{}"},
+                                         {"POST", "/v1/import", R"({"machine":{}})"},
+                                         {"PUT", "/v1/virtualMachines"},
+                                         {"GET", "/v1/virtualMachines/%2"},
+                                         {"GET", "/v1/virtualMachines/none"},
+                                         {"GET", "/v1/accessControlProfiles/none"},
+                                         {"GET", "/v1/scaleSets/none"},
+                                         {"GET", "/v1/none"},
+                                         {"POST", vm + "/export", "{}"},
+                                         {"POST", vm + "/events", "{}"},
+                                         {"DELETE", vm + "/events/none"}}) {
+    EXPECT_THAT(ask(bad.method, bad.target, bad.body),
+                AllOf(Not(StartsWith("HTTP/1.1 200")), HasSubstr(R"("remedy":")"), Not(HasSubstr(R"("remedy":""})")),
+                      Not(HasSubstr(R"("remedy":"",)"))))
+        << bad.method << " " << bad.target << " " << bad.body;
+  }
 }
 
 TEST_F(AdminServerTest, ANameThatTwoHaveIsAmbiguous) {

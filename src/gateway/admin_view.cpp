@@ -43,8 +43,8 @@ void write_service(json::Writer& writer, std::string_view name, const ServicePol
   writer.end_object();
 }
 
-void write_time(json::Writer& writer, std::int64_t at_ns) {
-  writer.key("time");
+void write_time(json::Writer& writer, std::int64_t at_ns, std::string_view name = "time") {
+  writer.key(name);
   if (at_ns == 0) {
     writer.null();
   } else {
@@ -93,7 +93,9 @@ void write_machine(json::Writer& writer, const Vm& vm, const Resource& resource)
     refused += count;
   }
   writer.key("requests").begin_object().field("all", vm.counters.requests);
-  writer.field("audited", vm.counters.audited).field("refused", refused).end_object();
+  writer.field("audited", vm.counters.audited).field("refused", refused);
+  write_time(writer, vm.counters.last_ns, "last");
+  writer.end_object();
   writer.key("keyAlarms").begin_object();
   writer.field("askedWhileLatched", vm.counters.key_asked);
   write_time(writer, vm.counters.key_asked_ns);
@@ -344,44 +346,6 @@ std::string reports_json(const content::GuestReport* report) {
   return fmt::format(R"({},"document":{}}})", out, all.status.document.empty() ? "null" : all.status.document);
 }
 
-std::string audit_json(const AuditReports::OfOne* report) {
-  static const AuditReports::OfOne kNone;
-  const AuditReports::OfOne& all = report == nullptr ? kNone : *report;
-  json::Writer writer;
-  writer.begin_object().key("since");
-  const auto write_when = [&](std::int64_t at_ns) {
-    if (at_ns == 0) {
-      writer.null();
-    } else {
-      writer.value(timestamp_ms(at_ns));
-    }
-  };
-  write_when(all.since_ns);
-  writer.field("requests", all.looked_at).field("namesCallers", all.names_callers);
-  writer.field("others", all.others).key("value").begin_array();
-  for (const WouldRefuse& row : all.rows) {
-    writer.begin_object().field("service", to_string(row.service)).field("by", row.by_rules ? "rules" : "host");
-    writer.field("reason", row.reason).field("count", row.count).key("first");
-    write_when(row.first_ns);
-    writer.key("last");
-    write_when(row.last_ns);
-    writer.key("caller");
-    if (!row.caller_known) {
-      writer.null().end_object();
-      continue;
-    }
-    writer.begin_object().key("uid");
-    if (row.caller.uid) {
-      writer.value(std::uint64_t{*row.caller.uid});
-    } else {
-      writer.null();
-    }
-    writer.field("user", row.caller.user).field("executable", row.caller.executable);
-    writer.field("process", row.caller.process).field("unit", row.caller.unit).end_object().end_object();
-  }
-  return std::move(writer.end_array().end_object()).take();
-}
-
 std::string events_json(const content::ScheduledEvents::OfOne& of) {
   json::Writer writer;
   writer.begin_object().field("incarnation", of.incarnation).key("value").begin_array();
@@ -427,6 +391,14 @@ std::string outcome_json(const ChangeOutcome& outcome, bool dry_run) {
   writer.begin_object().field("dryRun", dry_run);
   write_effects(writer, outcome);
   writer.end_object();
+  return std::move(writer).take();
+}
+
+std::string complaint_json(std::string_view code, std::string_view description, std::string_view remedy,
+                           std::string_view request_id) {
+  json::Writer writer;
+  writer.begin_object().field("error", code).field("error_description", description);
+  writer.field("remedy", remedy).field("request_id", request_id).end_object();
   return std::move(writer).take();
 }
 

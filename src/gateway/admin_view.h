@@ -11,7 +11,6 @@
 #include "base/result.h"
 #include "content/guest_reports.h"
 #include "content/scheduled_events.h"
-#include "gateway/audit_report.h"
 #include "gateway/inventory.h"
 #include "gateway/unknown_callers.h"
 
@@ -40,13 +39,14 @@ struct GivenMachine {
 Result<GivenMachine> read_arrival(std::string_view body);
 /// What a guest has reported; null: nothing.
 std::string reports_json(const content::GuestReport* report);
-/// What enforcing would refuse of a machine; null: nothing was looked at.
-std::string audit_json(const AuditReports::OfOne* report);
 /// Scheduled events of a machine.
 std::string events_json(const content::ScheduledEvents::OfOne& of);
 /// {"type": …, "inSeconds": …, "durationSeconds": …, "description": …, "source": …}
 Result<content::ScheduledEvent> read_event(std::string_view body, std::int64_t now_seconds);
 std::string outcome_json(const ChangeOutcome& outcome, bool dry_run);
+/// Our error form with "remedy", which may be empty.
+std::string complaint_json(std::string_view code, std::string_view description, std::string_view remedy,
+                           std::string_view request_id);
 /// Our error form with "faults".
 std::string refusal_json(const ChangeOutcome& outcome, std::string_view request_id);
 

@@ -4,39 +4,58 @@
 #include <algorithm>
 
 namespace msp::gateway {
+namespace {
 
-void AuditReports::note(const std::string& vm_id, Service service, std::string_view reason, bool by_rules,
-                        const protocol::Caller* caller, std::int64_t now_ns) {
-  OfOne& one = machines_[vm_id];
-  if (one.looked_at++ == 0) {
-    one.since_ns = now_ns;
+constexpr std::size_t kMostMethod = 32;
+
+bool belongs_to(const AuditRow& row, const Seen& seen, bool was_refused) {
+  return row.service == seen.service && row.was_refused == was_refused && row.reason == seen.reason &&
+         row.caller_known == (seen.caller != nullptr) && (seen.caller == nullptr || row.caller == *seen.caller);
+}
+
+}  // namespace
+
+void AuditReports::audited(const std::string& vm_id, const Seen& seen) {
+  OfOne& one = of(vm_id, seen);
+  ++one.looked_at;
+  if (seen.reason != Reason::kNone || (seen.caller != nullptr && !seen.caller->denied.empty())) {
+    add(one, seen, false);
   }
-  one.names_callers = one.names_callers || caller != nullptr;
-  if (reason.empty()) {
-    return;
+}
+
+void AuditReports::refused(const std::string& vm_id, const Seen& seen) { add(of(vm_id, seen), seen, true); }
+
+AuditReports::OfOne& AuditReports::of(const std::string& vm_id, const Seen& seen) {
+  const auto [found, fresh] = machines_.try_emplace(vm_id);
+  OfOne& one = found->second;
+  if (fresh) {
+    one.since_ns = seen.now_ns;
   }
-  const auto found = std::ranges::find_if(one.rows, [&](const WouldRefuse& row) {
-    return row.service == service && row.by_rules == by_rules && row.reason == reason &&
-           row.caller_known == (caller != nullptr) && (caller == nullptr || row.caller == *caller);
-  });
-  if (found != one.rows.end()) {
-    ++found->count;
-    found->last_ns = now_ns;
-    return;
+  one.names_callers = one.names_callers || seen.caller != nullptr;
+  return one;
+}
+
+void AuditReports::add(OfOne& one, const Seen& seen, bool was_refused) {
+  auto row = std::ranges::find_if(one.rows, [&](const AuditRow& each) { return belongs_to(each, seen, was_refused); });
+  if (row == one.rows.end()) {
+    if (one.rows.size() == kMostRows || rows_ == kMostRowsOfAll) {
+      ++one.others;
+      return;
+    }
+    ++rows_;
+    one.rows.push_back({.service = seen.service,
+                        .was_refused = was_refused,
+                        .reason = seen.reason,
+                        .caller_known = seen.caller != nullptr,
+                        .caller = seen.caller == nullptr ? protocol::Caller{} : *seen.caller,
+                        .first_ns = seen.now_ns});
+    row = one.rows.end() - 1;
   }
-  if (one.rows.size() == kMostRows || rows_ == kMostRowsOfAll) {
-    ++one.others;
-    return;
-  }
-  ++rows_;
-  one.rows.push_back({.service = service,
-                      .by_rules = by_rules,
-                      .reason = std::string(reason),
-                      .caller_known = caller != nullptr,
-                      .caller = caller == nullptr ? protocol::Caller{} : *caller,
-                      .count = 1,
-                      .first_ns = now_ns,
-                      .last_ns = now_ns});
+  ++row->count;
+  row->last_ns = seen.now_ns;
+  row->method = seen.method.substr(0, kMostMethod);
+  row->path = seen.path.substr(0, kMostPath);
+  row->request_id = seen.request_id;
 }
 
 const AuditReports::OfOne* AuditReports::find(const std::string& vm_id) const {

@@ -218,7 +218,12 @@ int host_main(int argc, const char* const* argv) {
   cli.add_flag("--check-config", only_check, "read configuration, models and profiles, then end");
   cli.add_option("--restore", backup, "put a backup in the place of the database, then end; no host may run")
       ->type_name("FILE");
-  cli.set_version_flag("--version", "msp-host " + std::string(version()));
+  cli.set_version_flag("--version", "msp-host " + std::string(version()), "print the version, then end");
+  cli.footer(
+      "Without --check-config and --restore it serves. SIGTERM ends it, SIGHUP begins anew with the configuration that "
+      "is\n"
+      "there then, SIGUSR1 writes counters to the log; models of a running one: mspctl vm --help.\n"
+      "Exit code: 0 ended as asked, 1 failed, 2 bad usage or configuration.");
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

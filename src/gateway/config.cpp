@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
+#include "base/configured_program.h"
 #include "base/file.h"
 #include "base/interface_name.h"
 #include "base/json.h"
@@ -205,14 +207,26 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
 Result<Config> load_config(const std::string& path) {
   auto text = file::read(path, file::configuration());
   if (!text) {
-    return std::move(text).error().context("configuration");
+    Error error = std::move(text).error().context("configuration");
+    if (error.code == ENOENT) {
+      error.hint = "name it with --config";
+    }
+    return error;
   }
   std::error_code failure;
   const auto full = std::filesystem::absolute(path, failure);
   if (failure) {
     return config_error(fmt::format("configuration {}: {}", path, failure.message()));
   }
-  return parse_config(*text, path, full.parent_path().string());
+  auto config = parse_config(*text, path, full.parent_path().string());
+  if (!config) {
+    Error error = std::move(config).error();
+    if (std::string hint = not_configuration_of("msp-host", *text); !hint.empty()) {
+      error.hint = std::move(hint);
+    }
+    return error;
+  }
+  return config;
 }
 
 }  // namespace msp::gateway

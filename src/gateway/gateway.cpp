@@ -91,7 +91,7 @@ http::Response Gateway::handle(Service service, const http::Request& request) {
   if (result.reason != Reason::kNone && course.outcome != Outcome::kAudited) {
     course.reason = result.reason;
   }
-  count(*vm, course);
+  count(service, *vm, request, course);
   record(service, request, vm, course, result.response.status());
   return std::move(result.response);
 }
@@ -115,22 +115,23 @@ void Gateway::note_unknown(const http::Request& request) {
   if (const auto dropped = unknown_alarms_.admit(clock_.boottime_ms())) {
     log::warn("{} belongs to no virtual machine: refused ({} such lines left out)", address_text(peer), *dropped);
     log::hint(
-        "a copy of a machine: mspctl vm apply FILE --source-address {0}; one that came from another host: mspctl vm "
-        "import "
-        "FILE --source-address {0} (docs/disks.md)",
+        "a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address {0}; one "
+        "that "
+        "came from another host: mspctl vm import FILE --source-address {0} (docs/disks.md); else find out who it is",
         address_text(peer));
   }
 }
 
-void Gateway::count(Vm& vm, const Course& course) {
+void Gateway::count(Service service, Vm& vm, const http::Request& request, const Course& course) {
   if (course.reason == Reason::kNone) {
     return;
   }
   if (course.outcome == Outcome::kAudited) {
     ++vm.counters.audited;
-  } else {
-    ++vm.counters.refused[static_cast<std::size_t>(course.reason)];
+    return;
   }
+  ++vm.counters.refused[static_cast<std::size_t>(course.reason)];
+  state_.audits.refused(vm.model.vm_id, seen(service, request, course));
 }
 
 Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Course& course) {
@@ -172,7 +173,7 @@ std::optional<Answer> Gateway::judge(Service service, Vm& vm, const http::Reques
   course.outcome = verdict.reason == Reason::kNone ? Outcome::kVerified : Outcome::kAudited;
   course.reason = verdict.reason;
   if (mode == Mode::kAudit) {
-    note_audit(service, vm, course);
+    state_.audits.audited(vm.model.vm_id, seen(service, request, course));
   }
   return std::nullopt;
 }
@@ -237,7 +238,7 @@ Task<void> Gateway::pass(Service service, const http::Request& request, http::Pa
     course.reason = refusal->reason;
   }
   if (vm != nullptr) {
-    count(*vm, course);
+    count(service, *vm, request, course);
   }
   const int status = passed.status != 0 ? passed.status : refusal ? refusal->response.status() : 0;
   http::Request told = request;
@@ -258,13 +259,14 @@ Answer Gateway::refuse_unverified(const Vm& vm, const http::Request& request, Re
   return refusal;
 }
 
-void Gateway::note_audit(Service service, const Vm& vm, const Course& course) {
-  const protocol::Caller* caller = course.caller ? &*course.caller : nullptr;
-  const bool by_rules = course.reason == Reason::kNone && caller != nullptr && !caller->denied.empty();
-  const std::string_view reason = course.reason != Reason::kNone ? to_string(course.reason)
-                                  : by_rules                     ? std::string_view(caller->denied)
-                                                                 : std::string_view();
-  state_.audits.note(vm.model.vm_id, service, reason, by_rules, caller, clock_.realtime_ns());
+Seen Gateway::seen(Service service, const http::Request& request, const Course& course) const {
+  return {.service = service,
+          .reason = course.reason,
+          .caller = course.caller ? &*course.caller : nullptr,
+          .method = request.head.method,
+          .path = request.target.path,
+          .request_id = request.request_id,
+          .now_ns = clock_.realtime_ns()};
 }
 
 Answer Gateway::serve(Service service, Vm& vm, const http::Request& request) {
@@ -295,7 +297,7 @@ void Gateway::changed(const std::string& vm_id) {
   waits_.announce(vm_id);
 }
 
-void Gateway::record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status) {
+void Gateway::record(Service service, const http::Request& request, Vm* vm, const Course& course, int status) {
   write({.request_id = request.request_id,
          .peer = request.connection.peer,
          .service = service,
@@ -321,9 +323,10 @@ void Gateway::on_refused(Service service, const http::ConnectionInfo& connection
         registry_.find(connection.peer.address));
 }
 
-void Gateway::write(AccessRecord record, const Vm* vm) {
+void Gateway::write(AccessRecord record, Vm* vm) {
   record.realtime_ns = clock_.realtime_ns();
   if (vm != nullptr) {
+    vm->counters.last_ns = record.realtime_ns;
     record.vm_name = vm->model.name;
     record.vm_id = vm->model.vm_id;
   }

@@ -61,14 +61,14 @@ class Gateway {
   std::optional<Answer> judge(Service service, Vm& vm, const http::Request& request, Course& course);
   /// Above what this machine may ask; nothing: below it.
   std::optional<Answer> limit(Service service, Vm& vm, const http::Request& request);
-  static void count(Vm& vm, const Course& course);
+  void count(Service service, Vm& vm, const http::Request& request, const Course& course);
   Answer answer(Service service, Vm& vm, const http::Request& request, Course& course);
   Answer refuse_unverified(const Vm& vm, const http::Request& request, Reason reason) const;
-  void note_audit(Service service, const Vm& vm, const Course& course);
+  Seen seen(Service service, const http::Request& request, const Course& course) const;
   /// The service's own answer, once the request may be served.
   Answer serve(Service service, Vm& vm, const http::Request& request);
-  void record(Service service, const http::Request& request, const Vm* vm, const Course& course, int status);
-  void write(AccessRecord record, const Vm* vm);
+  void record(Service service, const http::Request& request, Vm* vm, const Course& course, int status);
+  void write(AccessRecord record, Vm* vm);
 
   VmRegistry& registry_;
   AccessLog& log_;

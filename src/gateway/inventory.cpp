@@ -249,7 +249,9 @@ Result<ChangeOutcome> Inventory::remove(const ResourceName& name) {
   ChangeOutcome outcome;
   const auto found = resources_.find(name);
   if (found == resources_.end()) {
-    outcome.faults.push_back({.pointer = {}, .problem = "there is no such resource", .remedy = "see the list"});
+    outcome.faults.push_back({.pointer = {},
+                              .problem = "there is no such resource",
+                              .remedy = "the list of its kind shows those that are there"});
     return outcome;
   }
   outcome.faults = holding(found->second);

@@ -14,8 +14,9 @@ Result<Departure> Inventory::depart(const ResourceName& name, const BoxPublicKey
   const auto found = resources_.find(name);
   const Vm* vm = registry_.find_by_id(name.key);
   if (found == resources_.end() || vm == nullptr) {
-    departure.outcome.faults.push_back(
-        {.pointer = {}, .problem = "there is no such virtual machine", .remedy = "see the list"});
+    departure.outcome.faults.push_back({.pointer = {},
+                                        .problem = "there is no such virtual machine",
+                                        .remedy = "mspctl vm list shows those that are there"});
     return departure;
   }
   departure.outcome.faults = holding(found->second);

@@ -41,10 +41,7 @@ void Inventory::check_scale_sets(Staged& staged) const {
     const ProxyAgentSettings& settings = given.set->proxy_agent;
     json::Problems problems({}, "resource");
     resolve_policies(settings, staged.profiles, std::string(kScaleSetSettings), problems);
-    for (const json::Problem& problem : problems.list()) {
-      staged.fail(given.given, problem.pointer, problem.message,
-                  "apply it first, or along with this; its applicableHostEndpoint must fit");
-    }
+    staged.fail(given.given, problems);
     given.good = problems.empty();
     const auto before = scale_sets_.find(id);
     if (before == scale_sets_.end() || settings.key_incarnation_id <= before->second->proxy_agent.key_incarnation_id) {

@@ -42,6 +42,7 @@ std::string revision_of(const json::Value& tree) {
   return digest ? hex_encode(Bytes(*digest).first(4)) : std::string("unknown");
 }
 
+const char* const kNoJson = "give JSON as Azure Resource Manager exports it";
 const char* const kSetAddresses = "give source addresses beside it, or a privateIPAddress in its network interfaces";
 const char* const kOneAddress =
     "a source address names one virtual machine: give another, or delete that machine first";
@@ -66,7 +67,7 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
   const auto tree =
       json::parse(given.text, {.max_bytes = kMostBytes, .max_nodes = kMostNodes, .source = Source::kClient});
   if (!tree) {
-    staged.fail(index, {}, tree.error().message, {});
+    staged.fail(index, {}, tree.error().message, kNoJson);
     return;
   }
   const auto kind = kind_of(*tree);
@@ -149,10 +150,7 @@ void Inventory::build_machines(Staged& staged) const {
     if (!machine.addresses.empty()) {
       machine.vm.addresses = machine.addresses;
     }
-    for (const json::Problem& problem : problems.list()) {
-      staged.fail(index, problem.pointer, problem.message,
-                  "apply it first, or along with this; its applicableHostEndpoint must fit");
-    }
+    staged.fail(index, problems);
   }
 }
 
@@ -182,7 +180,7 @@ void Inventory::build_affected(Staged& staged) const {
     const auto known = resources_.find({.kind = ResourceKind::kVirtualMachine, .key = vm->model.vm_id});
     const auto tree = json::parse(known->second.text, kResourceFile);
     if (!tree) {
-      staged.fail(*by, {}, tree.error().message, {});
+      staged.fail(*by, {}, tree.error().message, kNoJson);
       continue;
     }
     json::Problems problems({}, "resource");

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,8 +43,18 @@ struct Inventory::Staged {
   }
   void fail(std::size_t index, const json::Problems& problems) {
     for (const json::Problem& problem : problems.list()) {
-      fail(index, problem.pointer, problem.message, {});
+      fail(index, problem.pointer, problem.message, remedy_of(problem.pointer));
     }
+  }
+  /// What to do about a resource that is wrong there.
+  static std::string remedy_of(std::string_view pointer) {
+    if (pointer.ends_with("/inVMAccessControlProfileReferenceId")) {
+      return "apply it first, or along with this; its applicableHostEndpoint must fit";
+    }
+    if (pointer.ends_with("/certificateUrl")) {
+      return "put the certificate into the host's certificateDirectory (docs/host.md)";
+    }
+    return "mend it in what is given: docs/host.md says how resources are read";
   }
 };
 

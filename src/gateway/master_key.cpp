@@ -99,6 +99,8 @@ Result<Secret> load_master_key(const std::string& path, bool may_create) {
     if (auto written = file::replace(path, hex.reveal()); !written) {
       return std::move(written).error().context("master key");
     }
+    log::info("the master key was made: {}", path);
+    log::hint("keep a copy of it apart from backups: without it they are worth nothing (docs/host-backup.md)");
     return std::move(*fresh);
   }
   if (!text) {

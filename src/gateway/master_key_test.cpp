@@ -10,6 +10,8 @@
 #include <fstream>
 #include <functional>
 
+#include "base/log.h"
+
 namespace msp::gateway {
 namespace {
 
@@ -144,6 +146,25 @@ TEST_F(MasterKey, WhatIsNoPrivateFileWithAKeyIsRefusedInEitherPlace) {
       EXPECT_EQ(loaded(), good) << "mended";
     }
   }
+}
+
+class Kept final : public log::Sink {
+ public:
+  Kept() { log::set_sink(this); }
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  ~Kept() override { log::set_sink(nullptr); }
+  void write(log::Level /*level*/, const std::string& text, log::Fields /*fields*/) override { lines += text + "\n"; }
+  std::string lines;
+};
+
+TEST_F(MasterKey, OneThatIsMadeIsSaidSo) {
+  Kept kept;
+  loaded(true);
+  EXPECT_THAT(kept.lines, HasSubstr("the master key was made: " + file() + "\nkeep a copy"));
+  kept.lines.clear();
+  loaded();
+  EXPECT_EQ(kept.lines, "") << "the one that is there";
 }
 
 TEST_F(MasterKey, ACredentialForAnotherUserShowsAsItsGroups) {

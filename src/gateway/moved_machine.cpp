@@ -80,6 +80,10 @@ Result<MovedMachine> parse_moved_machine(std::string_view text) {
   if (!tree) {
     return tree.error();
   }
+  if (tree->find("openmspMove") == nullptr) {
+    return config_error("this is no machine that a host has exported",
+                        "give the file that mspctl vm export has written");
+  }
   json::Problems problems(text, "moved machine");
   json::ObjectReader root(*tree, "", problems);
   MovedMachine machine;

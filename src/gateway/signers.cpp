@@ -16,7 +16,9 @@ namespace {
 constexpr const char* kAttestedName = "metadata.msp-host.invalid";
 
 /// The file's text; made if it is not there and `make` is given.
-Result<Secret> read_or_make(const std::string& path, const std::function<Result<Secret>()>& make) {
+/// `keep`: why it is to be backed up.
+Result<Secret> read_or_make(const std::string& path, const std::function<Result<Secret>()>& make,
+                            std::string_view keep) {
   auto text = file::read_secret(path, file::private_state());
   if (text || text.error().code != ENOENT || !make) {
     return text;
@@ -29,6 +31,7 @@ Result<Secret> read_or_make(const std::string& path, const std::function<Result<
     return std::move(written).error();
   }
   log::info("a key was made: {}", path);
+  log::hint("{}", keep);
   return made;
 }
 
@@ -36,10 +39,13 @@ Result<Secret> read_or_make(const std::string& path, const std::function<Result<
 
 Result<SigningKey> load_issuer_key(const std::string& state_directory, SignatureAlgorithm algorithm) {
   const std::string path = fmt::format("{}/issuer-{}.pem", state_directory, ascii_lower(to_string(algorithm)));
-  auto text = read_or_make(path, [&]() -> Result<Secret> {
-    const auto key = SigningKey::generate(algorithm);
-    return key ? key->to_pem() : Result<Secret>(key.error());
-  });
+  auto text = read_or_make(
+      path,
+      [&]() -> Result<Secret> {
+        const auto key = SigningKey::generate(algorithm);
+        return key ? key->to_pem() : Result<Secret>(key.error());
+      },
+      "keep a copy of it: verifiers know tokens by it, and mspctl host backup does not hold it");
   auto key = text ? SigningKey::from_pem(*text, algorithm) : Result<SigningKey>(std::move(text).error());
   return key ? std::move(key) : Result<SigningKey>(std::move(key).error().context("token key " + path));
 }
@@ -50,7 +56,9 @@ Result<DocumentSigner> load_document_signer(const std::string& state_directory, 
   if (given.empty()) {
     make = [] { return DocumentSigner::make_pem(kAttestedName); };
   }
-  auto text = read_or_make(path, make);
+  auto text = read_or_make(
+      path, make,
+      "keep a copy of it: verifiers know documents by its certificate, and mspctl host backup does not hold it");
   auto signer = text ? DocumentSigner::from_pem(*text) : Result<DocumentSigner>(std::move(text).error());
   return signer ? std::move(signer)
                 : Result<DocumentSigner>(std::move(signer).error().context("key of attested documents " + path));

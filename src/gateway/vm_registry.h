@@ -39,6 +39,7 @@ struct ServicePolicy {
 
 struct VmCounters {
   std::uint64_t requests = 0;
+  std::int64_t last_ns = 0;   ///< wall clock: when it was last answered; 0: never
   std::uint64_t audited = 0;  ///< served although enforce would have refused
   std::array<std::uint64_t, kReasonCount> refused{};
   // In this incarnation:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "status/control_path.h"
 
+#include "base/configured_program.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -16,6 +17,9 @@ Result<std::string> control_socket_of(const std::string& config_path) {
     return std::move(document).error().context(config_path);
   }
   const json::Value* socket = document->at("/openmsp/controlSocket");
+  if (std::string whose = not_configuration_of("msp-agent", *text); socket == nullptr && !whose.empty()) {
+    return config_error(config_path + " names no control socket of an agent", std::move(whose));
+  }
   if (socket == nullptr) {
     return std::string(kDefaultControlSocket);
   }

@@ -5,8 +5,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "cli/cli.h"
 #include "gateway/app.h"
@@ -14,7 +16,9 @@
 namespace msp {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr const char* kVersion =
     "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/galleries/N/inVMAccessControlProfiles/P/versions/"
@@ -108,7 +112,8 @@ TEST_F(HostModels, AMachineAndItsProfileComeAndGo) {
   start();
   const Said shown = mspctl({"vm", "list"});
   EXPECT_THAT(shown.out, HasSubstr("NAME  VMID "));
-  EXPECT_THAT(shown.out, HasSubstr("enforce  enforce     0            none  10.0.0.4   applied\n"));
+  EXPECT_THAT(shown.out,
+              HasSubstr("enforce  enforce     0            none  0        never       10.0.0.4   applied\n"));
   EXPECT_EQ(mspctl({"vm", "get", "vm-1"}).out, machine("vm-1", "1", refers()) + "\n");
   EXPECT_EQ(mspctl({"profile", "get", "P/1.0.0"}).out, version("Enforce") + "\n");
   EXPECT_THAT(mspctl({"profile", "list"}).out, HasSubstr("vm-1            applied"));
@@ -119,7 +124,44 @@ TEST_F(HostModels, AMachineAndItsProfileComeAndGo) {
   EXPECT_EQ(mspctl({"profile", "delete", "P/1.0.0"}).code, 0);
   const Said gone = mspctl({"vm", "get", "vm-1"});
   EXPECT_EQ(gone.code, 1);
-  EXPECT_THAT(gone.err, HasSubstr("There is no virtual machine 'vm-1'"));
+  EXPECT_THAT(gone.err, HasSubstr("there is no virtual machine 'vm-1'"));
+}
+
+/// Does something as soon as the first words are written.
+class AtFirstWord final : public std::stringbuf {
+ public:
+  explicit AtFirstWord(std::function<void()> act) : act_(std::move(act)) {}
+
+ protected:
+  std::streamsize xsputn(const char* text, std::streamsize size) override {
+    if (auto act = std::exchange(act_, nullptr)) {
+      act();
+    }
+    return std::stringbuf::xsputn(text, size);
+  }
+
+ private:
+  std::function<void()> act_;
+};
+
+TEST_F(HostModels, AHostThatRestartsIsWaitedFor) {
+  stop();
+  AtFirstWord words([&] { start(); });
+  std::ostream err(&words);
+  std::ostringstream out;
+  EXPECT_EQ(cli::run({"vm", "list", "--config", directory_ + "/host.json", "--wait", "300"}, out, err), 0);
+  EXPECT_EQ(out.str(), "no virtual machine\n");
+  EXPECT_THAT(words.str(), HasSubstr("admin.sock: waiting up to 300 s, it may be restarting\n"));
+  const Said said = mspctl({"vm", "list", "--socket", directory_ + "/none.sock", "--wait", "0"});
+  EXPECT_EQ(said.code, 2);
+  EXPECT_THAT(said.err, AllOf(HasSubstr("msp-host is not running"), Not(HasSubstr("waiting"))));
+}
+
+TEST_F(HostModels, WhoTakesItForAnAgentIsToldWhatItIs) {
+  const Said said = mspctl({"status", "--socket", directory_ + "/run/admin.sock"});
+  EXPECT_EQ(said.code, 2);
+  EXPECT_THAT(said.err,
+              HasSubstr("admin.sock is the admin socket of msp-host, not the control socket of an agent\n  -> "));
 }
 
 TEST_F(HostModels, WhatWasKnownOfAMachineGoesWithIt) {
@@ -178,7 +220,7 @@ TEST_F(HostModels, MistakesOfAnOperatorSayWhatToDo) {
   EXPECT_EQ(mspctl({"vm"}).code, 2);
   EXPECT_EQ(mspctl({"vm", "fly"}).code, 2);
   EXPECT_EQ(mspctl({"key", "--help"}).code, 0);
-  const Said away = mspctl({"vm", "list", "--json", "--socket", directory_ + "/none.sock"});
+  const Said away = mspctl({"vm", "list", "--json", "--socket", directory_ + "/none.sock", "--wait", "0"});
   EXPECT_EQ(away.code, 2);
   EXPECT_THAT(away.err, HasSubstr("msp-host is not running"));
   EXPECT_THAT(away.out, HasSubstr(R"({"error":"msp-host is not running)"));

@@ -127,6 +127,19 @@ class CommandLine(LabCase):
         self.assertRegex(version[1], r"^\d+\.\d+\.\d+\n$")
 
 
+    def test_a_configuration_that_is_not_there(self):
+        """Bad usage, of every program and however it is called."""
+        absent = str(self.lab.folder / "absent.json")
+        for words in (("msp-host",), ("msp-host", "--check-config"), ("msp-agent",), ("msp-agent", "--check-config"),
+                      ("msp-agent", "--status"), ("msp-agent", "check-hooks"), ("msp-agent", "uninstall"),
+                      ("mspctl", "status"), ("mspctl", "vm", "list"), ("mspctl", "host", "guard", "--nftables")):
+            done = self.lab.agent_place.run([self.lab.programs / words[0], *words[1:], "--config", absent], timeout=30,
+                                            cwd="/", text=True)
+            self.assertEqual(done.returncode, 2, f"{words}: {done.stdout}{done.stderr}")
+            self.assertIn(absent, done.stdout + done.stderr)
+            self.assertIn("--config", done.stdout + done.stderr)
+
+
 class LogLevel(LabCase):
     agent_config = {"openmsp": {"logLevel": "error"}}
 

@@ -220,8 +220,10 @@ class Callers(ExtensionLab):
         self.assertEqual((caller["user"], caller["uid"]), (ORDINARY_USER, 65534))
         self.assertRegex(caller["executable"], "/python3")
         self.assertEqual((by_host["by"], by_host["reason"], by_host["count"], by_host["caller"]), ("host", "unsigned", 1, None))
+        self.assertEqual({row["outcome"] for row in report["value"]}, {"would be refused"})
         text = self.mspctl("vm", "audit", "vm-1")
-        self.assertRegex(text, rf"imds +rules +identity_mismatch +3 .* {ORDINARY_USER} +/\S*python3")
+        self.assertRegex(text, rf"imds identity_mismatch: would be refused by the rules, 3 times\n.* user={ORDINARY_USER} exe=/\S*python3")
+        self.assertRegex(self.mspctl("vm", "list"), r"vm-1 .* latched +0 +20\d\d-")
         record = [r for r in lab.host_records() if r.get("user") == ORDINARY_USER][-1]
         self.assertEqual((record["outcome"], record["denied"], record["uid"]), ("verified", "identity_mismatch", 65534))
 
@@ -232,8 +234,7 @@ class Callers(ExtensionLab):
             self.addCleanup(self.set_mode, "Audit")
             poll("the new rules hold", lambda: lab.guest_get(VERSIONS).code == "identity_mismatch")
             self.assertEqual(lab.guest_get(VERSIONS, user="root").status, 200)
-            self.assertEqual(lab.outside.call(http.get, IMDS, VERSIONS).code, "unsigned")
-            self.assertIn("no service", self.mspctl("vm", "audit", "vm-1"))
+            self.see_a_refusal()
 
         with self.subTest("nobody is named where nobody asks, and always where the configuration says so"):
             last = [r for r in lab.host_records() if r["outcome"] == "verified"][-1]
@@ -242,3 +243,30 @@ class Callers(ExtensionLab):
             self.addCleanup(self.configure, verification={})
             poll("the host knows who asks", lambda: lab.guest_get(VERSIONS, user="root").status == 200 and
                  [r for r in lab.host_records() if r["outcome"] == "verified"][-1].get("user") == "root")
+            nothing = lab.guest_get("/metadata/nothing", user="root")
+            self.assertEqual(nothing.status, 404)
+            row = self.row("not_found")
+            self.assertEqual((row["outcome"], row["caller"]["user"], row["caller"]["uid"]), ("refused", "root", 0))
+            self.assertEqual(row["lastRequest"]["path"], "/metadata/nothing")
+
+    def row(self, reason: str) -> dict:
+        return next(row for row in self.report()["value"] if row["reason"] == reason)
+
+    def see_a_refusal(self) -> None:
+        """What an operator finds of a machine that enforces, by mspctl alone."""
+        self.mspctl("vm", "audit-forget", "vm-1")
+        self.assertIn("nothing was refused", self.mspctl("vm", "audit", "vm-1"))
+        before = json.loads(self.mspctl("vm", "get", "vm-1", "--json"))["requests"]
+        answer = self.lab.outside.call(http.get, IMDS, VERSIONS)
+        self.assertEqual(answer.code, "unsigned")
+        row = self.row("unsigned")
+        self.assertEqual((row["outcome"], row["by"], row["service"], row["count"], row["caller"]),
+                         ("refused", "host", "imds", 1, None))
+        self.assertEqual(row["lastRequest"], {"id": answer.json()["request_id"], "method": "GET", "path": VERSIONS})
+        text = self.mspctl("vm", "audit", "vm-1")
+        self.assertIn("imds unsigned: was refused by the host, 1 time\n", text)
+        self.assertRegex(text, r"  -> .*mspctl status in the machine")
+        after = json.loads(self.mspctl("vm", "get", "vm-1", "--json"))["requests"]
+        self.assertEqual(after["refused"], before["refused"] + 1)
+        self.assertGreaterEqual(after["last"], row["last"])
+        self.assertIn("mspctl vm audit VM", self.mspctl("vm", "list"))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models that an operator applies while host and guests run: both ways to enable, a new allowlist, a new key, an end."""
+import subprocess
+
 from callers import PYTHON, PYTHON_CLIENT, Living
 from lab import http
 from lab.lab import GUEST_ADDRESS, IMDS, ORDINARY_USER, VM_ID
@@ -15,7 +17,9 @@ class Models(ModelledLab):
 
         with self.subTest("brownfield: a machine that runs is known, then gets an agent, then is enabled"):
             self.mspctl("vm", "apply", self.file(model("vm-1", VM_ID, enabled=False)), "--source-address", GUEST_ADDRESS)
+            self.assertRegex(self.mspctl("vm", "list"), r"vm-1 .* none +0 +never ")
             self.assertEqual(self.get().status, 200)
+            self.assertRegex(self.mspctl("vm", "list"), r"vm-1 .* none +0 +20\d\d-")
             lab.start_agent(wait=False)
             poll("the agent has asked", lambda: lab.status().get("channel", {}).get("phase") == "disabled")
             self.assertNotIn(MARK, self.get().headers, "nothing is touched yet")
@@ -70,7 +74,12 @@ class Models(ModelledLab):
             keys = [self.known(name)["keyGuid"] for name in ("vm-1", "vm-2")]
             lab.host.terminate()
             lab.host.wait(10)
-            lab.start_host()
+            with subprocess.Popen([lab.programs / "mspctl", "vm", "list", "--config", lab.host_config_file, "--wait", "60"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
+                self.assertIn("it may be restarting", asking.stderr.readline())
+                lab.start_host()
+                self.assertIn("vm-2", asking.communicate(timeout=30)[0])
+                self.assertEqual(asking.returncode, 0)
             self.assertEqual([self.known(name)["keyGuid"] for name in ("vm-1", "vm-2")], keys)
             self.served(lambda: self.get("root"))
 
