@@ -92,7 +92,11 @@ Result<std::vector<std::uint8_t>> box_seal(const BoxPublicKey& to, Bytes plain, 
   }
   auto key = shared_key(mine.get(), theirs.get(), *half, to);
   if (!key) {
-    return std::move(key).error();
+    Error error = std::move(key).error();
+    if (error.source == Source::kConfig) {
+      error.message = "the recipient is no public key for which anything can be sealed";
+    }
+    return error;
   }
   auto sealed = seal(*key, plain, context);
   if (sealed) {

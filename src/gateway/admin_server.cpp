@@ -275,12 +275,13 @@ http::Response AdminServer::events(const http::Request& request, const std::stri
   if (!given) {
     return complain(request, 400, "malformed", given.error(), "mspctl vm event --help says what an event has");
   }
-  log::info("an event is scheduled: {}", given->type);
+  const std::string type = given->type;
   if (const auto added = state_.events.add(vm_id, std::move(*given)); !added) {
     return added.error().source == Source::kConfig
                ? complain(request, 409, "refused", added.error(), "end one that is over: mspctl vm event VM --end ID")
                : failed(request, added.error());
   }
+  log::info("an event is scheduled: {}", type);
   return good(events_json(state_.events.at(vm_id, now)));
 }
 

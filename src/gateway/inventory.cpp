@@ -122,7 +122,11 @@ Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
                     .addresses = machine.source_addresses,
                     .interfaces = machine.interfaces};
   if (!model->id.empty()) {
-    by_resource_id_.emplace(ascii_lower(model->id), model->vm_id);
+    const auto [known, fresh] = by_resource_id_.emplace(ascii_lower(model->id), model->vm_id);
+    if (!fresh && known->second != model->vm_id) {
+      return config_error(fmt::format("{}: another machine has the id {} as well", machine.model, model->id),
+                          "an id names one machine: take one of the two away");
+    }
   }
   auto vm = make_vm(std::move(*model), profiles_, vault_);
   if (!vm) {
@@ -300,7 +304,9 @@ Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
   if (text.empty()) {
     return refuse(
         now == UINT32_MAX ? "keyIncarnationId cannot be raised any more" : "the model has no proxyAgentSettings",
-        "apply a model that has them");
+        now == UINT32_MAX
+            ? "it is the highest that there is: give the machine a new vmId, under which nothing is known of it"
+            : "apply a model that has them");
   }
   return apply({{.text = std::move(text)}}, false);
 }

@@ -119,7 +119,9 @@ Result<ChangeOutcome> Inventory::reset_keys(const Resource& set, ChangeOutcome o
     outcome.faults.push_back({.pointer = {},
                               .problem = highest == UINT32_MAX ? "keyIncarnationId cannot be raised any more"
                                                                : "the model has no proxyAgentSettings",
-                              .remedy = "apply a model that has them"});
+                              .remedy = highest == UINT32_MAX
+                                            ? "it is the highest that there is: give such an instance a new vmId"
+                                            : "apply a model that has them"});
     return outcome;
   }
   return apply({{.text = std::move(text)}}, false);

@@ -310,6 +310,20 @@ TEST_F(InventoryTest, FilesThatDoNotFitToWhatWasAppliedRefuseTheStart) {
   EXPECT_NE(vm(), nullptr);
 }
 
+TEST_F(InventoryTest, TwoFilesWithOneIdRefuseTheStart) {
+  write("one.json", machine(kVm1, "10.0.0.1", "{}"));
+  std::string second = machine(kVm2, "10.0.0.2", "{}");
+  const auto tree = json::parse(machine(kVm1, "10.0.0.1", "{}"));
+  const auto other = json::parse(second);
+  const std::string id = *tree->find("id")->string();
+  const std::string own = *other->find("id")->string();
+  second.replace(second.find(own), own.size(), id);
+  write("two.json", second);
+  config_.virtual_machines = {{.model = directory_ + "/one.json", .source_addresses = {}},
+                              {.model = directory_ + "/two.json", .source_addresses = {}}};
+  EXPECT_THAT(try_open(), HasSubstr("another machine has the id"));
+}
+
 TEST_F(InventoryTest, AMachineThatComesBackHasTheKeyThatItHad) {
   write("vm.json", machine(kVm1, "10.0.0.1", R"({"enabled":true})"));
   config_.virtual_machines = {{.model = directory_ + "/vm.json", .source_addresses = {}}};

@@ -58,8 +58,9 @@ EndpointSettings read_endpoint(json::ObjectReader& settings, std::string_view na
 
 ProxyAgentSettings read_settings(json::ObjectReader settings) {
   ProxyAgentSettings out;
-  out.says_enabled = settings.has("enabled");
-  out.enabled = settings.boolean("enabled", false);
+  const json::Value* enabled = settings.raw("enabled");
+  out.says_enabled = enabled != nullptr && !enabled->is_null();
+  out.enabled = out.says_enabled && settings.boolean("enabled");
   out.mode = read_mode(settings, false);
   const json::Value* incarnation = settings.raw("keyIncarnationId");
   if (incarnation != nullptr && !incarnation->is_null()) {
@@ -125,6 +126,17 @@ bool is_guid(std::string_view text) {
   return true;
 }
 
+bool refuse_flattened(json::ObjectReader& root, std::string_view member) {
+  const bool flattened = !root.has("properties") && root.has(member);
+  if (flattened) {
+    root.fail("properties",
+              fmt::format("is missing, and {} stands beside it: 'az resource show --ids ID' and 'az rest' "
+                          "write a resource whole, 'az vm show' and 'az vmss show' do not",
+                          member));
+  }
+  return flattened;
+}
+
 VmModel read_model(const json::Value& resource, const std::string& pointer, json::Problems& problems) {
   VmModel model;
   json::ObjectReader root(resource, pointer, problems);
@@ -133,6 +145,9 @@ VmModel read_model(const json::Value& resource, const std::string& pointer, json
     root.fail("name", "is empty");
   }
   model.id = text_or_empty(root, "id");
+  if (refuse_flattened(root, "vmId")) {
+    return model;
+  }
   json::ObjectReader properties = root.required_object("properties");
   model.vm_id = ascii_lower(properties.string("vmId"));
   if (!model.vm_id.empty() && !is_guid(model.vm_id)) {

@@ -48,6 +48,8 @@ struct VmModel {
 VmModel read_model(const json::Value& resource, const std::string& pointer, json::Problems& problems);
 /// `owner` has the securityProfile: properties of a machine, or virtualMachineProfile of a scale set.
 ProxyAgentSettings read_proxy_agent_settings(json::ObjectReader& owner);
+/// True, and a problem, for a resource without `properties` whose `member` of them stands at the top.
+bool refuse_flattened(json::ObjectReader& root, std::string_view member);
 /// `name` is for messages.
 Result<VmModel> parse_model(std::string_view text, std::string_view name);
 Result<VmModel> load_model(const std::string& path);

@@ -18,6 +18,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::string_view kProfileId =
     "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/galleries/N/inVMAccessControlProfiles/P";
@@ -63,6 +64,13 @@ TEST(Model, WhatDecidesIsNotPassedOverForItsSpelling) {
     EXPECT_THAT(model_error(text), HasSubstr(std::string("is written ") + from));
   }
   EXPECT_TRUE(parse_model(model_text(R"({"enabled":true,"addProxyAgentExtension":true})"), "vm.json"));
+}
+
+TEST(Model, AFlattenedOneIsToldApart) {
+  EXPECT_THAT(model_error(R"({"name":"vm1","vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"})"),
+              HasSubstr("az resource show"));
+  EXPECT_THAT(model_error(R"({"name":"vm1"})"), Not(HasSubstr("az resource show")));
+  EXPECT_FALSE(model(R"({"enabled":null})").proxy_agent.enabled);
 }
 
 TEST(Model, ReadsTheSettings) {

@@ -99,6 +99,9 @@ ScaleSet read_scale_set(const Value& tree, json::Problems& problems) {
   if (!set.id.empty() && !is_scale_set_id(set.id)) {
     root.fail("id", "is not one of a scale set: …/virtualMachineScaleSets/NAME");
   }
+  if (refuse_flattened(root, "virtualMachineProfile")) {
+    return set;
+  }
   json::ObjectReader properties = root.required_object("properties");
   if (const Value* common = properties.raw("virtualMachineProfile"); common != nullptr && !common->is_null()) {
     json::ObjectReader profile = properties.object("virtualMachineProfile");
