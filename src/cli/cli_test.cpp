@@ -10,11 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include "base/version.h"
 #include "cli/status_view.h"
-#include "status/control_server.h"
+#include "cli/test_agent.h"
 #include "status/example_snapshot.h"
 #include "status/report.h"
 
@@ -23,19 +22,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-Outcome call(const std::vector<std::string>& arguments) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const int code = run(arguments, out, err);
-  return {code, out.str(), err.str()};
-}
 
 /// As a file on a disk without room: the fault shows when the buffer is written out.
 class FullDisk : public std::streambuf {
@@ -59,7 +45,7 @@ TEST(CliOutput, WhatCannotBeWrittenIsAnErrorOfEveryVerb) {
         {"policy", "diff", rules, rules},
         {"policy", "simulate", "--requests", lines, "--rules", rules},
         {"policy", "test", cases},
-        {"policy", "explain", "--as", "a", "GET", "http://169.254.169.254/"},
+        {"policy", "explain", "--no-rules", "--as", "a", "GET", "http://169.254.169.254/"},
         {"policy", "--help"},
         {"--version"},
         {"status", "--json", "--socket", "/none"}}) {
@@ -71,35 +57,7 @@ TEST(CliOutput, WhatCannotBeWrittenIsAnErrorOfEveryVerb) {
   }
 }
 
-// An agent's control socket on a thread of its own.
-class Cli : public testing::Test {
- protected:
-  Cli() {
-    std::string name = "/tmp/msp-cli-XXXXXX";
-    directory = ::mkdtemp(name.data());
-    socket = directory + "/agent.sock";
-  }
-  ~Cli() override {
-    if (agent.joinable()) {
-      loop.stop();
-      agent.join();
-    }
-    server.reset();
-    std::filesystem::remove_all(directory);
-  }
-  void serve(const status::Snapshot& snapshot) {
-    server = std::make_unique<status::ControlServer>(loop, buffers, [snapshot] { return snapshot; });
-    ASSERT_TRUE(server->listen(socket).ok());
-    agent = std::thread([this] { loop.run(); });
-  }
-
-  Loop loop;
-  http::BufferPool buffers;
-  std::unique_ptr<status::ControlServer> server;
-  std::thread agent;
-  std::string directory;
-  std::string socket;
-};
+using Cli = TestAgent;
 
 TEST_F(Cli, HelpVersionAndMistakes) {
   EXPECT_EQ(call({"--version"}).out, std::string(version()) + "\n");
@@ -180,7 +138,7 @@ TEST_F(Cli, ProgramsGetAnObjectWhateverFails) {
   }
 }
 
-using CliDeathTest = Cli;
+using CliDeathTest = TestAgent;
 
 TEST_F(CliDeathTest, WhoIsNotRootIsToldToBe) {
   ASSERT_EQ(::geteuid(), 0U) << "needs root";

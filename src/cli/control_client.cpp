@@ -2,7 +2,6 @@
 #include "cli/control_client.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
 
 #include <array>
 
@@ -62,20 +61,6 @@ Result<Reply> ask(const std::string& socket_path, const Question& question) {
     return std::move(answer).error().context(question.who);
   }
   return Reply{.status = answer->status, .body = std::move(answer->body)};
-}
-
-Result<std::string> ask_agent(const std::string& socket_path, std::string_view target) {
-  auto reply = ask(socket_path, {.target = target});
-  if (!reply.ok()) {
-    return std::move(reply).error();
-  }
-  if (reply->status != 200) {
-    return Error{.source = Source::kClient,
-                 .message = fmt::format("the agent answered {}: {}", reply->status, own_words(*reply)),
-                 .hint = {},
-                 .code = reply->status == 403 ? EACCES : 0};
-  }
-  return std::move(reply->body);
 }
 
 }  // namespace msp::cli

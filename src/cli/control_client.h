@@ -28,7 +28,4 @@ Result<Reply> ask(const std::string& socket_path, const Question& question);
 /// What an answer in our error form says.
 std::string own_words(const Reply& reply);
 
-/// Body of a 200; any other answer is an error with the agent's own words.
-Result<std::string> ask_agent(const std::string& socket_path, std::string_view target);
-
 }  // namespace msp::cli
