@@ -392,7 +392,7 @@ status::Snapshot App::snapshot() const {
   parts.hooks = hooks_.get();
   parts.hooks_message = hooks_message_;
   parts.channel = state_.get();
-  parts.rules = rules_ ? rules_->current().get() : nullptr;
+  parts.rules = rules_.get();
   parts.counters = data_ ? &data_->counters() : nullptr;
   parts.audit = audit_.get();
   parts.names = name_table_.get();

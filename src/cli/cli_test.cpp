@@ -168,6 +168,43 @@ TEST_F(Cli, AgentThatDoesNotRunIsSaidSo) {
   EXPECT_TRUE(shown->find("protected")->is_null());
 }
 
+std::string view_of(const status::Snapshot& snapshot) {
+  return status_view(*json::parse(status::status_json(snapshot)));
+}
+
+TEST(StatusView, EachRefusalHasTheIdThatTheClientSaw) {
+  EXPECT_THAT(view_of(status::example_snapshot()), HasSubstr("403 not_elevated\n"));
+  EXPECT_THAT(view_of(status::example_snapshot()), HasSubstr("    request 5b1e4d578a90-00000000002a\n"));
+  EXPECT_THAT(view_of(status::example_snapshot()), Not(HasSubstr("REFUSED BY THE HOST")));
+}
+
+TEST(StatusView, WhatTheHostRefusedIsToldBesideTheRest) {
+  status::Snapshot snapshot = status::example_snapshot();
+  snapshot.outcomes.emplace_back("host_refused", 7);
+  snapshot.last_host_refusals = snapshot.last_refusals;
+  snapshot.last_host_refusals[0].host_code = "stale_date";
+  snapshot.last_host_refusals[0].host_request_id = "ab-1";
+  snapshot.last_host_refusals[0].status = 401;
+  const std::string view = view_of(snapshot);
+  EXPECT_THAT(view, HasSubstr("REFUSED BY THE HOST, of what rules here let pass: 7 since start\n"));
+  EXPECT_THAT(view, HasSubstr("  401 stale_date, request ab-1 of the host\n"));
+  snapshot.last_host_refusals[0].host_code.clear();
+  EXPECT_THAT(view_of(snapshot), HasSubstr("  401 without a code"));
+}
+
+TEST(StatusView, AHostThatAnswersIsNotCalledSilent) {
+  status::Snapshot snapshot = status::example_snapshot();
+  snapshot.channel.host_answers = false;
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           DOES NOT ANSWER\n"));
+  snapshot.channel.host_status = 403;
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           ANSWERS 403 TO THE POLL\n"));
+  snapshot.channel.host_code = "unknown_caller";
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           ANSWERS 403 (unknown_caller) TO THE POLL\n"));
+  snapshot.channel.host_status = 0;
+  snapshot.channel.host_code = "status_unsigned";
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           ANSWERS, AND IS NOT BELIEVED (status_unsigned)\n"));
+}
+
 TEST_F(Cli, TextOfClientsCannotSteerTheTerminal) {
   status::Snapshot snapshot = status::example_snapshot();
   snapshot.last_refusals[0].target = "/\x1b[2J\r\nPROTECTED";

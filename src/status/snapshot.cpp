@@ -31,9 +31,10 @@ void check_interception(const Snapshot& s, std::vector<Problem>& out) {
 
 std::string_view remedy_of(const Channel& channel) {
   if (channel.host_code == "unknown_caller") {
-    return "the host knows no machine at this one's address. A copy, or a machine that came from another host: have "
-           "the "
-           "host's operator register it (on the host: mspctl vm apply, or mspctl vm import); see docs/disks.md";
+    return "the host knows no machine at this one's address: have the host's operator register it (on the host: mspctl "
+           "vm list shows the address that asked; mspctl vm apply MODEL --source-address ADDRESS, or mspctl vm import "
+           "for "
+           "a machine that came from another host); a copy of a machine: see docs/disks.md";
   }
   if (channel.host_code == "status_unsigned" || channel.host_code == "status_wrongly_signed") {
     return "rules, key and state stay as they were. Somebody between this machine and its host may be answering in its "
@@ -57,10 +58,20 @@ std::string_view remedy_of(const Channel& channel) {
   if (channel.phase == "acquiring" && channel.host_answers && channel.closed) {
     return "if the message names a file or a disk of this machine, mend that; otherwise wait for the next poll";
   }
+  if (!channel.host_answers && channel.host_status != 0) {
+    return "the host is there and does not answer as it should: have its operator look why (the message says what it "
+           "answers, msp-host's access log has the reason)";
+  }
   if (!channel.host_answers) {
     return "check that the host's secure channel (WireServer) can be reached from this machine";
   }
   return "wait for the next poll; if it stays so, look into the agent's log";
+}
+
+/// "403 (unknown_caller)".
+std::string answer_of(const Channel& channel) {
+  return channel.host_code.empty() ? fmt::format("{}", channel.host_status)
+                                   : fmt::format("{} ({})", channel.host_status, channel.host_code);
 }
 
 void check_channel(const Snapshot& s, std::vector<Problem>& out) {
@@ -71,7 +82,12 @@ void check_channel(const Snapshot& s, std::vector<Problem>& out) {
     return;
   }
   if (channel.phase == "unknown" && !channel.closed) {
-    out.push_back({"the host has not answered yet: nothing is redirected", std::string(remedy_of(channel))});
+    out.push_back(
+        {channel.host_status == 0
+             ? std::string("the host has not answered yet: nothing is redirected")
+             : fmt::format("the host answers {}, and has not told this machine anything yet: nothing is redirected",
+                           answer_of(channel)),
+         std::string(remedy_of(channel))});
     return;
   }
   if (channel.closed) {
@@ -98,8 +114,14 @@ void check_services(const Snapshot& s, std::vector<Problem>& out) {
       out.push_back({fmt::format("{} is in mode {}: its rules decide nothing", service.service, service.mode),
                      "set its mode to enforce at the host"});
     }
-    if (!service.message.empty()) {
-      out.push_back({fmt::format("rules of {}: {}", service.service, service.message), "mend the rules at the host"});
+    if (!service.local_failure.empty()) {
+      out.push_back({fmt::format("the local rule file of {} cannot be used, so that everything is denied: {}",
+                                 service.service, service.local_failure),
+                     "mend the file, or remove it so that the host's rules hold alone; it is read again at once"});
+    } else if (!service.message.empty()) {
+      out.push_back(
+          {fmt::format("rules of {}: {}", service.service, service.message),
+           "mend the rules at the host, or in the local rule file where one is in them (mspctl policy show)"});
     }
   }
 }
