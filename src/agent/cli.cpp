@@ -132,18 +132,28 @@ int run_cli(int argc, char** argv) {
   log::use_stderr();
   const std::uint64_t began_ms = SystemClock().boottime_ms();
   const std::vector<std::string> words = words_of(argc, argv);
-  CLI::App app("Guards the metadata services of this machine: identifies, decides, endorses.", called_as(words));
+  CLI::App app(
+      "Guards the metadata services of this machine: identifies who asks, decides by rules, endorses.\n"
+      "Without options and subcommand it does so until SIGTERM or SIGINT; systemd starts it so (msp-agent.service).\n"
+      "What it says about itself: mspctl status.",
+      called_as(words));
+  app.footer("Exit code: 0; 1 it cannot guard this machine; 2 the configuration or the command line is wrong.");
   app.set_version_flag("-v,--version", std::string(version()));
   std::optional<std::string> config_path;
   std::optional<std::uint32_t> wait;
   bool check = false;
-  app.add_option("--config", config_path, "configuration file (default: /etc/azure/proxy-agent.json)");
+  app.add_option("--config", config_path,
+                 "configuration file (default: /etc/azure/proxy-agent.json); stands before a subcommand")
+      ->type_name("FILE");
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
   bool asked = false;
   auto* ask = app.add_flag("-s,--status", asked,
                            "ask the running agent whether provisioning is over: exit 0 yes, 1 no, 2 failed");
-  app.add_option("-w,--wait", wait, "with --status: ask until it is over or these seconds have passed")->needs(ask);
-  const auto* console = app.add_subcommand("console", "run in the foreground until a line is read from standard input");
+  app.add_option("-w,--wait", wait, "with --status: ask until it is over or these seconds have passed")
+      ->type_name("SECONDS")
+      ->needs(ask);
+  const auto* console =
+      app.add_subcommand("console", "the same as without a subcommand, until a line is read from standard input");
   const auto* remove =
       app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
   const auto* hooks = app.add_subcommand(

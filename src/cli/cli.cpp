@@ -40,7 +40,10 @@ void print_help(std::ostream& out) {
   for (const Verb& verb : kVerbs) {
     out << fmt::format("  {:10}{}\n", verb.name, verb.help);
   }
-  out << "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
+  out << "\nstatus and policy are about this machine, vm, vmss, profile, host and key about the msp-host that serves "
+         "others:\n"
+         "--config and --socket are those of msp-agent, or of msp-host.\n"
+         "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
 }
 
 int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {

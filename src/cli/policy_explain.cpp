@@ -111,7 +111,7 @@ int policy_explain(const std::vector<std::string>& arguments, std::ostream& out,
   Options options;
   CLI::App app(
       "What is decided about one request, and for each rule why it did or did not match, nearest miss first.\n"
-      "Exit code: 0 the request passes, 1 it is refused, 2 unusable input.",
+      "Exit code: 0 the request passes, 1 it is refused, 2 unusable input, or no rules to explain by.",
       "mspctl policy explain");
   CLI::Option* const file =
       app.add_option("--rules", options.rules, "rules in any form; without it: those in force in the agent that runs")
@@ -124,8 +124,10 @@ int policy_explain(const std::vector<std::string>& arguments, std::ostream& out,
   add_agent_options(app, options.agent);
   app.add_flag("--all", options.all, "show every rule, not only the nearest");
   add_json(app, options);
-  app.add_option("METHOD", options.method, "of the request")->required();
-  app.add_option("URL", options.url, "http://ADDRESS/PATH, or /PATH with --service")->required();
+  app.add_option("METHOD", options.method, "of the request, as in: GET http://169.254.169.254/metadata/instance")
+      ->required()
+      ->type_name("");
+  app.add_option("URL", options.url, "http://ADDRESS/PATH, or /PATH with --service")->required()->type_name("");
   if (const auto code = parse_options(app, arguments, options, out, err)) {
     return *code;
   }

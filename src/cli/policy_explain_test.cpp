@@ -227,6 +227,7 @@ TEST_F(PolicyExplain, HelpAndMissingVerbs) {
   EXPECT_EQ(policy({"--help"}).code, kExitOk);
   EXPECT_THAT(policy({"--help"}).out, HasSubstr("explain"));
   EXPECT_EQ(policy({"explain", "--help"}).code, kExitOk);
+  EXPECT_THAT(policy({"explain", "--help"}).out, HasSubstr("--matching off|shadow|enforce=enforce\n"));
   EXPECT_EQ(policy({}).code, kExitUnusable);
   EXPECT_EQ(policy({"explains"}).code, kExitUnusable);
 }

@@ -14,7 +14,8 @@ namespace msp::cli {
 int policy_show(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   CLI::App app(
       "Prints the rules in force, as the agent of this machine has them, in a form that all verbs read:\n"
-      "mspctl policy show | mspctl policy lint -",
+      "mspctl policy show | mspctl policy lint -\n"
+      "Exit code: 0, or 2 where no agent answers, or the host has not said any rules to it yet.",
       "mspctl policy show");
   PolicyOptions common;
   AgentAddress agent;

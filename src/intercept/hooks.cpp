@@ -153,14 +153,6 @@ Result<Link> attach(const Pins& pins, const std::string& name, bpf_program* prog
   return out;
 }
 
-Result<Fd> open_cgroup(const std::string& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) {
-    return errno_error(fmt::format("cannot open the cgroup {}", path));
-  }
-  return fd;
-}
-
 Fd keep(const bpf_program* program) {
   const int fd = bpf_program__fd(program);
   return fd < 0 ? Fd() : Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
