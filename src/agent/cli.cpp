@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/app.h"
+#include "agent/machine_check.h"
 #include "agent/provision_query.h"
 #include "agent/setup_cli.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@
 #include "base/version.h"
 #include "intercept/interceptor.h"
 #include "intercept/pins.h"
+#include "status/check.h"
 
 namespace msp::agent {
 namespace {
@@ -158,6 +160,10 @@ int run_cli(int argc, char** argv) {
       app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
   const auto* hooks = app.add_subcommand(
       "check-hooks", "whether this program may take over the kernel hooks that are there: exit 0 yes, 1 no");
+  auto* const machine = app.add_subcommand(
+      "check-machine", "whether this machine can be guarded, and what stands in the way: exit 0 yes, 1 warnings, 2 no");
+  bool as_json = false;
+  machine->add_flag("--json", as_json, "for programs: docs/status.md");
   SetupCli setup(app);
   app.require_subcommand(0, 1);
   try {
@@ -175,6 +181,11 @@ int run_cli(int argc, char** argv) {
   if (setup.parsed()) {
     auto done = setup.run(config_path);
     return done ? *done : fail(done.error(), 1);
+  }
+  if (machine->parsed()) {
+    const auto checks = check_machine(config_path);
+    fmt::print("{}{}", as_json ? status::checks_json(checks) : status::checks_view(checks), as_json ? "\n" : "");
+    return static_cast<int>(status::worst_of(checks));
   }
   auto config = load_config(config_path, process_environment());
   if (!config) {

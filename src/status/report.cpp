@@ -14,7 +14,8 @@ using json::Writer;
 void write_problems(Writer& w, const std::vector<Problem>& problems) {
   w.field("protected", problems.empty()).key("problems").begin_array();
   for (const Problem& problem : problems) {
-    w.begin_object().field("what", problem.what).field("remedy", problem.remedy).end_object();
+    w.begin_object().field("what", problem.what).field("remedy", problem.remedy).field("area", to_string(problem.area));
+    w.field("severity", problem.warning ? "warning" : "failure").end_object();
   }
   w.end_array();
 }

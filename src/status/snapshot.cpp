@@ -8,7 +8,7 @@
 namespace msp::status {
 namespace {
 
-void check_interception(const Snapshot& s, std::vector<Problem>& out) {
+void check_hooks(const Snapshot& s, std::vector<Problem>& out) {
   if (s.interception.hooks.empty()) {
     out.push_back({"no kernel hook is attached: connects to the metadata addresses are not seen",
                    s.interception.message.empty() ? "look into the agent's log" : s.interception.message});
@@ -23,6 +23,9 @@ void check_interception(const Snapshot& s, std::vector<Problem>& out) {
                                  s.interception.pin_directory)});
     }
   }
+}
+
+void check_listener(const Snapshot& s, std::vector<Problem>& out) {
   if (!s.listener.listening) {
     out.push_back({fmt::format("nothing listens on {}: redirected connections are refused", s.listener.address),
                    s.listener.message.empty() ? "look into the agent's log" : s.listener.message});
@@ -98,7 +101,7 @@ void check_channel(const Snapshot& s, std::vector<Problem>& out) {
         {fmt::format("the host does not know the key in use ({})", channel.message), std::string(remedy_of(channel))});
   } else if (!channel.host_answers) {
     out.push_back({fmt::format("the last poll of the host failed; the last rules stay ({})", channel.message),
-                   std::string(remedy_of(channel))});
+                   std::string(remedy_of(channel)), Area::kChannel, true});
   }
 }
 
@@ -109,10 +112,10 @@ void check_services(const Snapshot& s, std::vector<Problem>& out) {
   for (const ServiceState& service : s.services) {
     if (service.mode == "audit") {
       out.push_back({fmt::format("{} is in mode audit: what its rules forbid is logged, not refused", service.service),
-                     "set its mode to enforce at the host when the log shows no more surprises"});
+                     "set its mode to enforce at the host when the log shows no more surprises", Area::kRules, true});
     } else if (service.mode != "enforce") {
       out.push_back({fmt::format("{} is in mode {}: its rules decide nothing", service.service, service.mode),
-                     "set its mode to enforce at the host"});
+                     "set its mode to enforce at the host", Area::kRules, true});
     }
     if (!service.local_failure.empty()) {
       out.push_back({fmt::format("the local rule file of {} cannot be used, so that everything is denied: {}",
@@ -128,21 +131,47 @@ void check_services(const Snapshot& s, std::vector<Problem>& out) {
 
 }  // namespace
 
+std::string_view to_string(Area area) {
+  switch (area) {
+    case Area::kHooks:
+      return "hooks";
+    case Area::kListener:
+      return "listener";
+    case Area::kChannel:
+      return "channel";
+    case Area::kRules:
+      return "rules";
+    case Area::kAudit:
+      return "audit";
+    case Area::kConfiguration:
+      return "configuration";
+  }
+  return "hooks";
+}
+
 bool Interception::complete() const {
   return !hooks.empty() && std::ranges::all_of(hooks, [](const Hook& hook) { return hook.attached && hook.pinned; });
 }
 
 std::vector<Problem> problems_of(const Snapshot& snapshot) {
   std::vector<Problem> out;
-  check_interception(snapshot, out);
-  check_channel(snapshot, out);
-  check_services(snapshot, out);
+  const auto about = [&out](Area area, auto check) {
+    const std::size_t before = out.size();
+    check(out);
+    for (std::size_t i = before; i < out.size(); ++i) {
+      out[i].area = area;
+    }
+  };
+  about(Area::kHooks, [&](auto& to) { check_hooks(snapshot, to); });
+  about(Area::kListener, [&](auto& to) { check_listener(snapshot, to); });
+  about(Area::kChannel, [&](auto& to) { check_channel(snapshot, to); });
+  about(Area::kRules, [&](auto& to) { check_services(snapshot, to); });
   if (!snapshot.audit.problem.empty()) {
     out.push_back({fmt::format("audit records are being lost: {}", snapshot.audit.problem),
-                   "free disk space or mend the place of the audit log"});
+                   "free disk space or mend the place of the audit log", Area::kAudit});
   }
   for (const std::string& warning : snapshot.warnings) {
-    out.push_back({warning, "mend the configuration"});
+    out.push_back({warning, "mend the configuration", Area::kConfiguration, true});
   }
   return out;
 }

@@ -106,10 +106,17 @@ struct Snapshot {
   std::vector<std::string> warnings;  ///< of the configuration
 };
 
+/// What a problem is about, so that doctor can tell what is well beside it.
+enum class Area : std::uint8_t { kHooks, kListener, kChannel, kRules, kAudit, kConfiguration };
+/// "hooks", "listener", "channel", "rules", "audit", "configuration".
+std::string_view to_string(Area area);
+
 /// What is wrong and what the reader can do about it.
 struct Problem {
   std::string what;
   std::string remedy;
+  Area area = Area::kHooks;
+  bool warning = false;  ///< the machine is guarded as its host wants it, or as well as before
 };
 /// Empty: this machine is protected. A channel that the host has disabled is a problem: nothing guards metadata then.
 std::vector<Problem> problems_of(const Snapshot& snapshot);
