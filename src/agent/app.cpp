@@ -276,7 +276,10 @@ Result<void> App::open_channel() {
 }
 
 Result<void> App::open_control_socket() {
-  control_ = std::make_unique<status::ControlServer>(loop_, buffers_, [this] { return snapshot(); });
+  control_ = std::make_unique<status::ControlServer>(
+      loop_, buffers_,
+      status::ControlServer::Sources{.status = [this] { return snapshot(); },
+                                     .rules = [this] { return rules_in_force(); }});
   if (auto done = control_->listen(config_.control_socket); !done) {
     return done;
   }
@@ -389,7 +392,7 @@ status::Snapshot App::snapshot() const {
   parts.hooks = hooks_.get();
   parts.hooks_message = hooks_message_;
   parts.channel = state_.get();
-  parts.rules = rules_ ? rules_->current().get() : nullptr;
+  parts.rules = rules_.get();
   parts.counters = data_ ? &data_->counters() : nullptr;
   parts.audit = audit_.get();
   parts.names = name_table_.get();
@@ -397,6 +400,20 @@ status::Snapshot App::snapshot() const {
   parts.now_ns = clock_.realtime_ns();
   parts.boot_ms = static_cast<std::int64_t>(clock_.boottime_ms());
   return make_snapshot(parts);
+}
+
+status::RulesInForce App::rules_in_force() const {
+  status::RulesInForce out;
+  const policy::Snapshot& rules = *rules_->current();
+  out.in_force = state_->document != nullptr;
+  out.generation = rules.generation;
+  out.matching = policy::to_string(rules.matching);
+  out.requests = to_string(make_gate(*state_, rules_->current()).readiness);
+  out.items = rules_->items();
+  for (std::size_t i = 0; i < kServiceCount; ++i) {
+    out.services[i] = rules_->report(static_cast<Service>(i));
+  }
+  return out;
 }
 
 Task<> App::write_status_file() {

@@ -69,6 +69,7 @@ class App {
   void on_signal(const Reread& reread);
   void reload(const Reread& reread);
   status::Snapshot snapshot() const;
+  status::RulesInForce rules_in_force() const;
   Task<> write_status_file();
 
   Config config_;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/app.h"
+#include "agent/machine_check.h"
 #include "agent/provision_query.h"
 #include "agent/setup_cli.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@
 #include "base/version.h"
 #include "intercept/interceptor.h"
 #include "intercept/pins.h"
+#include "status/check.h"
 
 namespace msp::agent {
 namespace {
@@ -134,23 +136,36 @@ int run_cli(int argc, char** argv) {
   log::use_stderr();
   const std::uint64_t began_ms = SystemClock().boottime_ms();
   const std::vector<std::string> words = words_of(argc, argv);
-  CLI::App app("Guards the metadata services of this machine: identifies, decides, endorses.", called_as(words));
+  CLI::App app(
+      "Guards the metadata services of this machine: identifies who asks, decides by rules, endorses.\n"
+      "Without options and subcommand it does so until SIGTERM or SIGINT; systemd starts it so (msp-agent.service).\n"
+      "What it says about itself: mspctl status.",
+      called_as(words));
+  app.footer("Exit code: 0; 1 it cannot guard this machine; 2 the configuration or the command line is wrong.");
   app.set_version_flag("-v,--version", std::string(version()));
   std::optional<std::string> config_path;
   std::optional<std::uint32_t> wait;
   bool check = false;
-  app.add_option("--config", config_path, "configuration file (default: /etc/azure/proxy-agent.json)")
+  app.add_option("--config", config_path,
+                 "configuration file (default: /etc/azure/proxy-agent.json); stands before a subcommand")
       ->type_name("FILE");
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
   bool asked = false;
   auto* ask = app.add_flag("-s,--status", asked,
                            "ask the running agent whether provisioning is over: exit 0 yes, 1 no, 2 failed");
-  app.add_option("-w,--wait", wait, "with --status: ask until it is over or these seconds have passed")->needs(ask);
-  const auto* console = app.add_subcommand("console", "run in the foreground until a line is read from standard input");
+  app.add_option("-w,--wait", wait, "with --status: ask until it is over or these seconds have passed")
+      ->type_name("SECONDS")
+      ->needs(ask);
+  const auto* console =
+      app.add_subcommand("console", "the same as without a subcommand, until a line is read from standard input");
   const auto* remove =
       app.add_subcommand("uninstall", "detach and unpin the kernel hooks: the gate is open afterwards");
   const auto* hooks = app.add_subcommand(
       "check-hooks", "whether this program may take over the kernel hooks that are there: exit 0 yes, 1 no");
+  auto* const machine = app.add_subcommand(
+      "check-machine", "whether this machine can be guarded, and what stands in the way: exit 0 yes, 1 warnings, 2 no");
+  bool as_json = false;
+  machine->add_flag("--json", as_json, "for programs: docs/status.md");
   SetupCli setup(app);
   app.footer("Exit code, where nothing else is said: 0 ended as asked, 1 failed, 2 bad usage or configuration.");
   app.require_subcommand(0, 1);
@@ -169,6 +184,11 @@ int run_cli(int argc, char** argv) {
   if (setup.parsed()) {
     auto done = setup.run(config_path);
     return done ? *done : fail(done.error(), 1);
+  }
+  if (machine->parsed()) {
+    const auto checks = check_machine(config_path);
+    fmt::print("{}{}", as_json ? status::checks_json(checks) : status::checks_view(checks), as_json ? "\n" : "");
+    return static_cast<int>(status::worst_of(checks));
   }
   auto config = load_config(config_path, process_environment());
   if (!config) {

@@ -8,9 +8,9 @@
 #include <filesystem>
 
 #include "agent/config.h"
-#include "agent/external_program.h"
 #include "agent/system_service.h"
 #include "base/clock.h"
+#include "base/external_program.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/log_sinks.h"

@@ -36,8 +36,10 @@ SetupCli::SetupCli(CLI::App& app)
   }
   setup_
       ->add_option("--root", options_.root, "a system below this directory, without touching the service or the kernel")
+      ->type_name("FOLDER")
       ->check(CLI::ExistingDirectory);
-  setup_->add_option("--bundle", options_.bundle, "the unpacked bundle (default: where this program lies)");
+  setup_->add_option("--bundle", options_.bundle, "the unpacked bundle (default: where this program lies)")
+      ->type_name("FOLDER");
   uninstall_->add_option("extent", extent_, "service (default), or package: delete program and configuration, too")
       ->check(CLI::IsMember({"service", "package"}, CLI::ignore_case));
   uninstall_->add_flag("--with-state", with_state_, "with package: keys, rules and logs, too");

@@ -57,6 +57,7 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   }
   to.closed = from.closed;
   to.host_answers = from.host_answers;
+  to.host_status = from.host_status;
   to.ever_latched = from.ever_latched;
   to.long_poll = from.long_poll;
   to.signed_status = from.signed_status;
@@ -83,8 +84,10 @@ void add_services(status::Snapshot& out, const SnapshotParts& parts) {
         state.rule_id = protocol::rule_id(*parts.channel->document, service);
       }
     }
-    if (parts.rules != nullptr && parts.rules->of(service)) {
-      state.message = parts.rules->of(service)->unusable();
+    if (parts.rules != nullptr) {
+      const rules::ServiceReport rules = parts.rules->report(service);
+      state.message = rules.unusable;
+      state.local_failure = rules.local_failure;
     }
     out.services.push_back(std::move(state));
   }
@@ -98,17 +101,15 @@ void add_counters(status::Snapshot& out, const SnapshotParts& parts) {
     out.connections_open = get(from.connections_open);
     out.requests = get(from.requests);
     out.stripped = get(from.stripped);
-    out.outcomes = {{"served", get(from.served)},
-                    {"denied", get(from.denied)},
-                    {"malformed", get(from.malformed)},
-                    {"not_ready", get(from.not_ready)},
-                    {"upstream_failed", get(from.upstream_failed)},
-                    {"local", get(from.local)},
-                    {"connections_refused", get(from.connections_refused)}};
+    out.outcomes = {{"served", get(from.served)},       {"host_refused", get(from.host_refused)},
+                    {"denied", get(from.denied)},       {"malformed", get(from.malformed)},
+                    {"not_ready", get(from.not_ready)}, {"upstream_failed", get(from.upstream_failed)},
+                    {"local", get(from.local)},         {"connections_refused", get(from.connections_refused)}};
   }
   if (parts.audit != nullptr) {
     out.audit = parts.audit->counters();
     out.last_refusals = parts.audit->recent_refusals();
+    out.last_host_refusals = parts.audit->recent_host_refusals();
   }
 }
 

@@ -12,8 +12,8 @@
 #include "channel/state.h"
 #include "identity/names.h"
 #include "intercept/interceptor.h"
-#include "policy/snapshot.h"
 #include "proxy/data_plane.h"
+#include "rules/publisher.h"
 #include "status/snapshot.h"
 
 namespace msp::agent {
@@ -24,7 +24,7 @@ struct SnapshotParts {
   const intercept::Interceptor* hooks = nullptr;
   std::string hooks_message;
   const channel::ChannelState* channel = nullptr;
-  const policy::Snapshot* rules = nullptr;
+  const rules::Publisher* rules = nullptr;
   const proxy::Counters* counters = nullptr;
   const audit::Log* audit = nullptr;
   const identity::NameTable* names = nullptr;

@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <array>
 
-#include "agent/external_program.h"
 #include "base/clock.h"
+#include "base/external_program.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/version.h"

@@ -315,5 +315,29 @@ TEST_F(AuditLogTest, ASleepingWriterWakes) {
   }
 }
 
+TEST_F(AuditLogTest, KeepsTheLastRefusalsOfTheHostBesideOurs) {
+  const auto log = open(config());
+  for (std::uint64_t i = 1; i <= 80; ++i) {
+    Record r = record(i, i % 2 == 0 ? Decision::kDeny : Decision::kPermit);
+    r.status = 403;
+    r.host_code = i % 2 == 0 ? "" : "foreign_key";
+    r.host_request = i % 2 == 0 ? "" : "abc-1";
+    log->sink().write(r);
+  }
+  log->flush();
+  const auto refusals = log->recent_host_refusals();
+  ASSERT_EQ(refusals.size(), 32U);
+  EXPECT_EQ(refusals[0].request_id, "000000000007-00000000004f");
+  EXPECT_EQ(refusals[0].host_code, "foreign_key");
+  EXPECT_EQ(refusals[0].host_request_id, "abc-1");
+  EXPECT_EQ(log->recent_refusals()[0].host_code, "");
+  Record local = record(81, Decision::kPermit);
+  local.service = "local";
+  local.status = 403;
+  log->sink().write(local);
+  log->flush();
+  EXPECT_EQ(log->recent_host_refusals()[0].request_id, "000000000007-00000000004f") << "the agent's own answer";
+}
+
 }  // namespace
 }  // namespace msp::audit

@@ -33,11 +33,14 @@ constexpr std::array kTexts = {
     // Few records have these; they are last, so that the others need not look at them.
     Text{&Record::exe_rule, kMaxPath},
     Text{&Record::cgroup, kMaxPath},
+    Text{&Record::host_code, 64},
+    Text{&Record::host_request, 64},
     Text{&Record::dry_run_privilege, kMaxName},
     Text{&Record::dry_run_role, kMaxName},
     Text{&Record::dry_run_identity, kMaxName},
 };
 constexpr std::size_t kDryRunTexts = 3;
+constexpr std::size_t kHostTexts = 2;
 constexpr std::size_t kCallerTexts = 2;
 
 /// How many of kTexts are looked at.
@@ -45,8 +48,11 @@ std::size_t texts_in(const Record& record) {
   if (record.dry_run != DryRun::kNone) {
     return kTexts.size();
   }
+  if (!record.host_code.empty() || !record.host_request.empty()) {
+    return kTexts.size() - kDryRunTexts;
+  }
   const bool usual = record.exe_rule.empty() && record.cgroup.empty();
-  return kTexts.size() - kDryRunTexts - (usual ? kCallerTexts : 0);
+  return kTexts.size() - kDryRunTexts - kHostTexts - (usual ? kCallerTexts : 0);
 }
 
 std::span<const Text> texts_of(const Record& record) { return std::span(kTexts).first(texts_in(record)); }
@@ -76,7 +82,7 @@ struct Common {
   DryRun dry_run;
   std::uint8_t texts;  ///< how many follow
   std::array<std::uint16_t, kTexts.size()> sizes;
-  std::uint16_t reserved_too;
+  std::array<std::uint16_t, 3> reserved_too;
 };
 static_assert(std::has_unique_object_representations_v<Common>);
 
@@ -123,7 +129,7 @@ void encode(const Record& record, char* out) {
                 .dry_run = record.dry_run,
                 .texts = static_cast<std::uint8_t>(texts_in(record)),
                 .sizes = {},
-                .reserved_too = 0};
+                .reserved_too = {}};
   char* at = out + sizeof own + sizeof common;
   const std::span<const Text> texts = texts_of(record);
   for (std::size_t i = 0; i < texts.size(); ++i) {

@@ -76,7 +76,9 @@ void LineWriter::compose(const Record& record, std::span<const char> part) {
     if (record.dry_run != DryRun::kNone) {
       out = put_dry_run(out, record);
     }
-    return put_string(out, ",\"key_guid\":", record.key_guid);
+    out = put_string(out, ",\"key_guid\":", record.key_guid);
+    out = put_string(out, ",\"host_code\":", record.host_code);
+    return put_string(out, ",\"host_request_id\":", record.host_request);
   });
   common_.end = record.stripped ? ",\"stripped\":true" : "";
   common_.end += record.divergence ? ",\"divergence\":true}\n" : "}\n";

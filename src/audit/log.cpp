@@ -30,7 +30,7 @@ class BlockedSignals {
 class LogImpl final : public Log {
  public:
   LogImpl(const Config& config, const Clock& clock, QueueShare share)
-      : clock_(clock), queue_(std::move(share)), writer_(config, clock, queue_, {refusals_, tally_}) {}
+      : clock_(clock), queue_(std::move(share)), writer_(config, clock, queue_, {refusals_, host_refusals_, tally_}) {}
   ~LogImpl() override { stop(); }
 
   Result<void> start() {
@@ -51,6 +51,7 @@ class LogImpl final : public Log {
   bool flush() override { return thread_.joinable() && writer_.flush(); }
   Counters counters() const override { return writer_.counters(); }
   std::vector<Refusal> recent_refusals() const override { return refusals_.list(); }
+  std::vector<Refusal> recent_host_refusals() const override { return host_refusals_.list(); }
   Summary summary() const override { return tally_.list(clock_.realtime_ns()); }
 
  private:
@@ -65,6 +66,7 @@ class LogImpl final : public Log {
   const Clock& clock_;
   Queue queue_;
   Refusals refusals_;
+  Refusals host_refusals_;
   Tally tally_;
   Writer writer_;
   std::thread thread_;

@@ -56,6 +56,7 @@ struct Refusal {
   std::uint32_t uid = 0;
   std::uint32_t pid = 0;
   std::string user, process, exe, service, method, target, reason, rule_set;
+  std::string host_code, host_request_id;  ///< of what the host refused; empty: it did not say
 };
 
 /// Requests of callers that look alike and had the same answer.
@@ -92,6 +93,8 @@ class Log {
   virtual Counters counters() const = 0;
   /// The last refusals, newest first.
   virtual std::vector<Refusal> recent_refusals() const = 0;
+  /// Of what rules let pass, the last that the host refused, newest first.
+  virtual std::vector<Refusal> recent_host_refusals() const = 0;
   /// Records that were lost are in no summary.
   virtual Summary summary() const = 0;
 

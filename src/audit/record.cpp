@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/record.h"
 
+#include "protocol/error_form.h"
+
 namespace msp::audit {
 
 std::string_view to_string(Decision decision) {
@@ -25,6 +27,10 @@ std::string_view to_string(DryRun dry_run) {
       return "deny";
   }
   return "";
+}
+
+bool refused_by_host(const Record& record) {
+  return record.decision != Decision::kDeny && record.service != "local" && protocol::is_host_refusal(record.status);
 }
 
 }  // namespace msp::audit

@@ -18,6 +18,10 @@ enum class Decision : std::uint8_t {
 };
 std::string_view to_string(Decision decision);
 
+struct Record;
+/// The rules let it pass, and the host has refused it (protocol::is_host_refusal): it was not served.
+bool refused_by_host(const Record& record);
+
 /// What dry-run rules would have done.
 enum class DryRun : std::uint8_t { kNone, kAllow, kDeny };
 std::string_view to_string(DryRun dry_run);
@@ -57,6 +61,9 @@ struct Record {
   std::string_view role = {};
   std::string_view identity = {};
   std::string_view key_guid = {};  ///< of the key that signed; "" unsigned
+  // Of a refusal by the host, in its own words; "" it did not refuse, or did not say.
+  std::string_view host_code = {};
+  std::string_view host_request = {};  ///< id of the request, in its log and in what the client was answered
   // Of the dry-run rule; not kept with DryRun::kNone.
   std::string_view dry_run_privilege = {};
   std::string_view dry_run_role = {};

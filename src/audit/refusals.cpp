@@ -21,7 +21,9 @@ void Refusals::add(const Record& record) {
                   .method = std::string(record.method),
                   .target = std::string(redact_target(record.target, scratch)),
                   .reason = std::string(record.reason),
-                  .rule_set = std::string(record.rule_set)};
+                  .rule_set = std::string(record.rule_set),
+                  .host_code = std::string(record.host_code),
+                  .host_request_id = std::string(record.host_request)};
   const std::lock_guard lock(mutex_);
   last_.push_front(std::move(refusal));
   if (last_.size() > kMax) {

@@ -154,6 +154,9 @@ void Writer::fill(Batch& batch) {
       tally.add(record, alike && tallied_);
     }
     tallied_ = !known;
+    if (!known && refused_by_host(record)) {
+      views_.host_refusals.add(record);
+    }
     if (record.decision != Decision::kPermit && !known) {
       views_.refusals.add(record);
     }

@@ -23,6 +23,7 @@ namespace msp::audit {
 /// What people are shown of the records, besides the file.
 struct Views {
   Refusals& refusals;
+  Refusals& host_refusals;
   Tally& tally;
 };
 

@@ -107,7 +107,9 @@ class Converter {
 
   Result<json::Value> services(const std::vector<RulePart>& parts) {
     json::Object out;
-    if ((source_.form == RuleForm::kServices || source_.form == RuleForm::kStatus) && !options_.service) {
+    if (source_.form == RuleForm::kDump) {
+      rules_of_hostga();
+    } else if ((source_.form == RuleForm::kServices || source_.form == RuleForm::kStatus) && !options_.service) {
       const json::Value* const nested = text_.tree().find("authorizationRules");
       out = object_of(nested == nullptr ? text_.tree() : *nested);
     }
@@ -122,6 +124,14 @@ class Converter {
       set(out, to_string(*part.service), *std::move(value));
     }
     return json::Value(std::move(out));
+  }
+
+  /// In every other form they are those of wireserver.
+  void rules_of_hostga() {
+    if (options_.service != Service::kImds && source_.has_own_hostga()) {
+      out_.lost.emplace_back(
+          "the rules of hostga, which are not those of wireserver: a local rule file adds to these alone");
+    }
   }
 
   Result<json::Value> status(const std::vector<RulePart>& parts) {

@@ -252,5 +252,18 @@ TEST(ConvertProperty, ThereAndBackKeepsDecisions) {
   }));
 }
 
+TEST(Convert, OfRulesInForceThoseOfHostgaAreLostWhereTheyAreOthers) {
+  const std::string other = R"({"defaultAccess":"deny","mode":"audit","id":"v1"})";
+  const std::string alike = R"({"inputRules":{"wireserver":)" + kItem + R"(,"hostga":)" + kItem + "}}";
+  const std::string own = R"({"inputRules":{"wireserver":)" + kItem + R"(,"hostga":)" + other + "}}";
+  ConvertOptions options{.to = ConvertTo::kServices, .service = {}, .mode = {}, .profile_id = {}};
+  EXPECT_EQ(text_at(good(alike, options), "/wireserver/id"), "v1");
+  const auto refused = converted(own, options);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("the rules of hostga"));
+  options.lossy = true;
+  EXPECT_THAT(good(own, options).lost, ElementsAre(HasSubstr("the rules of hostga")));
+}
+
 }  // namespace
 }  // namespace msp::authoring

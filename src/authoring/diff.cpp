@@ -360,8 +360,12 @@ Result<DiffReport> diff(const RuleSource& a, const RuleSource& b, const DiffOpti
   if (a.single) {
     out.remarks.emplace_back("the rules do not say for which service they are: they are compared as if for imds");
   }
-  // hostga has no rules of its own (protocol.md B.4).
-  for (const Service service : {Service::kImds, Service::kWireServer}) {
+  // hostga has no rules of its own (protocol.md B.4), but where a local rule file adds to those of wireserver.
+  std::vector<Service> services{Service::kImds, Service::kWireServer};
+  if (a.has_own_hostga() || b.has_own_hostga()) {
+    services.push_back(Service::kHostGaPlugin);
+  }
+  for (const Service service : services) {
     const RuleItem* const item_a = a.item(service);
     const RuleItem* const item_b = b.item(service);
     if ((item_a != nullptr || item_b != nullptr) && !(a.single && service != Service::kImds)) {

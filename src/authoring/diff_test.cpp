@@ -306,5 +306,18 @@ TEST(Diff, OneItemNeedsItsService) {
   EXPECT_TRUE(diff(named, Parts().source(), {}));
 }
 
+TEST(Diff, RulesInForceOfHostgaAreComparedWhereTheyAreOthers) {
+  const auto in_force = [](const std::string& wireserver, const std::string& hostga) {
+    const std::string rest = R"(,"mode":"enforce","id":"r"})";
+    return *read_rules(R"({"inputRules":{"wireserver":{"defaultAccess":")" + wireserver + '"' + rest +
+                           R"(,"hostga":{"defaultAccess":")" + hostga + '"' + rest + "}}",
+                       "d.json");
+  };
+  const auto closes = compare(in_force("allow", "allow"), in_force("allow", "deny"));
+  ASSERT_THAT(closes.differences, SizeIs(1));
+  EXPECT_EQ(closes.differences[0].witness.service, Service::kHostGaPlugin);
+  EXPECT_TRUE(compare(in_force("allow", "deny"), in_force("allow", "deny")).same());
+}
+
 }  // namespace
 }  // namespace msp::authoring

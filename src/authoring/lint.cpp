@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <utility>
@@ -56,9 +57,11 @@ std::vector<Candidate> candidates(const json::Value& tree, RuleForm form) {
       add_versions(tree, out);
       break;
     case RuleForm::kServices:
-    case RuleForm::kStatus: {
-      const json::Value* const nested = tree.find("authorizationRules");
-      const std::string prefix = nested == nullptr ? "" : "/authorizationRules";
+    case RuleForm::kStatus:
+    case RuleForm::kDump: {
+      const std::string_view around = form == RuleForm::kDump ? "inputRules" : "authorizationRules";
+      const json::Value* const nested = tree.find(around);
+      const std::string prefix = nested == nullptr ? "" : fmt::format("/{}", around);
       for (const std::string_view service : {"imds", "wireserver", "hostga"}) {
         const json::Value* const item = (nested == nullptr ? tree : *nested).find(service);
         if (item != nullptr && !item->is_null()) {
@@ -164,8 +167,7 @@ class Run {
       return std::move(around).error();
     }
     for (std::size_t i = 0; i < found.size(); ++i) {
-      // Nobody reads what stands under hostga (B.4), and a remark says so.
-      if (!damages[i].total() && !found[i].pointer.ends_with("/hostga")) {
+      if (!damages[i].total() && counts(found[i], found)) {
         check(found[i], damages[i]);
       }
     }
@@ -177,6 +179,22 @@ class Run {
   }
 
  private:
+  /// Nobody reads what stands under hostga (B.4), and a remark says so. Of rules in force it holds, and is told of
+  /// where it is not wireserver's once more.
+  bool counts(const Candidate& candidate, const std::vector<Candidate>& all) const {
+    if (!candidate.pointer.ends_with("/hostga")) {
+      return true;
+    }
+    const auto rules_of = [](const Candidate& one) {
+      RuleItem item = read(one);
+      item.id.clear();
+      return item;
+    };
+    return form_ == RuleForm::kDump && std::ranges::none_of(all, [&](const Candidate& other) {
+             return other.pointer.ends_with("/wireserver") && rules_of(other) == rules_of(candidate);
+           });
+  }
+
   /// What stands around the items: the rest of a status document, of resources.
   Result<void> check_around() {
     if (form_ == RuleForm::kStatus) {
@@ -212,11 +230,12 @@ class Run {
 
   void check(const Candidate& candidate, const Damage& damage) {
     const RuleItem item = read(candidate);
-    const Linted linted{.item = item,
-                        .pointer = candidate.pointer,
-                        .local = candidate.form == ItemForm::kLocal,
-                        .wireserver = candidate.pointer.ends_with("/wireserver"),
-                        .options = options_};
+    const Linted linted{
+        .item = item,
+        .pointer = candidate.pointer,
+        .local = candidate.form == ItemForm::kLocal,
+        .wireserver = candidate.pointer.ends_with("/wireserver") || candidate.pointer.ends_with("/hostga"),
+        .options = options_};
     const auto stands = [&damage](Severity severity, std::string_view code, std::string_view pointer) {
       return damage.passes(severity, code, pointer);
     };

@@ -64,6 +64,13 @@ void check_services(const json::Value& tree, RuleForm form, Findings& findings) 
   check_open(within ? nested : &tree, nested == nullptr ? "" : "/authorizationRules", findings);
 }
 
+/// What stands beside the rules is the agent's to add to.
+void check_dump(const json::Value& tree, Findings& findings) {
+  const json::Value& services = *tree.find("inputRules");
+  check_members(services, "/inputRules", kServiceNames, Members::kFixed, findings);
+  check_open(&services, "/inputRules", findings);
+}
+
 void check_resource(const json::Value& resource, const std::string& pointer, Findings& findings) {
   check_members(resource, pointer, kResourceNames, Members::kOpen, findings);
   const json::Value* const properties = resource.find("properties");
@@ -98,6 +105,9 @@ void check_document(const json::Value& tree, RuleForm form, Findings& findings) 
     case RuleForm::kServices:
     case RuleForm::kStatus:
       check_services(tree, form, findings);
+      return;
+    case RuleForm::kDump:
+      check_dump(tree, findings);
       return;
     case RuleForm::kArm:
       check_resources(tree, findings);

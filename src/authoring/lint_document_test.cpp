@@ -129,5 +129,18 @@ TEST(LintDocument, AVersionThatNamesItsServiceIsLinted) {
               ElementsAre("world-open /properties/defaultAccess"));
 }
 
+TEST(LintDocument, RulesInForceAreLookedAtAsTheyDecide) {
+  EXPECT_THAT(told(R"({"inputRules":{"imds":$,"wireserver":$,"hostga":$},"computedRules":{},"generation":3})"),
+              IsEmpty());
+  EXPECT_THAT(told(R"({"inputRules":{"wireserver":$}})"), ElementsAre("world-open /inputRules"));
+  const std::string open = R"({"defaultAccess":"deny","mode":"enforce","id":"r","rules":{
+    "privileges":[],"roles":[],"identities":[{"name":"i"},{"name":"i"}],"roleAssignments":[]}})";
+  const auto same = told(R"({"inputRules":{"imds":$,"wireserver":)" + open + R"(,"hostga":)" + open + "}}");
+  EXPECT_THAT(same, Contains(HasSubstr("/inputRules/wireserver")));
+  EXPECT_THAT(same, Not(Contains(HasSubstr("/inputRules/hostga")))) << "what is wireserver's is told once";
+  EXPECT_THAT(told(R"({"inputRules":{"imds":$,"wireserver":$,"hostga":)" + open + "}}"),
+              Contains(HasSubstr("/inputRules/hostga")));
+}
+
 }  // namespace
 }  // namespace msp::authoring

@@ -37,8 +37,9 @@ void follow_wireserver(RuleSource& source, const RuleText& text) {
 }
 
 Result<RuleSource> read_services(const RuleText& text, RuleForm form) {
-  const json::Value* const nested = text.tree().find("authorizationRules");
-  const std::string pointer = nested == nullptr ? "" : "/authorizationRules";
+  const std::string_view around = form == RuleForm::kDump ? "inputRules" : "authorizationRules";
+  const json::Value* const nested = text.tree().find(around);
+  const std::string pointer = nested == nullptr ? "" : fmt::format("/{}", around);
   RuleSource out{.form = form, .single = {}, .services = {}, .local = {}, .remarks = {}};
   if (nested != nullptr && nested->is_null()) {
     out.remarks.push_back(text.where(pointer) + ": there are no rules, for no service");
@@ -55,7 +56,9 @@ Result<RuleSource> read_services(const RuleText& text, RuleForm form) {
   if (misfits.any()) {
     return text.error(misfits);
   }
-  follow_wireserver(out, text);
+  if (form != RuleForm::kDump) {  // there each service has the rules that decide about it
+    follow_wireserver(out, text);
+  }
   return out;
 }
 
@@ -139,7 +142,8 @@ Result<RuleSource> read_form(const RuleText& text, RuleForm form, const RuleItem
     case RuleForm::kStatus:
       return read_status_document(text);
     case RuleForm::kServices:
-      return read_services(text, RuleForm::kServices);
+    case RuleForm::kDump:
+      return read_services(text, form);
     case RuleForm::kItem:
       return read_item(text);
     case RuleForm::kLocalFile:
@@ -157,6 +161,9 @@ RuleForm form_of(const json::Value& tree) {
   if (has_any(tree, {"authorizationScheme", "keyDeliveryMethod", "secureChannelEnabled", "secureChannelState"})) {
     return RuleForm::kStatus;
   }
+  if (tree.find("inputRules") != nullptr) {
+    return RuleForm::kDump;
+  }
   if (has_any(tree, {"authorizationRules", "imds", "wireserver", "hostga"})) {
     return RuleForm::kServices;
   }
@@ -173,6 +180,8 @@ std::string_view to_string(RuleForm form) {
       return "status document";
     case RuleForm::kLocalFile:
       return "local rule file";
+    case RuleForm::kDump:
+      return "rules in force";
     case RuleForm::kArm:
       return "inVMAccessControlProfiles";
   }
@@ -182,6 +191,16 @@ std::string_view to_string(RuleForm form) {
 const RuleItem* RuleSource::item(Service service) const {
   const std::optional<SourceItem>& found = single ? single : services[static_cast<std::size_t>(service)];
   return found ? &found->item : nullptr;
+}
+
+bool RuleSource::has_own_hostga() const {
+  const auto rules_of = [this](Service service) {
+    const RuleItem* const found = item(service);
+    RuleItem out = found == nullptr ? RuleItem() : *found;
+    out.id.clear();  // that of wireserver tells of local rule files, whether there are any or not
+    return out;
+  };
+  return form == RuleForm::kDump && rules_of(Service::kHostGaPlugin) != rules_of(Service::kWireServer);
 }
 
 void RuleSource::assign(Service service) {

@@ -24,9 +24,10 @@ enum class RuleForm : std::uint8_t {
   kServices,   ///< {"imds": item, "wireserver": item}, bare or under "authorizationRules"
   kStatus,     ///< a whole status document of the host
   kLocalFile,  ///< a local rule file; it has no mode
+  kDump,       ///< rules in force as an agent writes them: {"inputRules": services, …} (protocol.md H.5)
   kArm,        ///< inVMAccessControlProfiles: a version, or a list of profiles and versions
 };
-/// "item", "services", "status document", "local rule file", "inVMAccessControlProfiles".
+/// "item", "services", "status document", "local rule file", "rules in force", "inVMAccessControlProfiles".
 std::string_view to_string(RuleForm form);
 /// What the agent reads with U+FFFD in the place of bytes that are no UTF-8: all that comes from a host.
 constexpr bool is_of_host(RuleForm form) {
@@ -44,13 +45,16 @@ struct RuleSource {
   RuleForm form = RuleForm::kItem;
   /// The text holds one item and does not say for which service.
   std::optional<SourceItem> single;
-  /// By Service; that of hostga is always wireserver's (B.4). Empty beside `single`.
+  /// By Service; that of hostga is always wireserver's (B.4), but in rules in force, where local rule files have added
+  /// to wireserver's alone. Empty beside `single`.
   std::array<std::optional<SourceItem>, kServiceCount> services;
   std::optional<LocalRuleFile> local;  ///< as written; the item is what holds of it
   std::vector<std::string> remarks;    ///< one sentence each
 
   /// The item that decides for a service, or null: no rules. A single one is taken to be of the service asked for.
   const RuleItem* item(Service service) const;
+  /// Rules in force of hostga that are not those of wireserver once more: a local rule file adds to the latter alone.
+  bool has_own_hostga() const;
   /// Says of which service a single item is; no other service has rules then.
   void assign(Service service);
   policy::Snapshot compile(policy::Matching matching) const;

@@ -238,5 +238,23 @@ TEST(RuleSource, ErrorsNameTheirPlace) {
   EXPECT_THAT(bad("{\"rulez\":1}"), HasSubstr("no rules in any form"));
 }
 
+TEST(RuleSource, RulesInForceHaveEachServiceAsItIsDecided) {
+  const std::string services =
+      R"({"imds":)" + item("a") + R"(,"wireserver":)" + item("b_local", "allow") + R"(,"hostga":)" + item("b") + "}";
+  const RuleSource source = good(R"({"inputRules":)" + services + R"(,"computedRules":{"imds":7}})");
+  EXPECT_EQ(source.form, RuleForm::kDump);
+  EXPECT_EQ(source.item(Service::kWireServer)->id, "b_local");
+  EXPECT_EQ(source.item(Service::kHostGaPlugin)->id, "b") << "a local rule file adds nothing to it";
+  EXPECT_TRUE(source.has_own_hostga());
+  EXPECT_THAT(source.remarks, IsEmpty());
+  EXPECT_FALSE(source.compile(policy::Matching::kEnforce).of(Service::kHostGaPlugin)->default_allow());
+  EXPECT_FALSE(
+      good(R"({"inputRules":{"wireserver":)" + item("b_local") + R"(,"hostga":)" + item("b") + "}}").has_own_hostga())
+      << "the id alone tells of local rule files";
+  EXPECT_EQ(good(R"({"inputRules":{}})").item(Service::kImds), nullptr);
+  EXPECT_THAT(bad(R"({"inputRules":{"imds":7}})"), HasSubstr("/inputRules/imds"));
+  EXPECT_THAT(bad(R"({"inputRules":{},"inputRules":{}})"), HasSubstr("inputRules"));
+}
+
 }  // namespace
 }  // namespace msp::authoring

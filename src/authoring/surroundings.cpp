@@ -70,6 +70,8 @@ std::vector<OuterFault> outer_faults(const RuleText& text, RuleForm form) {
     add_resources(text.tree(), out);
   } else if (form == RuleForm::kServices) {
     out.members(&text.tree(), "", {"authorizationRules"});
+  } else if (form == RuleForm::kDump) {
+    out.members(&text.tree(), "", {"inputRules"});
   }
   return std::move(out).take();
 }

@@ -34,8 +34,9 @@ bool same(const ChannelState& a, const ChannelState& b) {
   }
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.host_answers == b.host_answers &&
-         a.long_poll == b.long_poll && a.signed_status == b.signed_status && a.asks == b.asks &&
-         a.message == b.message && a.host_code == b.host_code && a.host_time_offset_ms == b.host_time_offset_ms;
+         a.host_status == b.host_status && a.long_poll == b.long_poll && a.signed_status == b.signed_status &&
+         a.asks == b.asks && a.message == b.message && a.host_code == b.host_code &&
+         a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -153,7 +154,7 @@ Task<Event> Channel::poll() {
     answer = co_await client_.status(asked, &guard_);
   }
   if (!answer.value.has_value()) {
-    co_return PollFailed{std::move(answer.why), std::move(answer.code)};
+    co_return PollFailed{std::move(answer.why), std::move(answer.code), answer.status};
   }
   answered_ = true;
   Polled event{.facts = facts_of(*answer.value), .hold = hold_of(asked, begun_ms)};
@@ -268,6 +269,7 @@ void Channel::publish() {
   next->document = document_;
   next->ever_latched = machine_.ever_latched;
   next->host_answers = machine_.host_answers;
+  next->host_status = machine_.host_status;
   next->long_poll = machine_.hold.known;
   next->asks = client_.asks();
   next->signed_status = guard_.demands();

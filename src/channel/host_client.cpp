@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "http/date.h"
 #include "protocol/authorization.h"
+#include "protocol/error_form.h"
 #include "protocol/headers.h"
 #include "protocol/string_to_sign.h"
 
@@ -23,19 +24,6 @@ constexpr std::size_t kOwnHeaders = 9;
 constexpr std::int64_t kDateGrainMs = 1'000;
 
 bool is_refusal(int status) { return status >= 400 && status < 500 && status != 408 && status != 429; }
-
-/// The code of a refusal of msp-host ({"error": code, …}). Of what a host answers nothing but this form is believed,
-/// nor shown to anybody (L.21).
-std::string code_of(const std::string& body) {
-  constexpr std::size_t kMostBody = 4096;
-  constexpr std::size_t kMostCode = 40;
-  const auto tree = json::parse(body, {.max_bytes = kMostBody, .max_depth = 8, .max_nodes = 100});
-  const json::Value* error = tree.ok() ? tree->find("error") : nullptr;
-  const std::string* code = error == nullptr ? nullptr : error->string();
-  const bool good = code != nullptr && !code->empty() && code->size() <= kMostCode &&
-                    code->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
-  return good ? *code : std::string();
-}
 
 /// Names the stream of the request under way, for as long as there is one.
 class UnderWay {
@@ -188,11 +176,12 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   const int status = answer->status;
   const bool good = request.success == 0 ? status >= 200 && status < 300 : status == request.success;
   if (!good) {
-    std::string code = code_of(answer->body);
+    std::string code = protocol::read_error_form(answer->body).code;
     auto failure = fail(code.empty() ? fmt::format("the host answered {}", status)
                                      : fmt::format("the host answered {} ({})", status, code));
     failure.refused = is_refusal(status);
     failure.code = std::move(code);
+    failure.status = status;
     co_return failure;
   }
   co_return Answer<http::ClientResponse>{.value = std::move(*answer), .why = {}};
@@ -222,8 +211,11 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
                          .date = date_now()};
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
-    co_return Answer<protocol::StatusDocument>{
-        .value = std::nullopt, .why = std::move(answer.why), .refused = answer.refused, .code = std::move(answer.code)};
+    co_return Answer<protocol::StatusDocument>{.value = std::nullopt,
+                                               .why = std::move(answer.why),
+                                               .refused = answer.refused,
+                                               .code = std::move(answer.code),
+                                               .status = answer.status};
   }
   if (auto doubt = guard == nullptr ? std::nullopt : judge(*guard, request, *answer.value); doubt) {
     co_return Answer<protocol::StatusDocument>{

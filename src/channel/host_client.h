@@ -35,6 +35,7 @@ struct Answer {
   std::string why;
   bool refused = false;
   std::string code = {};  ///< msp-host's word for its refusal ("key_latched"): lower-case letters, digits, "_"
+  int status = 0;         ///< of an answer that was not good; 0: there was none, or it was no HTTP
 };
 
 /// Host time minus CLOCK_BOOTTIME (L.34): heard at each good poll, running on between them.

@@ -83,6 +83,7 @@ struct Transition {
     m.host_guid = e.facts.key_guid;
     m.host_incarnation = e.facts.incarnation;
     m.host_answers = true;
+    m.host_status = 0;
     m.polls_failed = 0;
     m.hold = e.hold;
     m.state = e.facts.state;
@@ -114,6 +115,7 @@ struct Transition {
       return outstanding;
     }
     m.host_answers = false;
+    m.host_status = e.status;
     m.hold = {};
     ++m.polls_failed;
     say(m, e.why, e.code);

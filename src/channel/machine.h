@@ -62,6 +62,7 @@ struct Polled {
 struct PollFailed {
   std::string why;
   std::string code = {};  ///< the host's own word for its refusal; empty: none
+  int status = 0;         ///< that the host answered; 0: it did not
 };
 struct Loaded {};
 struct NotStored {
@@ -92,6 +93,7 @@ using Event = std::variant<Polled, PollFailed, Loaded, NotStored, Acquired, Acqu
 
 struct Machine {
   Phase phase = Phase::kUnknown;
+  int host_status = 0;            ///< that the host answered to the last poll, where that failed; 0: it did not
   std::string state = "Unknown";  ///< protocol.md B.4
   bool ever_latched = false;
   bool key_needed = false;

@@ -41,6 +41,7 @@ struct ChannelState {
   std::shared_ptr<const protocol::StatusDocument> document;
   bool ever_latched = false;
   bool host_answers = false;   ///< the last poll was good
+  int host_status = 0;         ///< that the host answered to it, where it was not; 0: it did not
   bool long_poll = false;      ///< the host holds polls (docs/long-poll.md)
   bool signed_status = false;  ///< the host signs its status, and what it does not sign is not believed
   protocol::Asks asks;         ///< of each signed request (docs/request-extensions.md)

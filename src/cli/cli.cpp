@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/version.h"
+#include "cli/doctor_command.h"
 #include "cli/host_command.h"
 #include "cli/policy_command.h"
 #include "cli/status_command.h"
@@ -25,6 +26,9 @@ constexpr std::array kVerbs{
     Verb{.name = "status",
          .help = "what protects this machine, and what to do where it does not",
          .run = &status_command},
+    Verb{.name = "doctor",
+         .help = "everything that must hold here, check by check, with remedies",
+         .run = &doctor_command},
     Verb{.name = "policy", .help = "tools for those who write allowlists", .run = &policy_command},
     Verb{.name = "vm", .help = "virtual machines of a running msp-host", .run = &vm_command},
     Verb{.name = "vmss", .help = "scale sets of a running msp-host, with their instances", .run = &vmss_command},
@@ -41,11 +45,12 @@ void print_help(std::ostream& out) {
   for (const Verb& verb : kVerbs) {
     out << fmt::format("  {:10}{}\n", verb.name, verb.help);
   }
-  out << "\n--config FILE or --socket PATH say where the agent is (status), or the host (vm, vmss, profile, host, "
-         "key).\n"
+  out << "\nstatus, doctor and policy are about this machine, vm, vmss, profile, host and key about the msp-host that "
+         "serves others:\n"
+         "--config FILE and --socket PATH are those of msp-agent, or of msp-host.\n"
          "Exit code: 0 as wanted; 1 the answer is no: not protected, refused, findings; 2 bad usage or configuration, "
-         "or\n"
-         "nobody could be asked.\n\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
+         "or nobody could be asked.\n"
+         "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
 }
 
 int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {

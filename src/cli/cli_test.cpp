@@ -13,12 +13,11 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include "base/unix_socket.h"
 #include "base/version.h"
 #include "cli/status_view.h"
-#include "status/control_server.h"
+#include "cli/test_agent.h"
 #include "status/example_snapshot.h"
 #include "status/report.h"
 
@@ -27,19 +26,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-Outcome call(const std::vector<std::string>& arguments) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const int code = run(arguments, out, err);
-  return {code, out.str(), err.str()};
-}
 
 /// As a file on a disk without room: the fault shows when the buffer is written out.
 class FullDisk : public std::streambuf {
@@ -63,7 +49,7 @@ TEST(CliOutput, WhatCannotBeWrittenIsAnErrorOfEveryVerb) {
         {"policy", "diff", rules, rules},
         {"policy", "simulate", "--requests", lines, "--rules", rules},
         {"policy", "test", cases},
-        {"policy", "explain", "--as", "a", "GET", "http://169.254.169.254/"},
+        {"policy", "explain", "--no-rules", "--as", "a", "GET", "http://169.254.169.254/"},
         {"policy", "--help"},
         {"--version"},
         {"status", "--json", "--socket", "/none"}}) {
@@ -75,35 +61,7 @@ TEST(CliOutput, WhatCannotBeWrittenIsAnErrorOfEveryVerb) {
   }
 }
 
-// An agent's control socket on a thread of its own.
-class Cli : public testing::Test {
- protected:
-  Cli() {
-    std::string name = "/tmp/msp-cli-XXXXXX";
-    directory = ::mkdtemp(name.data());
-    socket = directory + "/agent.sock";
-  }
-  ~Cli() override {
-    if (agent.joinable()) {
-      loop.stop();
-      agent.join();
-    }
-    server.reset();
-    std::filesystem::remove_all(directory);
-  }
-  void serve(const status::Snapshot& snapshot) {
-    server = std::make_unique<status::ControlServer>(loop, buffers, [snapshot] { return snapshot; });
-    ASSERT_TRUE(server->listen(socket).ok());
-    agent = std::thread([this] { loop.run(); });
-  }
-
-  Loop loop;
-  http::BufferPool buffers;
-  std::unique_ptr<status::ControlServer> server;
-  std::thread agent;
-  std::string directory;
-  std::string socket;
-};
+using Cli = TestAgent;
 
 TEST_F(Cli, HelpVersionAndMistakes) {
   EXPECT_EQ(call({"--version"}).out, std::string(version()) + "\n");
@@ -194,7 +152,7 @@ TEST_F(Cli, ProgramsGetAnObjectWhateverFails) {
   }
 }
 
-using CliDeathTest = Cli;
+using CliDeathTest = TestAgent;
 
 TEST_F(CliDeathTest, WhoIsNotRootIsToldToBe) {
   ASSERT_EQ(::geteuid(), 0U) << "needs root";
@@ -280,6 +238,43 @@ TEST_F(Cli, TheConfigurationOfTheOtherProgramIsToldSo) {
   const Outcome agent = call({"status", "--config", config});
   EXPECT_EQ(agent.code, kExitCannotTell);
   EXPECT_THAT(agent.err, HasSubstr("this is a configuration of msp-host: name that of msp-agent with --config"));
+}
+
+std::string view_of(const status::Snapshot& snapshot) {
+  return status_view(*json::parse(status::status_json(snapshot)));
+}
+
+TEST(StatusView, EachRefusalHasTheIdThatTheClientSaw) {
+  EXPECT_THAT(view_of(status::example_snapshot()), HasSubstr("403 not_elevated\n"));
+  EXPECT_THAT(view_of(status::example_snapshot()), HasSubstr("    request 5b1e4d578a90-00000000002a\n"));
+  EXPECT_THAT(view_of(status::example_snapshot()), Not(HasSubstr("REFUSED BY THE HOST")));
+}
+
+TEST(StatusView, WhatTheHostRefusedIsToldBesideTheRest) {
+  status::Snapshot snapshot = status::example_snapshot();
+  snapshot.outcomes.emplace_back("host_refused", 7);
+  snapshot.last_host_refusals = snapshot.last_refusals;
+  snapshot.last_host_refusals[0].host_code = "stale_date";
+  snapshot.last_host_refusals[0].host_request_id = "ab-1";
+  snapshot.last_host_refusals[0].status = 401;
+  const std::string view = view_of(snapshot);
+  EXPECT_THAT(view, HasSubstr("REFUSED BY THE HOST, of what rules here let pass: 7 since start\n"));
+  EXPECT_THAT(view, HasSubstr("  401 stale_date, request ab-1 of the host\n"));
+  snapshot.last_host_refusals[0].host_code.clear();
+  EXPECT_THAT(view_of(snapshot), HasSubstr("  401 without a code"));
+}
+
+TEST(StatusView, AHostThatAnswersIsNotCalledSilent) {
+  status::Snapshot snapshot = status::example_snapshot();
+  snapshot.channel.host_answers = false;
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           DOES NOT ANSWER\n"));
+  snapshot.channel.host_status = 403;
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           ANSWERS 403 TO THE POLL\n"));
+  snapshot.channel.host_code = "unknown_caller";
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           ANSWERS 403 (unknown_caller) TO THE POLL\n"));
+  snapshot.channel.host_status = 0;
+  snapshot.channel.host_code = "status_unsigned";
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           ANSWERS, AND IS NOT BELIEVED (status_unsigned)\n"));
 }
 
 TEST_F(Cli, TextOfClientsCannotSteerTheTerminal) {

@@ -2,7 +2,6 @@
 #include "cli/control_client.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
 
 #include <array>
 #include <cerrno>
@@ -82,24 +81,6 @@ bool is_host(const std::string& socket_path) {
   const auto reply = ask(socket_path, {.target = "/v1/host"});
   const auto body = json::parse(reply.ok() ? reply->body : std::string());
   return reply.ok() && reply->status == 200 && body.ok() && body->find("listeners") != nullptr;
-}
-
-Result<std::string> ask_agent(const std::string& socket_path, std::string_view target) {
-  auto reply = ask(socket_path, {.target = target});
-  if (!reply.ok()) {
-    return std::move(reply).error();
-  }
-  if (reply->status != 200) {
-    if (is_host(socket_path)) {
-      return config_error(
-          fmt::format("{} is the admin socket of msp-host, not the control socket of an agent", socket_path),
-          "name the agent's with --socket, or its configuration with --config; for the host: mspctl vm list");
-    }
-    Error error = own_words(*reply).context(fmt::format("the agent answered {}", reply->status));
-    error.code = reply->status == 403 ? EACCES : 0;
-    return error;
-  }
-  return std::move(reply->body);
 }
 
 }  // namespace msp::cli

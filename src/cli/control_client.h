@@ -32,7 +32,4 @@ Error own_words(const Reply& reply);
 bool is_agent(const std::string& socket_path);
 bool is_host(const std::string& socket_path);
 
-/// Body of a 200; any other answer is an error with the agent's own words.
-Result<std::string> ask_agent(const std::string& socket_path, std::string_view target);
-
 }  // namespace msp::cli

@@ -156,6 +156,7 @@ void explain_json(const ExplainContext& context, std::ostream& out) {
     writer.begin_object()
         .field("file", context.file)
         .field("form", context.form)
+        .field("origin", context.origin)
         .field("id", context.item->id)
         .field("mode", context.item->mode)
         .field("defaultAccess", context.item->default_access)

@@ -74,8 +74,9 @@ void show_facts(View& view, const ExplainContext& context) {
     view.line("rules      none{}",
               context.file.empty() ? "" : fmt::format(" for this service in {}", escape(context.file)));
   } else {
-    view.line("rules      {} ({}), id \"{}\", mode {}, default {}", escape(context.file), context.form,
-              escape(context.item->id), escape(context.item->mode), escape(context.item->default_access));
+    view.line("rules      {} ({}), id \"{}\", mode {}, default {}", escape(context.file),
+              context.origin.empty() ? std::string(context.form) : escape(context.origin), escape(context.item->id),
+              escape(context.item->mode), escape(context.item->default_access));
   }
   view.line("matching   {}", policy::to_string(context.matching));
 }

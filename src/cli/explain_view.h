@@ -25,6 +25,7 @@ struct ExplainContext {
   const RuleItem* item = nullptr;  ///< null: no rules
   std::string_view file = {};      ///< of the rules; empty: none were named
   std::string_view form = {};
+  std::string_view origin = {};  ///< of rules in force: which they are and from where
   policy::Matching matching = policy::Matching::kEnforce;
   bool all_rules = false;  ///< not only the nearest
 };

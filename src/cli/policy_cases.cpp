@@ -152,7 +152,7 @@ int policy_cases(const std::vector<std::string>& arguments, std::ostream& out, s
       "Runs the cases that an author keeps beside the rules.\n"
       "Exit code: 0 all hold, 1 some do not, 2 unusable input.",
       "mspctl policy test");
-  app.add_option("FILE", options.file, "cases: docs/mspctl-policy.md")->required();
+  app.add_option("FILE", options.file, "cases: docs/mspctl-policy.md")->required()->type_name("");
   app.add_option("--rules", options.rules, "these rules instead of those that the file names")->type_name("FILE");
   app.add_flag("--all", options.all, "name the cases that hold, too");
   add_json(app, options);

@@ -16,6 +16,7 @@
 #include "cli/policy_diff.h"
 #include "cli/policy_explain.h"
 #include "cli/policy_lint.h"
+#include "cli/policy_show.h"
 #include "cli/policy_simulate.h"
 
 namespace msp::cli {
@@ -28,6 +29,7 @@ struct Verb {
 };
 
 constexpr std::array kVerbs{
+    Verb{.name = "show", .help = "the rules in force, as the agent of this machine has them", .run = &policy_show},
     Verb{.name = "explain", .help = "what is decided about one request, and why", .run = &policy_explain},
     Verb{.name = "simulate", .help = "what rules would do to requests that were made", .run = &policy_simulate},
     Verb{.name = "test", .help = "cases that an author keeps beside the rules", .run = &policy_cases},
@@ -42,6 +44,7 @@ void print_help(std::ostream& out) {
     out << fmt::format("  {:10}{}\n", verb.name, verb.help);
   }
   out << "\nRules are read in every form in which they are kept; '-' is standard input: docs/mspctl-policy.md\n"
+         "Only show, and explain without --rules, ask the agent of this machine, and need root for it.\n"
          "Exit code: 0 ok, 1 findings, 2 unusable input.\n\n"
          "  mspctl policy VERB --help    options of a verb\n";
 }
@@ -60,17 +63,24 @@ int no_verb(std::string what, const std::vector<std::string>& arguments, std::os
 }  // namespace
 
 int policy_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
-  if (arguments.empty()) {
+  // Where the agent is may have been said before "policy", and stands before the verb then.
+  std::size_t at = 0;
+  while (at + 1 < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
+    at += 2;
+  }
+  if (at >= arguments.size()) {
     return no_verb("the verb is missing", arguments, out, err);
   }
-  const std::string& first = arguments.front();
+  const std::string& first = arguments[at];
   if (first == "--help" || first == "-h" || first == "help") {
     print_help(out);
     return kExitOk;
   }
   for (const Verb& verb : kVerbs) {
     if (verb.name == first) {
-      return verb.run({arguments.begin() + 1, arguments.end()}, out, err);
+      std::vector<std::string> own = arguments;
+      own.erase(own.begin() + static_cast<std::ptrdiff_t>(at));
+      return verb.run(own, out, err);
     }
   }
   return no_verb(first == "--json" ? "the verb is missing" : fmt::format("there is no verb '{}'", log::escape(first)),

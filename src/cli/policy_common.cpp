@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <istream>
 #include <ostream>
+#include <utility>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -72,6 +73,10 @@ std::optional<policy::Matching> parse_matching(std::string_view text) {
   return std::nullopt;
 }
 
+CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::Validator(CLI::IsMember(std::move(words))).description("");
+}
+
 void add_json(CLI::App& app, PolicyOptions& options) {
   app.add_flag("--json", options.json, "for programs: docs/mspctl-policy.md");
 }
@@ -79,14 +84,14 @@ void add_json(CLI::App& app, PolicyOptions& options) {
 void add_matching(CLI::App& app, PolicyOptions& options) {
   app.add_option("--matching", options.matching, "canonicalRequestMode of the agent")
       ->type_name("off|shadow|enforce")
-      ->check(CLI::IsMember({"off", "shadow", "enforce"}))
+      ->check(one_of({"off", "shadow", "enforce"}))
       ->capture_default_str();
 }
 
 void add_service(CLI::App& app, PolicyOptions& options) {
   app.add_option("--service", options.service, "whose rules these are, or who is asked")
       ->type_name("imds|wireserver|hostga")
-      ->check(CLI::IsMember({"imds", "wireserver", "hostga"}));
+      ->check(one_of({"imds", "wireserver", "hostga"}));
 }
 
 std::optional<int> parse_options(CLI::App& app, const std::vector<std::string>& arguments, PolicyOptions& options,

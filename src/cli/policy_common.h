@@ -18,7 +18,8 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace msp::cli {
 
@@ -40,6 +41,8 @@ std::optional<Service> parse_service(std::string_view text);
 /// "off", "shadow" or "enforce".
 std::optional<policy::Matching> parse_matching(std::string_view text);
 
+/// One of the words that the option's type name lists; help need not list them again.
+CLI::Validator one_of(std::vector<std::string> words);
 void add_json(CLI::App& app, PolicyOptions& options);
 void add_matching(CLI::App& app, PolicyOptions& options);
 void add_service(CLI::App& app, PolicyOptions& options);

@@ -47,20 +47,23 @@ void print(const authoring::Conversion& done, bool as_json, std::ostream& out, s
 }  // namespace
 
 int policy_convert(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
-  CLI::App app("Writes rules in another form.", "mspctl policy convert");
+  CLI::App app(
+      "Writes rules in another form to stdout, and what changed on the way to stderr.\n"
+      "Exit code: 0, or 2 unusable input, and what would be lost without --lossy.",
+      "mspctl policy convert");
   PolicyOptions common;
   std::string file;
   std::string form;
   authoring::ConvertOptions options;
-  app.add_option("FILE", file, "rules in any form; '-' is standard input")->required();
+  app.add_option("FILE", file, "rules in any form; '-' is standard input")->required()->type_name("");
   app.add_option("--to", form, "the form to write")
       ->type_name("item|services|status|profile|local")
-      ->check(CLI::IsMember({"item", "services", "status", "profile", "local"}))
+      ->check(one_of({"item", "services", "status", "profile", "local"}))
       ->required();
   app.add_option("--mode", options.mode, "mode of the rules, in place of what the text says")
       ->type_name("disabled|audit|enforce")
-      ->check(CLI::IsMember({"disabled", "audit", "enforce"}));
-  app.add_option("--profile-id", options.profile_id, "resource id of the profile to write");
+      ->check(one_of({"disabled", "audit", "enforce"}));
+  app.add_option("--profile-id", options.profile_id, "resource id of the profile to write")->type_name("ID");
   app.add_flag("--lossy", options.lossy, "go on where something is lost, and say what");
   add_service(app, common);
   add_json(app, common);

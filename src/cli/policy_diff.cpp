@@ -147,10 +147,13 @@ void print_text(const DiffReport& report, std::ostream& out) {
 }  // namespace
 
 int policy_diff(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
-  CLI::App app("Tells who may ask for what under B and not under A, and the other way round.", "mspctl policy diff");
+  CLI::App app(
+      "Tells who may ask for what under B and not under A, and the other way round.\n"
+      "Exit code: 0 no difference, 1 differences, 2 unusable input.",
+      "mspctl policy diff");
   Options options;
-  app.add_option("A", options.a, "rules in any form; '-' is standard input")->required();
-  app.add_option("B", options.b, "the other version")->required();
+  app.add_option("A", options.a, "rules in any form; '-' is standard input")->required()->type_name("");
+  app.add_option("B", options.b, "the other version")->required()->type_name("");
   add_service(app, options.common);
   add_matching(app, options.common);
   add_json(app, options.common);

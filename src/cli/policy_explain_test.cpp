@@ -128,7 +128,7 @@ TEST_F(PolicyExplain, OfManyRulesTheNearestAreShownAndTheOthersCounted) {
 }
 
 TEST_F(PolicyExplain, AServiceWithoutRulesHasTheDefaultsWithoutRules) {
-  EXPECT_EQ(policy({"explain", "--as", "bob", "GET", "http://169.254.169.254/x"}).code, kExitOk);
+  EXPECT_EQ(policy({"explain", "--no-rules", "--as", "bob", "GET", "http://169.254.169.254/x"}).code, kExitOk);
   const std::string wire = "http://168.63.129.16/machine?comp=goalstate";
   EXPECT_THAT(explain({"--as", "bob", "GET", wire}).out, HasSubstr("DENY 403 not_elevated"));
   EXPECT_THAT(explain({"--as", "bob", "--uid", "0", "GET", wire}).out, HasSubstr("PERMIT no_rules"));
@@ -190,11 +190,13 @@ TEST_F(PolicyExplain, UnusableInputSaysWhereAndWhatToDo) {
   const std::vector<std::vector<std::string>> all{
       {"explain", "--rules", path("none.json"), "--as", "x", "GET", kUrl},
       {"explain", "--rules", write("bad.json", "{\"imds\":{}}"), "--as", "x", "GET", kUrl},
-      {"explain", "GET", kUrl},
+      {"explain", "--no-rules", "GET", kUrl},
+      {"explain", "--no-rules", "--rules", rules, "--as", "x", "GET", kUrl},
+      {"explain", "--socket", path("none.sock"), "--as", "x", "GET", kUrl},
       {"explain", "--as", "x", "GET", "/metadata"},
       {"explain", "--as", "x", "--matching", "never", "GET", kUrl},
       {"explain", "--as", "x", "GET"},
-      {"explain", "--as", "x", "--pid", "1", "GET", kUrl}};
+      {"explain", "--no-rules", "--as", "x", "--pid", "1", "GET", kUrl}};
   for (std::vector<std::string> arguments : all) {
     EXPECT_EQ(policy(arguments).code, kExitUnusable);
     arguments.insert(arguments.begin() + 1, "--json");
@@ -225,6 +227,7 @@ TEST_F(PolicyExplain, HelpAndMissingVerbs) {
   EXPECT_EQ(policy({"--help"}).code, kExitOk);
   EXPECT_THAT(policy({"--help"}).out, HasSubstr("explain"));
   EXPECT_EQ(policy({"explain", "--help"}).code, kExitOk);
+  EXPECT_THAT(policy({"explain", "--help"}).out, HasSubstr("--matching off|shadow|enforce=enforce\n"));
   EXPECT_EQ(policy({}).code, kExitUnusable);
   EXPECT_EQ(policy({"explains"}).code, kExitUnusable);
 }

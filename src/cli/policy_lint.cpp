@@ -82,12 +82,15 @@ void print_text(const LintReport& report, const Options& options, std::ostream& 
 }  // namespace
 
 int policy_lint(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
-  CLI::App app("Finds what an author of rules did not mean.", "mspctl policy lint");
+  CLI::App app(
+      "Finds what an author of rules did not mean.\n"
+      "Exit code: 0, 1 errors (with --strict warnings, too), 2 unusable input.",
+      "mspctl policy lint");
   Options options;
-  app.add_option("FILE", options.file, "rules in any form; '-' is standard input")->required();
+  app.add_option("FILE", options.file, "rules in any form; '-' is standard input")->required()->type_name("");
   app.add_option("--target", options.target, "the agent that will read them")
       ->type_name("openmsp|field")
-      ->check(CLI::IsMember({"openmsp", "field"}))
+      ->check(one_of({"openmsp", "field"}))
       ->capture_default_str();
   app.add_flag("--system", options.system, "compare identities with the users, groups and programs of this machine");
   app.add_flag("--notes", options.notes, "show notes too: where the two readings of the rules differ, and the like");

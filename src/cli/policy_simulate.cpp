@@ -113,10 +113,8 @@ int policy_simulate(const std::vector<std::string>& arguments, std::ostream& out
   Options options;
   CLI::App app(
       "What rules would do to requests that were made, and what that changes.\n"
-      "Exit code: 0; 1 with --against if any outcome differs or may differ, with --expect-unchanged if one differs "
-      "from "
-      "the recorded,\n"
-      "or may; 2 unusable input.",
+      "Exit code: 0; 1 with --against if any outcome differs or may differ, or with --expect-unchanged\n"
+      "if one differs or may differ from the recorded; 2 unusable input.",
       "mspctl policy simulate");
   app.add_option("--requests", options.requests, "audit logs of the agent, or requests in the simple form")
       ->type_name("FILE")

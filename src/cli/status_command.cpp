@@ -1,48 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/status_command.h"
 
-#include <fmt/core.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ostream>
 #include <utility>
 
 #include "base/json.h"
+#include "cli/agent_socket.h"
 #include "cli/cli.h"
 #include "cli/complaint.h"
-#include "cli/control_client.h"
 #include "cli/status_view.h"
-#include "status/control_path.h"
 
 namespace msp::cli {
 namespace {
 
-constexpr const char* kFieldConfig = "/etc/azure/proxy-agent.json";
-
 struct Options {
   bool json = false;
-  std::string config;
-  std::string socket;
+  AgentAddress agent;
 };
-
-Result<std::string> socket_of(const Options& options) {
-  if (!options.socket.empty()) {
-    return options.socket;
-  }
-  if (!options.config.empty()) {
-    return status::control_socket_of(options.config);
-  }
-  if (::access(kFieldConfig, F_OK) == 0) {
-    return status::control_socket_of(kFieldConfig);
-  }
-  return std::string(status::kDefaultControlSocket);
-}
-
-constexpr std::string_view kAsRoot = "run it as root: sudo mspctl status";
-
-bool may_not(const Error& error) { return error.code == EACCES || error.code == EPERM; }
 
 // Programs get their object on every way out.
 int cannot_tell(std::string_view what, std::string_view remedy, const Options& options, std::ostream& out,
@@ -56,42 +32,10 @@ int cannot_tell(std::string_view what, std::string_view remedy, const Options& o
   return kExitCannotTell;
 }
 
-int no_socket(Error error, const Options& options, std::ostream& out, std::ostream& err) {
-  const std::string hint = std::exchange(error.hint, {});
-  std::string remedy =
-      hint.empty() ? "name the agent's configuration with --config, or its socket with --socket" : hint;
-  if (may_not(error)) {
-    remedy = kAsRoot;
-  }
-  return cannot_tell(error.text(), remedy, options, out, err);
-}
-
-int no_answer(const Error& error, const std::string& socket, const Options& options, std::ostream& out,
-              std::ostream& err) {
-  Error bare = error;
-  bare.hint.clear();
-  std::string what = "cannot ask the agent: " + bare.text();
-  std::string next = error.hint.empty() ? "look into the agent's log" : error.hint;
-  if (error.code == ENOENT || error.code == ECONNREFUSED) {
-    what = fmt::format("the agent is not running (nothing answers on {})", socket);
-    next =
-        "start msp-agent, or name its socket with --socket or its configuration with --config; if it ran before, "
-        "connects to the metadata addresses are refused until it runs again";
-  } else if (may_not(error)) {
-    what = fmt::format("only root may ask the agent ({})", socket);
-    next = kAsRoot;
-  }
-  return cannot_tell(what, next, options, out, err);
-}
-
 int show(const Options& options, std::ostream& out, std::ostream& err) {
-  const auto socket = socket_of(options);
-  if (!socket.ok()) {
-    return no_socket(socket.error(), options, out, err);
-  }
-  const auto text = ask_agent(*socket, "/v1/status");
-  if (!text.ok()) {
-    return no_answer(text.error(), *socket, options, out, err);
+  const auto text = ask_agent(options.agent, "/v1/status", "mspctl status");
+  if (!text) {
+    return cannot_tell(text.error().message, text.error().hint, options, out, err);
   }
   const auto status = json::parse(*text);
   const json::Value* verdict = status.ok() ? status->find("protected") : nullptr;
@@ -112,8 +56,7 @@ int status_command(const std::vector<std::string>& arguments, std::ostream& out,
       "Exit code: 0 protected, 1 not fully, 2 cannot tell.",
       "mspctl status");
   app.add_flag("--json", options.json, "for programs: docs/status.md");
-  app.add_option("--config", options.config, "configuration file of the agent")->type_name("FILE");
-  app.add_option("--socket", options.socket, "control socket of the agent")->type_name("PATH");
+  add_agent_options(app, options.agent);
   try {
     // CLI11 takes them last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

@@ -85,6 +85,19 @@ void show_interception(View& view, const json::Value& s) {
             yes(s, "/listener/listening") ? "listening" : "NOT LISTENING");
 }
 
+std::string host_in_words(const json::Value& s) {
+  if (yes(s, "/channel/hostAnswers")) {
+    return yes(s, "/channel/longPoll") ? "answers, long poll: changes arrive at once"
+                                       : "answers, no long poll: changes arrive with the next poll";
+  }
+  const std::uint64_t status = number(s, "/channel/hostStatus");
+  const std::string code = text(s, "/channel/hostCode");
+  if (status != 0) {
+    return fmt::format("ANSWERS {}{} TO THE POLL", status, code.empty() ? "" : fmt::format(" ({})", code));
+  }
+  return code.empty() ? "DOES NOT ANSWER" : fmt::format("ANSWERS, AND IS NOT BELIEVED ({})", code);
+}
+
 void show_channel(View& view, const json::Value& s) {
   const std::string guid = text(s, "/channel/keyGuid");
   view.line("Channel          {}{}", text(s, "/channel/phase"),
@@ -97,11 +110,7 @@ void show_channel(View& view, const json::Value& s) {
   } else {
     view.line("  key            {}", guid);
   }
-  const bool answers = yes(s, "/channel/hostAnswers");
-  view.line("  host           {}{}", answers ? "answers" : "DOES NOT ANSWER",
-            !answers                      ? ""
-            : yes(s, "/channel/longPoll") ? ", long poll: changes arrive at once"
-                                          : ", no long poll: changes arrive with the next poll");
+  view.line("  host           {}", host_in_words(s));
   view.line("  its status     {}", yes(s, "/channel/signedStatus") ? "is signed; what is not is not believed"
                                                                    : "is not signed: whoever answers is believed");
   const auto offset = s.at("/channel/hostClockOffsetMilliseconds");
@@ -141,19 +150,45 @@ void show_counters(View& view, const json::Value& s) {
   show_counts(view, s, "/counters/audit/lostByReason");
 }
 
+std::string caller_of(const json::Value& refusal) {
+  const std::string user = text(refusal, "/user");
+  return refusal.find("uid") == nullptr ? std::string("unknown caller")
+         : user.empty()                 ? fmt::format("uid {}", number(refusal, "/uid"))
+                                        : fmt::format("{} (uid {})", user, number(refusal, "/uid"));
+}
+
+/// What was asked, and by which id it is found again: the client saw it in its answer, the logs have it.
+void show_asked(View& view, const json::Value& r) {
+  view.line("    {} {} to {} by {} {}", text(r, "/method"), text(r, "/target"), text(r, "/service"), caller_of(r),
+            text(r, "/exe"));
+  view.line("    request {}", text(r, "/requestId"));
+}
+
 void show_refusals(View& view, const json::Value& s) {
   const json::Array& refusals = items(s, "/lastRefusals");
   view.line("Last refusals{}", refusals.empty() ? "    none" : "");
   for (std::size_t i = 0; i < refusals.size() && i < kMostRefusals; ++i) {
     const json::Value& r = refusals[i];
-    const std::string user = text(r, "/user");
-    const std::string who = r.find("uid") == nullptr ? std::string("unknown caller")
-                            : user.empty()           ? fmt::format("uid {}", number(r, "/uid"))
-                                                     : fmt::format("{} (uid {})", user, number(r, "/uid"));
     view.line("  {}  {} {}{}", text(r, "/time"), number(r, "/status"), text(r, "/reason"),
               yes(r, "/passedByAudit") ? " (passed: mode audit)" : "");
-    view.line("    {} {} to {} by {} {}", text(r, "/method"), text(r, "/target"), text(r, "/service"), who,
-              text(r, "/exe"));
+    show_asked(view, r);
+  }
+}
+
+void show_host_refusals(View& view, const json::Value& s) {
+  const json::Array& refusals = items(s, "/lastHostRefusals");
+  const std::uint64_t count = number(s, "/counters/outcomes/host_refused");
+  if (refusals.empty() && count == 0) {
+    return;
+  }
+  view.line("REFUSED BY THE HOST, of what rules here let pass: {} since start", count);
+  for (std::size_t i = 0; i < refusals.size() && i < kMostRefusals; ++i) {
+    const json::Value& r = refusals[i];
+    const std::string code = text(r, "/hostCode");
+    const std::string id = text(r, "/hostRequestId");
+    view.line("  {}  {} {}{}", text(r, "/time"), number(r, "/status"), code.empty() ? "without a code" : code,
+              id.empty() ? "" : fmt::format(", request {} of the host", id));
+    show_asked(view, r);
   }
 }
 
@@ -167,6 +202,7 @@ std::string status_view(const json::Value& status) {
   show_services(view, status);
   show_counters(view, status);
   show_refusals(view, status);
+  show_host_refusals(view, status);
   return std::move(view).take();
 }
 

@@ -311,14 +311,9 @@ TEST_F(InventoryTest, FilesThatDoNotFitToWhatWasAppliedRefuseTheStart) {
 }
 
 TEST_F(InventoryTest, TwoFilesWithOneIdRefuseTheStart) {
-  write("one.json", machine(kVm1, "10.0.0.1", "{}"));
-  std::string second = machine(kVm2, "10.0.0.2", "{}");
-  const auto tree = json::parse(machine(kVm1, "10.0.0.1", "{}"));
-  const auto other = json::parse(second);
-  const std::string id = *tree->find("id")->string();
-  const std::string own = *other->find("id")->string();
-  second.replace(second.find(own), own.size(), id);
-  write("two.json", second);
+  const auto with_id = [](std::string text) { return text.insert(1, R"("id":"/s/virtualMachines/one",)"); };
+  write("one.json", with_id(machine(kVm1, "10.0.0.1", "{}")));
+  write("two.json", with_id(machine(kVm2, "10.0.0.2", "{}")));
   config_.virtual_machines = {{.model = directory_ + "/one.json", .source_addresses = {}},
                               {.model = directory_ + "/two.json", .source_addresses = {}}};
   EXPECT_THAT(try_open(), HasSubstr("another machine has the id"));

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intercept/cgroup.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <fstream>
 #include <sstream>
@@ -81,8 +84,10 @@ Result<std::string> cgroup2_path_in(std::string_view text) {
     }
   }
   return Error{.source = Source::kKernel,
-               .message = "this process is in no cgroup of the unified hierarchy",
-               .hint = "the kernel needs cgroup v2",
+               .message = "this process is in no cgroup of the unified hierarchy (version 2)",
+               .hint =
+                   "boot with systemd.unified_cgroup_hierarchy=1, or mount it: mount -t cgroup2 none "
+                   "/sys/fs/cgroup/unified",
                .code = 0};
 }
 
@@ -105,6 +110,37 @@ Result<std::string> own_cgroup() {
 std::string lasting_cgroup(const std::string& own) {
   const std::string_view parent = std::string_view(own).substr(0, own.find_last_of('/'));
   return parent.ends_with("/openmsp.slice") ? std::string(parent) : own;
+}
+
+Result<void> must_be_unified(const std::string& path, std::uint64_t file_system, const Result<std::string>& root) {
+  if (file_system == CGROUP2_SUPER_MAGIC) {
+    return {};
+  }
+  return Error{
+      .source = Source::kConfig,
+      .message = file_system == CGROUP_SUPER_MAGIC
+                     ? fmt::format("{} is a cgroup of version 1, to which no hook can be attached", path)
+                     : fmt::format("{} is no cgroup", path),
+      .hint = root ? fmt::format("name a folder of the unified hierarchy (version 2), which is mounted at {}, as "
+                                 "/openmsp/cgroup and /openmsp/agentCgroup in the configuration, or leave them out",
+                                 *root)
+                   : "boot with systemd.unified_cgroup_hierarchy=1, or mount it: mount -t cgroup2 none "
+                     "/sys/fs/cgroup/unified",
+      .code = 0};
+}
+
+Result<Fd> open_cgroup(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct statfs status{};
+  if (!fd || ::fstatfs(fd.get(), &status) != 0) {
+    Error error = errno_error(fmt::format("cannot open the cgroup {}", path));
+    error.hint = "make it, or name another as /openmsp/cgroup or /openmsp/agentCgroup in the configuration";
+    return error;
+  }
+  if (auto unified = must_be_unified(path, static_cast<std::uint64_t>(status.f_type), cgroup2_root()); !unified) {
+    return std::move(unified).error();
+  }
+  return fd;
 }
 
 Result<std::uint64_t> cgroup_id(const std::string& path) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "base/result.h"
 
 namespace msp::intercept {
@@ -22,6 +23,11 @@ Result<std::string> own_cgroup();
 /// Where the record's answer is attached so that listeners get it that outlive a restart. systemd makes a service's
 /// cgroup anew at each start, its slice's not: in the slice `openmsp.slice`, which is there for that, it is the slice.
 std::string lasting_cgroup(const std::string& own);
+/// Whether hooks can be attached there: `file_system` is the directory's statfs::f_type, `root` what cgroup2_root()
+/// says, for the remedy. Hierarchies of version 1, and folders that are no cgroup, are refused by name.
+Result<void> must_be_unified(const std::string& path, std::uint64_t file_system, const Result<std::string>& root);
+/// Opens it as such. A missing one keeps its ENOENT.
+Result<Fd> open_cgroup(const std::string& path);
 /// The id that the kernel gives to a cgroup directory.
 Result<std::uint64_t> cgroup_id(const std::string& path);
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 namespace msp::intercept {
 namespace {
 
@@ -28,6 +30,22 @@ TEST(Cgroup, OwnPathIsThatOfTheUnifiedHierarchy) {
   ASSERT_TRUE(path);
   EXPECT_EQ(*path, "/system.slice/x.service");
   EXPECT_FALSE(cgroup2_path_in("9:name=systemd:/a\n"));
+}
+
+TEST(Cgroup, WhatIsNoneOfTheUnifiedHierarchyIsRefusedByName) {
+  const Result<std::string> root = std::string("/sys/fs/cgroup/unified");
+  const Result<std::string> none = config_error("none");
+  EXPECT_TRUE(must_be_unified("/c", 0x63677270, root));
+  const auto first = must_be_unified("/sys/fs/cgroup/memory", 0x27e0eb, root);
+  ASSERT_FALSE(first);
+  EXPECT_EQ(first.error().message, "/sys/fs/cgroup/memory is a cgroup of version 1, to which no hook can be attached");
+  EXPECT_NE(first.error().hint.find("mounted at /sys/fs/cgroup/unified"), std::string::npos);
+  const auto other = must_be_unified("/tmp", 0xef53, none);
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().message, "/tmp is no cgroup");
+  EXPECT_NE(other.error().hint.find("systemd.unified_cgroup_hierarchy=1"), std::string::npos);
+  EXPECT_EQ(open_cgroup("/nonexistent").error().code, ENOENT);
+  EXPECT_FALSE(open_cgroup("/proc/self"));
 }
 
 TEST(Cgroup, OnlyTheSliceOfOursOutlivesItsService) {

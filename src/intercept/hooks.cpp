@@ -15,6 +15,7 @@
 #include "intercept.skel.h"
 #include "intercept/attach_points.h"
 #include "intercept/cgroup.h"
+#include "intercept/hooks_trial.h"
 #include "intercept/takeover.h"
 
 namespace msp::intercept {
@@ -75,6 +76,13 @@ Result<Skeleton> open_programs() {
   return skeleton;
 }
 
+/// Programs that user space runs are from 5.14 on. True: there are.
+bool with_what_the_kernel_runs(const Skeleton& skeleton) {
+  const bool has = ::libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SYSCALL, nullptr) == 1;
+  bpf_program__set_autoload(skeleton->progs.msp_read_file, has);
+  return has;
+}
+
 Result<void> load(const Skeleton& skeleton, const Pins& pins) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
@@ -86,9 +94,7 @@ Result<void> load(const Skeleton& skeleton, const Pins& pins) {
       return libbpf_error("cannot choose a pin", -failed);
     }
   }
-  if (::libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SYSCALL, nullptr) != 1) {
-    bpf_program__set_autoload(skeleton->progs.msp_read_file, false);
-  }
+  (void)with_what_the_kernel_runs(skeleton);
   if (const int failed = intercept_bpf__load(skeleton.get()); failed != 0) {
     return libbpf_error("cannot load the kernel programs", -failed);
   }
@@ -153,14 +159,6 @@ Result<Link> attach(const Pins& pins, const std::string& name, bpf_program* prog
   return out;
 }
 
-Result<Fd> open_cgroup(const std::string& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) {
-    return errno_error(fmt::format("cannot open the cgroup {}", path));
-  }
-  return fd;
-}
-
 Fd keep(const bpf_program* program) {
   const int fd = bpf_program__fd(program);
   return fd < 0 ? Fd() : Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -181,6 +179,18 @@ Result<bool> check_pinned(const Pins& pins) {
     return std::move(skeleton).error();
   }
   return check_takeover(pins, skeleton.value()->obj);
+}
+
+Result<Trial> try_programs() {
+  auto skeleton = open_programs();
+  if (!skeleton) {
+    return std::move(skeleton).error();
+  }
+  const Trial out{.executables = with_what_the_kernel_runs(*skeleton)};
+  if (const int failed = intercept_bpf__load(skeleton->get()); failed != 0) {
+    return libbpf_error("this kernel does not take the programs that guard", -failed);
+  }
+  return out;
 }
 
 Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const std::string& agent_cgroup) {

@@ -16,6 +16,7 @@ struct Counters {
   std::atomic<std::uint64_t> connections_refused{0};  ///< too many
   std::atomic<std::uint64_t> requests{0};             ///< complete heads
   std::atomic<std::uint64_t> served{0};               ///< answered by the metadata service
+  std::atomic<std::uint64_t> host_refused{0};         ///< answered by it with a refusal (protocol::is_host_refusal)
   std::atomic<std::uint64_t> denied{0};               ///< by identity or policy
   std::atomic<std::uint64_t> malformed{0};
   std::atomic<std::uint64_t> not_ready{0};

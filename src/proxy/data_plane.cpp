@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "protocol/error_form.h"
 #include "proxy/session.h"
 
 namespace msp::proxy {
@@ -141,7 +142,9 @@ Task<> DataPlane::tidy_up() {
 }
 
 void DataPlane::note_failure(const Answer& /*answer*/) { bump(counters_.upstream_failed); }
-void DataPlane::note_served() { bump(counters_.served); }
+void DataPlane::note_answer(int status) {
+  bump(protocol::is_host_refusal(status) ? counters_.host_refused : counters_.served);
+}
 
 void DataPlane::log_upstream(const Error& error) {
   if (const auto lost = upstream_log_.admit(loop_.now())) {

@@ -79,7 +79,8 @@ class DataPlane {
   Task<> tidy_up();
 
   void note_failure(const Answer& answer);
-  void note_served();
+  /// Of the metadata service.
+  void note_answer(int status);
   void log_upstream(const Error& error);
 
   Loop& loop_;

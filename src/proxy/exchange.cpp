@@ -21,6 +21,7 @@ void Exchange::reset() {
   clear_or_shrink(out);
   clear_or_shrink(body);
   clear_or_shrink(caller);
+  clear_or_shrink(refusal);
   body_view = {};
   record = audit::Record();
   framing = {};

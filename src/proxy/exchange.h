@@ -16,6 +16,7 @@
 #include "http/framing.h"
 #include "http/head.h"
 #include "http/target.h"
+#include "protocol/error_form.h"
 #include "protocol/string_to_sign.h"
 #include "proxy/gate.h"
 #include "request/arena.h"
@@ -39,6 +40,8 @@ struct Exchange {
   protocol::StringToSign to_sign;
   std::string authorization;
   std::optional<std::uint64_t> epoch;  ///< of the nonce that it was last signed with
+  std::string refusal;                 ///< body of a refusal by the host, up to protocol::kMostErrorBody
+  protocol::ErrorForm refusal_words;   ///< what it says: views in the record point into it
   std::string caller;                  ///< value of the header that names the caller, where the host asks for it
   audit::Record record;
   std::shared_ptr<const Gate> decided;  ///< the gate whose rules decided: names in the record point into it

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "channel/state.h"
 #include "policy/snapshot.h"
@@ -18,6 +19,11 @@ enum class Readiness : std::uint8_t {
   kSign,      ///< forwarded with an endorsement
   kUnsigned,  ///< the host says that the channel is disabled: rules and claims, no endorsement
 };
+
+/// What becomes of a request that rules allow, as the control socket says it.
+constexpr std::string_view to_string(Readiness readiness) {
+  return readiness == Readiness::kSign ? "signed" : readiness == Readiness::kUnsigned ? "unsigned" : "not_ready";
+}
 
 struct Gate {
   Readiness readiness = Readiness::kNotReady;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last part of a session: the metadata service's answer on its way to the client.
 #include "http/head_writer.h"
+#include "protocol/error_form.h"
 #include "protocol/headers.h"
 #include "proxy/chunk.h"
 #include "proxy/session.h"
@@ -72,7 +73,12 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   if (end != RelayEnd::kComplete) {
     x.record.reason = end == RelayEnd::kClientGone ? "client_gone" : "upstream_broken";
   }
-  plane_.note_served();
+  plane_.note_answer(x.response.status);
+  if (!x.refusal.empty()) {
+    x.refusal_words = protocol::read_error_form(x.refusal);
+    x.record.host_code = x.refusal_words.code;
+    x.record.host_request = x.refusal_words.request_id;
+  }
   record(x);
   co_return keep&& end == RelayEnd::kComplete;
 }
@@ -92,6 +98,10 @@ Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool c
     }
     if (!at_hand) {
       piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms));
+    }
+    if (piece.status == http::BodyStatus::kPiece && protocol::is_host_refusal(x.response.status) &&
+        x.refusal.size() <= protocol::kMostErrorBody) {
+      x.refusal.append(piece.data.substr(0, protocol::kMostErrorBody + 1 - x.refusal.size()));
     }
     IoResult sent;
     if (piece.status == http::BodyStatus::kPiece && chunk) {

@@ -36,7 +36,35 @@ void log_rules(Service service, const std::shared_ptr<const policy::RuleSet>& ru
   }
 }
 
+Origin origin_of(const LocalRules& local) {
+  switch (local.state) {
+    case LocalRules::State::kMissing:
+      return Origin::kHost;
+    case LocalRules::State::kValid:
+      return Origin::kHostAndFile;
+    case LocalRules::State::kFailed:
+      return Origin::kFileFailed;
+  }
+  return Origin::kFileFailed;
+}
+
 }  // namespace
+
+std::string_view to_string(Origin origin) {
+  switch (origin) {
+    case Origin::kNone:
+      return "none";
+    case Origin::kHost:
+      return "host";
+    case Origin::kHostAndFile:
+      return "host_and_local_file";
+    case Origin::kFileFailed:
+      return "local_file_failed";
+    case Origin::kDenied:
+      return "denied";
+  }
+  return "denied";
+}
 
 Publisher::Publisher(policy::Matching matching, LocalSource& local, Publish publish)
     : matching_(matching), local_(local), publish_(std::move(publish)) {
@@ -77,7 +105,7 @@ void Publisher::deny_all(const std::string& why) {
     Held& held = held_[index_of(service)];
     auto& rules = next.rules[index_of(service)];
     rules = policy::RuleSet::deny_all(held.item ? held.item->id : std::string(), why);
-    held = {.item = std::nullopt, .local_failure = {}, .denied = true};
+    held = {.item = std::nullopt, .local_failure = {}, .origin = Origin::kDenied};
     log_rules(service, rules);
   }
   publish(std::move(next));
@@ -85,6 +113,7 @@ void Publisher::deny_all(const std::string& why) {
 
 ServiceReport Publisher::report(Service service) const {
   ServiceReport out;
+  out.origin = held_[index_of(service)].origin;
   out.local_failure = held_[index_of(service)].local_failure;
   if (const auto& rules = current_->of(service)) {
     out.has_rules = true;
@@ -111,14 +140,15 @@ Publisher::Held Publisher::effective(const protocol::StatusDocument& document, S
     return {};
   }
   if (service == Service::kHostGaPlugin) {
-    return {.item = *item, .local_failure = {}};  // as the host wrote it, never local (I.1)
+    return {.item = *item, .local_failure = {}, .origin = Origin::kHost};  // as the host wrote it, never local (I.1)
   }
   const IdDescriptor id = describe_id(item->id);
   LocalRules local;
   if (id.use_local_file_rules) {
     local = local_.load(service);
   }
-  return {.item = merge(*item, id, local), .local_failure = std::move(local.failure)};
+  const Origin origin = origin_of(local);
+  return {.item = merge(*item, id, local), .local_failure = std::move(local.failure), .origin = origin};
 }
 
 void Publisher::publish(policy::Snapshot next) {

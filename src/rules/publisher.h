@@ -6,10 +6,12 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/rules_document.h"
 #include "policy/snapshot.h"
@@ -19,15 +21,27 @@
 
 namespace msp::rules {
 
+/// Where the rules of a service come from.
+enum class Origin : std::uint8_t {
+  kNone,         ///< there are none: IMDS answers everybody, the others root alone
+  kHost,         ///< the host, alone
+  kHostAndFile,  ///< the host, and a local rule file that it switched on
+  kFileFailed,   ///< the host's mode; everything is denied, since the local rule file cannot be used
+  kDenied,       ///< nobody's: deny_all()
+};
+/// "none", "host", "host_and_local_file", "local_file_failed", "denied".
+std::string_view to_string(Origin origin);
+
 /// For status and doctor; never rule content.
 struct ServiceReport {
+  Origin origin = Origin::kNone;
   bool has_rules = false;
-  std::string id;  ///< effective (I.1)
+  std::string id = {};  ///< effective (I.1)
   policy::Mode mode = policy::Mode::kEnforce;
   bool default_allow = true;
-  std::string unusable;       ///< why everything is denied; empty if it is not
-  std::string local_failure;  ///< why the local rule file is not used and the service closed; empty if it is not
-  std::size_t notes = 0;      ///< oddities found while compiling; the log has them
+  std::string unusable = {};       ///< why everything is denied; empty if it is not
+  std::string local_failure = {};  ///< why the local rule file is not used and the service closed; empty if it is not
+  std::size_t notes = 0;           ///< oddities found while compiling; the log has them
 };
 
 class Publisher {
@@ -54,7 +68,7 @@ class Publisher {
   struct Held {
     std::optional<RuleItem> item;  ///< effective, as compiled
     std::string local_failure;
-    bool denied = false;  ///< by deny_all
+    Origin origin = Origin::kNone;
 
     bool operator==(const Held&) const = default;
   };

@@ -162,5 +162,23 @@ TEST_F(PublisherTest, UnknownModesFollowTheMatchingMode) {
   EXPECT_EQ(off.current()->of(Service::kImds)->mode(), policy::Mode::kDisabled);
 }
 
+TEST_F(PublisherTest, SaysWhereTheRulesComeFrom) {
+  const auto origin = [&](Service service) { return to_string(publisher.report(service).origin); };
+  EXPECT_EQ(origin(Service::kImds), "none");
+  const std::string local_on = "eyJpZCI6InNpZy03IiwidXNlTG9jYWxGaWxlUnVsZXMiOnRydWV9";
+  publisher.apply(document(item("r1"), item(local_on)));
+  EXPECT_EQ(origin(Service::kImds), "host");
+  EXPECT_EQ(origin(Service::kWireServer), "host") << "there is no file";
+  local.rules.state = LocalRules::State::kValid;
+  publisher.apply(document(item("r1"), item(local_on)));
+  EXPECT_EQ(origin(Service::kWireServer), "host_and_local_file");
+  EXPECT_EQ(origin(Service::kHostGaPlugin), "host");
+  local.rules = {.state = LocalRules::State::kFailed, .failure = "no JSON"};
+  publisher.apply(document(item("r1"), item(local_on)));
+  EXPECT_EQ(origin(Service::kWireServer), "local_file_failed");
+  publisher.deny_all("why");
+  EXPECT_EQ(origin(Service::kImds), "denied");
+}
+
 }  // namespace
 }  // namespace msp::rules

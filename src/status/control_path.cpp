@@ -7,7 +7,7 @@
 
 namespace msp::status {
 
-Result<std::string> control_socket_of(const std::string& config_path) {
+Result<ControlSocket> control_socket_of(const std::string& config_path) {
   auto text = file::read(config_path, file::configuration());
   if (!text.ok()) {
     return std::move(text).error().context("configuration");
@@ -21,12 +21,17 @@ Result<std::string> control_socket_of(const std::string& config_path) {
     return config_error(config_path + " names no control socket of an agent", std::move(whose));
   }
   if (socket == nullptr) {
-    return std::string(kDefaultControlSocket);
+    if (document->find("openmsp") == nullptr &&
+        (document->find("adminSocket") != nullptr || document->find("listeners") != nullptr)) {
+      return config_error(config_path + " is a configuration of msp-host, not of msp-agent",
+                          "name the agent's with --config; the host is asked by mspctl vm, profile, key and host");
+    }
+    return ControlSocket{.path = std::string(kDefaultControlSocket), .by_default = true};
   }
   if (!socket->is_string() || socket->string()->empty()) {
     return config_error(config_path + ": /openmsp/controlSocket is no path");
   }
-  return *socket->string();
+  return ControlSocket{.path = *socket->string(), .by_default = false};
 }
 
 }  // namespace msp::status

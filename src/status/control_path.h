@@ -14,8 +14,12 @@ namespace msp::status {
 
 inline constexpr std::string_view kDefaultControlSocket = "/run/openmsp/agent.sock";
 
+struct ControlSocket {
+  std::string path;
+  bool by_default = false;  ///< the file says nothing of it
+};
 /// `openmsp.controlSocket` of the agent's configuration file, or its default. Nothing else of the file is looked at, so
-/// that status can be asked for while the file has a fault elsewhere.
-Result<std::string> control_socket_of(const std::string& config_path);
+/// that status can be asked for while the file has a fault elsewhere; but one of msp-host is refused.
+Result<ControlSocket> control_socket_of(const std::string& config_path);
 
 }  // namespace msp::status

@@ -15,8 +15,8 @@ constexpr std::size_t kMostConnections = 32;
 
 }  // namespace
 
-ControlServer::ControlServer(Loop& loop, http::BufferPool& buffers, Source source)
-    : source_(std::move(source)),
+ControlServer::ControlServer(Loop& loop, http::BufferPool& buffers, Sources sources)
+    : sources_(std::move(sources)),
       server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
 
 Result<void> ControlServer::listen(const std::string& path) {
@@ -40,13 +40,22 @@ Task<http::Response> ControlServer::handle(const http::Request& request) {
   if (request.connection.peer_uid != 0U) {
     co_return http::Response::error(request, 403, "not_root", "The control socket is for root only.").close();
   }
-  if (request.target.path != "/v1/status") {
-    co_return http::Response::error(request, 404, "no_such_resource", "Ask for /v1/status.");
+  const bool wants_rules = request.target.path == "/v1/rules";
+  if (!wants_rules && request.target.path != "/v1/status") {
+    co_return http::Response::error(request, 404, "no_such_resource", "Ask for /v1/status or /v1/rules.");
   }
   if (request.head.method != "GET") {
     co_return http::Response::error(request, 405, "method_not_allowed", "Use GET.").header("allow", "GET");
   }
-  co_return http::Response::json(200, status_json(source_()));
+  co_return wants_rules ? rules(request) : http::Response::json(200, status_json(sources_.status()));
+}
+
+http::Response ControlServer::rules(const http::Request& request) const {
+  auto text = rules_json(sources_.rules());
+  if (!text) {
+    return http::Response::error(request, 503, "rules_too_large", text.error().message + " " + text.error().hint);
+  }
+  return http::Response::json(200, *std::move(text));
 }
 
 }  // namespace msp::status

@@ -60,8 +60,13 @@ class ControlServerTest : public testing::Test {
     return {buffer, n > 0 ? static_cast<std::size_t>(n) : 0};
   }
 
+  ControlServer::Sources sources() {
+    return {.status = &example_snapshot, .rules = [this] { return rules; }};
+  }
+
   Loop loop;
   http::BufferPool buffers;
+  RulesInForce rules;
   std::string directory;
   std::string path;
 };
@@ -69,7 +74,7 @@ class ControlServerTest : public testing::Test {
 constexpr std::string_view kAsk = "GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n";
 
 TEST_F(ControlServerTest, AnswersRoot) {
-  ControlServer server(loop, buffers, &example_snapshot);
+  ControlServer server(loop, buffers, sources());
   const auto listening = server.listen(path);
   ASSERT_TRUE(listening.ok()) << listening.error().text();
   struct stat info{};
@@ -85,11 +90,41 @@ TEST_F(ControlServerTest, AnswersRoot) {
               StartsWith("HTTP/1.1 405"));
 }
 
+TEST_F(ControlServerTest, ShowsTheRulesInForce) {
+  ControlServer server(loop, buffers, sources());
+  ASSERT_TRUE(server.listen(path).ok());
+  constexpr std::string_view kRules = "GET /v1/rules HTTP/1.1\r\nhost: x\r\n\r\n";
+  EXPECT_THAT(ask_as(0, kRules), HasSubstr(R"({"inForce":false,"generation":0)"));
+  rules.in_force = true;
+  rules.generation = 3;
+  rules.matching = "shadow";
+  rules.requests = "signed";
+  rules.items[0] = RuleItem{.default_access = "deny", .mode = "enforce", .id = "v3_local", .rules = {}};
+  rules.services[0] = {.origin = rules::Origin::kHostAndFile, .has_rules = true, .id = "v3_local"};
+  const std::string answer = ask_as(0, kRules);
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answer,
+              HasSubstr(R"({"inForce":true,"generation":3,"canonicalRequestMode":"shadow","requests":"signed")"));
+  EXPECT_THAT(answer,
+              HasSubstr(R"({"service":"imds","source":"host_and_local_file","id":"v3_local","mode":"enforce")"));
+  EXPECT_THAT(answer, HasSubstr(R"("inputRules":{"imds":{"defaultAccess":"deny","mode":"enforce","id":"v3_local"}})"));
+}
+
+TEST_F(ControlServerTest, RulesThatAreTooLargeAreNotHalfShown) {
+  ControlServer server(loop, buffers, sources());
+  ASSERT_TRUE(server.listen(path).ok());
+  rules.items[1] =
+      RuleItem{.default_access = "deny", .mode = "enforce", .id = std::string(kMostRulesBytes, 'x'), .rules = {}};
+  const std::string answer = ask_as(0, "GET /v1/rules HTTP/1.1\r\nhost: x\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(answer, HasSubstr("rules_too_large"));
+}
+
 TEST_F(ControlServerTest, NobodyElseGetsPastTheModeOrThePeerCheck) {
   if (::geteuid() != 0) {
     GTEST_FAIL() << "needs root to become another user";
   }
-  ControlServer server(loop, buffers, &example_snapshot);
+  ControlServer server(loop, buffers, sources());
   ASSERT_TRUE(server.listen(path).ok());
   ASSERT_EQ(::chmod(directory.c_str(), 0755), 0);
   ASSERT_EQ(::chmod((directory + "/run").c_str(), 0755), 0);
@@ -101,9 +136,9 @@ TEST_F(ControlServerTest, NobodyElseGetsPastTheModeOrThePeerCheck) {
 }
 
 TEST_F(ControlServerTest, ADeadSocketIsReplacedALivingOneIsNot) {
-  auto first = std::make_unique<ControlServer>(loop, buffers, &example_snapshot);
+  auto first = std::make_unique<ControlServer>(loop, buffers, sources());
   ASSERT_TRUE(first->listen(path).ok());
-  ControlServer second(loop, buffers, &example_snapshot);
+  ControlServer second(loop, buffers, sources());
   const auto refused = second.listen(path);
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().text(), HasSubstr("another agent answers"));
@@ -111,7 +146,7 @@ TEST_F(ControlServerTest, ADeadSocketIsReplacedALivingOneIsNot) {
   EXPECT_NE(::access(path.c_str(), F_OK), 0) << "a clean end takes the name away";
   {
     // What a killed agent leaves: a name that nobody listens on.
-    ControlServer killed(loop, buffers, &example_snapshot);
+    ControlServer killed(loop, buffers, sources());
     ASSERT_TRUE(killed.listen(path).ok());
     ASSERT_EQ(::rename(path.c_str(), (path + ".kept").c_str()), 0);
   }
@@ -122,7 +157,7 @@ TEST_F(ControlServerTest, ADeadSocketIsReplacedALivingOneIsNot) {
 TEST_F(ControlServerTest, AFileThatIsNoSocketIsLeftAlone) {
   std::filesystem::create_directory(directory + "/run");
   std::ofstream(path) << "precious";
-  ControlServer server(loop, buffers, &example_snapshot);
+  ControlServer server(loop, buffers, sources());
   const auto refused = server.listen(path);
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().text(), HasSubstr("is no socket"));
@@ -136,8 +171,12 @@ TEST_F(ControlServerTest, PathFromTheConfiguration) {
     ::chmod(config.c_str(), 0644);
     return control_socket_of(config);
   };
-  EXPECT_EQ(*read_from(R"({"openmsp":{"controlSocket":"/x"}})"), "/x");
-  EXPECT_EQ(*read_from(R"({})"), kDefaultControlSocket);
+  EXPECT_EQ(read_from(R"({"openmsp":{"controlSocket":"/x"}})")->path, "/x");
+  EXPECT_FALSE(read_from(R"({"openmsp":{"controlSocket":"/x"}})")->by_default);
+  EXPECT_EQ(read_from(R"({})")->path, kDefaultControlSocket);
+  EXPECT_TRUE(read_from(R"({})")->by_default);
+  EXPECT_THAT(read_from(R"({"stateDirectory":"/s","adminSocket":"/a","listeners":[]})").error().text(),
+              HasSubstr("is a configuration of msp-host"));
   EXPECT_FALSE(read_from(R"({"openmsp":{"controlSocket":7}})").ok());
   EXPECT_FALSE(read_from(R"({)").ok());
   EXPECT_FALSE(control_socket_of("/nonexistent").ok());

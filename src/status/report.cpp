@@ -14,7 +14,8 @@ using json::Writer;
 void write_problems(Writer& w, const std::vector<Problem>& problems) {
   w.field("protected", problems.empty()).key("problems").begin_array();
   for (const Problem& problem : problems) {
-    w.begin_object().field("what", problem.what).field("remedy", problem.remedy).end_object();
+    w.begin_object().field("what", problem.what).field("remedy", problem.remedy).field("area", to_string(problem.area));
+    w.field("severity", problem.warning ? "warning" : "failure").end_object();
   }
   w.end_array();
 }
@@ -47,6 +48,7 @@ void write_channel(Writer& w, const Channel& c) {
   field_or_null(w, "keyGuid", c.key_guid.empty() ? std::nullopt : std::optional(c.key_guid));
   field_or_null(w, "keyIncarnation", c.incarnation);
   w.field("closed", c.closed).field("hostAnswers", c.host_answers).field("everLatched", c.ever_latched);
+  field_or_null(w, "hostStatus", c.host_status == 0 ? std::nullopt : std::optional(c.host_status));
   w.field("longPoll", c.long_poll).field("signedStatus", c.signed_status);
   field_or_null(w, "hostClockOffsetMilliseconds", c.host_clock_offset_ms);
   w.field("message", c.message);
@@ -58,7 +60,8 @@ void write_services(Writer& w, const std::vector<ServiceState>& services) {
   w.key("services").begin_array();
   for (const ServiceState& s : services) {
     w.begin_object().field("service", s.service).field("endpoint", s.endpoint).field("mode", s.mode);
-    w.field("redirected", s.redirected).field("ruleId", s.rule_id).field("message", s.message).end_object();
+    w.field("redirected", s.redirected).field("ruleId", s.rule_id).field("message", s.message);
+    w.field("localRuleFile", s.local_failure).end_object();
   }
   w.end_array();
 }
@@ -83,8 +86,8 @@ void write_counters(Writer& w, const Snapshot& s) {
   w.end_object().field("problem", s.audit.problem).end_object().end_object();
 }
 
-void write_refusals(Writer& w, const std::vector<audit::Refusal>& refusals) {
-  w.key("lastRefusals").begin_array();
+void write_refusals(Writer& w, std::string_view name, const std::vector<audit::Refusal>& refusals) {
+  w.key(name).begin_array();
   for (const audit::Refusal& r : refusals) {
     w.begin_object().field("time", timestamp_us(r.time_ns)).field("requestId", r.request_id);
     w.field("status", r.status).field("passedByAudit", r.passed).field("reason", r.reason);
@@ -92,7 +95,8 @@ void write_refusals(Writer& w, const std::vector<audit::Refusal>& refusals) {
     if (r.has_caller) {
       w.field("uid", r.uid).field("pid", r.pid);
     }
-    w.field("user", r.user).field("process", r.process).field("exe", r.exe).field("ruleSet", r.rule_set).end_object();
+    w.field("user", r.user).field("process", r.process).field("exe", r.exe).field("ruleSet", r.rule_set);
+    w.field("hostCode", r.host_code).field("hostRequestId", r.host_request_id).end_object();
   }
   w.end_array();
 }
@@ -159,7 +163,8 @@ std::string status_json(const Snapshot& s) {
   write_channel(w, s.channel);
   write_services(w, s.services);
   write_counters(w, s);
-  write_refusals(w, s.last_refusals);
+  write_refusals(w, "lastRefusals", s.last_refusals);
+  write_refusals(w, "lastHostRefusals", s.last_host_refusals);
   w.key("warnings").begin_array();
   for (const std::string& warning : s.warnings) {
     w.value(warning);

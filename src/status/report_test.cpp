@@ -83,6 +83,34 @@ TEST(Problems, ChannelStatesAreToldApart) {
   EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("last poll of the host failed")));
 }
 
+TEST(Problems, AHostThatAnswersIsNotCalledSilent) {
+  Snapshot s = example_snapshot();
+  s.channel = Channel();
+  s.channel.phase = "unknown";
+  s.channel.message = "the host answered 403 (unknown_caller)";
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("has not answered yet")));
+  s.channel.host_status = 403;
+  s.channel.host_code = "unknown_caller";
+  EXPECT_THAT(whats(s),
+              testing::ElementsAre("the host answers 403 (unknown_caller), and has not told this machine anything "
+                                   "yet: nothing is redirected"));
+  EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("mspctl vm apply MODEL --source-address"));
+  s.channel.host_status = 502;
+  s.channel.host_code.clear();
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("the host answers 502, and")));
+  EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("have its operator look why"));
+}
+
+TEST(Problems, ALocalRuleFileIsNamedWithItsRemedy) {
+  Snapshot s = example_snapshot();
+  s.services[0].local_failure = "/var/lib/azure-proxy-agent/rules/IMDS_Rules.json: no JSON";
+  s.services[0].message = "what it means for the rules";
+  EXPECT_THAT(whats(s),
+              testing::ElementsAre("the local rule file of imds cannot be used, so that everything is denied: "
+                                   "/var/lib/azure-proxy-agent/rules/IMDS_Rules.json: no JSON"));
+  EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("mend the file, or remove it"));
+}
+
 TEST(Report, StatusJson) {
   const json::Value v = parsed(status_json(example_snapshot()));
   EXPECT_EQ(at(v, "/protected"), "true");
@@ -94,6 +122,17 @@ TEST(Report, StatusJson) {
   EXPECT_EQ(at(v, "/counters/outcomes/served"), "40");
   EXPECT_EQ(at(v, "/lastRefusals/0/reason"), "\"not_elevated\"");
   EXPECT_EQ(at(v, "/lastRefusals/0/time"), "\"2025-04-23T12:00:00.000000Z\"");
+  EXPECT_EQ(at(v, "/lastHostRefusals"), "[]");
+  EXPECT_EQ(at(v, "/channel/hostStatus"), "null");
+  Snapshot refused = example_snapshot();
+  refused.channel.host_status = 403;
+  refused.last_host_refusals = refused.last_refusals;
+  refused.last_host_refusals[0].host_code = "foreign_key";
+  refused.last_host_refusals[0].host_request_id = "ab-1";
+  const json::Value r = parsed(status_json(refused));
+  EXPECT_EQ(at(r, "/channel/hostStatus"), "403");
+  EXPECT_EQ(at(r, "/lastHostRefusals/0/hostCode"), "\"foreign_key\"");
+  EXPECT_EQ(at(r, "/lastHostRefusals/0/hostRequestId"), "\"ab-1\"");
   Snapshot none;
   const json::Value empty = parsed(status_json(none));
   EXPECT_EQ(at(empty, "/protected"), "false");

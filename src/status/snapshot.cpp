@@ -8,7 +8,7 @@
 namespace msp::status {
 namespace {
 
-void check_interception(const Snapshot& s, std::vector<Problem>& out) {
+void check_hooks(const Snapshot& s, std::vector<Problem>& out) {
   if (s.interception.hooks.empty()) {
     out.push_back({"no kernel hook is attached: connects to the metadata addresses are not seen",
                    s.interception.message.empty() ? "look into the agent's log" : s.interception.message});
@@ -23,6 +23,9 @@ void check_interception(const Snapshot& s, std::vector<Problem>& out) {
                                  s.interception.pin_directory)});
     }
   }
+}
+
+void check_listener(const Snapshot& s, std::vector<Problem>& out) {
   if (!s.listener.listening) {
     out.push_back({fmt::format("nothing listens on {}: redirected connections are refused", s.listener.address),
                    s.listener.message.empty() ? "look into the agent's log" : s.listener.message});
@@ -31,9 +34,10 @@ void check_interception(const Snapshot& s, std::vector<Problem>& out) {
 
 std::string_view remedy_of(const Channel& channel) {
   if (channel.host_code == "unknown_caller") {
-    return "the host knows no machine at this one's address. A copy, or a machine that came from another host: have "
-           "the "
-           "host's operator register it (on the host: mspctl vm apply, or mspctl vm import); see docs/disks.md";
+    return "the host knows no machine at this one's address: have the host's operator register it (on the host: mspctl "
+           "vm list shows the address that asked; mspctl vm apply MODEL --source-address ADDRESS, or mspctl vm import "
+           "for "
+           "a machine that came from another host); a copy of a machine: see docs/disks.md";
   }
   if (channel.host_code == "status_unsigned" || channel.host_code == "status_wrongly_signed") {
     return "rules, key and state stay as they were. Somebody between this machine and its host may be answering in its "
@@ -57,10 +61,20 @@ std::string_view remedy_of(const Channel& channel) {
   if (channel.phase == "acquiring" && channel.host_answers && channel.closed) {
     return "if the message names a file or a disk of this machine, mend that; otherwise wait for the next poll";
   }
+  if (!channel.host_answers && channel.host_status != 0) {
+    return "the host is there and does not answer as it should: have its operator look why (the message says what it "
+           "answers, msp-host's access log has the reason)";
+  }
   if (!channel.host_answers) {
     return "check that the host's secure channel (WireServer) can be reached from this machine";
   }
   return "wait for the next poll; if it stays so, look into the agent's log";
+}
+
+/// "403 (unknown_caller)".
+std::string answer_of(const Channel& channel) {
+  return channel.host_code.empty() ? fmt::format("{}", channel.host_status)
+                                   : fmt::format("{} ({})", channel.host_status, channel.host_code);
 }
 
 void check_channel(const Snapshot& s, std::vector<Problem>& out) {
@@ -71,7 +85,12 @@ void check_channel(const Snapshot& s, std::vector<Problem>& out) {
     return;
   }
   if (channel.phase == "unknown" && !channel.closed) {
-    out.push_back({"the host has not answered yet: nothing is redirected", std::string(remedy_of(channel))});
+    out.push_back(
+        {channel.host_status == 0
+             ? std::string("the host has not answered yet: nothing is redirected")
+             : fmt::format("the host answers {}, and has not told this machine anything yet: nothing is redirected",
+                           answer_of(channel)),
+         std::string(remedy_of(channel))});
     return;
   }
   if (channel.closed) {
@@ -82,7 +101,7 @@ void check_channel(const Snapshot& s, std::vector<Problem>& out) {
         {fmt::format("the host does not know the key in use ({})", channel.message), std::string(remedy_of(channel))});
   } else if (!channel.host_answers) {
     out.push_back({fmt::format("the last poll of the host failed; the last rules stay ({})", channel.message),
-                   std::string(remedy_of(channel))});
+                   std::string(remedy_of(channel)), Area::kChannel, true});
   }
 }
 
@@ -93,18 +112,42 @@ void check_services(const Snapshot& s, std::vector<Problem>& out) {
   for (const ServiceState& service : s.services) {
     if (service.mode == "audit") {
       out.push_back({fmt::format("{} is in mode audit: what its rules forbid is logged, not refused", service.service),
-                     "set its mode to enforce at the host when the log shows no more surprises"});
+                     "set its mode to enforce at the host when the log shows no more surprises", Area::kRules, true});
     } else if (service.mode != "enforce") {
       out.push_back({fmt::format("{} is in mode {}: its rules decide nothing", service.service, service.mode),
-                     "set its mode to enforce at the host"});
+                     "set its mode to enforce at the host", Area::kRules, true});
     }
-    if (!service.message.empty()) {
-      out.push_back({fmt::format("rules of {}: {}", service.service, service.message), "mend the rules at the host"});
+    if (!service.local_failure.empty()) {
+      out.push_back({fmt::format("the local rule file of {} cannot be used, so that everything is denied: {}",
+                                 service.service, service.local_failure),
+                     "mend the file, or remove it so that the host's rules hold alone; it is read again at once"});
+    } else if (!service.message.empty()) {
+      out.push_back(
+          {fmt::format("rules of {}: {}", service.service, service.message),
+           "mend the rules at the host, or in the local rule file where one is in them (mspctl policy show)"});
     }
   }
 }
 
 }  // namespace
+
+std::string_view to_string(Area area) {
+  switch (area) {
+    case Area::kHooks:
+      return "hooks";
+    case Area::kListener:
+      return "listener";
+    case Area::kChannel:
+      return "channel";
+    case Area::kRules:
+      return "rules";
+    case Area::kAudit:
+      return "audit";
+    case Area::kConfiguration:
+      return "configuration";
+  }
+  return "hooks";
+}
 
 bool Interception::complete() const {
   return !hooks.empty() && std::ranges::all_of(hooks, [](const Hook& hook) { return hook.attached && hook.pinned; });
@@ -112,15 +155,23 @@ bool Interception::complete() const {
 
 std::vector<Problem> problems_of(const Snapshot& snapshot) {
   std::vector<Problem> out;
-  check_interception(snapshot, out);
-  check_channel(snapshot, out);
-  check_services(snapshot, out);
+  const auto about = [&out](Area area, auto check) {
+    const std::size_t before = out.size();
+    check(out);
+    for (std::size_t i = before; i < out.size(); ++i) {
+      out[i].area = area;
+    }
+  };
+  about(Area::kHooks, [&](auto& to) { check_hooks(snapshot, to); });
+  about(Area::kListener, [&](auto& to) { check_listener(snapshot, to); });
+  about(Area::kChannel, [&](auto& to) { check_channel(snapshot, to); });
+  about(Area::kRules, [&](auto& to) { check_services(snapshot, to); });
   if (!snapshot.audit.problem.empty()) {
     out.push_back({fmt::format("audit records are being lost: {}", snapshot.audit.problem),
-                   "free disk space or mend the place of the audit log"});
+                   "free disk space or mend the place of the audit log", Area::kAudit});
   }
   for (const std::string& warning : snapshot.warnings) {
-    out.push_back({warning, "mend the configuration"});
+    out.push_back({warning, "mend the configuration", Area::kConfiguration, true});
   }
   return out;
 }

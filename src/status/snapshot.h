@@ -47,6 +47,7 @@ struct Channel {
   std::optional<std::uint32_t> incarnation;
   bool closed = false;        ///< redirected requests are answered "not ready"
   bool host_answers = false;  ///< the last poll was good
+  int host_status = 0;        ///< that the host answered to it, where it was not; 0: it did not
   bool ever_latched = false;
   bool long_poll = false;                            ///< the host holds polls until there is something to say
   bool signed_status = false;                        ///< what the host does not sign is not believed
@@ -60,8 +61,9 @@ struct ServiceState {
   std::string endpoint;  ///< "169.254.169.254:80"
   std::string mode;      ///< "enforce", "audit", "disabled"; "unknown" before the host has spoken
   bool redirected = false;
-  std::string rule_id;  ///< as the host sent it; empty: none
-  std::string message;  ///< e.g. why a rule set is a deny-all
+  std::string rule_id;             ///< as the host sent it; empty: none
+  std::string message;             ///< e.g. why a rule set is a deny-all
+  std::string local_failure = {};  ///< why its local rule file cannot be used; everything is denied then
 };
 
 /// A name and how often.
@@ -97,16 +99,24 @@ struct Snapshot {
   std::vector<Count> outcomes;  ///< requests by outcome: "served", or the code of the refusal
   std::vector<Count> kernel;    ///< counters of the hooks
   audit::Counters audit;
-  std::vector<audit::Refusal> last_refusals;  ///< newest first, bounded
+  std::vector<audit::Refusal> last_refusals;       ///< newest first, bounded
+  std::vector<audit::Refusal> last_host_refusals;  ///< of what rules let pass; newest first, bounded
   std::vector<SummaryRow> connection_summary;
   std::vector<SummaryRow> failed_summary;
   std::vector<std::string> warnings;  ///< of the configuration
 };
 
+/// What a problem is about, so that doctor can tell what is well beside it.
+enum class Area : std::uint8_t { kHooks, kListener, kChannel, kRules, kAudit, kConfiguration };
+/// "hooks", "listener", "channel", "rules", "audit", "configuration".
+std::string_view to_string(Area area);
+
 /// What is wrong and what the reader can do about it.
 struct Problem {
   std::string what;
   std::string remedy;
+  Area area = Area::kHooks;
+  bool warning = false;  ///< the machine is guarded as its host wants it, or as well as before
 };
 /// Empty: this machine is protected. A channel that the host has disabled is a problem: nothing guards metadata then.
 std::vector<Problem> problems_of(const Snapshot& snapshot);

@@ -56,6 +56,18 @@ class CommandLine(LabCase):
         self.assertGreaterEqual(said.count(FAILED), 5, said)
         self.assertEqual(said.count("\n"), said.count(FAILED), "nothing else is said")
 
+    def test_a_folder_that_takes_no_hooks_is_named_with_the_remedy(self):
+        config = json.loads(self.lab.agent_config_file.read_text())
+        config["openmsp"]["cgroup"] = str(self.lab.folder)
+        other = self.lab.folder / "no-cgroup.json"
+        other.write_text(json.dumps(config))
+        other.chmod(0o600)
+        done = self.lab.agent_place.run([self.called, "--config", other], timeout=20, cwd="/", text=True)
+        said = done.stdout + (done.stderr or "")
+        self.assertEqual(done.returncode, 2, said)
+        self.assertIn(f"{self.lab.folder} is no cgroup", said)
+        self.assertIn("name a folder of the unified hierarchy (version 2), which is mounted at", said)
+
     def test_waiting_before_the_agent_starts(self):
         """As cloud-init does between DHCP and its first request; without a configuration of its own."""
         waiting = self.lab.agent_place.popen([self.called, "--status", "--wait", "120"], cwd="/", text=True,

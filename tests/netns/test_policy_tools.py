@@ -59,7 +59,7 @@ class PolicyTools(LabCase):
             for service, address in (("imds", IMDS), ("wireserver", WIRESERVER)):
                 for target in TARGETS:
                     answer = place.call(http.get, address, target)
-                    rules = ["--rules", str(self.profile)] if service == "imds" else []
+                    rules = ["--rules", str(self.profile)] if service == "imds" else ["--no-rules"]
                     _, said = self.mspctl("explain", *rules, "--service", service, "--as", user, "--exe",
                                           os.path.realpath(sys.executable), "GET", target)
                     asked += 1

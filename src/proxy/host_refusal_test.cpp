@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What rules let pass and the host refuses: relayed as it is, not counted as served, and told in the host's own words.
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proxy/test_plane.h"
+
+namespace msp::proxy {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string answer(std::string_view status, std::string_view body, bool chunked = false) {
+  return chunked ? fmt::format("HTTP/1.1 {}\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n", status,
+                               body.size(), body)
+                 : fmt::format("HTTP/1.1 {}\r\ncontent-length: {}\r\n\r\n{}", status, body.size(), body);
+}
+
+class HostRefusal : public testing::Test {
+ protected:
+  /// The audit line of one request that the host answers so.
+  std::string line_of(const std::string& host_says, const std::string& ends_with) {
+    test::RawOrigin origin([&](test::RawOrigin& from, int socket) {
+      while (!from.read_request(socket).empty()) {
+        test::RawOrigin::say(socket, host_says);
+      }
+    });
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    client.send("GET /metadata/instance HTTP/1.1\r\nHost: metadata.test\r\n\r\n");
+    EXPECT_THAT(client.read_until(ends_with), HasSubstr(ends_with));
+    std::vector<std::string> lines;
+    for (int i = 0; i < 500 && lines.empty(); ++i) {
+      lines = plane.lines();
+    }
+    served = plane.counters.served;
+    refused = plane.counters.host_refused;
+    return lines.empty() ? std::string() : lines.front();
+  }
+  std::uint64_t served = 0;
+  std::uint64_t refused = 0;
+};
+
+constexpr std::string_view kBody =
+    R"({"error":"stale_date","error_description":"too far","request_id":"5b1e4d578a90-00000000002a"})";
+
+TEST_F(HostRefusal, IsCountedAndToldInTheHostsWords) {
+  for (const bool chunked : {false, true}) {
+    const std::string line = line_of(answer("401 Unauthorized", kBody, chunked), "2a\"}");
+    EXPECT_THAT(line, HasSubstr(R"("decision":"permit","status":401)"));
+    EXPECT_THAT(line, HasSubstr(R"("host_code":"stale_date","host_request_id":"5b1e4d578a90-00000000002a")"));
+    EXPECT_EQ(served, 0U);
+    EXPECT_EQ(refused, 1U);
+  }
+}
+
+TEST_F(HostRefusal, OfAnotherFormIsCountedAndHasNoWords) {
+  const std::string line = line_of(answer("403 Forbidden", "<html>no</html>"), "</html>");
+  EXPECT_THAT(line, HasSubstr("\"status\":403"));
+  EXPECT_THAT(line, Not(HasSubstr("host_code")));
+  EXPECT_EQ(refused, 1U);
+  const std::string large(std::size_t{200} << 10, 'x');
+  EXPECT_THAT(line_of(answer("403 Forbidden", large + "END"), "xEND"), Not(HasSubstr("host_code")));
+  EXPECT_EQ(refused, 1U);
+}
+
+TEST_F(HostRefusal, WhatIsAboutTheQuestionIsServed) {
+  const std::string line = line_of(answer("404 Not Found", R"({"error":"not_found","request_id":"1"})"), "\"1\"}");
+  EXPECT_THAT(line, Not(HasSubstr("host_code")));
+  EXPECT_EQ(served, 1U);
+  EXPECT_EQ(refused, 0U);
+}
+
+}  // namespace
+}  // namespace msp::proxy
