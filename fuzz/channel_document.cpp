@@ -20,8 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       (void)redirect_wanted(*status, service);
       (void)mode_text(*status, service);
     }
+    // Not *again == *status: what is wrong with an `openmsp` is told in words of its own, and written as unreadable.
     const auto again = read_status(write_status(*status));
-    FUZZ_CHECK(again && *again == *status);
+    FUZZ_CHECK(again && write_status(*again) == write_status(*status));
   }
   if (const auto key = parse_key_document(input, msp::Source::kHost)) {
     FUZZ_CHECK(key->key());

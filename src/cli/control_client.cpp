@@ -2,6 +2,7 @@
 #include "cli/control_client.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <cerrno>
