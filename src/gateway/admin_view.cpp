@@ -52,6 +52,16 @@ void write_time(json::Writer& writer, std::int64_t at_ns) {
   }
 }
 
+/// Null: there is none.
+void write_name(json::Writer& writer, std::string_view member, std::string_view name) {
+  writer.key(member);
+  if (name.empty()) {
+    writer.null();
+  } else {
+    writer.value(name);
+  }
+}
+
 void write_macs(json::Writer& writer, const Vm& vm) {
   writer.key("macAddresses").begin_array();
   for (const std::string& mac : vm.content.mac_addresses) {
@@ -317,7 +327,9 @@ std::string host_json(const std::vector<ListenerConfig>& listeners) {
   writer.begin_object().field("version", version()).key("listeners").begin_array();
   for (const ListenerConfig& listener : listeners) {
     writer.begin_object().field("address", address_text(listener.at)).field("port", std::uint64_t{listener.at.port});
-    writer.field("service", to_string(listener.service)).end_object();
+    writer.field("service", to_string(listener.service));
+    write_name(writer, "interface", listener.interface);
+    writer.end_object();
   }
   return std::move(writer.end_array().end_object()).take();
 }

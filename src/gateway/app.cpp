@@ -13,6 +13,18 @@
 #include "gateway/metrics.h"
 
 namespace msp::gateway {
+namespace {
+
+Result<void> can_listen_at(const std::string& interface) {
+  if (interface.empty()) {
+    return {};
+  }
+  auto socket = make_tcp_socket();
+  return socket ? bind_to_interface(*socket, interface) : Result<void>(std::move(socket).error());
+}
+
+}  // namespace
+
 HostApp::HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory)
     : config_(std::move(config)), loop_(loop), clock_(clock), inventory_(std::move(inventory)) {}
 
@@ -101,6 +113,12 @@ Result<void> HostApp::open_signers() {
 }
 
 Result<void> HostApp::fits(const Config& config) const {
+  // The one thing about listeners that often comes and goes; what is wrong with it shows before anybody is sent away.
+  for (const ListenerConfig& listener : config.listeners) {
+    if (auto there = can_listen_at(listener.interface); !there) {
+      return there;
+    }
+  }
   auto inventory = Inventory::load(config);
   return inventory ? (*inventory)->open(*store_) : Result<void>(std::move(inventory).error());
 }
@@ -121,15 +139,15 @@ Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
 }
 
 Result<void> HostApp::listen(KeptListeners& kept) {
-  std::vector<Ipv4Endpoint> addresses;
-  addresses.reserve(config_.listeners.size() + 1);
+  std::vector<ListenAt> places;
+  places.reserve(config_.listeners.size() + 1);
   for (const ListenerConfig& listener : config_.listeners) {
-    addresses.push_back(listener.at);
+    places.push_back({.at = listener.at, .interface = listener.interface});
   }
   if (issuer_) {
-    addresses.push_back(config_.tokens.at);
+    places.push_back({.at = config_.tokens.at});
   }
-  auto sockets = kept.open(addresses);
+  auto sockets = kept.open(places);
   if (!sockets) {
     return std::move(sockets).error();
   }
@@ -140,7 +158,8 @@ Result<void> HostApp::listen(KeptListeners& kept) {
     if (!at) {
       return std::move(at).error();
     }
-    log::info("listening on {} as {}", to_string(*at), to_string(listener.service));
+    log::info("listening on {} as {}", to_string(ListenAt{.at = *at, .interface = listener.interface}),
+              to_string(listener.service));
     endpoints_.push_back(*at);
   }
   if (issuer_) {

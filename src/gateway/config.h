@@ -22,6 +22,8 @@ using Ipv4Address = std::array<std::uint8_t, 4>;  ///< network order
 
 inline constexpr std::string_view kInterfaceRule =
     "must be names of interfaces: up to 15 letters, digits, '.', '-' and '_'";
+inline constexpr std::string_view kOneInterfaceRule =
+    "must be the name of an interface: up to 15 letters, digits, '.', '-' and '_'";
 
 /// Strict dotted decimal.
 Result<Ipv4Address> parse_address(std::string_view text);
@@ -29,6 +31,7 @@ Result<Ipv4Address> parse_address(std::string_view text);
 struct ListenerConfig {
   Ipv4Endpoint at;
   Service service = Service::kImds;
+  std::string interface = {};  ///< by which its requests come in; empty: any
 };
 
 struct VirtualMachineConfig {
