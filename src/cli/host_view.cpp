@@ -63,26 +63,29 @@ std::string origin(const json::Value& item) { return leaf(item, "/file") == "-" 
 }  // namespace
 
 std::string machines_view(const json::Value& list) {
-  std::vector<Row> rows{{"NAME", "VMID", "IMDS", "WIRESERVER", "INCARNATION", "KEY", "ADDRESSES", "FROM"}};
+  std::vector<Row> rows{{"NAME", "VMID", "IMDS", "WIRESERVER", "INCARNATION", "KEY", "ADDRESSES", "NETWORK", "FROM"}};
   for (const json::Value& vm : items(list, "value")) {
     rows.push_back({leaf(vm, "/name"), leaf(vm, "/vmId"), leaf(vm, "/imds/mode"), leaf(vm, "/wireServer/mode"),
                     leaf(vm, "/keyIncarnationId"), leaf(vm, "/keyGuid") == "-" ? "none" : "latched",
-                    joined(vm, "sourceAddresses"), origin(vm)});
+                    joined(vm, "sourceAddresses"), leaf(vm, "/network"), origin(vm)});
   }
   std::string out = rows.size() == 1 ? "no virtual machine\n" : table(rows);
   const json::Array& unknown = items(list, "unknownCallers");
+  bool networks = false;
   if (!unknown.empty()) {
     out += "\nrefused, since they belong to no machine:\n";
   }
   for (const json::Value& caller : unknown) {
-    out += fmt::format("  {}: {} requests, the last at {}\n", leaf(caller, "/address"), leaf(caller, "/requests"),
-                       leaf(caller, "/time"));
+    const std::string network = leaf(caller, "/network");
+    networks = networks || network != "-";
+    out += fmt::format("  {}{}: {} requests, the last at {}\n", leaf(caller, "/address"),
+                       network == "-" ? "" : " at " + network, leaf(caller, "/requests"), leaf(caller, "/time"));
   }
   if (!unknown.empty()) {
-    out +=
-        "    -> a copy of a machine: mspctl vm apply FILE --source-address IP; one that came from another host: mspctl "
-        "vm "
-        "import FILE --source-address IP\n";
+    out += fmt::format(
+        "    -> a copy of a machine: mspctl vm apply FILE --source-address IP{}; one that came from another host: "
+        "mspctl vm import FILE --source-address IP\n",
+        networks ? " --network NAME" : "");
   }
   return out;
 }

@@ -56,6 +56,9 @@ void append_access_record(std::string& out, const AccessRecord& record) {
                  R"({{"time":"{}","request_id":"{}","peer":"{}.{}.{}.{}:{}","service":"{}","outcome":"{}","status":{})",
                  timestamp_us(record.realtime_ns), record.request_id, a[0], a[1], a[2], a[3], record.peer.port,
                  to_string(record.service), to_string(record.outcome), record.status);
+  if (!record.network.empty()) {
+    fmt::format_to(std::back_inserter(out), R"(,"network":"{}")", record.network);
+  }
   if (!record.reason.empty()) {
     fmt::format_to(std::back_inserter(out), R"(,"reason":"{}")", record.reason);
   }

@@ -91,6 +91,7 @@ void write_machine(json::Writer& writer, const Vm& vm, const Resource& resource)
     writer.value(name);
   }
   writer.end_array();
+  write_name(writer, "network", vm.network);
   write_macs(writer, vm);
   writer.key("scaleSet");
   if (vm.model.scale_set.empty()) {
@@ -200,6 +201,12 @@ Result<std::vector<GivenResource>> read_given(std::string_view body) {
         item.fail("interfaces", kInterfaceRule);
       }
     }
+    if (item.has("network")) {
+      resource.network = item.string("network");
+      if (!resource.network->empty() && !is_interface_name(*resource.network)) {
+        item.fail("network", kOneInterfaceRule);
+      }
+    }
     item.finish();
     given.push_back(std::move(resource));
   });
@@ -260,6 +267,7 @@ std::string list_json(const Inventory& inventory, Listing listing, const Unknown
   writer.begin_array();
   for (const UnknownCallers::Caller& caller : unknown.all()) {
     writer.begin_object().field("address", address_text({.address = caller.address, .port = 0}));
+    write_name(writer, "network", caller.network);
     writer.field("requests", caller.requests);
     write_time(writer, caller.last_ns);
     writer.end_object();

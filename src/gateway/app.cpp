@@ -153,7 +153,8 @@ Result<void> HostApp::listen(KeptListeners& kept) {
   }
   auto socket = sockets->begin();
   for (const ListenerConfig& listener : config_.listeners) {
-    handlers_.push_back(std::make_unique<ServiceHandler>(*gateway_, listener.service));
+    handlers_.push_back(std::make_unique<ServiceHandler>(
+        *gateway_, Entrance{.service = listener.service, .network = listener.interface}));
     auto at = serve(*handlers_.back(), std::move(*socket++));
     if (!at) {
       return std::move(at).error();

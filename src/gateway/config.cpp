@@ -70,6 +70,13 @@ void read_virtual_machine(json::ObjectReader& item, const std::string& directory
   if (!std::ranges::all_of(machine.interfaces, is_interface_name)) {
     item.fail("interfaces", kInterfaceRule);
   }
+  if (item.has("network")) {
+    machine.network = item.string("network");
+    if (std::ranges::find(config.listeners, machine.network, &ListenerConfig::interface) == config.listeners.end() ||
+        machine.network.empty()) {
+      item.fail("network", "must be the interface of a listener: by no other could the machine be heard");
+    }
+  }
   item.finish();
   config.virtual_machines.push_back(std::move(machine));
 }

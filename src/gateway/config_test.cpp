@@ -129,6 +129,21 @@ TEST(Config, AnAddressIsListenedOnAtEveryInterfaceOrAtSeveral) {
   }
 }
 
+TEST(Config, TheNetworkOfAMachineIsTheInterfaceOfAListener) {
+  const auto of = [](std::string_view network) {
+    return fmt::format(
+        R"({{"listeners":[{{"address":"127.0.0.1","port":1,"service":"imds","interface":"br-a"}},)"
+        R"({{"address":"127.0.0.2","port":1,"service":"imds"}}],"virtualMachines":[{{"model":"m","network":{}}}]}})",
+        network);
+  };
+  const auto config = parse_config(of(R"("br-a")"), "host.json", "/etc/x");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->virtual_machines[0].network, "br-a");
+  for (const std::string_view bad : {R"("br-b")", R"("")", "7"}) {
+    EXPECT_THAT(error_of(of(bad)), HasSubstr("/virtualMachines/0/network")) << bad;
+  }
+}
+
 TEST(Config, MissingFileIsNamed) {
   auto config = load_config("/nowhere/host.json");
   ASSERT_FALSE(config);
