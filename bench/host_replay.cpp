@@ -150,7 +150,7 @@ class Replay {
     const auto target = http::parse_target(head_.target);
     const http::ConnectionInfo connection{.peer = {from, 40'000}, .local = {}, .peer_uid = {}};
     const http::Request request{head_, *target, {}, connection, "0123456789abcdef"};
-    const http::Response response = gateway_->handle(Service::kImds, request);
+    const http::Response response = gateway_->handle({.service = Service::kImds}, request);
     if (response.status() != 200) {
       give_up(fmt::format("{}: {}", response.status(), response.body()));
     }

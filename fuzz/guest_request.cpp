@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   begin_anew(host);
-  gateway::ServiceHandler handler(host.gateway, service);
+  gateway::ServiceHandler handler(host.gateway, {.service = service});
   http::Request& request = bytes.request();
   if (request.body_bytes > handler.body_limit(request)) {
     return 0;
@@ -98,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   FUZZ_CHECK(handler.passes_on(request) == http::Passing::kNo);
   (void)gateway::ChannelApi::asked_wait(request);
-  const http::Response response = host.gateway.handle(service, request);
+  const http::Response response = host.gateway.handle({.service = service}, request);
   fuzz::check_answer(response);
   const bool known = number >= 1 && number <= 3;
   FUZZ_CHECK(known || response.status() >= 400);

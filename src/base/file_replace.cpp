@@ -109,8 +109,10 @@ Result<void> sync_parent(const std::string& path) {
   return sync(*fd, "fsync of", parent);
 }
 
-/// Creates what is missing of the path, parents with 0755.
-Result<void> make_directories(const std::string& path, mode_t mode, std::optional<uid_t> owner) {
+/// Creates what is missing of the path, parents with 0755. `parent_is_there`: then a name that is not found is the
+/// path's own, as in /proc.
+Result<void> make_directories(const std::string& path, mode_t mode, std::optional<uid_t> owner,
+                              bool parent_is_there = false) {
   if (::mkdir(path.c_str(), mode) == 0) {
     auto fd = open_directory(path, true);
     if (!fd) {
@@ -126,13 +128,13 @@ Result<void> make_directories(const std::string& path, mode_t mode, std::optiona
     return {};
   }
   const PathParts parts = split(path);
-  if (errno != ENOENT || parts.name.empty() || parts.directory == "." || parts.directory == "/") {
+  if (errno != ENOENT || parent_is_there || parts.name.empty() || parts.directory == "." || parts.directory == "/") {
     return file_error("making directory", path);
   }
   if (auto parent = make_directories(parts.directory, 0755, std::nullopt); !parent) {
     return parent;
   }
-  return make_directories(path, mode, owner);
+  return make_directories(path, mode, owner, true);
 }
 
 }  // namespace

@@ -144,6 +144,7 @@ TEST_F(FileTest, EnsureDirectory) {
   EXPECT_NE(ensure_directory(path("a/b/keys"), 0700).error().text().find("has mode 0770, expected 0700"),
             std::string::npos);
   ASSERT_EQ(::symlink("a", path("link").c_str()), 0);
+  EXPECT_FALSE(ensure_directory("/proc/no-such/a", 0755)) << "where nothing can be made, although it is not there";
   EXPECT_FALSE(ensure_directory(path("link"), 0755));
   EXPECT_FALSE(ensure_directory(path("link/b"), 0755));
   ASSERT_TRUE(replace(path("file"), "x"));

@@ -48,7 +48,7 @@ Result<std::uint64_t> own_netns_cookie() {
 
 std::string listener_name(std::uint64_t cookie) { return fmt::format("l-{}", cookie); }
 
-Result<void> check_listener(int socket, const Ipv4Endpoint& at, std::uint64_t cookie) {
+Result<void> check_listener(int socket, const Ipv4Endpoint& at, std::uint64_t cookie, std::string_view interface) {
   struct Fact {
     int name;
     int wanted;
@@ -75,6 +75,15 @@ Result<void> check_listener(int socket, const Ipv4Endpoint& at, std::uint64_t co
   }
   if (*namespace_of != cookie) {
     return another("it lives in another network namespace");
+  }
+  // An interface that was made anew under the same name is another one: then this fails.
+  auto bound = bound_interface(socket);
+  if (!bound) {
+    return std::move(bound).error();
+  }
+  if (*bound != interface) {
+    return another(bound->empty() ? std::string("it listens at every interface")
+                                  : fmt::format("it listens at the interface {}", *bound));
   }
   return {};
 }

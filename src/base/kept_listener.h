@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "base/net.h"
@@ -20,7 +21,7 @@ Result<std::uint64_t> own_netns_cookie();
 /// "l-<cookie>": the name under which a service manager keeps the listener of that namespace.
 std::string listener_name(std::uint64_t cookie);
 
-/// That `socket` listens on `at` for TCP, in the namespace of that cookie.
-Result<void> check_listener(int socket, const Ipv4Endpoint& at, std::uint64_t cookie);
+/// That `socket` listens on `at` for TCP, in the namespace of that cookie, bound to this interface (empty: to none).
+Result<void> check_listener(int socket, const Ipv4Endpoint& at, std::uint64_t cookie, std::string_view interface = {});
 
 }  // namespace msp

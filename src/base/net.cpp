@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -144,6 +145,37 @@ Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backl
     return bind_error("cannot listen on", at);
   }
   return {};
+}
+
+std::string_view interface_hint(int code) {
+  switch (code) {
+    case ENODEV:
+      return "there is no such interface in this network namespace: `ip link` shows those there are; make it before "
+             "this "
+             "starts";
+    case EPERM:
+      return "kernels before 5.7 take a right for it: run as root or with CAP_NET_RAW";
+    default:
+      return {};
+  }
+}
+
+Result<void> bind_to_interface(const Fd& socket, const std::string& name) {
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, name.data(), static_cast<socklen_t>(name.size())) != 0) {
+    Error error = errno_error("cannot listen at the interface " + name);
+    error.hint = interface_hint(error.code);
+    return error;
+  }
+  return {};
+}
+
+Result<std::string> bound_interface(int fd) {
+  std::array<char, IFNAMSIZ> name{};
+  socklen_t size = name.size();
+  if (::getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.data(), &size) != 0) {
+    return errno_error("cannot ask for the interface of a socket");
+  }
+  return std::string(name.data());  // ends with a zero byte, or is empty
 }
 
 Result<Ipv4Endpoint> peer_endpoint(int fd) {

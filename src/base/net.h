@@ -47,6 +47,13 @@ Result<void> begin_connect(const Fd& socket, const Ipv4Endpoint& to);
 /// What to do about an errno of bind or listen; empty if nothing is known.
 std::string_view bind_hint(int code);
 Result<void> bind_and_listen(const Fd& socket, const Ipv4Endpoint& at, int backlog);
+/// What to do about an errno of bind_to_interface; empty if nothing is known.
+std::string_view interface_hint(int code);
+/// From now on only what comes in by this interface reaches the socket and what it accepts, and answers leave by it.
+/// Before bind; `name`: of the socket's network namespace.
+Result<void> bind_to_interface(const Fd& socket, const std::string& name);
+/// The name that this interface has now; empty: the socket is bound to none. ENODEV: it is gone.
+Result<std::string> bound_interface(int fd);
 /// The peer's and the local address of a connected IPv4 (or v4-mapped) socket.
 Result<Ipv4Endpoint> peer_endpoint(int fd);
 Result<Ipv4Endpoint> local_endpoint(int fd);

@@ -39,5 +39,21 @@ TEST(Net, EachRefusalOfAnAddressHasAHint) {
   EXPECT_EQ(bind_hint(EINVAL), "");
 }
 
+TEST(Net, ASocketIsBoundToAnInterfaceOrToNone) {
+  const auto socket = make_tcp_socket();
+  EXPECT_EQ(*bound_interface(socket->get()), "");
+  ASSERT_TRUE(bind_to_interface(*socket, "lo").ok());
+  EXPECT_EQ(*bound_interface(socket->get()), "lo");
+}
+
+TEST(Net, EachRefusalOfAnInterfaceHasAHint) {
+  const auto socket = make_tcp_socket();
+  const auto bound = bind_to_interface(*socket, "nowhere0");
+  ASSERT_FALSE(bound.ok());
+  EXPECT_THAT(bound.error().text(), HasSubstr("`ip link`"));
+  EXPECT_THAT(std::string(interface_hint(EPERM)), HasSubstr("CAP_NET_RAW"));
+  EXPECT_EQ(interface_hint(EINVAL), "");
+}
+
 }  // namespace
 }  // namespace msp

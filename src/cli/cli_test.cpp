@@ -237,7 +237,8 @@ TEST_F(Cli, TheConfigurationOfTheOtherProgramIsToldSo) {
   write(R"({"listeners":[]})");
   const Outcome agent = call({"status", "--config", config});
   EXPECT_EQ(agent.code, kExitCannotTell);
-  EXPECT_THAT(agent.err, HasSubstr("this is a configuration of msp-host: name that of msp-agent with --config"));
+  EXPECT_THAT(agent.err,
+              HasSubstr("is a configuration of msp-host, not of msp-agent\n  -> name the agent's with --config"));
 }
 
 std::string view_of(const status::Snapshot& snapshot) {

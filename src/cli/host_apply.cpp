@@ -31,10 +31,12 @@ struct Job {
   std::vector<std::string> files = {};
   std::vector<std::string> addresses = {};   ///< of a scale set: INSTANCE=IP
   std::vector<std::string> interfaces = {};  ///< the same
+  std::vector<std::string> networks = {};    ///< the same; one for a machine
   bool model_addresses = false;
+  bool any_network = false;
   bool scale_sets = false;
 
-  std::size_t placed = 0;  ///< addresses and interfaces that a machine was found for
+  std::size_t placed = 0;  ///< of what was given for machines: for how much one was found
   std::string body = {};
   std::vector<Origin> origins = {};
   std::vector<std::pair<Origin, std::string>> rules = {};  ///< profiles and versions, with their texts
@@ -92,15 +94,31 @@ std::string list_text(std::string_view member, const std::vector<std::string>& i
 }
 
 /// What stands beside a model in the request.
-std::string beside(Job& job, const json::Value& resource) {
+Result<std::string> beside(Job& job, const json::Value& resource) {
   const std::vector<std::string> addresses = of_machine(job, job.addresses, resource);
   const std::vector<std::string> interfaces = of_machine(job, job.interfaces, resource);
-  job.placed += addresses.size() + interfaces.size();
+  const std::vector<std::string> networks = of_machine(job, job.networks, resource);
+  if (networks.size() > 1) {
+    return config_error(fmt::format("{} is given more than one --network", text_in(resource, "name")),
+                        "a machine is in one network: name that, or --any-network");
+  }
+  job.placed += addresses.size() + interfaces.size() + networks.size();
   std::string out;
   if (job.model_addresses || !addresses.empty()) {
     out = list_text("sourceAddresses", addresses);
   }
-  return interfaces.empty() ? out : out + list_text("interfaces", interfaces);
+  if (!interfaces.empty()) {
+    out += list_text("interfaces", interfaces);
+  }
+  if (job.any_network || !networks.empty()) {
+    out += R"(,"network":)";
+    json::append_json_string(out, networks.empty() ? "" : networks.front());
+  }
+  return out;
+}
+
+std::size_t given_for_machines(const Job& job) {
+  return job.addresses.size() + job.interfaces.size() + job.networks.size();
 }
 
 Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) {
@@ -129,7 +147,11 @@ Result<void> add_file(Job& job, const std::string& path, std::size_t& machines) 
     job.body += R"({"resource":)" + text_of(*text, *placed.value);
     if (kind == Kind::kMachine) {
       ++machines;
-      job.body += beside(job, *placed.value);
+      auto more = beside(job, *placed.value);
+      if (!more.ok()) {
+        return std::move(more).error();
+      }
+      job.body += *more;
     }
     job.body += "}";
     job.origins.push_back({.file = name, .pointer = placed.pointer});
@@ -149,13 +171,14 @@ Result<void> collect(Job& job) {
   if (job.origins.empty()) {
     return config_error("there is no resource in what was given", "give a file that holds one");
   }
-  if (job.scale_sets && job.placed != job.addresses.size() + job.interfaces.size()) {
-    return config_error("a --source-address or --interface is for no instance, or for more than one, of what was given",
-                        "write INSTANCE=… with an instanceId or a name that stands in the files");
-  }
-  if (!job.scale_sets && !(job.addresses.empty() && job.interfaces.empty()) && machines != 1) {
+  if (job.scale_sets && job.placed != given_for_machines(job)) {
     return config_error(
-        fmt::format("--source-address and --interface are for one virtual machine, not for {}", machines),
+        "a --source-address, --interface or --network is for no instance, or for more than one, of what was given",
+        "write INSTANCE=… with an instanceId or a name that stands in the files");
+  }
+  if (!job.scale_sets && given_for_machines(job) != 0 && machines != 1) {
+    return config_error(
+        fmt::format("--source-address, --interface and --network are for one virtual machine, not for {}", machines),
         "apply them one by one, or name addresses in their network interfaces");
   }
   return {};
@@ -233,6 +256,13 @@ int run(Job job, std::string_view what, const std::vector<std::string>& argument
         ->type_name(job.scale_sets ? "INSTANCE=NAME" : "NAME")
         ->expected(1)
         ->take_all();
+    auto* network = app.add_option("--network", job.networks,
+                                   "interface of the host by which its requests come in, that of a listener")
+                        ->type_name(job.scale_sets ? "INSTANCE=NAME" : "NAME")
+                        ->expected(1)
+                        ->take_all();
+    app.add_flag("--any-network", job.any_network, "no longer one network: whichever listener it comes by")
+        ->excludes(network);
     app.add_flag("--model-addresses", job.model_addresses, "its connections come from the addresses of its model again")
         ->excludes(given);
   }

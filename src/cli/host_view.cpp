@@ -49,15 +49,15 @@ std::string origin(const json::Value& item) { return leaf(item, "/file") == "-" 
 }  // namespace
 
 std::string machines_view(const json::Value& list) {
-  std::vector<Row> rows{
-      {"NAME", "VMID", "IMDS", "WIRESERVER", "INCARNATION", "KEY", "REFUSED", "LAST ASKED", "ADDRESSES", "FROM"}};
+  std::vector<Row> rows{{"NAME", "VMID", "IMDS", "WIRESERVER", "INCARNATION", "KEY", "REFUSED", "LAST ASKED",
+                         "ADDRESSES", "NETWORK", "FROM"}};
   bool refused = false;
   for (const json::Value& vm : items(list, "value")) {
     const std::string asked = leaf(vm, "/requests/last");
     rows.push_back({leaf(vm, "/name"), leaf(vm, "/vmId"), leaf(vm, "/imds/mode"), leaf(vm, "/wireServer/mode"),
                     leaf(vm, "/keyIncarnationId"), leaf(vm, "/keyGuid") == "-" ? "none" : "latched",
                     leaf(vm, "/requests/refused"), asked == "-" ? "never" : asked, joined(vm, "sourceAddresses"),
-                    origin(vm)});
+                    leaf(vm, "/network"), origin(vm)});
     refused = refused || leaf(vm, "/requests/refused") != "0";
   }
   std::string out = rows.size() == 1 ? "no virtual machine\n" : table(rows);
@@ -65,18 +65,24 @@ std::string machines_view(const json::Value& list) {
     out += "\nREFUSED counts since the host was started:\n    -> mspctl vm audit VM says whom, why, and what to do\n";
   }
   const json::Array& unknown = items(list, "unknownCallers");
+  bool networks = false;
   if (!unknown.empty()) {
     out += "\nrefused, since they belong to no machine:\n";
   }
   for (const json::Value& caller : unknown) {
-    out += fmt::format("  {}: {} requests, the last at {}\n", leaf(caller, "/address"), leaf(caller, "/requests"),
-                       leaf(caller, "/time"));
+    const std::string network = leaf(caller, "/network");
+    networks = networks || network != "-";
+    out += fmt::format("  {}{}: {} requests, the last at {}\n", leaf(caller, "/address"),
+                       network == "-" ? "" : " at " + network, leaf(caller, "/requests"), leaf(caller, "/time"));
   }
   if (!unknown.empty()) {
-    out +=
-        "    -> a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address IP\n"
+    const std::string_view network = networks ? " --network NAME" : "";
+    out += fmt::format(
+        "    -> a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address "
+        "IP{}\n"
         "    -> one that came from another host: mspctl vm import FILE --source-address IP (docs/disks.md)\n"
-        "    -> else find out who it is: it is refused\n";
+        "    -> else find out who it is: it is refused\n",
+        network);
   }
   return out;
 }

@@ -25,7 +25,7 @@ struct Texts {
 
 /// Enough for any line of these.
 std::size_t bound_of(const AccessRecord& record, const Texts& texts) {
-  std::size_t escaped = texts.vm.size() + texts.method.size() + texts.path.size();
+  std::size_t escaped = texts.vm.size() + texts.method.size() + texts.path.size() + record.network.size();
   if (const protocol::Caller* caller = record.caller; caller != nullptr) {
     escaped += caller->user.size() + caller->executable.size() + caller->process.size() + caller->unit.size() +
                caller->denied.size();
@@ -74,6 +74,7 @@ char* put_members(char* out, const AccessRecord& record, const Texts& texts) {
   out = put_plain(out, R"(,"service":)", to_string(record.service));
   out = put_plain(out, R"(,"outcome":)", to_string(record.outcome));
   out = put_number(out, R"(,"status":)", static_cast<std::uint64_t>(record.status));
+  out = put_string(out, R"(,"network":)", record.network);
   if (!record.reason.empty()) {
     out = put_plain(out, R"(,"reason":)", record.reason);
   }

@@ -33,6 +33,7 @@ struct AccessRecord {
   std::string_view vm_name{};  ///< empty: unknown caller
   std::string_view vm_id{};
   Ipv4Endpoint peer{};
+  std::string_view network{};  ///< that it came by; empty: by a listener of none
   Service service = Service::kImds;
   std::string_view method{};
   std::string_view path{};

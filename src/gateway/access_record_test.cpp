@@ -28,6 +28,7 @@ TEST(AccessRecord, IsOneJsonObject) {
                                    .vm_name = "vm \"one\"",
                                    .vm_id = "6f9619ff-8b86-4d01-b42d-00cf4fc96401",
                                    .peer = {{10, 0, 0, 4}, 40000},
+                                   .network = "br0",
                                    .service = Service::kWireServer,
                                    .method = "GET",
                                    .path = "/a\"b\\c",
@@ -38,6 +39,7 @@ TEST(AccessRecord, IsOneJsonObject) {
                                    .body_bytes = 7});
   EXPECT_EQ(*tree.find("time")->string(), "2025-04-23T12:00:00.123456Z");
   EXPECT_EQ(*tree.find("peer")->string(), "10.0.0.4:40000");
+  EXPECT_EQ(*tree.find("network")->string(), "br0");
   EXPECT_EQ(*tree.find("service")->string(), "wireserver");
   EXPECT_EQ(*tree.find("outcome")->string(), "refused");
   EXPECT_EQ(*tree.find("reason")->string(), "foreign_key");
@@ -50,7 +52,7 @@ TEST(AccessRecord, IsOneJsonObject) {
 
 TEST(AccessRecord, LeavesOutWhatIsNotKnown) {
   const json::Value tree = parsed({.status = 200, .outcome = Outcome::kOpen});
-  for (const char* name : {"vm", "vm_id", "reason", "is_root", "body_bytes", "method", "path"}) {
+  for (const char* name : {"network", "vm", "vm_id", "reason", "is_root", "body_bytes", "method", "path"}) {
     EXPECT_EQ(tree.find(name), nullptr) << name;
   }
 }

@@ -42,7 +42,9 @@ class AdminServerTest : public testing::Test {
     std::string pattern = testing::TempDir() + "admin_XXXXXX";
     directory_ = ::mkdtemp(pattern.data());
     path_ = directory_ + "/run/admin.sock";
-    inventory_ = *Inventory::load(Config());
+    Config config;
+    config.listeners = {{.interface = "br0"}};
+    inventory_ = *Inventory::load(config);
     store_ = *open_sqlite_store(directory_ + "/host.db");
     ASSERT_TRUE(inventory_->open(*store_).ok());
     keys_ = *KeyRing::open(*store_, Secret::copy_of(std::string_view(std::string(32, 'm'))), inventory_->registry(),
@@ -151,10 +153,29 @@ TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {
   EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), StartsWith("HTTP/1.1 404"));
 }
 
+TEST_F(AdminServerTest, TheNetworkOfAMachineIsGivenBesideItShownAndTakenAway) {
+  const auto apply = [&](std::string_view network) {
+    return ask("POST", "/v1/apply",
+               R"({"resources":[{"resource":)" + std::string(kMachine) +
+                   R"(,"sourceAddresses":["10.0.0.1"],"network":)" + std::string(network) + "}]}");
+  };
+  EXPECT_THAT(apply(R"("br0")"), HasSubstr(R"("what":"network","from":"","to":"br0")"));
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("network":"br0")"));
+  EXPECT_THAT(apply(R"("")"), HasSubstr(R"("what":"network","from":"br0","to":"")"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), HasSubstr(R"("network":null)"));
+  EXPECT_THAT(apply(R"("br1")"), AllOf(StartsWith("HTTP/1.1 409"), HasSubstr("no listener has the interface br1")));
+  for (const char* bad : {R"("a b")", R"(["br0"])", "null"}) {
+    EXPECT_THAT(apply(bad), StartsWith("HTTP/1.1 400")) << bad;
+  }
+}
+
 TEST_F(AdminServerTest, WhoBelongsToNoMachineIsShown) {
-  state_.unknown_callers.asked({10, 0, 0, 9}, 1'000'000'000);
-  EXPECT_THAT(ask("GET", "/v1/virtualMachines"),
-              HasSubstr(R"("unknownCallers":[{"address":"10.0.0.9","requests":1,"time":"1970-01-01T00:00:01.000"}])"));
+  state_.unknown_callers.asked({10, 0, 0, 9}, "br0", 1'000'000'000);
+  EXPECT_THAT(
+      ask("GET", "/v1/virtualMachines"),
+      HasSubstr(
+          R"("unknownCallers":[{"address":"10.0.0.9","network":"br0","requests":1,"time":"1970-01-01T00:00:01.000"}])"));
 }
 
 TEST_F(AdminServerTest, WhatWasRefusedAndWouldBeIsShownAndForgotten) {

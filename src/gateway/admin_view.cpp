@@ -52,6 +52,16 @@ void write_time(json::Writer& writer, std::int64_t at_ns, std::string_view name 
   }
 }
 
+/// Null: there is none.
+void write_name(json::Writer& writer, std::string_view member, std::string_view name) {
+  writer.key(member);
+  if (name.empty()) {
+    writer.null();
+  } else {
+    writer.value(name);
+  }
+}
+
 void write_macs(json::Writer& writer, const Vm& vm) {
   writer.key("macAddresses").begin_array();
   for (const std::string& mac : vm.content.mac_addresses) {
@@ -81,6 +91,7 @@ void write_machine(json::Writer& writer, const Vm& vm, const Resource& resource)
     writer.value(name);
   }
   writer.end_array();
+  write_name(writer, "network", vm.network);
   write_macs(writer, vm);
   writer.key("scaleSet");
   if (vm.model.scale_set.empty()) {
@@ -192,6 +203,12 @@ Result<std::vector<GivenResource>> read_given(std::string_view body) {
         item.fail("interfaces", kInterfaceRule);
       }
     }
+    if (item.has("network")) {
+      resource.network = item.string("network");
+      if (!resource.network->empty() && !is_interface_name(*resource.network)) {
+        item.fail("network", kOneInterfaceRule);
+      }
+    }
     item.finish();
     given.push_back(std::move(resource));
   });
@@ -252,6 +269,7 @@ std::string list_json(const Inventory& inventory, Listing listing, const Unknown
   writer.begin_array();
   for (const UnknownCallers::Caller& caller : unknown.all()) {
     writer.begin_object().field("address", address_text({.address = caller.address, .port = 0}));
+    write_name(writer, "network", caller.network);
     writer.field("requests", caller.requests);
     write_time(writer, caller.last_ns);
     writer.end_object();
@@ -319,7 +337,9 @@ std::string host_json(const std::vector<ListenerConfig>& listeners) {
   writer.begin_object().field("version", version()).key("listeners").begin_array();
   for (const ListenerConfig& listener : listeners) {
     writer.begin_object().field("address", address_text(listener.at)).field("port", std::uint64_t{listener.at.port});
-    writer.field("service", to_string(listener.service)).end_object();
+    writer.field("service", to_string(listener.service));
+    write_name(writer, "interface", listener.interface);
+    writer.end_object();
   }
   return std::move(writer.end_array().end_object()).take();
 }

@@ -16,7 +16,8 @@
 
 namespace msp::gateway {
 
-/// {"resources": [{"resource": {…}, "sourceAddresses": ["10.0.0.4"]}]}; texts are taken byte for byte.
+/// {"resources": [{"resource": {…}, "sourceAddresses": ["10.0.0.4"], "interfaces": ["vnet0"], "network": "br0"}]};
+/// texts are taken byte for byte.
 Result<std::vector<GivenResource>> read_given(std::string_view body);
 
 /// `whole`: with the resource as it was given.

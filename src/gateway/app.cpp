@@ -123,26 +123,28 @@ Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
 }
 
 Result<void> HostApp::listen(KeptListeners& kept) {
-  std::vector<Ipv4Endpoint> addresses;
-  addresses.reserve(config_.listeners.size() + 1);
+  std::vector<ListenAt> places;
+  places.reserve(config_.listeners.size() + 1);
   for (const ListenerConfig& listener : config_.listeners) {
-    addresses.push_back(listener.at);
+    places.push_back({.at = listener.at, .interface = listener.interface});
   }
   if (issuer_) {
-    addresses.push_back(config_.tokens.at);
+    places.push_back({.at = config_.tokens.at});
   }
-  auto sockets = kept.open(addresses);
+  auto sockets = kept.open(places);
   if (!sockets) {
     return std::move(sockets).error();
   }
   auto socket = sockets->begin();
   for (const ListenerConfig& listener : config_.listeners) {
-    handlers_.push_back(std::make_unique<ServiceHandler>(*gateway_, listener.service));
+    handlers_.push_back(std::make_unique<ServiceHandler>(
+        *gateway_, Entrance{.service = listener.service, .network = listener.interface}));
     auto at = serve(*handlers_.back(), std::move(*socket++));
     if (!at) {
       return std::move(at).error();
     }
-    log::info("listening on {} as {}", to_string(*at), to_string(listener.service));
+    log::info("listening on {} as {}", to_string(ListenAt{.at = *at, .interface = listener.interface}),
+              to_string(listener.service));
     endpoints_.push_back(*at);
   }
   if (issuer_) {

@@ -370,6 +370,23 @@ TEST_F(HostTest, ManyRequestsOnOneConnection) {
   EXPECT_EQ(receive(socket).status, 200);
 }
 
+TEST_F(HostTest, WhoAsksIsSaidByTheAddressAndByTheInterfaceOfTheListener) {
+  write("host.json", R"({"stateDirectory":"state","accessLog":"access.jsonl","logLevel":"error","listeners":[
+      {"address":"127.0.0.1","port":0,"service":"imds","interface":"lo"},
+      {"address":"127.0.0.1","port":0,"service":"wireserver"}],"virtualMachines":[
+      {"model":"enforced.json","sourceAddresses":["127.0.0.11"],"network":"lo"},
+      {"model":"off.json","sourceAddresses":["127.0.0.11","127.0.0.13"]}]})");
+  start();
+  EXPECT_EQ(ask(Service::kImds, "127.0.0.11", get(kInstance)).status, 401) << "of the enforced one: unsigned";
+  EXPECT_EQ(ask(Service::kImds, "127.0.0.13", get(kInstance)).status, 200);
+  EXPECT_EQ(ask(Service::kWireServer, "127.0.0.11", get("/?comp=versions")).status, 200) << "of the other one";
+  EXPECT_EQ(ask(Service::kWireServer, "127.0.0.12", get("/?comp=versions")).status, 403);
+  const std::string log = log_after_stop();
+  EXPECT_THAT(log, HasSubstr(R"("network":"lo","reason":"unsigned","vm":"vm1")"));
+  EXPECT_THAT(log, HasSubstr(R"("status":200,"vm":"vm3")"));
+  EXPECT_THAT(log, HasSubstr(R"("status":403,"reason":"unknown_caller")"));
+}
+
 TEST_F(HostTest, ALargeLogUploadIsTakenUnsignedAndNotKept) {
   constexpr std::size_t kSize = 20 << 20;
   const Fd socket = connect(Service::kHostGaPlugin, kEnforced);

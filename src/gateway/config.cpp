@@ -37,12 +37,25 @@ void read_listener(json::ObjectReader& item, Config& config) {
     item.fail("service", "is missing: imds, wireserver or hostga");
   }
   listener.service = static_cast<Service>(item.choice("service", 0, {"imds", "wireserver", "hostga"}));
-  item.finish();
-  const auto same = [&](const ListenerConfig& other) { return other.at == listener.at; };
-  if (listener.at.port != 0 && std::any_of(config.listeners.begin(), config.listeners.end(), same)) {
-    item.fail("address", fmt::format("{} is listened on twice", to_string(listener.at)));
+  if (item.has("interface")) {
+    listener.interface = item.string("interface");
+    if (!is_interface_name(listener.interface)) {
+      item.fail("interface", kOneInterfaceRule);
+    }
   }
-  config.listeners.push_back(listener);
+  item.finish();
+  for (const ListenerConfig& other : config.listeners) {
+    if (listener.at.port == 0 || other.at != listener.at) {
+      continue;
+    }
+    if (other.interface == listener.interface) {
+      item.fail("address", fmt::format("{} is listened on twice", to_string(listener.at)));
+    } else if (other.interface.empty() || listener.interface.empty()) {
+      item.fail("interface", fmt::format("{} is listened on at every interface and at one: the kernel allows either",
+                                         to_string(listener.at)));
+    }
+  }
+  config.listeners.push_back(std::move(listener));
 }
 
 void read_virtual_machine(json::ObjectReader& item, const std::string& directory, Config& config) {
@@ -58,6 +71,13 @@ void read_virtual_machine(json::ObjectReader& item, const std::string& directory
   machine.interfaces = item.strings("interfaces");
   if (!std::ranges::all_of(machine.interfaces, is_interface_name)) {
     item.fail("interfaces", kInterfaceRule);
+  }
+  if (item.has("network")) {
+    machine.network = item.string("network");
+    if (std::ranges::find(config.listeners, machine.network, &ListenerConfig::interface) == config.listeners.end() ||
+        machine.network.empty()) {
+      item.fail("network", "must be the interface of a listener: by no other could the machine be heard");
+    }
   }
   item.finish();
   config.virtual_machines.push_back(std::move(machine));

@@ -22,19 +22,23 @@ using Ipv4Address = std::array<std::uint8_t, 4>;  ///< network order
 
 inline constexpr std::string_view kInterfaceRule =
     "must be names of interfaces: up to 15 letters, digits, '.', '-' and '_'";
+inline constexpr std::string_view kOneInterfaceRule =
+    "must be the name of an interface: up to 15 letters, digits, '.', '-' and '_'";
 
 /// Strict dotted decimal.
 Result<Ipv4Address> parse_address(std::string_view text);
 
 struct ListenerConfig {
-  Ipv4Endpoint at;
+  Ipv4Endpoint at = {};
   Service service = Service::kImds;
+  std::string interface = {};  ///< by which its requests come in; empty: any
 };
 
 struct VirtualMachineConfig {
   std::string model;                          ///< path of the model file
   std::vector<Ipv4Address> source_addresses;  ///< empty: the private addresses that the model names
   std::vector<std::string> interfaces = {};   ///< of the host, at which the machine is; for rules that are generated
+  std::string network = {};                   ///< interface by which its requests reach the host; empty: any
 };
 
 /// Tokens of managed identities; without an issuer there are none.

@@ -109,6 +109,41 @@ TEST(Config, NamesThePlaceOfWhatItRefuses) {
   EXPECT_THAT(error_of("{\n\"listeners\": [}"), HasSubstr("line 2"));
 }
 
+TEST(Config, AnAddressIsListenedOnAtEveryInterfaceOrAtSeveral) {
+  const auto with = [](std::string_view first, std::string_view second) {
+    return fmt::format(R"({{"listeners":[{{"address":"127.0.0.1","port":1,"service":"imds"{}}},)"
+                       R"({{"address":"127.0.0.1","port":1,"service":"imds"{}}}],"modelDirectory":"v"}})",
+                       first, second);
+  };
+  const std::string_view a = R"(,"interface":"br-a")";
+  const std::string_view b = R"(,"interface":"br-b.7")";
+  const auto config = parse_config(with(a, b), "host.json", "/etc/x");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->listeners[0].interface, "br-a");
+  EXPECT_EQ(config->listeners[1].interface, "br-b.7");
+  EXPECT_THAT(error_of(with(a, a)), HasSubstr("/listeners/1/address"));
+  EXPECT_THAT(error_of(with("", b)), HasSubstr("/listeners/1/interface"));
+  EXPECT_THAT(error_of(with(a, "")), HasSubstr("at every interface and at one"));
+  for (const std::string_view bad : {R"("")", R"("a b")", R"("longer-than-an-interface")", "7"}) {
+    EXPECT_THAT(error_of(with(a, fmt::format(R"(,"interface":{})", bad))), HasSubstr("/listeners/1/interface")) << bad;
+  }
+}
+
+TEST(Config, TheNetworkOfAMachineIsTheInterfaceOfAListener) {
+  const auto of = [](std::string_view network) {
+    return fmt::format(
+        R"({{"listeners":[{{"address":"127.0.0.1","port":1,"service":"imds","interface":"br-a"}},)"
+        R"({{"address":"127.0.0.2","port":1,"service":"imds"}}],"virtualMachines":[{{"model":"m","network":{}}}]}})",
+        network);
+  };
+  const auto config = parse_config(of(R"("br-a")"), "host.json", "/etc/x");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->virtual_machines[0].network, "br-a");
+  for (const std::string_view bad : {R"("br-b")", R"("")", "7"}) {
+    EXPECT_THAT(error_of(of(bad)), HasSubstr("/virtualMachines/0/network")) << bad;
+  }
+}
+
 TEST(Config, MissingFileIsNamed) {
   auto config = load_config("/nowhere/host.json");
   ASSERT_FALSE(config);

@@ -7,6 +7,7 @@
 #include "gateway/imds.h"
 #include "gateway/imds_answer.h"
 #include "gateway/imds_identity.h"
+#include "gateway/source_addresses.h"
 #include "gateway/wireserver.h"
 
 namespace msp::gateway {
@@ -50,10 +51,10 @@ Gateway::Gateway(Loop& loop, http::BufferPool& buffers, VmRegistry& registry, Ke
       channel_(keys, verifier_, waits_, clock, asking_, config.limits.keys_per_second),
       state_(config.limits.report_bytes) {}
 
-std::uint64_t Gateway::body_limit(Service service, const http::Request& request) const {
+std::uint64_t Gateway::body_limit(const Entrance& by, const http::Request& request) const {
   // What nobody has to read whole is not kept: it may be as large as what goes unsigned.
-  const bool streamed = passes_on(service, request) == http::Passing::kStreamed;
-  return streamed || is_exempt(service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
+  const bool streamed = passes_on(by, request) == http::Passing::kStreamed;
+  return streamed || is_exempt(by.service, request) ? limits_.exempt_body_bytes : limits_.signed_body_bytes;
 }
 
 bool Gateway::asks_to_wait(Service service, const http::Request& request) {
@@ -64,61 +65,63 @@ bool Gateway::asks_to_wait(Service service, const http::Request& request) {
   return wait && wait->seconds > 0;
 }
 
-Task<void> Gateway::hold(const http::Request& request) {
+Task<void> Gateway::hold(const Entrance& by, const http::Request& request) {
   const auto wait = ChannelApi::asked_wait(request);
   const Ipv4Address from = request.connection.peer.address;
-  const Vm* vm = registry_.find(from);
+  const Vm* vm = registry_.find(from, by.network);
   if (!wait || vm == nullptr) {
     co_return;
   }
   // The machine may be gone, or another one, by the time that somebody looks again.
-  auto changed = [this, from, tag = wait->tag] {
-    const Vm* now = registry_.find(from);
+  auto changed = [this, from, &by, tag = wait->tag] {
+    const Vm* now = registry_.find(from, by.network);
     return now == nullptr || status_tag(status_document(*now)) != tag;
   };
   const std::uint64_t seconds = std::min(wait->seconds, protocol::kMostWaitSeconds);
   co_await waits_.hold(vm->model.vm_id, seconds * 1000, std::move(changed));
 }
 
-http::Response Gateway::handle(Service service, const http::Request& request) {
+http::Response Gateway::handle(const Entrance& by, const http::Request& request) {
   Course course;
-  Vm* vm = registry_.find(request.connection.peer.address);
+  Vm* vm = registry_.find(request.connection.peer.address, by.network);
   if (vm == nullptr) {
-    return refuse_unknown(service, request);
+    return refuse_unknown(by, request);
   }
   ++vm->counters.requests;
-  Answer result = answer(service, *vm, request, course);
+  Answer result = answer(by.service, *vm, request, course);
   if (result.reason != Reason::kNone && course.outcome != Outcome::kAudited) {
     course.reason = result.reason;
   }
-  count(service, *vm, request, course);
-  record(service, request, vm, course, result.response.status());
+  count(by.service, *vm, request, course);
+  record(by, request, vm, course, result.response.status());
   return std::move(result.response);
 }
 
-http::Response Gateway::refuse_unknown(Service service, const http::Request& request) {
+http::Response Gateway::refuse_unknown(const Entrance& by, const http::Request& request) {
   ++unknown_callers_;
-  note_unknown(request);
+  note_unknown(by, request);
   Answer refusal = refuse(request, Reason::kUnknownCaller);
   refusal.response.close();  // whoever is nobody holds no connection either
   Course course;
   course.reason = refusal.reason;
-  record(service, request, nullptr, course, refusal.response.status());
+  record(by, request, nullptr, course, refusal.response.status());
   return std::move(refusal.response);
 }
 
-void Gateway::note_unknown(const http::Request& request) {
+void Gateway::note_unknown(const Entrance& by, const http::Request& request) {
   const Ipv4Endpoint& peer = request.connection.peer;
-  if (!state_.unknown_callers.asked(peer.address, clock_.realtime_ns())) {
+  if (!state_.unknown_callers.asked(peer.address, by.network, clock_.realtime_ns())) {
     return;
   }
   if (const auto dropped = unknown_alarms_.admit(clock_.boottime_ms())) {
-    log::warn("{} belongs to no virtual machine: refused ({} such lines left out)", address_text(peer), *dropped);
+    log::warn("{} belongs to no virtual machine: refused ({} such lines left out)",
+              place_text(peer.address, by.network), *dropped);
     log::hint(
-        "a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address {0}; one "
-        "that "
-        "came from another host: mspctl vm import FILE --source-address {0} (docs/disks.md); else find out who it is",
-        address_text(peer));
+        "a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address {0}{1}{2}; "
+        "one "
+        "that came from another host: mspctl vm import FILE --source-address {0} (docs/disks.md); else find out who it "
+        "is",
+        address_text(peer), by.network.empty() ? "" : " --network ", by.network);
   }
 }
 
@@ -197,21 +200,23 @@ std::optional<Answer> Gateway::limit(Service service, Vm& vm, const http::Reques
   return refusal;
 }
 
-http::Passing Gateway::passes_on(Service service, const http::Request& request) const {
+http::Passing Gateway::passes_on(const Entrance& by, const http::Request& request) const {
+  const Service service = by.service;
   const bool channel = service == Service::kWireServer && ChannelApi::owns(request.target.path);
   if (!upstream_.serves(service) || channel || request.target.form != http::TargetForm::kOrigin) {
     return http::Passing::kNo;
   }
-  const Vm* vm = registry_.find(request.connection.peer.address);
+  const Vm* vm = registry_.find(request.connection.peer.address, by.network);
   const bool unverified = vm != nullptr && (vm->policy(service).mode == Mode::kDisabled || is_exempt(service, request));
   return unverified ? http::Passing::kStreamed : http::Passing::kCollected;
 }
 
-Task<void> Gateway::pass(Service service, const http::Request& request, http::Passage& passage) {
+Task<void> Gateway::pass(const Entrance& by, const http::Request& request, http::Passage& passage) {
+  const Service service = by.service;
   Course course;
-  Vm* vm = registry_.find(request.connection.peer.address);
+  Vm* vm = registry_.find(request.connection.peer.address, by.network);
   if (vm == nullptr) {
-    co_await passage.answer(refuse_unknown(service, request));
+    co_await passage.answer(refuse_unknown(by, request));
     co_return;
   }
   ++vm->counters.requests;
@@ -243,7 +248,7 @@ Task<void> Gateway::pass(Service service, const http::Request& request, http::Pa
   const int status = passed.status != 0 ? passed.status : refusal ? refusal->response.status() : 0;
   http::Request told = request;
   told.body_bytes = std::max(told.body_bytes, passed.body_bytes);
-  record(service, told, vm, course, status);
+  record(by, told, vm, course, status);
   // What has begun is cut by the server.
   if (refusal && passed.status == 0) {
     co_await passage.answer(std::move(refusal->response));
@@ -291,16 +296,17 @@ void Gateway::changed(const std::string& vm_id) {
     state_.forget(vm_id);
   } else {
     for (const Ipv4Address& address : vm->addresses) {
-      state_.unknown_callers.forget(address);
+      state_.unknown_callers.forget(address, vm->network);
     }
   }
   waits_.announce(vm_id);
 }
 
-void Gateway::record(Service service, const http::Request& request, Vm* vm, const Course& course, int status) {
+void Gateway::record(const Entrance& by, const http::Request& request, Vm* vm, const Course& course, int status) {
   write({.request_id = request.request_id,
          .peer = request.connection.peer,
-         .service = service,
+         .network = by.network,
+         .service = by.service,
          .method = request.head.method,
          .path = request.target.path,
          .status = status,
@@ -312,15 +318,16 @@ void Gateway::record(Service service, const http::Request& request, Vm* vm, cons
         vm);
 }
 
-void Gateway::on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
+void Gateway::on_refused(const Entrance& by, const http::ConnectionInfo& connection, std::string_view request_id,
                          const http::Refusal& refusal) {
   write({.request_id = request_id,
          .peer = connection.peer,
-         .service = service,
+         .network = by.network,
+         .service = by.service,
          .status = refusal.status,
          .outcome = Outcome::kRefused,
          .reason = refusal.code},
-        registry_.find(connection.peer.address));
+        registry_.find(connection.peer.address, by.network));
 }
 
 void Gateway::write(AccessRecord record, Vm* vm) {
@@ -334,27 +341,27 @@ void Gateway::write(AccessRecord record, Vm* vm) {
 }
 
 std::uint64_t ServiceHandler::body_limit(const http::Request& request) {
-  return gateway_.body_limit(service_, request);
+  return gateway_.body_limit(by_, request);
 }
 
-bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt(service_, request); }
+bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt(by_.service, request); }
 
 void ServiceHandler::on_refused(const http::ConnectionInfo& connection, std::string_view request_id,
                                 const http::Refusal& refusal) {
-  gateway_.on_refused(service_, connection, request_id, refusal);
+  gateway_.on_refused(by_, connection, request_id, refusal);
 }
 
-http::Passing ServiceHandler::passes_on(const http::Request& request) { return gateway_.passes_on(service_, request); }
+http::Passing ServiceHandler::passes_on(const http::Request& request) { return gateway_.passes_on(by_, request); }
 
 Task<void> ServiceHandler::pass(const http::Request& request, http::Passage& passage) {
-  co_await gateway_.pass(service_, request, passage);
+  co_await gateway_.pass(by_, request, passage);
 }
 
 Task<http::Response> ServiceHandler::handle(const http::Request& request) {
-  if (Gateway::asks_to_wait(service_, request)) {
-    co_await gateway_.hold(request);
+  if (Gateway::asks_to_wait(by_.service, request)) {
+    co_await gateway_.hold(by_, request);
   }
-  co_return gateway_.handle(service_, request);
+  co_return gateway_.handle(by_, request);
 }
 
 }  // namespace msp::gateway

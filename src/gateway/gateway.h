@@ -5,6 +5,8 @@
 // reason.
 #pragma once
 
+#include <string>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
@@ -22,31 +24,37 @@
 
 namespace msp::gateway {
 
+/// What the listener stands for by which a request has come.
+struct Entrance {
+  Service service = Service::kImds;
+  std::string network = {};  ///< the interface that it is bound to; empty: none
+};
+
 class Gateway {
  public:
   /// `epoch`: random, another one at each start.
   Gateway(Loop& loop, http::BufferPool& buffers, VmRegistry& registry, KeyRing& keys, AccessLog& log,
           const Signers& signers, const Clock& clock, const Config& config, std::uint64_t epoch);
 
-  std::uint64_t body_limit(Service service, const http::Request& request) const;
-  http::Response handle(Service service, const http::Request& request);
+  std::uint64_t body_limit(const Entrance& by, const http::Request& request) const;
+  http::Response handle(const Entrance& by, const http::Request& request);
 
   /// Whether another service answers this, and whether it gets the body as it comes: what is verified is collected
   /// first.
-  http::Passing passes_on(Service service, const http::Request& request) const;
-  Task<void> pass(Service service, const http::Request& request, http::Passage& passage);
+  http::Passing passes_on(const Entrance& by, const http::Request& request) const;
+  Task<void> pass(const Entrance& by, const http::Request& request, http::Passage& passage);
 
   /// True for a status request that may be held back: then hold() comes before handle().
   static bool asks_to_wait(Service service, const http::Request& request);
   /// Until the status is another than the one that the agent has, or the time is over.
-  Task<void> hold(const http::Request& request);
+  Task<void> hold(const Entrance& by, const http::Request& request);
   /// The guest of this machine has to be told something, or the machine is gone.
   void changed(const std::string& vm_id);
   /// Whoever waits is answered now.
   void end_waits() { waits_.end(); }
 
   /// What came was no request: one line in the log.
-  void on_refused(Service service, const http::ConnectionInfo& connection, std::string_view request_id,
+  void on_refused(const Entrance& by, const http::ConnectionInfo& connection, std::string_view request_id,
                   const http::Refusal& refusal);
 
   GuestState& state() { return state_; }
@@ -55,8 +63,8 @@ class Gateway {
  private:
   struct Course;
   /// Counted, remembered and logged.
-  http::Response refuse_unknown(Service service, const http::Request& request);
-  void note_unknown(const http::Request& request);
+  http::Response refuse_unknown(const Entrance& by, const http::Request& request);
+  void note_unknown(const Entrance& by, const http::Request& request);
   /// Why it is not served; nothing: it may be.
   std::optional<Answer> judge(Service service, Vm& vm, const http::Request& request, Course& course);
   /// Above what this machine may ask; nothing: below it.
@@ -67,7 +75,7 @@ class Gateway {
   Seen seen(Service service, const http::Request& request, const Course& course) const;
   /// The service's own answer, once the request may be served.
   Answer serve(Service service, Vm& vm, const http::Request& request);
-  void record(Service service, const http::Request& request, Vm* vm, const Course& course, int status);
+  void record(const Entrance& by, const http::Request& request, Vm* vm, const Course& course, int status);
   void write(AccessRecord record, Vm* vm);
 
   VmRegistry& registry_;
@@ -86,10 +94,10 @@ class Gateway {
   AccessLine line_;
 };
 
-/// Binds the gateway to the service that a listener stands for.
+/// Binds the gateway to what a listener stands for.
 class ServiceHandler final : public http::Handler {
  public:
-  ServiceHandler(Gateway& gateway, Service service) : gateway_(gateway), service_(service) {}
+  ServiceHandler(Gateway& gateway, Entrance by) : gateway_(gateway), by_(std::move(by)) {}
 
   std::uint64_t body_limit(const http::Request& request) override;
   bool drops_body(const http::Request& request) override;
@@ -101,7 +109,7 @@ class ServiceHandler final : public http::Handler {
 
  private:
   Gateway& gateway_;
-  Service service_;
+  Entrance by_;
 };
 
 }  // namespace msp::gateway

@@ -64,6 +64,9 @@ Facts facts_of(const Vm* vm) {
   facts["enabled"] = settings.enabled ? "true" : "false";
   facts["keyIncarnationId"] = std::to_string(settings.key_incarnation_id);
   facts["sourceAddresses"] = join_addresses(vm->addresses);
+  if (!vm->network.empty()) {
+    facts["network"] = vm->network;
+  }
   if (const auto digest = sha256(as_bytes(vm->content.instance_text)); digest) {
     facts["instanceMetadata"] = hex_encode(Bytes(*digest).first(4));  // long: only that it changes is shown
   }

@@ -63,6 +63,11 @@ Listing listing_of(ResourceKind kind) {
 Result<std::unique_ptr<Inventory>> Inventory::load(const Config& config) {
   std::unique_ptr<Inventory> inventory(new Inventory());
   inventory->vault_ = content::Vault(config.certificate_directory);
+  for (const ListenerConfig& listener : config.listeners) {
+    if (!listener.interface.empty()) {
+      inventory->networks_.push_back(listener.interface);
+    }
+  }
   for (const std::string& path : config.profiles) {
     if (auto loaded = inventory->load_profiles(path); !loaded) {
       return std::move(loaded).error();
@@ -120,7 +125,8 @@ Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
                     .text = text_of(*text, model->document),
                     .file = machine.model,
                     .addresses = machine.source_addresses,
-                    .interfaces = machine.interfaces};
+                    .interfaces = machine.interfaces,
+                    .network = machine.network};
   if (!model->id.empty()) {
     const auto [known, fresh] = by_resource_id_.emplace(ascii_lower(model->id), model->vm_id);
     if (!fresh && known->second != model->vm_id) {
@@ -135,6 +141,7 @@ Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
   if (!machine.source_addresses.empty()) {
     vm->addresses = machine.source_addresses;
   }
+  vm->network = machine.network;
   if (auto added = registry_.add(std::move(*vm)); !added) {
     return std::move(added).error().context(machine.model);
   }

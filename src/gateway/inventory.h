@@ -35,6 +35,7 @@ struct Resource {
   std::string file;                          ///< that names it; empty: it was applied
   std::vector<Ipv4Address> addresses;        ///< given beside a model; empty: those of the model hold
   std::vector<std::string> interfaces = {};  ///< of the host, given beside a model
+  std::string network = {};                  ///< given beside a model; empty: any
 };
 
 /// A resource that somebody wants applied.
@@ -43,6 +44,7 @@ struct GivenResource {
   /// Beside a model. Nothing: as it was before; empty: those of the model.
   std::optional<std::vector<Ipv4Address>> addresses = {};
   std::optional<std::vector<std::string>> interfaces = {};
+  std::optional<std::string> network = {};  ///< empty: any
 };
 
 /// Why something is refused.
@@ -139,6 +141,7 @@ class Inventory {
   void stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
                      const GivenResource& given) const;
+  void check_network(Staged& staged, std::size_t index, const std::string& network) const;
   void stage_scale_set(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const;
   void check_scale_sets(Staged& staged) const;
@@ -157,6 +160,7 @@ class Inventory {
   /// The store has forgotten this machine.
   void forget(Vm& vm);
 
+  std::vector<std::string> networks_;  // that a listener is bound to
   content::Vault vault_;
   ProfileCatalog profiles_;
   VmRegistry registry_;

@@ -20,6 +20,7 @@ void Inventory::stage_scale_set(Staged& staged, std::size_t index, Resource reso
   resource.label = set->name;
   resource.name.key = ascii_lower(set->id);
   resource.addresses.clear();  // of instances, each
+  resource.network.clear();
   staged.sets[resource.name.key] = {.given = index, .set = std::move(set)};
   admit(staged, index, std::move(resource), "/id");
 }

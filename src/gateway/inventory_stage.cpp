@@ -2,6 +2,7 @@
 // How a change is put together beside what holds, checked as a whole, stored, and only then made true.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -45,7 +46,8 @@ std::string revision_of(const json::Value& tree) {
 const char* const kNoJson = "give JSON as Azure Resource Manager exports it";
 const char* const kSetAddresses = "give source addresses beside it, or a privateIPAddress in its network interfaces";
 const char* const kOneAddress =
-    "a source address names one virtual machine: give another, or delete that machine first";
+    "a source address names one virtual machine of each network, and one that is of none: give another address or "
+    "network, or delete that machine first";
 
 }  // namespace
 
@@ -82,7 +84,8 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
                     .text = given.text,
                     .file = {},
                     .addresses = given.addresses.value_or(std::vector<Ipv4Address>()),
-                    .interfaces = given.interfaces.value_or(std::vector<std::string>())};
+                    .interfaces = given.interfaces.value_or(std::vector<std::string>()),
+                    .network = given.network.value_or(std::string())};
   if (*kind == ResourceKind::kVirtualMachine) {
     stage_machine(staged, index, std::move(resource), *tree, given);
   } else if (*kind == ResourceKind::kScaleSet) {
@@ -124,10 +127,29 @@ void Inventory::stage_machine(Staged& staged, std::size_t index, Resource resour
     if (!given.interfaces) {
       resource.interfaces = known->second.interfaces;
     }
+    if (!given.network) {
+      resource.network = known->second.network;
+    }
   }
-  staged.machines[model.vm_id] = {.given = index, .asked_for = true, .addresses = resource.addresses};
+  check_network(staged, index, given.network.value_or(std::string()));
+  staged.machines[model.vm_id] = {
+      .given = index, .asked_for = true, .addresses = resource.addresses, .network = resource.network};
   staged.models.emplace_back(index, std::move(model));
   admit(staged, index, std::move(resource), "/properties/vmId");
+}
+
+// A name that is mistyped would cut the machine off. What was applied before is only warned of: its listener may come
+// back, and whatever else is known is to be served.
+void Inventory::check_network(Staged& staged, std::size_t index, const std::string& network) const {
+  if (network.empty() || std::ranges::find(networks_, network) != networks_.end()) {
+    return;
+  }
+  if (store_ == nullptr) {
+    log::warn("no listener has the interface {}: machines of this network are not heard", network);
+    return;
+  }
+  staged.fail(index, {}, fmt::format("no listener has the interface {}, so the machine would not be heard", network),
+              "name the interface of a listener as its network, or give a listener this one and reload msp-host");
 }
 
 void Inventory::admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const {
@@ -150,6 +172,7 @@ void Inventory::build_machines(Staged& staged) const {
     if (!machine.addresses.empty()) {
       machine.vm.addresses = machine.addresses;
     }
+    machine.vm.network = machine.network;
     staged.fail(index, problems);
   }
 }
@@ -192,6 +215,7 @@ void Inventory::build_affected(Staged& staged) const {
     }
     Vm built = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
     built.addresses = vm->addresses;
+    built.network = vm->network;
     for (const json::Problem& problem : problems.list()) {
       staged.fail(*by, {}, fmt::format("virtual machine {}, {}: {}", vm->model.name, problem.pointer, problem.message),
                   "a change must fit to every machine that refers to it");
@@ -202,7 +226,7 @@ void Inventory::build_affected(Staged& staged) const {
 
 // Addresses and resource ids belong to one machine each, of those that are there once the change is made.
 void Inventory::check_places(Staged& staged) const {
-  std::map<Ipv4Address, std::string> taken;
+  std::map<std::pair<Ipv4Address, std::string>, std::string> taken;
   std::map<std::string, std::string> ids;
   for (const auto& [vm_id, machine] : staged.machines) {
     const std::string& name = machine.vm.model.name;
@@ -213,14 +237,14 @@ void Inventory::check_places(Staged& staged) const {
       staged.fail(machine.given, "/properties/networkProfile", "there is no source address", kSetAddresses);
     }
     for (const Ipv4Address& address : machine.vm.addresses) {
-      const Vm* owner = registry_.find(address);
+      const Vm* owner = registry_.holder(address, machine.vm.network);
       const bool stays =
           owner != nullptr && owner->model.vm_id != vm_id &&
           (!staged.machines.contains(owner->model.vm_id) || !staged.machines.at(owner->model.vm_id).asked_for);
-      const auto [first, fresh] = taken.emplace(address, name);
+      const auto [first, fresh] = taken.emplace(std::pair(address, machine.vm.network), name);
       if (stays || !fresh) {
         staged.fail(machine.given, "/properties/networkProfile",
-                    fmt::format("{} is a source address of {}", address_text({.address = address, .port = 0}),
+                    fmt::format("{} is a source address of {}", place_text(address, machine.vm.network),
                                 stays ? owner->model.name : first->second),
                     kOneAddress);
       }
@@ -261,7 +285,8 @@ ModelChange Inventory::to_store(const Staged& staged) const {
     change.put.push_back({.name = resource.name,
                           .text = resource.text,
                           .addresses = join_addresses(resource.addresses),
-                          .interfaces = join_names(resource.interfaces)});
+                          .interfaces = join_names(resource.interfaces),
+                          .network = resource.network});
   }
   for (const auto& [vm_id, machine] : staged.machines) {
     if (machine.asked_for || has_new_incarnation(machine.vm)) {
@@ -281,7 +306,7 @@ ChangeOutcome Inventory::outcome_of(Staged& staged) const {
     const auto known = resources_.find(resource.name);
     const bool there = known != resources_.end();
     const bool same = there && known->second.text == resource.text && known->second.addresses == resource.addresses &&
-                      known->second.interfaces == resource.interfaces;
+                      known->second.interfaces == resource.interfaces && known->second.network == resource.network;
     outcome.resources.push_back({.name = resource.name,
                                  .label = resource.label,
                                  .effect = same    ? Effect::kNone
@@ -373,7 +398,8 @@ Result<void> Inventory::open(ModelStore& store) {
     names.push_back(resource.name.key);
     given.push_back({.text = std::move(resource.text),
                      .addresses = std::move(*addresses),
-                     .interfaces = split_names(resource.interfaces)});
+                     .interfaces = split_names(resource.interfaces),
+                     .network = std::move(resource.network)});
   }
   Staged staged = stage(given);
   if (!staged.faults.empty()) {

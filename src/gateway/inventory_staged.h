@@ -22,6 +22,7 @@ struct Inventory::Staged {
     std::size_t given = 0;  ///< index of the resource that this is, or that brings the change about
     bool asked_for = false;
     std::vector<Ipv4Address> addresses = {};  ///< beside the model
+    std::string network = {};                 ///< beside the model
     Vm vm = {};
   };
   ProfileCatalog profiles;

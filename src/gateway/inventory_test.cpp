@@ -159,6 +159,55 @@ TEST_F(InventoryTest, AddressesAreTheModelsUnlessOthersAreGivenAndThoseStay) {
   EXPECT_EQ(inventory_->registry().find({10, 9, 0, 2}), nullptr);
 }
 
+TEST_F(InventoryTest, MachinesOfSeveralNetworksMayHaveOneAddress) {
+  config_.listeners = {{.interface = "br-a"}, {.interface = "br-b"}, {}};
+  open();
+  const std::string first = machine(kVm1, "10.0.0.1", "{}");
+  const std::string second = machine(kVm2, "10.0.0.1", "{}");
+  const auto at = [&](const std::string& text, std::string network) {
+    auto outcome = inventory_->apply({{.text = text, .network = std::move(network)}}, false);
+    EXPECT_TRUE(outcome);
+    return faults(*outcome);
+  };
+  const auto who = [&](std::string_view network) {
+    const Vm* found = inventory_->registry().find({10, 0, 0, 1}, network);
+    return found == nullptr ? std::string("nobody") : found->model.name;
+  };
+  EXPECT_THAT(at(first, "br-a"), IsEmpty());
+  EXPECT_THAT(at(second, "br-a"),
+              ElementsAre(HasSubstr("/properties/networkProfile: 10.0.0.1 at br-a is a source address of vm-1")));
+  EXPECT_THAT(at(second, "br-b"), IsEmpty());
+  good({first, second});
+  open();
+  EXPECT_EQ(who("br-a") + who("br-b") + who(""), "vm-1vm-2nobody") << "networks stay, also over a restart";
+
+  const auto swapped =
+      inventory_->apply({{.text = first, .network = "br-b"}, {.text = second, .network = "br-a"}}, false);
+  ASSERT_TRUE(swapped);
+  EXPECT_THAT(differences(*swapped), ElementsAre("vm-1 network: br-a -> br-b", "vm-2 network: br-b -> br-a"));
+  EXPECT_EQ(who("br-a") + who("br-b"), "vm-2vm-1");
+
+  EXPECT_THAT(at(first, ""), IsEmpty());
+  EXPECT_EQ(who("br-a") + who("br-b") + who(""), "vm-2vm-1vm-1");
+  EXPECT_THAT(at(second, ""), ElementsAre(HasSubstr("10.0.0.1 is a source address of vm-1")));
+}
+
+TEST_F(InventoryTest, ANetworkIsTheInterfaceOfAListener) {
+  config_.listeners = {{.interface = "br-a"}};
+  open();
+  const std::string text = machine(kVm1, "10.0.0.1", R"({"enabled":true})");
+  const auto mistyped = inventory_->apply({{.text = text, .network = "br-x"}}, false);
+  ASSERT_TRUE(mistyped);
+  EXPECT_THAT(faults(*mistyped), ElementsAre(HasSubstr("no listener has the interface br-x")));
+  ASSERT_TRUE(inventory_->apply({{.text = text, .network = "br-a"}}, false).ok());
+  config_.listeners.clear();
+  open();
+  ASSERT_NE(vm(), nullptr) << "a listener that is gone keeps nobody from being known";
+  EXPECT_EQ(inventory_->registry().find({10, 0, 0, 1}), nullptr);
+  EXPECT_TRUE(inventory_->reset_key(kName1)->faults.empty());
+  EXPECT_EQ(vm()->network, "br-a");
+}
+
 TEST_F(InventoryTest, TwoMachinesMayExchangeTheirAddressesInOneChange) {
   good({machine(kVm1, "10.0.0.1", "{}"), machine(kVm2, "10.0.0.2", "{}")});
   EXPECT_FALSE(apply({machine(kVm1, "10.0.0.2", "{}")}).faults.empty());

@@ -23,32 +23,37 @@ void only_log(const Result<void>& done, std::string_view what) {
 }
 
 /// A colon would end a name among those that are passed on.
-std::string name_of(const Ipv4Endpoint& at, std::uint64_t cookie) {
-  return fmt::format("{}-{}-{}", listener_name(cookie), address_text(at), at.port);
+std::string name_of(const ListenAt& place, std::uint64_t cookie) {
+  return fmt::format("{}-{}-{}{}{}", listener_name(cookie), address_text(place.at), place.at.port,
+                     place.interface.empty() ? "" : "-", place.interface);
 }
 
 }  // namespace
 
-Result<std::vector<Fd>> KeptListeners::open(const std::vector<Ipv4Endpoint>& addresses) {
+std::string to_string(const ListenAt& place) {
+  return fmt::format("{}{}{}", to_string(place.at), place.interface.empty() ? "" : " at ", place.interface);
+}
+
+Result<std::vector<Fd>> KeptListeners::open(const std::vector<ListenAt>& places) {
   auto cookie = own_netns_cookie();
   if (!cookie) {
     return std::move(cookie).error();
   }
-  if (auto sorted = sort_out(addresses, *cookie); !sorted) {
+  if (auto sorted = sort_out(places, *cookie); !sorted) {
     return std::move(sorted).error();
   }
   std::vector<Fd> out;
-  for (const Ipv4Endpoint& at : addresses) {
-    const auto passed = std::ranges::find(passed_, name_of(at, *cookie), &ServiceManager::Stored::name);
+  for (const ListenAt& place : places) {
+    const auto passed = std::ranges::find(passed_, name_of(place, *cookie), &ServiceManager::Stored::name);
     if (passed == passed_.end()) {
-      auto made = bind(at, *cookie);
+      auto made = bind(place, *cookie);
       if (!made) {
         return std::move(made).error();
       }
       out.push_back(std::move(*made));
       continue;
     }
-    log::info("the listener on {} is taken over", to_string(at));
+    log::info("the listener on {} is taken over", to_string(place));
     if (auto held = hold(passed->name, passed->fd); !held) {
       return std::move(held).error();
     }
@@ -62,13 +67,13 @@ Result<std::vector<Fd>> KeptListeners::open(const std::vector<Ipv4Endpoint>& add
 }
 
 /// What is of no use goes before anything is bound: two listeners do not share an address.
-Result<void> KeptListeners::sort_out(const std::vector<Ipv4Endpoint>& addresses, std::uint64_t cookie) {
+Result<void> KeptListeners::sort_out(const std::vector<ListenAt>& places, std::uint64_t cookie) {
   std::vector<ServiceManager::Stored> good;
   for (ServiceManager::Stored& each : passed_) {
-    const auto at = std::ranges::find_if(addresses, [&](const auto& one) { return name_of(one, cookie) == each.name; });
+    const auto place = std::ranges::find_if(places, [&](const auto& one) { return name_of(one, cookie) == each.name; });
     const bool twice = std::ranges::find(good, each.name, &ServiceManager::Stored::name) != good.end();
-    if (at != addresses.end() && !twice) {
-      const auto checked = check_listener(each.fd.get(), *at, cookie);
+    if (place != places.end() && !twice) {
+      const auto checked = check_listener(each.fd.get(), place->at, cookie, place->interface);
       if (checked) {
         good.push_back(std::move(each));
         continue;
@@ -86,18 +91,23 @@ Result<void> KeptListeners::sort_out(const std::vector<Ipv4Endpoint>& addresses,
   return {};
 }
 
-Result<Fd> KeptListeners::bind(const Ipv4Endpoint& at, std::uint64_t cookie) {
+Result<Fd> KeptListeners::bind(const ListenAt& place, std::uint64_t cookie) {
   auto socket = make_tcp_socket();
   if (!socket) {
     return socket;
   }
-  if (auto bound = bind_and_listen(*socket, at, kBacklog); !bound) {
+  if (!place.interface.empty()) {
+    if (auto bound = bind_to_interface(*socket, place.interface); !bound) {
+      return std::move(bound).error().context(to_string(place.at));
+    }
+  }
+  if (auto bound = bind_and_listen(*socket, place.at, kBacklog); !bound) {
     return std::move(bound).error();
   }
-  if (at.port == 0) {
+  if (place.at.port == 0) {
     return socket;
   }
-  const std::string name = name_of(at, cookie);
+  const std::string name = name_of(place, cookie);
   only_log(manager_.store(name, *socket), "a listener will not outlive this host");
   if (auto held = hold(name, *socket); !held) {
     return std::move(held).error();

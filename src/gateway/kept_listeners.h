@@ -14,14 +14,25 @@
 
 namespace msp::gateway {
 
+/// Several may have one address and port, each at an interface of its own.
+struct ListenAt {
+  Ipv4Endpoint at;
+  std::string interface = {};  ///< whose requests it takes; empty: of all
+
+  bool operator==(const ListenAt&) const = default;
+};
+
+/// "169.254.169.254:80", "169.254.169.254:80 at br0".
+std::string to_string(const ListenAt& place);
+
 class KeptListeners {
  public:
   KeptListeners() = default;
   explicit KeptListeners(ServiceManager manager) : manager_(std::move(manager)), passed_(manager_.take_stored()) {}
 
-  /// One listener for each address, taken over or bound. What was passed and nobody asks for is closed. Port 0: any
+  /// One listener for each place, taken over or bound. What was passed and nobody asks for is closed. Port 0: any
   /// free one, which is never kept.
-  Result<std::vector<Fd>> open(const std::vector<Ipv4Endpoint>& addresses);
+  Result<std::vector<Fd>> open(const std::vector<ListenAt>& places);
   /// Nobody comes after us: without a manager, connections are refused as soon as the servers let go.
   void let_go() { held_.clear(); }
   /// For the program that takes the place of this one.
@@ -30,8 +41,8 @@ class KeptListeners {
   const ServiceManager& manager() const { return manager_; }
 
  private:
-  Result<void> sort_out(const std::vector<Ipv4Endpoint>& addresses, std::uint64_t cookie);
-  Result<Fd> bind(const Ipv4Endpoint& at, std::uint64_t cookie);
+  Result<void> sort_out(const std::vector<ListenAt>& places, std::uint64_t cookie);
+  Result<Fd> bind(const ListenAt& place, std::uint64_t cookie);
   Result<void> hold(std::string name, const Fd& listener);
 
   ServiceManager manager_;

@@ -32,6 +32,7 @@ struct StoredResource {
   std::string text;             ///< byte for byte as it was given
   std::string addresses;        ///< source addresses given beside it, separated by blanks; empty: those of the model
   std::string interfaces = {};  ///< of the host, given beside it, separated by blanks
+  std::string network = {};     ///< given beside it: the interface by which it is heard; empty: any
 };
 
 /// The incarnation that a virtual machine's model now has.

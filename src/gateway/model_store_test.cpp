@@ -68,7 +68,11 @@ class ModelStoreTest : public testing::Test {
 TEST_F(ModelStoreTest, KeepsTextsByteForByteInTheOrderOfTheirNames) {
   const std::string text = "{ \"a\" :1.0e5,\n\t\"\xc3\xa4\":\"\\u0000\" }";
   change({.put = {{.name = kVersion, .text = "v", .addresses = ""},
-                  {.name = kMachine, .text = text, .addresses = "10.0.0.1 10.0.0.2"}}});
+                  {.name = kMachine,
+                   .text = text,
+                   .addresses = "10.0.0.1 10.0.0.2",
+                   .interfaces = "vnet0 vnet1",
+                   .network = "br0"}}});
   reopen();
   auto stored = store_->resources();
   ASSERT_TRUE(stored);
@@ -76,6 +80,8 @@ TEST_F(ModelStoreTest, KeepsTextsByteForByteInTheOrderOfTheirNames) {
   EXPECT_EQ((*stored)[0].name, kMachine);
   EXPECT_EQ((*stored)[0].text, text);
   EXPECT_EQ((*stored)[0].addresses, "10.0.0.1 10.0.0.2");
+  EXPECT_EQ((*stored)[0].interfaces, "vnet0 vnet1");
+  EXPECT_EQ((*stored)[0].network, "br0");
   EXPECT_EQ((*stored)[1].name, kVersion);
 }
 
@@ -185,6 +191,22 @@ TEST_F(ModelStoreTest, ADatabaseOfTheSecondSchemaKeepsItsModelsAndTakesScaleSets
   EXPECT_EQ(texts(), Texts{"kept"});
   change({.put = {{.name = {.kind = ResourceKind::kScaleSet, .key = "/s"}, .text = "set", .addresses = ""}}});
   EXPECT_EQ(texts(), (Texts{"kept", "set"}));
+}
+
+TEST_F(ModelStoreTest, AMachineOfTheSixthSchemaIsOfNoNetwork) {
+  change({.put = {{.name = kMachine, .text = "kept", .addresses = "10.0.0.4", .interfaces = "vnet0", .network = "x"}}});
+  store_.reset();
+  {
+    auto database = Database::open(path(), 0x4d535048);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(database->execute("ALTER TABLE resource DROP COLUMN network; PRAGMA user_version=6"));
+  }
+  reopen();
+  const auto stored = store_->resources();
+  ASSERT_TRUE(stored);
+  ASSERT_EQ(stored->size(), 1U);
+  EXPECT_EQ(stored->front().interfaces, "vnet0");
+  EXPECT_EQ(stored->front().network, "");
 }
 
 }  // namespace

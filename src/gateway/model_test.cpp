@@ -2,6 +2,7 @@
 // Models, profiles and the registry that puts them together.
 #include "gateway/model.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -268,6 +269,47 @@ TEST(Registry, AddressesAndIdsNameOneMachine) {
   Vm homeless = vm_at("6f9619ff-8b86-4d01-b42d-00cf4fc96403", {10, 0, 0, 9});
   homeless.addresses.clear();
   EXPECT_FALSE(registry.add(std::move(homeless)));
+}
+
+TEST(Registry, AnAddressNamesOneMachineOfEachNetworkAndOneOfNone) {
+  VmRegistry registry;
+  const Ipv4Address here{10, 0, 0, 1};
+  const auto add = [&](int number, std::string network) {
+    Vm vm;
+    vm.model.name = fmt::format("vm{}", number);
+    vm.model.vm_id = std::to_string(number);
+    vm.addresses = {here};
+    vm.network = std::move(network);
+    const auto added = registry.add(std::move(vm));
+    return added ? std::string() : added.error().message;
+  };
+  const auto who = [&](std::string_view network) {
+    const Vm* found = registry.find(here, network);
+    return found == nullptr ? std::string("nobody") : found->model.name;
+  };
+  EXPECT_EQ(add(1, "br-a"), "");
+  EXPECT_EQ(who("br-a"), "vm1");
+  EXPECT_EQ(who("br-b"), "nobody");
+  EXPECT_EQ(who(""), "nobody") << "by a listener of no interface only machines of no network are heard";
+  EXPECT_EQ(add(2, "br-b"), "");
+  EXPECT_EQ(add(3, ""), "");
+  EXPECT_EQ(add(4, "br-b"), "10.0.0.1 at br-b is a source address of vm2 and of vm4");
+  EXPECT_EQ(add(5, ""), "10.0.0.1 is a source address of vm3 and of vm5");
+  EXPECT_EQ(who("br-a"), "vm1");
+  EXPECT_EQ(who("br-b"), "vm2");
+  EXPECT_EQ(who("br-c"), "vm3") << "who is of no network is heard in each where nobody else has the address";
+  EXPECT_EQ(who(""), "vm3");
+
+  Vm moved;
+  moved.model = registry.find_by_id("2")->model;
+  moved.addresses = {here};
+  moved.network = "br-c";
+  registry.replace(*registry.find_by_id("2"), std::move(moved));
+  EXPECT_EQ(who("br-b"), "vm3");
+  EXPECT_EQ(who("br-c"), "vm2");
+  registry.remove(*registry.find_by_id("3"));
+  EXPECT_EQ(who(""), "nobody");
+  EXPECT_EQ(who("br-a"), "vm1");
 }
 
 TEST(Registry, LoadsTheExample) {

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/source_addresses.h"
 
+#include <fmt/format.h>
+
 namespace msp::gateway {
+
+std::string place_text(const Ipv4Address& address, std::string_view network) {
+  return fmt::format("{}{}{}", address_text({.address = address, .port = 0}), network.empty() ? "" : " at ", network);
+}
 
 std::string join_addresses(const std::vector<Ipv4Address>& addresses) {
   std::string out;

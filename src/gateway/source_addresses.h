@@ -12,6 +12,9 @@
 
 namespace msp::gateway {
 
+/// "10.0.0.4", or of a network "10.0.0.4 at br0".
+std::string place_text(const Ipv4Address& address, std::string_view network);
+
 /// Separated by blanks.
 std::string join_addresses(const std::vector<Ipv4Address>& addresses);
 Result<std::vector<Ipv4Address>> split_addresses(std::string_view text);

@@ -6,7 +6,8 @@
 namespace msp::gateway {
 
 Result<std::vector<StoredResource>> SqliteStore::resources() {
-  auto statement = database_.prepare("SELECT kind, key, text, addresses, interfaces FROM resource ORDER BY kind, key");
+  auto statement =
+      database_.prepare("SELECT kind, key, text, addresses, interfaces, network FROM resource ORDER BY kind, key");
   if (!statement) {
     return statement.error();
   }
@@ -23,7 +24,8 @@ Result<std::vector<StoredResource>> SqliteStore::resources() {
         {.name = {.kind = static_cast<ResourceKind>(statement->number(0)), .key = std::string(statement->text(1))},
          .text = std::string(statement->text(2)),
          .addresses = std::string(statement->text(3)),
-         .interfaces = std::string(statement->text(4))});
+         .interfaces = std::string(statement->text(4)),
+         .network = std::string(statement->text(5))});
   }
 }
 
@@ -127,13 +129,16 @@ Result<void> SqliteStore::take_in(Result<Statement>& statement, std::string_view
 
 Result<void> SqliteStore::put(const StoredResource& resource) {
   auto statement = database_.prepare(
-      "INSERT INTO resource(kind, key, text, addresses, interfaces) VALUES(?,?,?,?,?) ON CONFLICT(kind, key) DO UPDATE "
-      "SET text=excluded.text, addresses=excluded.addresses, interfaces=excluded.interfaces");
+      "INSERT INTO resource(kind, key, text, addresses, interfaces, network) VALUES(?,?,?,?,?,?) ON CONFLICT(kind, "
+      "key) "
+      "DO UPDATE SET text=excluded.text, addresses=excluded.addresses, interfaces=excluded.interfaces, "
+      "network=excluded.network");
   if (!statement) {
     return statement.error();
   }
   statement->bind(1, static_cast<std::int64_t>(resource.name.kind)).bind_text(2, resource.name.key);
   statement->bind_text(3, resource.text).bind_text(4, resource.addresses).bind_text(5, resource.interfaces);
+  statement->bind_text(6, resource.network);
   return run(*statement);
 }
 

@@ -33,6 +33,7 @@ constexpr std::array kSteps = {
     "INSERT INTO resource SELECT kind, key, text, addresses FROM old_resource;"
     "DROP TABLE old_resource;",
     "ALTER TABLE resource ADD COLUMN interfaces TEXT NOT NULL DEFAULT '';",
+    "ALTER TABLE resource ADD COLUMN network TEXT NOT NULL DEFAULT '';",
 };
 constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 

@@ -11,6 +11,7 @@
 #include "base/unix_socket.h"
 #include "gateway/access_log.h"
 #include "gateway/inventory.h"
+#include "gateway/kept_listeners.h"
 #include "gateway/key_ring.h"
 #include "gateway/master_key.h"
 #include "gateway/signers.h"
@@ -19,30 +20,36 @@
 namespace msp::gateway {
 namespace {
 
-std::vector<Ipv4Endpoint> addresses_of(const Config& config) {
-  std::vector<Ipv4Endpoint> out;
+std::vector<ListenAt> places_of(const Config& config) {
+  std::vector<ListenAt> out;
   out.reserve(config.listeners.size() + 1);
   for (const ListenerConfig& listener : config.listeners) {
-    out.push_back(listener.at);
+    out.push_back({.at = listener.at, .interface = listener.interface});
   }
   if (!config.tokens.issuer.empty()) {
-    out.push_back(config.tokens.at);
+    out.push_back({.at = config.tokens.at});
   }
   return out;
 }
 
-Result<void> can_bind(const Ipv4Endpoint& at) {
+Result<void> can_bind(const ListenAt& place, bool kept) {
   auto socket = make_tcp_socket();
-  return socket ? bind_and_listen(*socket, at, 1) : Result<void>(std::move(socket).error());
+  if (!socket) {
+    return std::move(socket).error();
+  }
+  // Also of one that is kept: its interface may be gone.
+  if (!place.interface.empty()) {
+    if (auto bound = bind_to_interface(*socket, place.interface); !bound) {
+      return std::move(bound).error().context(to_string(place.at));
+    }
+  }
+  return kept ? Result<void>() : bind_and_listen(*socket, place.at, 1);
 }
 
 Result<void> can_listen(const Config& now, const Config& next) {
-  const auto taken = addresses_of(now);
-  for (const Ipv4Endpoint& at : addresses_of(next)) {
-    if (std::ranges::find(taken, at) != taken.end()) {
-      continue;
-    }
-    if (auto bound = can_bind(at); !bound) {
+  const auto taken = places_of(now);
+  for (const ListenAt& place : places_of(next)) {
+    if (auto bound = can_bind(place, std::ranges::find(taken, place) != taken.end()); !bound) {
       return bound;
     }
   }
@@ -56,7 +63,7 @@ Result<void> can_listen_at(std::string_view name, const std::string& now, const 
   }
   if (!next.starts_with('/')) {
     const auto at = parse_endpoint(next);
-    auto bound = at ? can_bind(*at) : Result<void>(at.error());
+    auto bound = at ? can_bind({.at = *at}, false) : Result<void>(at.error());
     return bound ? bound : std::move(bound).error().context(std::string(name));
   }
   if (auto socket = listen_unix(next, "msp-host"); !socket) {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "gateway/source_addresses.h"
+
 namespace msp::gateway {
 namespace {
 
@@ -97,28 +99,37 @@ Result<void> VmRegistry::add(Vm vm) {
                         "keys belong to a vmId, so each machine needs its own");
   }
   for (const Ipv4Address& address : vm.addresses) {
-    if (const Vm* other = find(address)) {
-      return config_error(fmt::format("{} is a source address of {} and of {}",
-                                      address_text({.address = address, .port = 0}), other->model.name, vm.model.name),
-                          "a source address names one virtual machine");
+    if (const Vm* other = holder(address, vm.network)) {
+      return config_error(fmt::format("{} is a source address of {} and of {}", place_text(address, vm.network),
+                                      other->model.name, vm.model.name),
+                          "a source address names one virtual machine of each network, and one that is of none");
     }
   }
   auto owned = std::make_unique<Vm>(std::move(vm));
   by_id_.emplace(owned->model.vm_id, owned.get());
-  for (const Ipv4Address& address : owned->addresses) {
-    by_address_.emplace(number(address), owned.get());
-  }
+  take_place(*owned);
   vms_.push_back(std::move(owned));
   return {};
 }
 
-void VmRegistry::replace(Vm& old, Vm vm) {
-  // Of two that exchange addresses, the first has taken the second's by now.
-  for (const Ipv4Address& address : old.addresses) {
-    if (find(address) == &old) {
-      by_address_.erase(number(address));
+void VmRegistry::take_place(Vm& vm) {
+  for (const Ipv4Address& address : vm.addresses) {
+    by_place_[Place{.address = number(address), .network = vm.network}] = &vm;
+  }
+}
+
+void VmRegistry::give_up_place(const Vm& vm) {
+  for (const Ipv4Address& address : vm.addresses) {
+    const auto found = by_place_.find(PlaceView{.address = number(address), .network = vm.network});
+    // Of two that exchange addresses, the first has taken the second's by now.
+    if (found != by_place_.end() && found->second == &vm) {
+      by_place_.erase(found);
     }
   }
+}
+
+void VmRegistry::replace(Vm& old, Vm vm) {
+  give_up_place(old);
   vm.counters = old.counters;
   vm.nonces = std::move(old.nonces);
   if (vm.model.proxy_agent.key_incarnation_id != old.model.proxy_agent.key_incarnation_id) {
@@ -133,15 +144,11 @@ void VmRegistry::replace(Vm& old, Vm vm) {
   vm.latched = old.latched;
   vm.pending = std::move(old.pending);
   old = std::move(vm);
-  for (const Ipv4Address& address : old.addresses) {
-    by_address_[number(address)] = &old;
-  }
+  take_place(old);
 }
 
 void VmRegistry::remove(Vm& vm) {
-  for (const Ipv4Address& address : vm.addresses) {
-    by_address_.erase(number(address));
-  }
+  give_up_place(vm);
   by_id_.erase(vm.model.vm_id);
   std::erase_if(vms_, [&](const auto& each) { return each.get() == &vm; });
 }

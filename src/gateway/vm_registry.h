@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The virtual machines that are served, found by the address a connection comes from.
+// The virtual machines that are served, found by the address a connection comes from and the network it came by: the
+// name of the interface that its listener is bound to; empty for a listener that is bound to none.
 // Built and changed by the inventory, on the loop's thread; a machine keeps its place while its model changes.
 // A model that cannot be applied whole is refused, so that no machine is half closed.
 #pragma once
@@ -9,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -55,6 +57,7 @@ struct Vm {
   ServicePolicy wire_server;  ///< HostGAPlugin follows it (protocol.md B.4)
   content::Machine content;
   std::vector<Ipv4Address> addresses;
+  std::string network = {};  ///< the only one that it is heard in; empty: any in which nobody else has its address
   VmCounters counters;
   RateLimit imds_rate;
   RateLimit identity_rate;
@@ -82,7 +85,7 @@ Result<Vm> make_vm(VmModel model, const ProfileCatalog& profiles, const content:
 
 class VmRegistry {
  public:
-  /// Refused: an address or vmId that another machine has, no address at all.
+  /// Refused: a vmId that another machine has, an address that one has in the same network, no address at all.
   Result<void> add(Vm vm);
 
   /// Gives a machine that is here what `vm` says; its counters and key stay. Addresses must be free or its own.
@@ -90,12 +93,20 @@ class VmRegistry {
   /// Whoever refers to it must have let go of it.
   void remove(Vm& vm);
 
-  /// The machine behind a source address, or null: to be refused.
-  Vm* find(const Ipv4Address& source) {
-    const auto found = by_address_.find(number(source));
-    return found == by_address_.end() ? nullptr : found->second;
+  /// The machine that asks, or null: to be refused. That of this network comes before one of none; one of another
+  /// network is none.
+  Vm* find(const Ipv4Address& source, std::string_view network = {}) {
+    Vm* const here = network.empty() ? nullptr : holder(source, network);
+    return here != nullptr ? here : holder(source, {});
   }
-  const Vm* find(const Ipv4Address& source) const { return const_cast<VmRegistry*>(this)->find(source); }
+  const Vm* find(const Ipv4Address& source, std::string_view network = {}) const {
+    return const_cast<VmRegistry*>(this)->find(source, network);
+  }
+  /// Who has been given this address in exactly this network, or (empty) in none.
+  Vm* holder(const Ipv4Address& source, std::string_view network) const {
+    const auto found = by_place_.find(PlaceView{.address = number(source), .network = network});
+    return found == by_place_.end() ? nullptr : found->second;
+  }
   Vm* find_by_id(const std::string& vm_id) const;
   const std::vector<std::unique_ptr<Vm>>& all() const { return vms_; }
 
@@ -105,9 +116,35 @@ class VmRegistry {
            static_cast<std::uint32_t>(a[2]) << 8 | a[3];
   }
 
+  // Looked for without a copy of the name; one of an interface is short enough to be kept without one, too.
+  struct PlaceView {
+    std::uint32_t address;
+    std::string_view network;
+    bool operator==(const PlaceView&) const = default;
+  };
+  struct Place {
+    std::uint32_t address;
+    std::string network;
+    operator PlaceView() const { return {.address = address, .network = network}; }
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(const PlaceView& place) const {
+      constexpr std::size_t kOdd = 0x9e37'79b9'7f4a'7c15;
+      return place.address * kOdd ^ std::hash<std::string_view>()(place.network);
+    }
+  };
+  struct Same {
+    using is_transparent = void;
+    bool operator()(const PlaceView& a, const PlaceView& b) const { return a == b; }
+  };
+
+  void take_place(Vm& vm);
+  void give_up_place(const Vm& vm);
+
   std::vector<std::unique_ptr<Vm>> vms_;
   std::unordered_map<std::string, Vm*> by_id_;  // vmId
-  std::unordered_map<std::uint32_t, Vm*> by_address_;
+  std::unordered_map<Place, Vm*, Hash, Same> by_place_;
 };
 
 }  // namespace msp::gateway

@@ -17,12 +17,8 @@ Result<ControlSocket> control_socket_of(const std::string& config_path) {
     return std::move(document).error().context(config_path);
   }
   const json::Value* socket = document->at("/openmsp/controlSocket");
-  if (std::string whose = not_configuration_of("msp-agent", *text); socket == nullptr && !whose.empty()) {
-    return config_error(config_path + " names no control socket of an agent", std::move(whose));
-  }
   if (socket == nullptr) {
-    if (document->find("openmsp") == nullptr &&
-        (document->find("adminSocket") != nullptr || document->find("listeners") != nullptr)) {
+    if (configured_program(*document) == "msp-host") {
       return config_error(config_path + " is a configuration of msp-host, not of msp-agent",
                           "name the agent's with --config; the host is asked by mspctl vm, profile, key and host");
     }

@@ -113,7 +113,7 @@ TEST_F(HostModels, AMachineAndItsProfileComeAndGo) {
   const Said shown = mspctl({"vm", "list"});
   EXPECT_THAT(shown.out, HasSubstr("NAME  VMID "));
   EXPECT_THAT(shown.out,
-              HasSubstr("enforce  enforce     0            none  0        never       10.0.0.4   applied\n"));
+              HasSubstr("enforce  enforce     0            none  0        never       10.0.0.4   -        applied\n"));
   EXPECT_EQ(mspctl({"vm", "get", "vm-1"}).out, machine("vm-1", "1", refers()) + "\n");
   EXPECT_EQ(mspctl({"profile", "get", "P/1.0.0"}).out, version("Enforce") + "\n");
   EXPECT_THAT(mspctl({"profile", "list"}).out, HasSubstr("vm-1            applied"));

@@ -60,7 +60,7 @@ void SimHost::restart() {
 
 Reply SimHost::handle(Service service, const test::RequestText& text) {
   const test::ParsedRequest parsed(text);
-  const http::Response response = gateway_->handle(service, parsed.request());
+  const http::Response response = gateway_->handle({.service = service}, parsed.request());
   return {.status = response.status(),
           .body = response.body(),
           .date = header_of(response.header_lines(), protocol::kDateHeader),

@@ -37,8 +37,9 @@ class CommandLine(LabCase):
                 file.unlink()
         shutil.rmtree(home / "keys")
         stop(self.lab.host)
-        for file in (self.lab.folder / "host").glob("*.db*"):
-            file.unlink()
+        for file in (self.lab.folder / "host").iterdir():
+            if file.is_file() and file.name != "master.key":
+                file.unlink()
 
     def ask(self, *words: str, config: bool = True, user: int | None = None) -> tuple[int, str]:
         argv = [self.called, *words, *(["--config", self.lab.agent_config_file] if config else [])]

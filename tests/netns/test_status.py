@@ -59,6 +59,7 @@ class Status(ModelledLab):
             self.assertEqual((ours["request_id"], ours["host_request_id"]), (told["requestId"], told["hostRequestId"]))
             poll("the host has logged it", lambda: [line for line in read_json_lines(lab.host_log)
                                                     if line.get("request_id") == told["hostRequestId"]])
+            poll("the agent has asked the host since", lambda: lab.status()["channel"]["hostStatus"] == 403)
             text = self.of_agent()
             self.assertIn("REFUSED BY THE HOST, of what rules here let pass: 1 since start", text)
             self.assertIn(f"403 unknown_caller, request {told['hostRequestId']} of the host", text)
