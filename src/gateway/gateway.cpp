@@ -340,9 +340,7 @@ void Gateway::write(AccessRecord record, Vm* vm) {
   log_.append(line_.write(record), record.outcome == Outcome::kRefused || record.outcome == Outcome::kAudited);
 }
 
-std::uint64_t ServiceHandler::body_limit(const http::Request& request) {
-  return gateway_.body_limit(by_, request);
-}
+std::uint64_t ServiceHandler::body_limit(const http::Request& request) { return gateway_.body_limit(by_, request); }
 
 bool ServiceHandler::drops_body(const http::Request& request) { return is_exempt(by_.service, request); }
 

@@ -25,8 +25,7 @@ std::optional<Authorization> parse_authorization(std::string_view value) {
   Authorization out;
   out.guid = value.substr(kGuidAt, kGuidSize);
   const std::string_view digits = value.substr(kSignatureAt);
-  if (!is_lower_guid(out.guid) || has_upper_digit(digits) ||
-      !hex_decode_to(digits, out.signature)) {
+  if (!is_lower_guid(out.guid) || has_upper_digit(digits) || !hex_decode_to(digits, out.signature)) {
     return std::nullopt;
   }
   return out;
