@@ -12,12 +12,12 @@ constexpr char kDigits[] = "0123456789abcdef";
 constexpr auto kValues = [] {
   std::array<std::int8_t, 256> values{};
   values.fill(-1);
-  for (int i = 0; i < 10; ++i) {
-    values[static_cast<std::size_t>('0' + i)] = static_cast<std::int8_t>(i);
+  std::int8_t value = 0;
+  for (const char c : std::string_view("0123456789abcdef")) {
+    values[static_cast<unsigned char>(c)] = value++;
   }
-  for (int i = 0; i < 6; ++i) {
-    values[static_cast<std::size_t>('a' + i)] = values[static_cast<std::size_t>('A' + i)] =
-        static_cast<std::int8_t>(10 + i);
+  for (const char c : std::string_view("ABCDEF")) {
+    values[static_cast<unsigned char>(c)] = values[static_cast<unsigned char>(c | 0x20)];
   }
   return values;
 }();

@@ -40,7 +40,7 @@ Result<void> can_bind(const ListenAt& place, bool kept) {
   // Also of one that is kept: its interface may be gone.
   if (!place.interface.empty()) {
     if (auto bound = bind_to_interface(*socket, place.interface); !bound) {
-      return std::move(bound).error().context(to_string(place.at));
+      return bound;
     }
   }
   return kept ? Result<void>() : bind_and_listen(*socket, place.at, 1);
