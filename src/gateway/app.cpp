@@ -58,6 +58,9 @@ Result<void> HostApp::open_state() {
   if (auto opened = inventory_->open(*store_); !opened) {
     return opened;
   }
+  if (auto marked = mark_started(database); !marked) {
+    return marked;
+  }
   VmRegistry& registry = inventory_->registry();
   auto keys = KeyRing::open(*store_, std::move(*master), registry, clock_, config_.limits.pending_keys);
   if (!keys) {
@@ -106,14 +109,14 @@ Result<void> HostApp::open_signers() {
 
 Result<void> HostApp::fits(const Config& config) const { return can_follow(config_, config, *store_); }
 
-Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
+Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener, std::size_t of_one_address) {
   auto at = local_endpoint(listener.get());
   if (!at) {
     return at;
   }
   http::ServerLimits limits;
   limits.max_connections = config_.limits.connections;
-  limits.max_connections_per_peer = config_.limits.connections_per_address;
+  limits.max_connections_per_peer = of_one_address;
   auto server = std::make_unique<http::Server>(loop_, buffers_, handler, limits);
   if (auto started = server->listen(std::move(listener)); !started) {
     return std::move(started).error();
@@ -139,7 +142,7 @@ Result<void> HostApp::listen(KeptListeners& kept) {
   for (const ListenerConfig& listener : config_.listeners) {
     handlers_.push_back(std::make_unique<ServiceHandler>(
         *gateway_, Entrance{.service = listener.service, .network = listener.interface}));
-    auto at = serve(*handlers_.back(), std::move(*socket++));
+    auto at = serve(*handlers_.back(), std::move(*socket++), config_.limits.connections_per_address);
     if (!at) {
       return std::move(at).error();
     }
@@ -149,7 +152,7 @@ Result<void> HostApp::listen(KeptListeners& kept) {
   }
   if (issuer_) {
     tokens_ = std::make_unique<TokenServer>(*issuer_);
-    auto at = serve(*tokens_, std::move(*socket));
+    auto at = serve(*tokens_, std::move(*socket), 0);  // verifiers may share a proxy
     if (!at) {
       return std::move(at).error();
     }

@@ -50,7 +50,7 @@ class HostApp {
   Result<void> open_signers();
   Result<void> listen(KeptListeners& kept);
   Result<void> listen_for_operators();
-  Result<Ipv4Endpoint> serve(http::Handler& handler, Fd listener);
+  Result<Ipv4Endpoint> serve(http::Handler& handler, Fd listener, std::size_t of_one_address);
 
   Config config_;
   Loop& loop_;

@@ -138,6 +138,7 @@ constexpr std::uint64_t kIdentityPerSecond = 20;
 constexpr std::uint64_t kKeysPerSecond = 5;
 // One address may have an eighth of the connections.
 constexpr std::uint64_t kShareOfOne = 8;
+constexpr std::uint64_t kFewest = 64;
 
 void read_limits(json::ObjectReader limits, bool imds_is_ours, Limits& out) {
   const auto number = [&](std::string_view name, std::uint64_t fallback, std::int64_t min, std::int64_t max) {
@@ -146,7 +147,8 @@ void read_limits(json::ObjectReader limits, bool imds_is_ours, Limits& out) {
   };
   out.connections = number("connections", out.connections, 1, 1'000'000);
   out.connections_per_address =
-      number("connectionsPerAddress", std::max<std::uint64_t>(out.connections / kShareOfOne, 1), 1, 1'000'000);
+      number("connectionsPerAddress",
+             std::max(out.connections / kShareOfOne, std::min<std::uint64_t>(out.connections, kFewest)), 1, 1'000'000);
   out.pending_keys = number("pendingKeys", out.pending_keys, 1, 1000);
   out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
   out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);

@@ -95,7 +95,9 @@ class Inventory {
   /// Models and profiles that the configuration names. They refer to each other only.
   static Result<std::unique_ptr<Inventory>> load(const Config& config);
   /// Adds what was applied before. Refused when it does not fit to what the files say now.
-  Result<void> open(ModelStore& store);
+  /// kOnTrial: the store stays as it is, also where a file takes the place of what was applied.
+  enum class Opening : std::uint8_t { kForGood, kOnTrial };
+  Result<void> open(ModelStore& store, Opening how = Opening::kForGood);
   /// From now on keys follow the models. Everything outlives the inventory.
   void attach(KeyRing& keys, Changed changed);
 

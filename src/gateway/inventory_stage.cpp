@@ -377,7 +377,7 @@ void Inventory::commit(Staged staged) {
   }
 }
 
-Result<void> Inventory::open(ModelStore& store) {
+Result<void> Inventory::open(ModelStore& store, Opening how) {
   auto stored = store.resources();
   if (!stored) {
     return std::move(stored).error();
@@ -387,7 +387,9 @@ Result<void> Inventory::open(ModelStore& store) {
   ModelChange superseded;
   for (StoredResource& resource : *stored) {
     if (resources_.contains(resource.name)) {
-      log::warn("{} was applied before and is named by a file now: the file holds", resource.name.key);
+      if (how == Opening::kForGood) {
+        log::warn("{} was applied before and is named by a file now: the file holds", resource.name.key);
+      }
       superseded.removed.push_back(std::move(resource.name));
       continue;
     }
@@ -410,7 +412,7 @@ Result<void> Inventory::open(ModelStore& store) {
     }
     return error;
   }
-  if (!superseded.removed.empty()) {
+  if (how == Opening::kForGood && !superseded.removed.empty()) {
     if (auto removed = store.change(superseded); !removed) {
       return removed;
     }

@@ -359,6 +359,21 @@ TEST_F(InventoryTest, FilesThatDoNotFitToWhatWasAppliedRefuseTheStart) {
   EXPECT_NE(vm(), nullptr);
 }
 
+TEST_F(InventoryTest, OnTrialNothingThatWasAppliedIsLost) {
+  good({machine(kVm1, "10.0.0.1", "{}")});
+  write("vm.json", machine(kVm1, "10.0.0.1", "{}"));
+  config_.virtual_machines = {{.model = directory_ + "/vm.json", .source_addresses = {}}};
+  const auto stored = [&] {
+    const auto resources = store_->resources();
+    return resources ? resources->size() : 99;
+  };
+  ASSERT_EQ(stored(), 1U);
+  auto trial = Inventory::load(config_);
+  ASSERT_TRUE(trial);
+  EXPECT_TRUE((*trial)->open(*store_, Inventory::Opening::kOnTrial));
+  EXPECT_EQ(stored(), 1U) << "what refuses the start comes later, and then nothing may have changed";
+}
+
 TEST_F(InventoryTest, TwoFilesWithOneIdRefuseTheStart) {
   const auto with_id = [](std::string text) { return text.insert(1, R"("id":"/s/virtualMachines/one",)"); };
   write("one.json", with_id(machine(kVm1, "10.0.0.1", "{}")));

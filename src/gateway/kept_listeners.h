@@ -18,8 +18,6 @@ namespace msp::gateway {
 struct ListenAt {
   Ipv4Endpoint at;
   std::string interface = {};  ///< whose requests it takes; empty: of all
-
-  bool operator==(const ListenAt&) const = default;
 };
 
 /// "169.254.169.254:80", "169.254.169.254:80 at br0".

@@ -39,7 +39,7 @@ Result<bool> fits(KeyStore& store, const Secret& master) {
 
 Error wrong_master_key() {
   return config_error("the master key is not the one that the database was made with",
-                      "put the right master key back, or move the state directory away: every key is reset then");
+                      "put the right master key back, or move host.db* away: then each machine latches a new key");
 }
 
 Error incarnation_fell(const VmModel& model) {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/master_key.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <span>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/file_error.h"
 #include "base/log.h"
@@ -16,6 +21,7 @@ namespace msp::gateway {
 namespace {
 
 constexpr std::size_t kMostText = 256;
+constexpr const char* kStartedMark = ".started";
 
 Result<Secret> parse(const Secret& text, const std::string& path) {
   std::string_view digits = text.reveal();
@@ -37,29 +43,51 @@ file::Trust credential() {
   return trust;
 }
 
+bool has_log(const std::string& database) {
+  struct stat log{};
+  return ::stat((database + "-wal").c_str(), &log) == 0 && log.st_size > 0;
+}
+
 }  // namespace
 
+bool is_blank_database(const std::string& database) {
+  constexpr std::size_t kHeader = 72;  // https://www.sqlite.org/fileformat2.html 1.3; the application's id stands last
+  std::array<char, kHeader> header{};
+  const Fd file(::open(database.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const ssize_t read = file ? ::read(file.get(), header.data(), header.size()) : -1;
+  if (read < 0) {
+    return false;
+  }
+  const bool unmarked = std::ranges::all_of(std::span(header).last(4), [](char c) { return c == 0; });
+  return read == 0 || (unmarked && !has_log(database));
+}
+
 Result<bool> is_first_start(const std::string& database) {
-  struct stat status{};
-  if (::stat(database.c_str(), &status) == 0) {
-    if (status.st_size > 0) {
+  if (::access(database.c_str(), F_OK) == 0) {
+    if (!is_blank_database(database)) {
       return false;
     }
   } else if (errno != ENOENT) {
     return file::file_error("looking for", database);
   }
-  // A start that was cut may leave an empty one; these come after it, or are what a lost one leaves.
-  const std::string directory = database.substr(0, database.rfind('/'));
-  for (const std::string& later : {database + "-wal", database + ".before-restore", directory + "/attested.pem",
-                                   directory + "/issuer-rs256.pem", directory + "/issuer-es256.pem"}) {
-    if (::access(later.c_str(), F_OK) == 0) {
-      return Error{Source::kHost, fmt::format("the database {} is gone or empty, but {} is there", database, later),
-                   "put back a backup (msp-host --restore FILE), or move all of the state directory but the master key "
-                   "away: then nothing is known of any machine, and each latches a new key",
-                   0};
+  // A first start that was cut leaves a blank one, and no mark.
+  for (const char* later : {kStartedMark, ".before-restore", "-wal"}) {
+    const std::string file = database + later;
+    if (later == std::string_view("-wal") ? has_log(database) : ::access(file.c_str(), F_OK) == 0) {
+      return Error{
+          Source::kHost, fmt::format("the database {} is gone or empty, but {} is there", database, file),
+          fmt::format("put back a backup (msp-host --restore FILE), or move {}* away: then nothing is known of any "
+                      "machine, and each latches a new key",
+                      database),
+          0};
     }
   }
   return true;
+}
+
+Result<void> mark_started(const std::string& database) {
+  const std::string mark = database + kStartedMark;
+  return ::access(mark.c_str(), F_OK) == 0 ? Result<void>() : file::replace(mark, {});
 }
 
 Result<Secret> load_master_key(const Config& config, bool may_create) {
@@ -108,7 +136,7 @@ Result<Secret> load_master_key(const std::string& path, bool may_create) {
     if (error.code == ENOENT) {
       error.hint =
           "the database was made with a master key: put its file back (or its credential, where it was one), or reset "
-          "every key by moving the database away";
+          "every key by moving host.db* away";
     }
     return error;
   }

@@ -20,6 +20,11 @@ inline constexpr std::string_view kMasterCredential = "master-key";
 /// issue keys a second time.
 Result<bool> is_first_start(const std::string& database);
 
+/// Called once the start has come so far that there is something to lose.
+Result<void> mark_started(const std::string& database);
+/// True where the file is there and nothing was ever written to it, nor to its log.
+bool is_blank_database(const std::string& database);
+
 /// The credential where there is one, else the configuration's file. `may_create` is of the file alone.
 Result<Secret> load_master_key(const Config& config, bool may_create);
 /// Of a file. Made when there is none and `may_create`.

@@ -32,18 +32,6 @@ std::optional<Mode> read_mode(json::ObjectReader& reader, bool may_disable) {
   return mode;
 }
 
-/// ARM knows no case in names, we do: what is passed over would leave open what somebody meant to close. To be called
-/// when `reader` has been read.
-void refuse_other_spellings(json::ObjectReader& reader, std::initializer_list<std::string_view> names) {
-  for (const json::Member* member : reader.rest()) {
-    for (const std::string_view name : names) {
-      if (ascii_lower(member->name) == ascii_lower(name)) {
-        reader.fail(member->name, fmt::format("is written {}", name));
-      }
-    }
-  }
-}
-
 EndpointSettings read_endpoint(json::ObjectReader& settings, std::string_view name) {
   EndpointSettings endpoint;
   if (!has_object(settings, name)) {
@@ -98,6 +86,16 @@ std::vector<Ipv4Address> private_addresses(const json::Value& document) {
 
 }  // namespace
 
+void refuse_other_spellings(json::ObjectReader& reader, std::initializer_list<std::string_view> names) {
+  for (const json::Member* member : reader.rest()) {
+    for (const std::string_view name : names) {
+      if (ascii_lower(member->name) == ascii_lower(name)) {
+        reader.fail(member->name, fmt::format("is written {}", name));
+      }
+    }
+  }
+}
+
 ProxyAgentSettings read_proxy_agent_settings(json::ObjectReader& owner) {
   ProxyAgentSettings out;
   if (has_object(owner, "securityProfile")) {
@@ -107,7 +105,7 @@ ProxyAgentSettings read_proxy_agent_settings(json::ObjectReader& owner) {
     }
     refuse_other_spellings(security, {"proxyAgentSettings"});
   }
-  refuse_other_spellings(owner, {"securityProfile"});
+  refuse_other_spellings(owner, {"securityProfile", "virtualMachineScaleSet"});
   return out;
 }
 

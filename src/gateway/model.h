@@ -47,6 +47,9 @@ struct VmModel {
 /// From a resource that stands at `pointer`; with any problem the model means nothing. `document` stays empty.
 VmModel read_model(const json::Value& resource, const std::string& pointer, json::Problems& problems);
 /// `owner` has the securityProfile: properties of a machine, or virtualMachineProfile of a scale set.
+/// ARM knows no case in names, we do: what is passed over would leave open what somebody meant to close. To be called
+/// when these have been read; then all members of `reader` count as known.
+void refuse_other_spellings(json::ObjectReader& reader, std::initializer_list<std::string_view> names);
 ProxyAgentSettings read_proxy_agent_settings(json::ObjectReader& owner);
 /// True, and a problem, for a resource without `properties` whose `member` of them stands at the top.
 bool refuse_flattened(json::ObjectReader& root, std::string_view member);

@@ -12,6 +12,7 @@
 
 #include "gateway/inventory.h"
 #include "gateway/profile.h"
+#include "gateway/scale_set.h"
 #include "gateway/vm_registry.h"
 
 namespace msp::gateway {
@@ -65,6 +66,26 @@ TEST(Model, WhatDecidesIsNotPassedOverForItsSpelling) {
     EXPECT_THAT(model_error(text), HasSubstr(std::string("is written ") + from));
   }
   EXPECT_TRUE(parse_model(model_text(R"({"enabled":true,"addProxyAgentExtension":true})"), "vm.json"));
+}
+
+TEST(Model, NeitherIsWhatLeadsToIt) {
+  const auto error_of = [](std::string_view text, auto read) {
+    const auto tree = json::parse(text);
+    EXPECT_TRUE(tree) << text;
+    json::Problems problems(text, "x");
+    read(*tree, problems);
+    const auto result = problems.result();
+    return result ? std::string() : result.error().text();
+  };
+  EXPECT_THAT(error_of(R"({"name":"w","id":"/s/virtualMachineScaleSets/w","properties":{"VirtualMachineProfile":{}}})",
+                       [](const json::Value& tree, json::Problems& problems) { read_scale_set(tree, problems); }),
+              HasSubstr("is written virtualMachineProfile"));
+  ProfileCatalog profiles;
+  const auto added = profiles.add_text("[{\"id\":\"" + std::string(kProfileId) +
+                                           R"(/versions/1.0.0","properties":{"defaultAccess":"Allow","Rules":{}}}])",
+                                       "profiles.json");
+  ASSERT_FALSE(added);
+  EXPECT_THAT(added.error().text(), HasSubstr("is written rules"));
 }
 
 TEST(Model, AFlattenedOneIsToldApart) {

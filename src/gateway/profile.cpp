@@ -9,6 +9,7 @@
 #include "base/json_fields.h"
 #include "base/json_members.h"
 #include "base/rules_extension.h"
+#include "gateway/model.h"
 
 namespace msp::gateway {
 namespace {
@@ -172,6 +173,7 @@ void ProfileCatalog::put_version(const json::Value& resource, const std::string&
       problems.add(properties.pointer_to("rules"), rules->begin, line);
     }
   }
+  refuse_other_spellings(properties, {"mode", "defaultAccess", "rules"});
   if (const auto endpoint = endpoints_.find(profile_of(key)); endpoint != endpoints_.end()) {
     version->endpoint = endpoint->second;
   }

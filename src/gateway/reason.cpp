@@ -113,7 +113,8 @@ constexpr std::array<ReasonFacts, kReasonCount> kFacts = {{
     {"no_identity", 400, "Identity not found",
      "give the machine the identity in its model, or have the program ask for one that it has"},
     {"too_many_requests", 429, "Too many requests: ask again later, and keep what you were told.",
-     "have the program keep what it was told, or raise limits.imdsPerSecond or limits.identityPerSecond"},
+     "have the program keep what it was told, or raise limits.imdsPerSecond or limits.identityPerSecond "
+     "(keysPerSecond, where keys are asked for)"},
     {"upstream_down", 502,
      "The metadata service behind this host is not there, or has closed the connection. Try again later.",
      "see that the service behind this host runs at the address that upstream names"},

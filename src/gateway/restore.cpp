@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 
 #include "base/clock.h"
@@ -68,7 +67,7 @@ Result<std::string> why_lost(const std::string& path, const Secret& master) {
   if (!is_there(path)) {
     return std::string("there is no database");
   }
-  if (std::error_code failed; std::filesystem::file_size(path, failed) == 0) {
+  if (is_blank_database(path)) {
     return std::string("it is empty");
   }
   auto present = open_sqlite_store(path);
@@ -154,18 +153,22 @@ Result<void> rename(const std::string& from, const std::string& to) {
 
 /// The old one is kept beside it. Its log must be gone before another database has its name: SQLite would play it back.
 Result<void> exchange(const std::string& copy, const std::string& path, Restored& out) {
-  if (is_there(path)) {
-    out.old_database = path + ".before-restore";
-    if (auto gone = file::remove(out.old_database); !gone) {
+  const std::string old = path + ".before-restore";
+  for (const char* more : {"", "-wal", "-shm"}) {
+    if (auto gone = file::remove(old + more); !gone) {
       return gone;
     }
-    for (const char* more : {"-wal", "-shm"}) {
-      if (is_there(path + more)) {
-        if (auto moved = rename(path + more, out.old_database + more); !moved) {
-          return moved;
-        }
+  }
+  // Also where the database itself is gone.
+  for (const char* more : {"-wal", "-shm"}) {
+    if (is_there(path + more)) {
+      if (auto moved = rename(path + more, old + more); !moved) {
+        return moved;
       }
     }
+  }
+  if (is_there(path)) {
+    out.old_database = old;
     // A second name, not a move: at no moment is there no database, from which a host would begin anew.
     if (::link(path.c_str(), out.old_database.c_str()) != 0) {
       return errno_error("keep the old database as " + out.old_database);

@@ -107,6 +107,7 @@ ScaleSet read_scale_set(const Value& tree, json::Problems& problems) {
     json::ObjectReader profile = properties.object("virtualMachineProfile");
     set.proxy_agent = read_proxy_agent_settings(profile);
   }
+  refuse_other_spellings(properties, {"virtualMachineProfile"});
   set.document = tree;
   return set;
 }

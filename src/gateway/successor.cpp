@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/net.h"
@@ -32,7 +33,13 @@ std::vector<ListenAt> places_of(const Config& config) {
   return out;
 }
 
-Result<void> can_bind(const ListenAt& place, bool kept) {
+/// While this host holds the one, the other cannot be tried: it lets go first.
+bool overlap(const Ipv4Endpoint& a, const Ipv4Endpoint& b) {
+  constexpr std::array<std::uint8_t, 4> kAny{};
+  return a.port == b.port && (a.address == b.address || a.address == kAny || b.address == kAny);
+}
+
+Result<void> can_bind(const ListenAt& place, bool held) {
   auto socket = make_tcp_socket();
   if (!socket) {
     return std::move(socket).error();
@@ -43,13 +50,14 @@ Result<void> can_bind(const ListenAt& place, bool kept) {
       return bound;
     }
   }
-  return kept ? Result<void>() : bind_and_listen(*socket, place.at, 1);
+  return held ? Result<void>() : bind_and_listen(*socket, place.at, 1);
 }
 
 Result<void> can_listen(const Config& now, const Config& next) {
   const auto taken = places_of(now);
   for (const ListenAt& place : places_of(next)) {
-    if (auto bound = can_bind(place, std::ranges::find(taken, place) != taken.end()); !bound) {
+    const bool held = std::ranges::any_of(taken, [&](const ListenAt& one) { return overlap(one.at, place.at); });
+    if (auto bound = can_bind(place, held); !bound) {
       return bound;
     }
   }
@@ -120,7 +128,7 @@ Result<void> can_follow(const Config& now, const Config& next, HostStore& store)
   if (!inventory) {
     return std::move(inventory).error();
   }
-  if (auto opened = (*inventory)->open(store); !opened) {
+  if (auto opened = (*inventory)->open(store, Inventory::Opening::kOnTrial); !opened) {
     return opened;
   }
   if (auto keys = can_open_keys(next, store, (*inventory)->registry()); !keys) {
