@@ -136,6 +136,9 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
       ->type_name("IP")
       ->expected(1)
       ->take_all();
+  std::string network;
+  app.add_option("--network", network, "interface of this host by which its requests come in, that of a listener")
+      ->type_name("NAME");
   if (const auto over = parse_host_options(app, arguments, host, out, err)) {
     return *over;
   }
@@ -156,6 +159,10 @@ int vm_import(const std::vector<std::string>& arguments, std::ostream& out, std:
       list.value(address);
     }
     body += R"(,"sourceAddresses":)" + std::move(list.end_array()).take();
+  }
+  if (!network.empty()) {
+    body += R"(,"network":)";
+    json::append_json_string(body, network);
   }
   const auto reply = ask_host(host, err, "POST", "/v1/import", body + "}");
   if (!reply.ok()) {

@@ -79,8 +79,8 @@ std::string machines_view(const json::Value& list) {
     const std::string_view network = networks ? " --network NAME" : "";
     out += fmt::format(
         "    -> a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address "
-        "IP{}\n"
-        "    -> one that came from another host: mspctl vm import FILE --source-address IP (docs/disks.md)\n"
+        "IP{0}\n"
+        "    -> one that came from another host: mspctl vm import FILE --source-address IP{0} (docs/disks.md)\n"
         "    -> else find out who it is: it is refused\n",
         network);
   }

@@ -317,7 +317,8 @@ http::Response AdminServer::take_in(const http::Request& request) {
   if (!given) {
     return complain(request, 400, "malformed", given.error(), kForms);
   }
-  return finish(request, inventory_.arrive(given->machine, std::move(given->addresses)), false);
+  return finish(request, inventory_.arrive(given->machine, std::move(given->addresses), std::move(given->network)),
+                false);
 }
 
 http::Response AdminServer::failed(const http::Request& request, const Error& error) {

@@ -165,6 +165,14 @@ void write_effects(json::Writer& writer, const ChangeOutcome& outcome) {
   writer.end_array();
 }
 
+std::string read_network(json::ObjectReader& from) {
+  std::string network = from.string("network");
+  if (!network.empty() && !is_interface_name(network)) {
+    from.fail("network", kOneInterfaceRule);
+  }
+  return network;
+}
+
 std::vector<Ipv4Address> read_addresses(json::ObjectReader& from) {
   std::vector<Ipv4Address> addresses;
   for (const std::string& text : from.strings("sourceAddresses")) {
@@ -204,10 +212,7 @@ Result<std::vector<GivenResource>> read_given(std::string_view body) {
       }
     }
     if (item.has("network")) {
-      resource.network = item.string("network");
-      if (!resource.network->empty() && !is_interface_name(*resource.network)) {
-        item.fail("network", kOneInterfaceRule);
-      }
+      resource.network = read_network(item);
     }
     item.finish();
     given.push_back(std::move(resource));
@@ -319,6 +324,9 @@ Result<GivenMachine> read_arrival(std::string_view body) {
   }
   if (root.has("sourceAddresses")) {
     given.addresses = read_addresses(root);
+  }
+  if (root.has("network")) {
+    given.network = read_network(root);
   }
   root.finish();
   if (auto good = problems.result(); !good) {

@@ -36,6 +36,7 @@ std::string departure_json(const Departure& departure);
 struct GivenMachine {
   MovedMachine machine;
   std::optional<std::vector<Ipv4Address>> addresses = {};
+  std::string network = {};
 };
 Result<GivenMachine> read_arrival(std::string_view body);
 /// What a guest has reported; null: nothing.

@@ -119,7 +119,8 @@ void Gateway::note_unknown(const Entrance& by, const http::Request& request) {
     log::hint(
         "a new machine, a copy, or one whose address is another now: mspctl vm apply FILE --source-address {0}{1}{2}; "
         "one "
-        "that came from another host: mspctl vm import FILE --source-address {0} (docs/disks.md); else find out who it "
+        "that came from another host: mspctl vm import FILE --source-address {0}{1}{2} (docs/disks.md); else find out "
+        "who it "
         "is",
         address_text(peer), by.network.empty() ? "" : " --network ", by.network);
   }

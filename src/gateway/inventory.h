@@ -114,8 +114,9 @@ class Inventory {
   /// For the host whose recipient() this is: from now on its connections are refused here and its key is dead.
   Result<Departure> depart(const ResourceName& name, const BoxPublicKey& to);
   /// The other end: applied with the key that it had, as if nothing had happened. `addresses`: as of a GivenResource,
-  /// where nothing means those that it came with.
-  Result<ChangeOutcome> arrive(const MovedMachine& machine, std::optional<std::vector<Ipv4Address>> addresses);
+  /// where nothing means those that it came with. `network` is one of this host's, so it does not come with it.
+  Result<ChangeOutcome> arrive(const MovedMachine& machine, std::optional<std::vector<Ipv4Address>> addresses,
+                               std::string network = {});
   /// The host's own, for those who send machines here.
   Result<BoxPublicKey> recipient() const { return keys_->recipient(); }
 

@@ -44,9 +44,11 @@ Result<Departure> Inventory::depart(const ResourceName& name, const BoxPublicKey
   return departure;
 }
 
-Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine,
-                                        std::optional<std::vector<Ipv4Address>> addresses) {
-  Staged staged = stage({{.text = machine.model, .addresses = addresses ? std::move(addresses) : machine.addresses}});
+Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine, std::optional<std::vector<Ipv4Address>> addresses,
+                                        std::string network) {
+  Staged staged = stage({{.text = machine.model,
+                          .addresses = addresses ? std::move(addresses) : machine.addresses,
+                          .network = std::move(network)}});
   const auto refuse = [&](std::string problem, std::string remedy) {
     staged.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
   };

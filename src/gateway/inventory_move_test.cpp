@@ -201,6 +201,18 @@ TEST(InventoryMove, TheIncarnationCannotFall) {
   EXPECT_THAT(b.arrive(a.depart(b)), HasSubstr("lower than before"));
 }
 
+TEST(InventoryMove, ItIsHeardInTheNetworkThatItIsGivenHereAlone) {
+  Host a('a');
+  Host b('b');
+  a.apply(1);
+  const MovedMachine moved = a.depart(b);
+  const auto outcome = b.inventory->arrive(moved, std::nullopt, "br-no-listener");
+  ASSERT_TRUE(outcome.ok());
+  ASSERT_FALSE(outcome->faults.empty());
+  EXPECT_THAT(outcome->faults.front().problem, HasSubstr("no listener has the interface br-no-listener"));
+  EXPECT_EQ(b.arrive(moved), "");
+}
+
 TEST(MovedMachineText, AnotherFormIsRefused) {
   const std::string good = moved_machine_json({.vm_id = kVm, .incarnation = 1, .moves = 1, .model = machine()});
   ASSERT_TRUE(parse_moved_machine(good)) << good;
