@@ -83,7 +83,7 @@ using Elements = std::set<std::string>;
 struct Sets {
   Elements services;
   Elements ports;      ///< where a machine is
-  Elements addresses;  ///< that belong to one
+  Elements addresses;  ///< that belong to one, and to no machine whose port is not known
   Elements places;     ///< port . address
   Elements fixed;      ///< ports whose hardware address is known
   Elements ethers;     ///< port . hardware address
@@ -103,6 +103,14 @@ Sets sets_of(const GuardInput& input) {
       for (const std::string& ether : machine.ethers) {
         sets.fixed.insert(port);
         sets.ethers.insert(fmt::format("{} . {}", port, ether));
+      }
+    }
+  }
+  // In another network the same address may be one's whose port nobody has told: it would be dropped wherever it is.
+  for (const GuardedMachine& machine : input.machines) {
+    for (const std::string& address : machine.addresses) {
+      if (machine.interfaces.empty()) {
+        sets.addresses.erase(address);
       }
     }
   }

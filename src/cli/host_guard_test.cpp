@@ -42,6 +42,17 @@ TEST(HostGuard, NamesWhoCannotBeGuarded) {
   EXPECT_THAT(rules, Not(HasSubstr("10.0.0.4"))) << "else it would be dropped wherever it is";
 }
 
+TEST(HostGuard, AnAddressThatAnUnguardedMachineHasTooIsNobodysAlone) {
+  const auto input = read_guard(
+      tree(R"({"listeners":[{"address":"127.0.0.1"}]})"),
+      tree(R"({"value":[{"name":"a","sourceAddresses":["10.0.0.4","10.0.0.5"],"interfaces":["vnet0"],"macAddresses":[]},
+               {"name":"b","sourceAddresses":["10.0.0.4"],"interfaces":[],"macAddresses":[]}]})"));
+  ASSERT_TRUE(input.ok());
+  const std::string rules = nftables_rules(*input, false);
+  EXPECT_THAT(rules, HasSubstr(R"(elements = { "vnet0" . 10.0.0.4, "vnet0" . 10.0.0.5 })")) << "a says only what it is";
+  EXPECT_THAT(rules, HasSubstr("elements = { 10.0.0.5 }")) << "b is not dropped for having a's address";
+}
+
 TEST(HostGuard, NothingThatIsNoNameOrAddressBecomesARule) {
   EXPECT_FALSE(read(R"("sourceAddresses":["10.0.0.4 } accept"],"interfaces":["vnet0"])").ok());
   EXPECT_FALSE(read(R"("sourceAddresses":["10.0.0.4"],"interfaces":["vnet0\" accept"])").ok());
