@@ -161,7 +161,7 @@ TEST_F(HostModels, WhoTakesItForAnAgentIsToldWhatItIs) {
   const Said said = mspctl({"status", "--socket", directory_ + "/run/admin.sock"});
   EXPECT_EQ(said.code, 2);
   EXPECT_THAT(said.err,
-              HasSubstr("admin.sock is the admin socket of msp-host, not the control socket of an agent\n  -> "));
+              HasSubstr("admin.sock (said by --socket) is the admin socket of msp-host, not of an agent\n  -> "));
 }
 
 TEST_F(HostModels, WhatWasKnownOfAMachineGoesWithIt) {
