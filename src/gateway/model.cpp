@@ -89,7 +89,7 @@ std::vector<Ipv4Address> private_addresses(const json::Value& document) {
 void refuse_other_spellings(json::ObjectReader& reader, std::initializer_list<std::string_view> names) {
   for (const json::Member* member : reader.rest()) {
     for (const std::string_view name : names) {
-      if (ascii_lower(member->name) == ascii_lower(name)) {
+      if (member->name != name && ascii_lower(member->name) == ascii_lower(name)) {
         reader.fail(member->name, fmt::format("is written {}", name));
       }
     }

@@ -68,6 +68,17 @@ TEST(Model, WhatDecidesIsNotPassedOverForItsSpelling) {
   EXPECT_TRUE(parse_model(model_text(R"({"enabled":true,"addProxyAgentExtension":true})"), "vm.json"));
 }
 
+TEST(Model, WhatIsWrittenAsItShouldBeIsTaken) {
+  EXPECT_TRUE(parse_model(R"({"name":"vm1","properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+      "virtualMachineScaleSet":{"id":"/s/virtualMachineScaleSets/w"},"securityProfile":{"proxyAgentSettings":{
+      "enabled":true,"mode":"Audit","keyIncarnationId":1,"wireServer":{"mode":"Enforce"},"imds":{"mode":"Audit",
+      "inVMAccessControlProfileReferenceId":"/x"}}}}})",
+                          "vm.json"));
+  EXPECT_FALSE(parse_model(R"({"name":"vm1","properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+      "VirtualMachineScaleSet":{"id":"/s/virtualMachineScaleSets/w"}}})",
+                           "vm.json"));
+}
+
 TEST(Model, NeitherIsWhatLeadsToIt) {
   const auto error_of = [](std::string_view text, auto read) {
     const auto tree = json::parse(text);
