@@ -90,6 +90,14 @@ Expected looked_through(const RuleSet& rules, const identity::ConnectionIdentity
   return {};
 }
 
+std::vector<RuleIdentity> some(RandomCallers& random, std::size_t count) {
+  std::vector<RuleIdentity> identities;
+  for (std::size_t i = 0; i < count; ++i) {
+    identities.push_back(random.identity(i));
+  }
+  return identities;
+}
+
 Reason reason_of_denial(const Decision& decision) { return std::get<Denial>(decision).reason; }
 
 TEST(ManyCallers, ADecisionNamesTheSameIdentityAsLookingThroughAll) {
@@ -97,10 +105,7 @@ TEST(ManyCallers, ADecisionNamesTheSameIdentityAsLookingThroughAll) {
   const test::PolicyRequest request(Service::kImds, "GET", "/x");
   int permits = 0;
   for (int round = 0; round < 3000; ++round) {
-    std::vector<RuleIdentity> identities;
-    for (std::size_t i = 0; i < IdentityIndex::kFew + 8; ++i) {
-      identities.push_back(random.identity(i));
-    }
+    const std::vector<RuleIdentity> identities = some(random, IdentityIndex::kFew + 8);
     Snapshot snapshot;
     snapshot.rules.fill(RuleSet::compile(item_with(identities, false), Matching::kEnforce));
     const identity::ConnectionIdentity caller = random.caller();
@@ -395,10 +400,7 @@ TEST(ManyCallers, ADenyOfManyHitsWhoeverLookingThroughAllWouldHit) {
   const test::PolicyRequest request(Service::kImds, "GET", "/x");
   int denials = 0;
   for (int round = 0; round < 3000; ++round) {
-    std::vector<RuleIdentity> identities;
-    for (std::size_t i = 0; i < IdentityIndex::kFew + 1; ++i) {
-      identities.push_back(random.identity(i));
-    }
+    const std::vector<RuleIdentity> identities = some(random, IdentityIndex::kFew + 1);
     Snapshot snapshot;
     snapshot.rules.fill(RuleSet::compile(item_with(identities, true), Matching::kEnforce));
     const identity::ConnectionIdentity caller = random.caller();
