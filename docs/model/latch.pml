@@ -43,6 +43,10 @@
 #ifndef RAISES
 #define RAISES 0 /* incarnations raised although nothing is wrong */
 #endif
+#ifndef ROTATIONS
+#define ROTATIONS 0 /* the same, planned: the old key is taken until the agent uses another; once it is the only fault
+                       (-DALL_SERVED), no call is refused */
+#endif
 #ifndef SWITCHES
 #define SWITCHES 0 /* channel disabled and wanted again */
 #endif
@@ -77,6 +81,7 @@ bool host_busy = false;
 mtype:key_state keys[KEYS + 1] = no_key;
 byte latched_guid = 0;
 byte latched_on_disk = 0;
+byte outgoing = 0; /* in memory only: the key before a rotation, while it is taken */
 byte made = 0;
 
 /* What only the observer knows. */
@@ -88,7 +93,7 @@ bool told_disabled = false; /* the last good answer that this run of the agent h
 
 byte losses = LOSSES, repeats = REPEATS, impatience = IMPATIENCE, late = LATE, agent_crashes = AGENT_CRASHES;
 byte host_crashes = HOST_CRASHES, save_failures = SAVE_FAILURES, key_losses = KEY_LOSSES, thief_asks = THIEF_ASKS;
-byte raises = RAISES, switches = SWITCHES, calls = CALLS;
+byte raises = RAISES, rotations = ROTATIONS, switches = SWITCHES, calls = CALLS;
 
 /* ---------------------------------------------------------------------------------------------------- the agent -- */
 
@@ -284,6 +289,9 @@ inline latch(guid) {
 #endif
   keys[guid] = latched_key;
   note_latch(guid);
+#ifdef FAULT_NO_OVERLAP
+  outgoing = 0;
+#endif
 #ifndef FAULT_PENDING_OUTLIVES_LATCH
   i = 1;
   do
@@ -301,6 +309,7 @@ inline latch(guid) {
 inline crash_host() {
   host_crashes--;
   latched_guid = latched_on_disk;
+  outgoing = 0;
 #ifdef FAULT_LATCH_NOT_DURABLE
   i = 1;
   do
@@ -386,10 +395,14 @@ end_idle:
 #ifdef FAULT_OPEN_UNTIL_LATCHED
           good = !wanted || latched_guid == 0 || (guid != 0 && guid == latched_guid);
 #else
-          good = !wanted || (guid != 0 && guid == latched_guid);
+          good = !wanted || (guid != 0 && (guid == latched_guid || guid == outgoing));
 #endif
-          /* An enforced host serves nothing that is not signed with the latched key. */
-          assert(!good || !wanted || (guid != 0 && keys[guid] == latched_key));
+          /* An enforced host serves nothing that is not signed with the latched key, or with the one before it while
+             that is on its way out. */
+          assert(!good || !wanted || (guid != 0 && (keys[guid] == latched_key || guid == outgoing)));
+#ifdef ALL_SERVED
+          assert(good || guid == 0 || !of_agent);
+#endif
           answer = what
        fi
      };
@@ -467,6 +480,11 @@ end_quiet:
 
 #define STUCK (latched_guid != 0 && !(stored & bit(latched_guid)))
 
+#define IN_ORDER (latched_guid != 0 && key == latched_guid && phase == latched)
+
+/* The time of the outgoing key is over: what was signed with it has come. */
+#define OVERLAP_IS_OVER (outgoing != 0 && IN_ORDER && !(to_host??[call, eval(outgoing), true]))
+
 inline raise_incarnation() {
   byte j;
   j = 1;
@@ -489,8 +507,10 @@ inline raise_incarnation() {
 active proctype Operator() {
 end_away:
   do
-  :: d_step { STUCK && wanted -> raise_incarnation() }
-  :: d_step { raises > 0 -> raises--; raise_incarnation() }
+  :: d_step { STUCK && wanted -> outgoing = 0; raise_incarnation() }
+  :: d_step { raises > 0 -> raises--; outgoing = 0; raise_incarnation() }
+  :: d_step { rotations > 0 && latched_guid != 0 && outgoing == 0 -> rotations--; outgoing = latched_guid; raise_incarnation() }
+  :: d_step { OVERLAP_IS_OVER -> outgoing = 0 }
   :: atomic { switches > 0 && wanted -> switches--; wanted = false }
   :: atomic { !wanted -> wanted = true }
   :: atomic { key_losses > 0 && stored != 0 && action == wait -> key_losses--; stored = 0; ever_latched = true }
@@ -500,5 +520,4 @@ end_away:
 /* ---------------------------------------------------------------------------------------------------- liveness --- */
 
 /* When the faults have stopped the agent uses the key that the host has latched, and goes on doing so. */
-#define IN_ORDER (latched_guid != 0 && key == latched_guid && phase == latched)
 ltl ends_latched { <>[] IN_ORDER }

@@ -243,15 +243,17 @@ constexpr std::array kKeyVerbs{
                    arguments, out, err);
              }},
     Verb{.name = "reset",
-         .help = "raises keyIncarnationId: the key ends, one new latch is allowed",
+         .help = "raises keyIncarnationId: the key ends at once, one new latch is allowed",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
                return host_query(
                    {.command = "mspctl key",
                     .verb = "reset",
                     .help =
-                        "Raises keyIncarnationId in the model of a machine, or of a scale set: the key ends, or that\n"
-                        "of each instance; one new latch is allowed.",
+                        "Raises keyIncarnationId in the model of a machine, or of a scale set: the key ends at once, "
+                        "or\n"
+                        "that of each instance; one new latch is allowed. Where nobody else may know the key: mspctl\n"
+                        "key rotate.",
                     .method = "POST",
                     .list = kMachines,
                     .name = "NAME",
@@ -260,6 +262,27 @@ constexpr std::array kKeyVerbs{
                     .view = &outcome_view},
                    arguments, out, err);
              }},
+    Verb{
+        .name = "rotate",
+        .help = "the same without a refused request: the old key is taken until the agent has another",
+        .run =
+            [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+              return host_query(
+                  {.command = "mspctl key",
+                   .verb = "rotate",
+                   .help =
+                       "A planned change of the key of a machine, or of each instance of a scale set: raises\n"
+                       "keyIncarnationId, so that one new latch is allowed, and takes the old key until the agent has\n"
+                       "latched another and what is on its way has come, for 5 minutes at most. For a key that others\n"
+                       "may know: mspctl key reset.",
+                   .method = "POST",
+                   .list = kMachines,
+                   .name = "NAME",
+                   .suffix = "/rotateKey",
+                   .list_of_sets = kSets,
+                   .view = &outcome_view},
+                  arguments, out, err);
+            }},
 };
 
 constexpr std::array kHostVerbs{

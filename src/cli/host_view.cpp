@@ -96,6 +96,10 @@ std::string key_view(const json::Value& machine) {
                                 : enabled   ? "no key is latched: the next agent that asks latches one"
                                             : "no key is latched, and none is handed out: the model is not enabled",
                                 leaf(machine, "/keyIncarnationId"));
+  if (const std::string outgoing = leaf(machine, "/keyOutgoing"); outgoing != "-") {
+    out += fmt::format("  key {} is on its way out: taken until the agent has latched another, for minutes at most\n",
+                       outgoing);
+  }
   if (leaf(machine, "/keyAlarms/askedWhileLatched") != "0") {
     out += fmt::format("  ! another key was asked for and refused, {} times, the last at {}\n",
                        leaf(machine, "/keyAlarms/askedWhileLatched"), leaf(machine, "/keyAlarms/time"));

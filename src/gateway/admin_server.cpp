@@ -37,6 +37,7 @@ constexpr std::string_view kApply = "/v1/apply";
 constexpr std::string_view kImport = "/v1/import";
 constexpr std::string_view kRecipient = "/v1/recipient";
 constexpr std::string_view kResetKey = "/resetKey";
+constexpr std::string_view kRotateKey = "/rotateKey";
 constexpr std::string_view kExport = "/export";
 constexpr std::string_view kReports = "/reports";
 constexpr std::string_view kEvents = "/events";
@@ -195,6 +196,7 @@ http::Response AdminServer::answer_resource(const http::Request& request, const 
   const Listing listing = place.listing;
   const bool machines = listing == Listing::kMachines;
   const bool resets = listing != Listing::kProfiles && rest.ends_with(kResetKey);
+  const bool rotates = listing != Listing::kProfiles && rest.ends_with(kRotateKey);
   const bool exports = machines && rest.ends_with(kExport);
   const bool reports = machines && rest.ends_with(kReports);
   const bool audit = machines && rest.ends_with(kAudit);
@@ -202,6 +204,7 @@ http::Response AdminServer::answer_resource(const http::Request& request, const 
   const std::string_view below = events_at == std::string_view::npos ? "" : rest.substr(events_at + kEvents.size());
   const bool has_events = events_at != std::string_view::npos && (below.empty() || below.front() == '/');
   const std::size_t suffix = resets       ? kResetKey.size()
+                             : rotates    ? kRotateKey.size()
                              : exports    ? kExport.size()
                              : reports    ? kReports.size()
                              : audit      ? kAudit.size()
@@ -225,8 +228,9 @@ http::Response AdminServer::answer_resource(const http::Request& request, const 
   }
   const ResourceName name = found.front()->name;
   const std::string_view method = request.head.method;
-  if (resets) {
-    return method == "POST" ? finish(request, inventory_.reset_key(name), false) : no_method(request, "POST");
+  if (resets || rotates) {
+    const KeyEnd end = resets ? KeyEnd::kAtOnce : KeyEnd::kOnceReplaced;
+    return method == "POST" ? finish(request, inventory_.end_key(name, end), false) : no_method(request, "POST");
   }
   if (exports) {
     return method == "POST" ? send_away(request, name) : no_method(request, "POST");

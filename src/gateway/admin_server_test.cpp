@@ -149,6 +149,10 @@ TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {
   }
   EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/resetKey"),
               HasSubstr(R"("what":"keyIncarnationId","from":"1","to":"2")"));
+  EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/rotateKey"),
+              HasSubstr(R"("what":"keyIncarnationId","from":"2","to":"3")"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1/rotateKey"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), HasSubstr(R"("keyGuid":null,"keyOutgoing":null)"));
   EXPECT_THAT(ask("DELETE", "/v1/virtualMachines/vm-1"), HasSubstr(R"("effect":"deleted")"));
   EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1"), StartsWith("HTTP/1.1 404"));
 }

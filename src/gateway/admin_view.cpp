@@ -70,18 +70,24 @@ void write_macs(json::Writer& writer, const Vm& vm) {
   writer.end_array();
 }
 
-void write_machine(json::Writer& writer, const Vm& vm, const Resource& resource) {
+void write_key(json::Writer& writer, const LiveKey* key) {
+  if (key == nullptr) {
+    writer.null();
+  } else {
+    writer.value(key->guid);
+  }
+}
+
+void write_machine(json::Writer& writer, const Inventory& inventory, const Vm& vm, const Resource& resource) {
   const bool given = !resource.addresses.empty();
   const ProxyAgentSettings& settings = vm.model.proxy_agent;
   writer.field("enabled", settings.enabled);
   write_service(writer, "imds", vm.imds, settings.imds);
   write_service(writer, "wireServer", vm.wire_server, settings.wire_server);
   writer.field("keyIncarnationId", settings.key_incarnation_id).key("keyGuid");
-  if (vm.latched == nullptr) {
-    writer.null();
-  } else {
-    writer.value(vm.latched->guid);
-  }
+  write_key(writer, vm.latched);
+  writer.key("keyOutgoing");
+  write_key(writer, inventory.outgoing(vm));
   writer.key("sourceAddresses").begin_array();
   for (const Ipv4Address& address : vm.addresses) {
     writer.value(address_text({.address = address, .port = 0}));
@@ -240,7 +246,7 @@ std::string resource_json(const Inventory& inventory, const Resource& resource, 
   }
   if (machine) {
     if (const Vm* vm = inventory.registry().find_by_id(resource.name.key); vm != nullptr) {
-      write_machine(writer, *vm, resource);
+      write_machine(writer, inventory, *vm, resource);
     }
   } else if (set) {
     write_scale_set(writer, inventory, resource.name.key);

@@ -280,7 +280,11 @@ void Inventory::forget(Vm& vm) {
   changed_(vm_id);
 }
 
-Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
+const LiveKey* Inventory::outgoing(const Vm& vm) const {
+  return vm.outgoing != nullptr && keys_->overlaps(vm) ? vm.outgoing : nullptr;
+}
+
+Result<ChangeOutcome> Inventory::end_key(const ResourceName& name, KeyEnd end) {
   ChangeOutcome outcome;
   const auto refuse = [&](std::string problem, std::string remedy) {
     outcome.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
@@ -288,7 +292,7 @@ Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
   };
   const auto found = resources_.find(name);
   if (found != resources_.end() && name.kind == ResourceKind::kScaleSet) {
-    return reset_keys(found->second, std::move(outcome));
+    return end_keys(found->second, end, std::move(outcome));
   }
   const Vm* vm = registry_.find_by_id(name.key);
   if (found == resources_.end() || vm == nullptr) {
@@ -298,6 +302,9 @@ Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
   if (!resource.file.empty()) {
     return refuse(fmt::format("{} comes from the file {}", resource.label, resource.file),
                   "raise keyIncarnationId in it and restart msp-host");
+  }
+  if (end == KeyEnd::kOnceReplaced && outgoing(*vm) != nullptr) {
+    return refuse(fmt::format("the key of {} is being rotated", resource.label), kWaitForTheOther);
   }
   const std::uint32_t now = vm->model.proxy_agent.key_incarnation_id;
   const auto tree = json::parse(resource.text, kResourceFile);
@@ -315,7 +322,7 @@ Result<ChangeOutcome> Inventory::reset_key(const ResourceName& name) {
             ? "it is the highest that there is: give the machine a new vmId, under which nothing is known of it"
             : "apply a model that has them");
   }
-  return apply({{.text = std::move(text)}}, false);
+  return apply({{.text = std::move(text)}}, false, end);
 }
 
 }  // namespace msp::gateway

@@ -71,6 +71,17 @@ struct ChangeOutcome {
   std::vector<GuestChange> guests;  ///< virtual machines for whose guest something changes
 };
 
+/// What becomes of the latched keys of machines whose keyIncarnationId a change raises.
+enum class KeyEnd : std::uint8_t {
+  kAtOnce,       ///< they may be known to others
+  kOnceReplaced  ///< planned: KeyRing::rotate()
+};
+
+/// The second rotation would end what is signed with the key before the last and still on its way.
+inline constexpr const char* kWaitForTheOther =
+    "wait until the agent has latched another and 10 s more, 5 minutes at most; where others may know the key: mspctl "
+    "key reset";
+
 /// What comes of sending a machine to another host.
 struct Departure {
   ChangeOutcome outcome;
@@ -105,12 +116,14 @@ class Inventory {
   const VmRegistry& registry() const { return registry_; }
 
   /// All of it or nothing. `dry_run`: only says what would come of it. An error is the store's.
-  Result<ChangeOutcome> apply(const std::vector<GivenResource>& given, bool dry_run);
+  Result<ChangeOutcome> apply(const std::vector<GivenResource>& given, bool dry_run, KeyEnd end = KeyEnd::kAtOnce);
   /// Refused for what a file names and for what another refers to. A scale set goes with its instances.
   Result<ChangeOutcome> remove(const ResourceName& name);
-  /// Raises keyIncarnationId in the model of a machine, or of a scale set: the key dies, or those of all its instances;
+  /// Raises keyIncarnationId in the model of a machine, or of a scale set: the key ends, or those of all its instances;
   /// one new latch is allowed.
-  Result<ChangeOutcome> reset_key(const ResourceName& name);
+  Result<ChangeOutcome> end_key(const ResourceName& name, KeyEnd end);
+  /// The key that is still taken beside the latched one, or in its place; null: none.
+  const LiveKey* outgoing(const Vm& vm) const;
   /// For the host whose recipient() this is: from now on its connections are refused here and its key is dead.
   Result<Departure> depart(const ResourceName& name, const BoxPublicKey& to);
   /// The other end: applied with the key that it had, as if nothing had happened. `addresses`: as of a GivenResource,
@@ -157,9 +170,9 @@ class Inventory {
   void check_incarnations(Staged& staged) const;
   ModelChange to_store(const Staged& staged) const;
   ChangeOutcome outcome_of(Staged& staged) const;
-  void commit(Staged staged);
+  void commit(Staged staged, KeyEnd end);
   Result<ChangeOutcome> remove_scale_set(const Resource& resource);
-  Result<ChangeOutcome> reset_keys(const Resource& set, ChangeOutcome outcome);
+  Result<ChangeOutcome> end_keys(const Resource& set, KeyEnd end, ChangeOutcome outcome);
   /// The store has forgotten this machine.
   void forget(Vm& vm);
 

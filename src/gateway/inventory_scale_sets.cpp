@@ -108,10 +108,18 @@ Result<ChangeOutcome> Inventory::remove_scale_set(const Resource& resource) {
   return outcome;
 }
 
-Result<ChangeOutcome> Inventory::reset_keys(const Resource& set, ChangeOutcome outcome) {
+Result<ChangeOutcome> Inventory::end_keys(const Resource& set, KeyEnd end, ChangeOutcome outcome) {
   std::uint32_t highest = scale_sets_.at(set.name.key)->proxy_agent.key_incarnation_id;
   for (const Vm* vm : instances_of(set.name.key)) {
     highest = std::max(highest, vm->model.proxy_agent.key_incarnation_id);
+    if (end == KeyEnd::kOnceReplaced && outgoing(*vm) != nullptr) {
+      outcome.faults.push_back({.pointer = {},
+                                .problem = fmt::format("the key of {} is being rotated", vm->model.name),
+                                .remedy = kWaitForTheOther});
+    }
+  }
+  if (!outcome.faults.empty()) {
+    return outcome;
   }
   const auto tree = json::parse(set.text, kResourceFile);
   std::string text = !tree || highest == UINT32_MAX ? std::string()
@@ -125,7 +133,7 @@ Result<ChangeOutcome> Inventory::reset_keys(const Resource& set, ChangeOutcome o
                                             : "apply a model that has them"});
     return outcome;
   }
-  return apply({{.text = std::move(text)}}, false);
+  return apply({{.text = std::move(text)}}, false, end);
 }
 
 }  // namespace msp::gateway

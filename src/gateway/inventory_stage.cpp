@@ -322,7 +322,7 @@ ChangeOutcome Inventory::outcome_of(Staged& staged) const {
   return outcome;
 }
 
-Result<ChangeOutcome> Inventory::apply(const std::vector<GivenResource>& given, bool dry_run) {
+Result<ChangeOutcome> Inventory::apply(const std::vector<GivenResource>& given, bool dry_run, KeyEnd end) {
   Staged staged = stage(given);
   ChangeOutcome outcome = outcome_of(staged);
   if (!outcome.faults.empty() || dry_run) {
@@ -334,12 +334,12 @@ Result<ChangeOutcome> Inventory::apply(const std::vector<GivenResource>& given, 
   for (const ResourceEffect& effect : outcome.resources) {
     log::info("{} is {}", effect.label, to_string(effect.effect));
   }
-  commit(std::move(staged));
+  commit(std::move(staged), end);
   return outcome;
 }
 
 // Nothing in here may fail: the store has the change.
-void Inventory::commit(Staged staged) {
+void Inventory::commit(Staged staged, KeyEnd end) {
   profiles_ = std::move(staged.profiles);
   for (auto& [id, set] : staged.sets) {
     scale_sets_[id] = std::move(set.set);
@@ -355,7 +355,11 @@ void Inventory::commit(Staged staged) {
       by_resource_id_.erase(ascii_lower(vm->model.id));
       registry_.replace(*vm, std::move(machine.vm));
       if (keys_ != nullptr && vm->model.proxy_agent.key_incarnation_id != before) {
-        keys_->drop(*vm);
+        if (end == KeyEnd::kAtOnce) {
+          keys_->drop(*vm);
+        } else {
+          keys_->rotate(*vm);
+        }
       }
     } else {
       if (auto added = registry_.add(std::move(machine.vm)); !added) {
@@ -417,7 +421,7 @@ Result<void> Inventory::open(ModelStore& store, Opening how) {
       return removed;
     }
   }
-  commit(std::move(staged));
+  commit(std::move(staged), KeyEnd::kAtOnce);
   store_ = &store;
   return {};
 }

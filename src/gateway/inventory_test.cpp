@@ -125,7 +125,7 @@ class InventoryTest : public testing::Test {
 
   std::string directory_;
   Config config_;
-  SystemClock clock_;
+  FakeClock clock_{1'745'409'600'000'000'000};
   const std::string master_ = std::string(32, 'm');
   std::unique_ptr<HostStore> store_;
   std::unique_ptr<Inventory> inventory_;
@@ -204,7 +204,7 @@ TEST_F(InventoryTest, ANetworkIsTheInterfaceOfAListener) {
   open();
   ASSERT_NE(vm(), nullptr) << "a listener that is gone keeps nobody from being known";
   EXPECT_EQ(inventory_->registry().find({10, 0, 0, 1}), nullptr);
-  EXPECT_TRUE(inventory_->reset_key(kName1)->faults.empty());
+  EXPECT_TRUE(inventory_->end_key(kName1, KeyEnd::kAtOnce)->faults.empty());
   EXPECT_EQ(vm()->network, "br-a");
 }
 
@@ -303,7 +303,7 @@ TEST_F(InventoryTest, ResettingTheKeyRaisesTheIncarnationAndLeavesEveryOtherByte
   const std::string text = machine(kVm1, "10.0.0.1", R"({"enabled":true, "keyIncarnationId" : 9 ,"x":1})");
   good({text});
   const std::string guid = latch();
-  auto reset = inventory_->reset_key(kName1);
+  auto reset = inventory_->end_key(kName1, KeyEnd::kAtOnce);
   ASSERT_TRUE(reset);
   EXPECT_THAT(differences(*reset), ElementsAre("vm-1 keyIncarnationId: 9 -> 10"));
   EXPECT_EQ(keys_->find(guid), nullptr);
@@ -313,8 +313,39 @@ TEST_F(InventoryTest, ResettingTheKeyRaisesTheIncarnationAndLeavesEveryOtherByte
   EXPECT_EQ(inventory_->resources().at(kName1).text, expected);
   latch();
   good({machine(kVm2, "10.0.0.2", "{}")});
-  ASSERT_TRUE(inventory_->reset_key({.kind = ResourceKind::kVirtualMachine, .key = kVm2}).ok());
+  ASSERT_TRUE(inventory_->end_key({.kind = ResourceKind::kVirtualMachine, .key = kVm2}, KeyEnd::kAtOnce).ok());
   EXPECT_EQ(vm(kVm2)->model.proxy_agent.key_incarnation_id, 1U);
+}
+
+TEST_F(InventoryTest, ARotationKeepsTheKeyUntilAnotherIsLatchedAndNoSecondOneComesMeanwhile) {
+  good({machine(kVm1, "10.0.0.1", R"({"enabled":true,"keyIncarnationId":1})")});
+  const std::string guid = latch();
+  auto rotated = inventory_->end_key(kName1, KeyEnd::kOnceReplaced);
+  ASSERT_TRUE(rotated);
+  EXPECT_THAT(differences(*rotated), ElementsAre("vm-1 keyIncarnationId: 1 -> 2"));
+  EXPECT_EQ(vm()->latched, nullptr);
+  ASSERT_NE(inventory_->outgoing(*vm()), nullptr);
+  EXPECT_EQ(inventory_->outgoing(*vm())->guid, guid);
+  auto again = inventory_->end_key(kName1, KeyEnd::kOnceReplaced);
+  ASSERT_TRUE(again);
+  EXPECT_THAT(faults(*again), ElementsAre(HasSubstr("the key of vm-1 is being rotated")));
+  EXPECT_EQ(vm()->model.proxy_agent.key_incarnation_id, 2U);
+
+  good({machine(kVm1, "10.0.0.9", R"({"enabled":true,"keyIncarnationId":2})")});
+  EXPECT_NE(inventory_->outgoing(*vm()), nullptr) << "other changes of the model leave it";
+  latch();
+  clock_.advance_ms(kOnItsWayMs);
+  EXPECT_EQ(inventory_->outgoing(*vm()), nullptr);
+  EXPECT_THAT(faults(*inventory_->end_key(kName1, KeyEnd::kOnceReplaced)), IsEmpty());
+  ASSERT_NE(inventory_->outgoing(*vm()), nullptr);
+  good({machine(kVm1, "10.0.0.9", R"({"enabled":true,"keyIncarnationId":4})")});
+  EXPECT_EQ(inventory_->outgoing(*vm()), nullptr) << "a model that raises it ends every key at once";
+
+  latch();
+  ASSERT_TRUE(inventory_->end_key(kName1, KeyEnd::kOnceReplaced));
+  const std::string outgoing = vm()->outgoing->guid;
+  ASSERT_TRUE(inventory_->remove(kName1).ok());
+  EXPECT_EQ(keys_->find(outgoing), nullptr);
 }
 
 TEST_F(InventoryTest, ADryRunSaysWhatWouldChangeAndChangesNothing) {
@@ -341,7 +372,7 @@ TEST_F(InventoryTest, AFileWins) {
   auto removed = inventory_->remove(kName1);
   ASSERT_TRUE(removed);
   EXPECT_THAT(faults(*removed), ElementsAre(HasSubstr("comes from the file")));
-  auto reset = inventory_->reset_key(kName1);
+  auto reset = inventory_->end_key(kName1, KeyEnd::kAtOnce);
   ASSERT_TRUE(reset);
   EXPECT_FALSE(reset->faults.empty());
   config_.virtual_machines.clear();
@@ -441,16 +472,23 @@ TEST_F(InventoryTest, InstancesFollowTheirSet) {
       << "an allowlist reaches the instances of a set that refers to it";
 
   changed_.clear();
-  ASSERT_TRUE(inventory_->reset_key(kName1));
+  ASSERT_TRUE(inventory_->end_key(kName1, KeyEnd::kAtOnce));
   EXPECT_EQ(incarnation(kVm1), 2U);
   EXPECT_THAT(changed_, ElementsAre(kVm1));
-  ASSERT_TRUE(inventory_->reset_key(kSet));
+  ASSERT_TRUE(inventory_->end_key(kSet, KeyEnd::kAtOnce));
   EXPECT_EQ(incarnation(kVm1), 4U);
   EXPECT_EQ(incarnation(kVm2), 4U);
   EXPECT_THAT(faults(apply({scale_set(R"({"enabled":true,"keyIncarnationId":2})")})),
               Contains(HasSubstr("is lower than before")));
+  latch();
+  ASSERT_TRUE(inventory_->end_key(kSet, KeyEnd::kOnceReplaced));
+  EXPECT_NE(inventory_->outgoing(*vm()), nullptr);
+  EXPECT_EQ(inventory_->outgoing(*vm(kVm2)), nullptr) << "it had none";
+  EXPECT_THAT(faults(*inventory_->end_key(kSet, KeyEnd::kOnceReplaced)),
+              ElementsAre(HasSubstr("the key of vm-1 is being rotated")));
+  EXPECT_EQ(incarnation(kVm1), 5U);
   open();
-  EXPECT_EQ(incarnation(kVm1), 4U);
+  EXPECT_EQ(incarnation(kVm1), 5U);
   EXPECT_THAT(inventory_->resources().at(kSet).text, HasSubstr("[1.50]"));
 
   auto removed = inventory_->remove(kSet);

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.h"
 #include "gateway/key_sealing.h"
 
@@ -141,6 +144,35 @@ void KeyRing::drop(Vm& vm) {
     vm.latched = nullptr;
   }
   drop_pending(vm);
+  drop_outgoing(vm);
+}
+
+void KeyRing::rotate(Vm& vm) {
+  drop_pending(vm);
+  drop_outgoing(vm);
+  if (vm.latched == nullptr) {
+    return;
+  }
+  vm.outgoing = std::exchange(vm.latched, nullptr);
+  vm.outgoing->ends_ms = clock_.boottime_ms() + kMostOverlapMs;
+  with_outgoing_.push_back(&vm);
+}
+
+void KeyRing::drop_outgoing(Vm& vm) {
+  if (vm.outgoing != nullptr) {
+    keys_.erase(std::string(vm.outgoing->guid));
+    vm.outgoing = nullptr;
+    std::erase(with_outgoing_, &vm);
+  }
+}
+
+void KeyRing::drop_what_is_over() {
+  const std::vector<Vm*> all = with_outgoing_;
+  for (Vm* vm : all) {
+    if (!overlaps(*vm)) {
+      drop_outgoing(*vm);
+    }
+  }
 }
 
 Result<void> KeyRing::add(Vm& vm, const std::string& guid, KeyState state, const Secret& key) {
@@ -185,6 +217,7 @@ IssueResult KeyRing::issue(Vm& vm) {
   if (vm.latched != nullptr) {
     return std::optional<IssuedKey>{};
   }
+  drop_what_is_over();
   auto key = random_secret(kKeySize);
   if (!key) {
     return std::move(key).error();
@@ -241,6 +274,9 @@ Result<LatchOutcome> KeyRing::latch(Vm& vm, std::string_view guid) {
   vm.latched = key;
   std::erase(vm.pending, key->guid);
   drop_pending(vm);
+  if (vm.outgoing != nullptr) {
+    vm.outgoing->ends_ms = std::min(vm.outgoing->ends_ms, clock_.boottime_ms() + kOnItsWayMs);
+  }
   return outcome;
 }
 

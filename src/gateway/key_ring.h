@@ -27,7 +27,15 @@ struct LiveKey {
   KeyState state = KeyState::kPending;
   HmacSha256 mac;     ///< keyed once, used for every request
   HmacSha256 signer;  ///< of status answers
+  /// Of the outgoing key of a machine: when it is dead, in milliseconds since boot.
+  std::uint64_t ends_ms = 0;
 };
+
+/// So long an outgoing key is taken at most, while no other has been latched: an agent that polls at its usual pace has
+/// latched another several times over.
+inline constexpr std::uint64_t kMostOverlapMs = 300'000;
+/// So long it is taken once another is latched: what was signed before is on its way, or its body is.
+inline constexpr std::uint64_t kOnItsWayMs = 10'000;
 
 /// What an agent is told of a new key (protocol.md C.2).
 struct IssuedKey {
@@ -52,9 +60,21 @@ class KeyRing {
   Result<void> adopt(Vm& vm);
   /// The store has ended the keys of this machine: memory follows.
   void drop(Vm& vm);
+  /// The same, but the latched key becomes the outgoing one: taken until the machine has latched another and what is on
+  /// its way has come, in memory only. So a planned change of the key refuses nothing (docs/channel.md, "Rotation").
+  void rotate(Vm& vm);
 
   /// Any key that is pending or latched; literal comparison (protocol.md C.7.8).
   LiveKey* find(std::string_view guid);
+  /// The key of this machine that may sign its requests under this id, or null.
+  LiveKey* taken(Vm& vm, std::string_view guid) {
+    if (vm.latched != nullptr && vm.latched->guid == guid) {
+      return vm.latched;
+    }
+    return vm.outgoing != nullptr && vm.outgoing->guid == guid && overlaps(vm) ? vm.outgoing : nullptr;
+  }
+  /// True while the outgoing key of this machine, which it has, is taken.
+  bool overlaps(const Vm& vm) const { return clock_.boottime_ms() < vm.outgoing->ends_ms; }
   /// True for a key that this machine had and that is dead. Asks the store (one look into an index): for refusals only.
   bool has_ended(const Vm& vm, std::string_view guid);
 
@@ -93,6 +113,8 @@ class KeyRing {
   Result<void> load(VmRegistry& registry);
   Result<void> load(Vm& vm, const KeyRecord& record);
   void drop_pending(Vm& vm);
+  void drop_outgoing(Vm& vm);
+  void drop_what_is_over();
   Result<void> add(Vm& vm, const std::string& guid, KeyState state, const Secret& key);
 
   KeyStore& store_;
@@ -100,6 +122,7 @@ class KeyRing {
   const Clock& clock_;
   std::size_t max_pending_;
   std::unordered_map<std::string, std::unique_ptr<LiveKey>, Hash, std::equal_to<>> keys_;
+  std::vector<Vm*> with_outgoing_;  // few, and for minutes
 };
 
 /// Why a host does not start: with another master key, or a model that says less than before.

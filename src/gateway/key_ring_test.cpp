@@ -182,6 +182,58 @@ TEST_F(KeyRingTest, RaisingTheIncarnationResetsTheKeyAndFallingIsRefused) {
   open(2);
 }
 
+TEST_F(KeyRingTest, ARotatedKeyIsTakenUntilAnotherIsLatchedAndWhatIsOnItsWayHasCome) {
+  const auto raise = [&] {
+    const std::uint32_t raised = ++vm().model.proxy_agent.key_incarnation_id;
+    ASSERT_TRUE(store_->change({.entered = {{.vm_id = std::string(kVm1), .incarnation = raised}}}).ok());
+    ring_->rotate(vm());
+  };
+  const IssuedKey first = issue();
+  EXPECT_EQ(latch(first.guid), LatchOutcome::kLatched);
+  const IssuedKey unused = issue(kVm2);
+  raise();
+  EXPECT_EQ(vm().latched, nullptr);
+  ASSERT_NE(ring_->taken(vm(), first.guid), nullptr);
+  EXPECT_EQ(ring_->taken(vm(kVm2), first.guid), nullptr);
+  EXPECT_EQ(ring_->taken(vm(kVm2), unused.guid), nullptr) << "a pending key signs nothing";
+  EXPECT_EQ(latch(first.guid), LatchOutcome::kUnknown) << "it comes back for nothing";
+
+  const IssuedKey second = issue();
+  EXPECT_EQ(ring_->taken(vm(), second.guid), nullptr);
+  EXPECT_EQ(latch(second.guid), LatchOutcome::kLatched);
+  EXPECT_NE(ring_->taken(vm(), second.guid), nullptr);
+  clock_.advance_ms(kOnItsWayMs - 1);
+  EXPECT_NE(ring_->taken(vm(), first.guid), nullptr);
+  clock_.advance_ms(1);
+  EXPECT_EQ(ring_->taken(vm(), first.guid), nullptr);
+
+  raise();
+  EXPECT_EQ(ring_->find(first.guid), nullptr) << "its bytes are gone from memory";
+  clock_.advance_ms(kMostOverlapMs - 1);
+  EXPECT_NE(ring_->taken(vm(), second.guid), nullptr) << "nobody has latched another";
+  const IssuedKey late = issue();
+  EXPECT_EQ(latch(late.guid), LatchOutcome::kLatched);
+  clock_.advance_ms(1);
+  EXPECT_EQ(ring_->taken(vm(), second.guid), nullptr) << "a late latch does not lengthen it";
+  issue(kVm2);
+  EXPECT_EQ(ring_->find(second.guid), nullptr) << "whoever is issued a key next clears what is over";
+
+  raise();
+  open(vm().model.proxy_agent.key_incarnation_id);
+  EXPECT_EQ(ring_->taken(vm(), late.guid), nullptr) << "no key of an earlier incarnation comes back by a restart";
+}
+
+TEST_F(KeyRingTest, AResetEndsARotatedKeyAtOnce) {
+  const IssuedKey key = issue();
+  EXPECT_EQ(latch(key.guid), LatchOutcome::kLatched);
+  ring_->rotate(vm());
+  ring_->drop(vm());
+  EXPECT_EQ(ring_->taken(vm(), key.guid), nullptr);
+  EXPECT_EQ(ring_->find(key.guid), nullptr);
+  ring_->rotate(vm());
+  EXPECT_EQ(vm().outgoing, nullptr) << "there is nothing to take longer";
+}
+
 TEST_F(KeyRingTest, AStoreThatFailsChangesNothing) {
   const IssuedKey key = issue();
   run_sql("CREATE TRIGGER broken BEFORE UPDATE ON vm_key BEGIN SELECT RAISE(ABORT, 'disk trouble'); END;");

@@ -61,7 +61,7 @@ Reason Verifier::why_not_latched(const Vm& vm, const Trusted& trusted, const htt
     return keys_.has_ended(vm, trusted.parsed.guid) ? Reason::kKeyEnded : Reason::kUnknownKey;
   }
   if (key->vm == &vm) {
-    return Reason::kKeyNotLatched;
+    return key == vm.outgoing ? Reason::kKeyEnded : Reason::kKeyNotLatched;
   }
   // Only who has it has used it: anybody may name it, and its owner is told to reset it.
   if (check_signature(*key, trusted, request) == Reason::kNone) {
@@ -75,10 +75,11 @@ Verdict Verifier::verify(Vm& vm, const http::Request& request) {
   if (const Reason reason = find_trusted(request.head.headers, trusted); reason != Reason::kNone) {
     return {.reason = reason};
   }
-  if (vm.latched == nullptr || vm.latched->guid != trusted.parsed.guid) {
+  LiveKey* const key = keys_.taken(vm, trusted.parsed.guid);
+  if (key == nullptr) {
     return {.reason = why_not_latched(vm, trusted, request)};
   }
-  Verdict verdict = check(*vm.latched, trusted, request);
+  Verdict verdict = check(*key, trusted, request);
   if (verdict.reason == Reason::kNone) {
     verdict.reason = check_nonce(vm, trusted);
   }
@@ -123,7 +124,7 @@ Verdict Verifier::verify_attestation(const Vm& vm, std::string_view guid, const 
     return {.reason = Reason::kBadAuthorizationHeader};
   }
   LiveKey* key = keys_.find(guid);
-  if (key == nullptr || key->vm != &vm) {
+  if (key == nullptr || key->vm != &vm || key == vm.outgoing) {
     return {.reason = why_not_latched(vm, trusted, request)};
   }
   return check(*key, trusted, request);

@@ -384,6 +384,19 @@ TEST_F(VerifierTest, AttestationTakesThePathsKeyOnly) {
   EXPECT_EQ(attest(plain(), kPendingGuid).reason, Reason::kUnsigned);
 }
 
+TEST_F(VerifierTest, AnOutgoingKeySignsRequestsForAWhileAndAttestsNothing) {
+  ring_->rotate(*registry_.all()[0]);
+  EXPECT_EQ(verify(endorsed()).reason, Reason::kNone);
+  EXPECT_EQ(verify(signed_with(plain(), key_of('x'), kGuid)).reason, Reason::kBadSignature);
+  EXPECT_EQ(attest(endorsed(), kGuid).reason, Reason::kKeyEnded);
+  EXPECT_EQ(verify(signed_with(plain(), key_of('p'), kPendingGuid)).reason, Reason::kUnknownKey);
+  clock_.advance_ms(kMostOverlapMs);
+  RequestText late = signed_with(from_agent({.method = "GET", .target = "/", .headers = {}, .body = {}},
+                                            kNow + static_cast<std::int64_t>(kMostOverlapMs / 1000)),
+                                 key_of('k'), kGuid);
+  EXPECT_EQ(verify(late).reason, Reason::kKeyEnded);
+}
+
 TEST_F(VerifierTest, AMachineWithoutALatchedKeyAcceptsNothing) {
   registry_.all()[0]->latched = nullptr;
   EXPECT_EQ(verify(signed_with(plain(), key_of('x'), kGuid)).reason, Reason::kKeyNotLatched);

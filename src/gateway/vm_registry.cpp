@@ -142,6 +142,7 @@ void VmRegistry::replace(Vm& old, Vm vm) {
   vm.identity_rate = old.identity_rate;
   vm.key_rate = old.key_rate;
   vm.latched = old.latched;
+  vm.outgoing = old.outgoing;
   vm.pending = std::move(old.pending);
   old = std::move(vm);
   take_place(old);

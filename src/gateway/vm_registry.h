@@ -64,6 +64,7 @@ struct Vm {
   RateLimit key_rate;
   NonceStreams nonces;
   LiveKey* latched = nullptr;        ///< owned by the key ring
+  LiveKey* outgoing = nullptr;       ///< the one before it, for a while after a rotation; owned by the key ring
   std::vector<std::string> pending;  ///< guids of its other keys there
 
   const ServicePolicy& policy(Service service) const { return service == Service::kImds ? imds : wire_server; }

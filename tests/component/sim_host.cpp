@@ -74,6 +74,18 @@ void SimHost::raise_incarnation() {
   restart();
 }
 
+void SimHost::rotate() {
+  gateway::Vm& vm = *registry_.all().front();
+  if (!outgoing().empty()) {
+    return;
+  }
+  vm.model.proxy_agent.key_incarnation_id = ++incarnation_;
+  auto entered = store_->change({.entered = {{.vm_id = vm.model.vm_id, .incarnation = incarnation_}}});
+  ASSERT_TRUE(entered.ok()) << entered.error().text();
+  keys_->rotate(vm);
+  gateway_->changed(vm.model.vm_id);
+}
+
 void SimHost::enable(bool on) {
   enabled_ = on;
   restart();
@@ -82,6 +94,11 @@ void SimHost::enable(bool on) {
 std::string SimHost::latched() const {
   const gateway::LiveKey* key = registry_.all().front()->latched;
   return key == nullptr ? std::string() : key->guid;
+}
+
+std::string SimHost::outgoing() const {
+  const gateway::Vm& vm = *registry_.all().front();
+  return vm.outgoing != nullptr && keys_->overlaps(vm) ? vm.outgoing->guid : std::string();
 }
 
 }  // namespace msp::sim

@@ -37,11 +37,15 @@ class SimHost {
   // The operator's model of the machine; each takes effect by a restart.
   void raise_incarnation();
   void enable(bool on);
+  /// A planned change of the key, while the host runs. Nothing where one is under way.
+  void rotate();
 
   bool enabled() const { return enabled_; }
   std::uint32_t incarnation() const { return incarnation_; }
   /// Empty: none.
   std::string latched() const;
+  /// The key before the last rotation, while it is taken; empty: none.
+  std::string outgoing() const;
 
  private:
   std::string directory_;

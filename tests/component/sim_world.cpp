@@ -179,7 +179,7 @@ void World::mischief() {
       "agent restarts",     "agent restarts",   "host restarts", "host restarts",   "notify",
       "key lost",           "key damaged",      "backup made",   "backup restored", "guest clock steps",
       "machine sleeps",     "host clock steps", "thief asks",    "thief asks",      "thief attests",
-      "incarnation raised", "disabled",         "enabled",       "enabled"};
+      "incarnation raised", "key rotated",      "disabled",      "enabled",         "enabled"};
   happen(kinds[between(0, kinds.size() - 1)]);
 }
 
@@ -222,6 +222,8 @@ void World::happen(const std::string& what) {
     thief_attests();
   } else if (what == "incarnation raised") {
     host_.raise_incarnation();
+  } else if (what == "key rotated") {
+    host_.rotate();
   } else if (what == "disabled" || what == "enabled") {
     host_.enable(what == "enabled");
   }
@@ -348,6 +350,40 @@ void World::run(std::uint64_t events) {
   calm();
 }
 
+void World::live_with_rotations(std::uint64_t days) {
+  go_on();
+  calm();
+  faults_ = false;
+  for (std::uint64_t day = 0; day < days && !failed_; ++day) {
+    const std::string before = host_.latched();
+    happen("key rotated");
+    const std::uint64_t until = now_ms_ + between(20'000, 60'000);
+    while (!failed_ && !queue_.empty() && queue_.begin()->first <= until) {
+      // A request between any two events: look() finds it served, whatever the key.
+      if (!next()) {
+        return;
+      }
+      if (!agent_.forward({.method = "GET", .target = "/metadata/versions", .headers = {}, .body = {}}) ||
+          agent_.machine().key_guid.empty()) {
+        return fail("a request was refused during a rotation");
+      }
+      const std::string& key = agent_.machine().key_guid;
+      if (key != host_.latched() && key != host_.outgoing()) {
+        return fail("the agent signs with a key that the host does not take");
+      }
+    }
+    if (host_.latched().empty() || host_.latched() == before || agent_.machine().key_guid != host_.latched()) {
+      return fail("a rotation did not end with another key");
+    }
+    // The rest of the day passes.
+    constexpr std::uint64_t kDayMs = 86'400'000;
+    guest_clock_.advance_ms(kDayMs);
+    host_clock_.advance_ms(kDayMs);
+    most_key_files_ = std::max<std::uint64_t>(
+        most_key_files_, std::distance(std::filesystem::directory_iterator(agent_.key_directory()), {}));
+  }
+}
+
 // --- what must hold -------------------------------------------------------------------------------------------------
 
 void World::look_at_latch(bool by_agent) {
@@ -390,8 +426,9 @@ void World::look() {
   if (const auto forwarded = agent_.forward(asked); forwarded.has_value()) {
     const auto off = agent_.now_seconds() - host_clock_.realtime_ns() / kSecond;
     const std::string& key = agent_.machine().key_guid;
-    const bool good = !key.empty() && key == host_.latched() && std::abs(off) < kDateWindow - 2;
-    const bool maybe = !key.empty() && key == host_.latched() && std::abs(off) < kDateWindow + 2;
+    const bool taken = !key.empty() && (key == host_.latched() || key == host_.outgoing());
+    const bool good = taken && std::abs(off) < kDateWindow - 2;
+    const bool maybe = taken && std::abs(off) < kDateWindow + 2;
     const bool served = host_.handle(Service::kImds, *forwarded).status == 200;
     if ((good && !served) || (served && !maybe)) {
       fail(fmt::format("a request with key '{}' was {}", key, served ? "served" : "refused"));

@@ -35,7 +35,10 @@ class World {
 
   /// Until so many events have been; ends in a calm. Stops at the first violation.
   void run(std::uint64_t events);
+  /// No faults; the key is rotated once a day, and a request is there between any two events.
+  void live_with_rotations(std::uint64_t days);
   const Tally& tally() const { return tally_; }
+  std::uint64_t most_key_files() const { return most_key_files_; }
 
  private:
   struct Item {
@@ -89,6 +92,7 @@ class World {
   std::vector<std::pair<std::string, std::string>> stolen_;  ///< id and bytes of keys that the thief was given
   std::map<channel::Action, std::vector<Reply>> old_answers_;
   std::map<std::string, std::string> backup_;  ///< name and content of key files
+  std::uint64_t most_key_files_ = 0;           ///< of the agent, at the end of a day
   std::deque<std::string> last_;
   Tally tally_;
 };

@@ -24,6 +24,7 @@ HOST_LATCHED = "latched_once"
 ON_DISK = "(stored&"
 NOTHING_UNSIGNED = "!(good)"
 CLOSED = "told_disabled"
+ALL_SERVED = "(good||"
 DEADLOCK = "invalid end state"
 NEVER_LATCHED = "acceptance cycle"
 
@@ -48,6 +49,9 @@ ORDINARY = [
     *both("a thief asks first, both crash", THIEF_ASKS=1, AGENT_CRASHES=1, HOST_CRASHES=1),
     *both("a thief latches, messages repeated", THIEF_ASKS=1, THIEF_PROVES=1, REPEATS=1, CALLS=1),
     *both("disk fails, key lost, agent crashes", SAVE_FAILURES=1, KEY_LOSSES=1, AGENT_CRASHES=1),
+    *both("the key is rotated twice, all is served", ROTATIONS=2, CALLS=3, ALL_SERVED=1),
+    *both("the key is rotated, messages are lost, the host crashes", ROTATIONS=1, LOSSES=1, HOST_CRASHES=1),
+    *both("the key is rotated, a thief asks first", ROTATIONS=1, THIEF_ASKS=1, THIEF_PROVES=1, CALLS=1),
     *both("switched off and on, incarnation raised, a thief waits", SWITCHES=1, RAISES=1, THIEF_ASKS=1, CALLS=1),
 ]
 FAULTS = [
@@ -64,6 +68,8 @@ FAULTS = [
     Run("the agent attests a key that it has not saved", SAFETY, {}, "ATTEST_UNSAVED", ON_DISK),
     Run("the agent is open at each start", SAFETY, {"AGENT_CRASHES": 1}, "OPEN_AT_START", CLOSED),
     Run("the agent opens without contact", SAFETY, {"LOSSES": 1}, "OPEN_WITHOUT_CONTACT", CLOSED),
+    Run("a rotated key is dead as soon as another is latched", SAFETY, {"ROTATIONS": 1, "CALLS": 3, "ALL_SERVED": 1},
+        "NO_OVERLAP", ALL_SERVED),
     Run("a refused agent stands still", SAFETY, {"THIEF_ASKS": 1, "THIEF_PROVES": 1}, "STANDS_STILL", DEADLOCK),
     Run("a refused agent never asks again", LIVENESS, {"THIEF_ASKS": 1, "THIEF_PROVES": 1}, "NEVER_ASKS_AGAIN",
         NEVER_LATCHED),
