@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random lives of a machine and its host (docs/channel.md, "Simulation"): the invariants hold after every event, and
 // what can be latched is latched in time once the faults end.
-// MSP_SIM_EVENTS: how many events (ordinary run 20,000; the long run 300,000). MSP_SIM_DAYS: with a rotation each (730).
-// MSP_SIM_SEED repeats a run.
+// MSP_SIM_EVENTS: how many events (ordinary run 20,000; the long run 300,000). MSP_SIM_DAYS: with a rotation each
+// (730). MSP_SIM_SEED repeats a run.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
