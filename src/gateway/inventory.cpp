@@ -142,6 +142,12 @@ Result<void> Inventory::load_machine(const VirtualMachineConfig& machine) {
     vm->addresses = machine.source_addresses;
   }
   vm->network = machine.network;
+  for (const Ipv4Address& address : vm->addresses) {
+    if (const auto why = why_no_source(address); !why.empty()) {
+      return config_error(fmt::format("{}: {} is no source address: {}", machine.model, place_text(address, {}), why),
+                          "give sourceAddresses, or a privateIPAddress in its model");
+    }
+  }
   if (auto added = registry_.add(std::move(*vm)); !added) {
     return std::move(added).error().context(machine.model);
   }

@@ -226,7 +226,7 @@ void Inventory::build_affected(Staged& staged) const {
 
 // Addresses and resource ids belong to one machine each, of those that are there once the change is made.
 void Inventory::check_places(Staged& staged) const {
-  std::map<std::pair<Ipv4Address, std::string>, std::string> taken;
+  std::map<std::pair<Ipv4Address, std::string>, const Vm*> taken;
   std::map<std::string, std::string> ids;
   for (const auto& [vm_id, machine] : staged.machines) {
     const std::string& name = machine.vm.model.name;
@@ -241,11 +241,19 @@ void Inventory::check_places(Staged& staged) const {
       const bool stays =
           owner != nullptr && owner->model.vm_id != vm_id &&
           (!staged.machines.contains(owner->model.vm_id) || !staged.machines.at(owner->model.vm_id).asked_for);
-      const auto [first, fresh] = taken.emplace(std::pair(address, machine.vm.network), name);
-      if (stays || !fresh) {
+      // What was applied before is served as it is.
+      if (const auto why = why_no_source(address); store_ != nullptr && !why.empty()) {
+        staged.fail(machine.given, "/properties/networkProfile",
+                    fmt::format("{} is no source address: {}", place_text(address, {}), why), kSetAddresses);
+      }
+      const auto [first, fresh] = taken.emplace(std::pair(address, machine.vm.network), &machine.vm);
+      if (!fresh && first->second == &machine.vm) {
+        staged.fail(machine.given, "/properties/networkProfile",
+                    fmt::format("{} is named twice", place_text(address, {})), "name each source address once");
+      } else if (stays || !fresh) {
         staged.fail(machine.given, "/properties/networkProfile",
                     fmt::format("{} is a source address of {}", place_text(address, machine.vm.network),
-                                stays ? owner->model.name : first->second),
+                                stays ? owner->model.name : first->second->model.name),
                     kOneAddress);
       }
     }

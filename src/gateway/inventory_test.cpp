@@ -348,6 +348,19 @@ TEST_F(InventoryTest, ARotationKeepsTheKeyUntilAnotherIsLatchedAndNoSecondOneCom
   EXPECT_EQ(keys_->find(outgoing), nullptr);
 }
 
+TEST_F(InventoryTest, AnAddressThatNoMachineSendsFromIsRefusedAndOneThatIsNamedTwiceIsSaidSo) {
+  for (const char* address :
+       {"0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.1", "240.0.0.1", "169.254.169.254", "168.63.129.16"}) {
+    EXPECT_THAT(faults(apply({machine(kVm1, address, "{}")})),
+                ElementsAre(HasSubstr(fmt::format("{} is no source address", address))));
+  }
+  good({machine(kVm1, "169.254.0.4", "{}"), machine(kVm2, "223.255.255.254", "{}")});
+  const Ipv4Address twice{10, 0, 0, 7};
+  auto outcome = inventory_->apply({{.text = machine(kVm1, "10.0.0.1", "{}"), .addresses = {{twice, twice}}}}, false);
+  ASSERT_TRUE(outcome);
+  EXPECT_THAT(faults(*outcome), ElementsAre(HasSubstr("10.0.0.7 is named twice")));
+}
+
 TEST_F(InventoryTest, ADryRunSaysWhatWouldChangeAndChangesNothing) {
   good({version(), machine(kVm1, "10.0.0.1", referring())});
   const auto outcome = apply(

@@ -9,6 +9,19 @@ std::string place_text(const Ipv4Address& address, std::string_view network) {
   return fmt::format("{}{}{}", address_text({.address = address, .port = 0}), network.empty() ? "" : " at ", network);
 }
 
+std::string_view why_no_source(const Ipv4Address& address) {
+  constexpr Ipv4Address kImds{169, 254, 169, 254};
+  constexpr Ipv4Address kWireServer{168, 63, 129, 16};
+  constexpr std::uint8_t kFirstMulticast = 224;
+  if (address[0] == 0) {
+    return "no machine sends from a network 0";
+  }
+  if (address[0] >= kFirstMulticast) {
+    return "it is one of many receivers, or of none: no machine sends from it";
+  }
+  return address == kImds || address == kWireServer ? "it is the metadata service's own" : "";
+}
+
 std::string join_addresses(const std::vector<Ipv4Address>& addresses) {
   std::string out;
   for (const Ipv4Address& address : addresses) {

@@ -15,6 +15,9 @@ namespace msp::gateway {
 /// "10.0.0.4", or of a network "10.0.0.4 at br0".
 std::string place_text(const Ipv4Address& address, std::string_view network);
 
+/// Why no connection of a machine can come from there; empty: one can.
+std::string_view why_no_source(const Ipv4Address& address);
+
 /// Separated by blanks.
 std::string join_addresses(const std::vector<Ipv4Address>& addresses);
 Result<std::vector<Ipv4Address>> split_addresses(std::string_view text);
