@@ -214,6 +214,20 @@ constexpr std::array kProfileVerbs{
              }},
 };
 
+int end_key(std::string_view verb, std::string_view suffix, std::string_view help, const Arguments& arguments,
+            std::ostream& out, std::ostream& err) {
+  return host_query({.command = "mspctl key",
+                     .verb = verb,
+                     .help = help,
+                     .method = "POST",
+                     .list = kMachines,
+                     .name = "NAME",
+                     .suffix = suffix,
+                     .list_of_sets = kSets,
+                     .view = &outcome_view},
+                    arguments, out, err);
+}
+
 constexpr std::array kKeyVerbs{
     Verb{.name = "get",
          .help = "whether a key is latched, who else asks for one, and what to do about it",
@@ -246,43 +260,25 @@ constexpr std::array kKeyVerbs{
          .help = "raises keyIncarnationId: the key ends at once, one new latch is allowed",
          .run =
              [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
-               return host_query(
-                   {.command = "mspctl key",
-                    .verb = "reset",
-                    .help =
-                        "Raises keyIncarnationId in the model of a machine, or of a scale set: the key ends at once, "
-                        "or\n"
-                        "that of each instance; one new latch is allowed. Where nobody else may know the key: mspctl\n"
-                        "key rotate.",
-                    .method = "POST",
-                    .list = kMachines,
-                    .name = "NAME",
-                    .suffix = "/resetKey",
-                    .list_of_sets = kSets,
-                    .view = &outcome_view},
+               return end_key(
+                   "reset", "/resetKey",
+                   "Raises keyIncarnationId in the model of a machine, or of a scale set: the key ends at\n"
+                   "once, or that of each instance; one new latch is allowed. Where nobody else may know the\n"
+                   "key: mspctl key rotate.",
                    arguments, out, err);
              }},
-    Verb{
-        .name = "rotate",
-        .help = "the same without a refused request: the old key is taken until the agent has another",
-        .run =
-            [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
-              return host_query(
-                  {.command = "mspctl key",
-                   .verb = "rotate",
-                   .help =
-                       "A planned change of the key of a machine, or of each instance of a scale set: raises\n"
-                       "keyIncarnationId, so that one new latch is allowed, and takes the old key until the agent has\n"
-                       "latched another and what is on its way has come, for 5 minutes at most. For a key that others\n"
-                       "may know: mspctl key reset.",
-                   .method = "POST",
-                   .list = kMachines,
-                   .name = "NAME",
-                   .suffix = "/rotateKey",
-                   .list_of_sets = kSets,
-                   .view = &outcome_view},
-                  arguments, out, err);
-            }},
+    Verb{.name = "rotate",
+         .help = "the same without a refused request: the old key is taken until the agent has another",
+         .run =
+             [](const Arguments& arguments, std::ostream& out, std::ostream& err) {
+               return end_key(
+                   "rotate", "/rotateKey",
+                   "A planned change of the key of a machine, or of each instance of a scale set: raises\n"
+                   "keyIncarnationId, so that one new latch is allowed, and takes the old key until the\n"
+                   "agent has latched another and what is on its way has come, for 5 minutes at most. For a\n"
+                   "key that others may know: mspctl key reset.",
+                   arguments, out, err);
+             }},
 };
 
 constexpr std::array kHostVerbs{

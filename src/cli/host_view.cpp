@@ -212,7 +212,7 @@ std::string outcome_view(const json::Value& outcome) {
         out += fmt::format("  ~ {}: {} -> {}\n", what, from, to);
       }
       if (what == "keyIncarnationId" && !from.empty() && !to.empty()) {
-        out += "    the key ends; the agent latches a new one by itself\n";
+        out += "    the agent latches another key by itself\n";
       }
     }
   }

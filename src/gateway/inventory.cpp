@@ -286,8 +286,19 @@ void Inventory::forget(Vm& vm) {
   changed_(vm_id);
 }
 
-const LiveKey* Inventory::outgoing(const Vm& vm) const {
-  return vm.outgoing != nullptr && keys_->overlaps(vm) ? vm.outgoing : nullptr;
+const LiveKey* Inventory::outgoing(const Vm& vm) const { return keys_ == nullptr ? nullptr : keys_->outgoing(vm); }
+
+// A second rotation would end the key before the last, and what is signed with it may still be on its way.
+bool Inventory::refuse_second_rotation(const Vm& vm, KeyEnd end, ChangeOutcome& outcome) const {
+  if (end == KeyEnd::kAtOnce || outgoing(vm) == nullptr) {
+    return false;
+  }
+  outcome.faults.push_back({.pointer = {},
+                            .problem = fmt::format("the key of {} is being rotated", vm.model.name),
+                            .remedy =
+                                "wait until the agent has latched another and 10 s more, 5 minutes at most; where "
+                                "others may know the key: mspctl key reset"});
+  return true;
 }
 
 Result<ChangeOutcome> Inventory::end_key(const ResourceName& name, KeyEnd end) {
@@ -309,8 +320,8 @@ Result<ChangeOutcome> Inventory::end_key(const ResourceName& name, KeyEnd end) {
     return refuse(fmt::format("{} comes from the file {}", resource.label, resource.file),
                   "raise keyIncarnationId in it and restart msp-host");
   }
-  if (end == KeyEnd::kOnceReplaced && outgoing(*vm) != nullptr) {
-    return refuse(fmt::format("the key of {} is being rotated", resource.label), kWaitForTheOther);
+  if (refuse_second_rotation(*vm, end, outcome)) {
+    return outcome;
   }
   const std::uint32_t now = vm->model.proxy_agent.key_incarnation_id;
   const auto tree = json::parse(resource.text, kResourceFile);

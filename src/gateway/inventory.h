@@ -77,11 +77,6 @@ enum class KeyEnd : std::uint8_t {
   kOnceReplaced  ///< planned: KeyRing::rotate()
 };
 
-/// The second rotation would end what is signed with the key before the last and still on its way.
-inline constexpr const char* kWaitForTheOther =
-    "wait until the agent has latched another and 10 s more, 5 minutes at most; where others may know the key: mspctl "
-    "key reset";
-
 /// What comes of sending a machine to another host.
 struct Departure {
   ChangeOutcome outcome;
@@ -172,6 +167,8 @@ class Inventory {
   ChangeOutcome outcome_of(Staged& staged) const;
   void commit(Staged staged, KeyEnd end);
   Result<ChangeOutcome> remove_scale_set(const Resource& resource);
+  /// True: it is one, and a fault says so.
+  bool refuse_second_rotation(const Vm& vm, KeyEnd end, ChangeOutcome& outcome) const;
   Result<ChangeOutcome> end_keys(const Resource& set, KeyEnd end, ChangeOutcome outcome);
   /// The store has forgotten this machine.
   void forget(Vm& vm);

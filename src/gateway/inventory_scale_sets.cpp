@@ -112,11 +112,7 @@ Result<ChangeOutcome> Inventory::end_keys(const Resource& set, KeyEnd end, Chang
   std::uint32_t highest = scale_sets_.at(set.name.key)->proxy_agent.key_incarnation_id;
   for (const Vm* vm : instances_of(set.name.key)) {
     highest = std::max(highest, vm->model.proxy_agent.key_incarnation_id);
-    if (end == KeyEnd::kOnceReplaced && outgoing(*vm) != nullptr) {
-      outcome.faults.push_back({.pointer = {},
-                                .problem = fmt::format("the key of {} is being rotated", vm->model.name),
-                                .remedy = kWaitForTheOther});
-    }
+    refuse_second_rotation(*vm, end, outcome);
   }
   if (!outcome.faults.empty()) {
     return outcome;

@@ -169,7 +169,7 @@ void KeyRing::drop_outgoing(Vm& vm) {
 void KeyRing::drop_what_is_over() {
   const std::vector<Vm*> all = with_outgoing_;
   for (Vm* vm : all) {
-    if (!overlaps(*vm)) {
+    if (outgoing(*vm) == nullptr) {
       drop_outgoing(*vm);
     }
   }

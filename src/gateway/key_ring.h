@@ -71,10 +71,12 @@ class KeyRing {
     if (vm.latched != nullptr && vm.latched->guid == guid) {
       return vm.latched;
     }
-    return vm.outgoing != nullptr && vm.outgoing->guid == guid && overlaps(vm) ? vm.outgoing : nullptr;
+    return vm.outgoing != nullptr && vm.outgoing->guid == guid ? outgoing(vm) : nullptr;
   }
-  /// True while the outgoing key of this machine, which it has, is taken.
-  bool overlaps(const Vm& vm) const { return clock_.boottime_ms() < vm.outgoing->ends_ms; }
+  /// The key of this machine that is taken for a while after a rotation, or null.
+  LiveKey* outgoing(const Vm& vm) const {
+    return vm.outgoing != nullptr && clock_.boottime_ms() < vm.outgoing->ends_ms ? vm.outgoing : nullptr;
+  }
   /// True for a key that this machine had and that is dead. Asks the store (one look into an index): for refusals only.
   bool has_ended(const Vm& vm, std::string_view guid);
 

@@ -97,8 +97,8 @@ std::string SimHost::latched() const {
 }
 
 std::string SimHost::outgoing() const {
-  const gateway::Vm& vm = *registry_.all().front();
-  return vm.outgoing != nullptr && keys_->overlaps(vm) ? vm.outgoing->guid : std::string();
+  const gateway::LiveKey* key = keys_->outgoing(*registry_.all().front());
+  return key == nullptr ? std::string() : key->guid;
 }
 
 }  // namespace msp::sim
