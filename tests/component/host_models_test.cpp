@@ -193,7 +193,7 @@ TEST_F(HostModels, DiffSaysWhatWouldChangeForTheGuestAndChangesNothing) {
   EXPECT_THAT(same.out, HasSubstr("no guest would notice anything of it"));
   const Said raised =
       mspctl({"vm", "diff", write("vm.json", machine("vm-1", "1", refers(R"(,"keyIncarnationId":4)")))});
-  EXPECT_THAT(raised.out, HasSubstr("keyIncarnationId: 0 -> 4\n    the key ends"));
+  EXPECT_THAT(raised.out, HasSubstr("keyIncarnationId: 0 -> 4\n    the agent latches another key by itself\n"));
 }
 
 TEST_F(HostModels, ResettingTheKeyRaisesTheIncarnation) {
