@@ -49,6 +49,12 @@ void never_interrupt_others() {
   (void)::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
+void release_unused_memory(std::size_t bytes) {
+  if (::mallinfo2().fordblks > bytes) {
+    (void)::malloc_trim(0);
+  }
+}
+
 void release_startup_memory() {
   (void)::malloc_trim(0);
   ::dl_iterate_phdr(release_readonly_parts, nullptr);

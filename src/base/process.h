@@ -19,4 +19,7 @@ void never_interrupt_others();
 /// still used comes back from the page cache by itself. Best effort; any thread, once start-up is over.
 void release_startup_memory();
 
+/// Gives memory that the heap holds unused back to the kernel, if it is more than `bytes`. May take milliseconds.
+void release_unused_memory(std::size_t bytes);
+
 }  // namespace msp

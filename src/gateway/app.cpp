@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "gateway/master_key.h"
 #include "gateway/metrics.h"
 #include "gateway/successor.h"
@@ -107,16 +108,26 @@ Result<void> HostApp::open_signers() {
   return {};
 }
 
+Task<void> HostApp::tidy_up() {
+  constexpr std::uint64_t kTidyMs = 10'000;
+  constexpr std::size_t kMostUnused = std::size_t{16} << 20;
+  for (;;) {
+    co_await loop_.sleep_until(loop_.after_ms(kTidyMs));
+    buffers_.free_unneeded();
+    release_unused_memory(kMostUnused);
+  }
+}
+
 Result<void> HostApp::fits(const Config& config) const { return can_follow(config_, config, *store_); }
 
-Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener, std::size_t of_one_address) {
+Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
   auto at = local_endpoint(listener.get());
   if (!at) {
     return at;
   }
   http::ServerLimits limits;
   limits.max_connections = config_.limits.connections;
-  limits.max_connections_per_peer = of_one_address;
+  limits.body_bytes = config_.limits.body_bytes;
   auto server = std::make_unique<http::Server>(loop_, buffers_, handler, limits);
   if (auto started = server->listen(std::move(listener)); !started) {
     return std::move(started).error();
@@ -142,7 +153,7 @@ Result<void> HostApp::listen(KeptListeners& kept) {
   for (const ListenerConfig& listener : config_.listeners) {
     handlers_.push_back(std::make_unique<ServiceHandler>(
         *gateway_, Entrance{.service = listener.service, .network = listener.interface}));
-    auto at = serve(*handlers_.back(), std::move(*socket++), config_.limits.connections_per_address);
+    auto at = serve(*handlers_.back(), std::move(*socket++));
     if (!at) {
       return std::move(at).error();
     }
@@ -152,13 +163,14 @@ Result<void> HostApp::listen(KeptListeners& kept) {
   }
   if (issuer_) {
     tokens_ = std::make_unique<TokenServer>(*issuer_);
-    auto at = serve(*tokens_, std::move(*socket), 0);  // verifiers may share a proxy
+    auto at = serve(*tokens_, std::move(*socket));
     if (!at) {
       return std::move(at).error();
     }
     log::info("listening on {} for verifiers of tokens", to_string(*at));
     endpoints_.push_back(*at);
   }
+  tidying_.emplace(tidy_up());
   return listen_for_operators();
 }
 

@@ -42,6 +42,7 @@ class HostApp {
   /// No new connections; requests in flight are answered until the deadline.
   Task<void> drain(Deadline deadline);
   void log_counters() const;
+  std::uint64_t unknown_callers() const { return gateway_->unknown_callers(); }
   Task<std::string> metrics() const;
 
  private:
@@ -50,7 +51,9 @@ class HostApp {
   Result<void> open_signers();
   Result<void> listen(KeptListeners& kept);
   Result<void> listen_for_operators();
-  Result<Ipv4Endpoint> serve(http::Handler& handler, Fd listener, std::size_t of_one_address);
+  /// Gives back what a crowd has needed.
+  Task<void> tidy_up();
+  Result<Ipv4Endpoint> serve(http::Handler& handler, Fd listener);
 
   Config config_;
   Loop& loop_;
@@ -63,6 +66,7 @@ class HostApp {
   std::unique_ptr<DocumentSigner> documents_;
   std::unique_ptr<Gateway> gateway_;
   http::BufferPool buffers_;
+  std::optional<Task<void>> tidying_;
   std::vector<std::unique_ptr<ServiceHandler>> handlers_;
   std::vector<std::unique_ptr<http::Server>> servers_;
   std::unique_ptr<TokenServer> tokens_;

@@ -100,6 +100,16 @@ class HostTest : public testing::Test {
            R"(","securityProfile":{"proxyAgentSettings":)" + settings + "}}}";
   }
   void write(const std::string& name, const std::string& text) const { std::ofstream(directory_ + "/" + name) << text; }
+  /// Begins anew with these limits, and these addresses of the first machine.
+  void limit(const std::string& limits, const std::string& addresses = R"("127.0.0.11")") {
+    std::stringstream text;
+    text << std::ifstream(directory_ + "/host.json").rdbuf();
+    std::string config = text.str();
+    config.replace(config.find(R"("pendingKeys":4)"), 15, limits);
+    config.replace(config.find(R"("127.0.0.11")"), 12, addresses);
+    write("host.json", config);
+    start();
+  }
   void start() {
     host_.reset();
     auto config = load_config(directory_ + "/host.json");
@@ -288,6 +298,60 @@ TEST_F(HostTest, AMachineGetsSoManyKeysASecondAndNoMore) {
   EXPECT_GE(given, 5);
   EXPECT_LE(given, 5 * (1 + seconds) + 1);
   EXPECT_EQ(ask(Service::kWireServer, kAudited, acquire()).status, 200) << "each machine has its own";
+}
+
+TEST_F(HostTest, WhoBelongsToNoMachineKeepsNobodyOut) {
+  limit(R"("connections":8,"connectionsOfUnknown":2)");
+  const std::string slow = "POST /machine HTTP/1.1\r\nhost: h\r\ncontent-length: 102400\r\n";
+  std::vector<Fd> open;
+  for (int i = 0; i < 2; ++i) {  // a head that does not end
+    open.push_back(connect(Service::kImds, "127.0.0.9" + std::to_string(i)));
+    send(open.back(), slow);
+  }
+  EXPECT_EQ(receive(connect(Service::kImds, "127.0.0.92")).status, 503);
+  EXPECT_EQ(ask(Service::kImds, kOff, get(kInstance)).status, 200);
+  // A head that is there is answered, the body is not waited for.
+  for (const Fd& socket : open) {
+    send(socket, "\r\n");
+    const Reply reply = receive(socket);
+    EXPECT_EQ(reply.status, 403);
+    EXPECT_THAT(reply.body, HasSubstr("unknown_caller"));
+  }
+  EXPECT_EQ(host_->app().unknown_callers(), 3U) << "the one that was turned away at once, too";
+  EXPECT_THAT(log_after_stop(), AllOf(HasSubstr("too_many_connections"), HasSubstr("127.0.0.92")));
+}
+
+TEST_F(HostTest, AMachineWithManyAddressesIsOne) {
+  limit(R"("connections":8,"connectionsPerMachine":2)", R"("127.0.0.11","127.0.0.14")");
+  std::vector<Fd> open;
+  open.push_back(connect(Service::kImds, "127.0.0.11"));
+  open.push_back(connect(Service::kImds, "127.0.0.14"));
+  EXPECT_EQ(receive(connect(Service::kImds, "127.0.0.14")).status, 503);
+  EXPECT_EQ(ask(Service::kImds, kOff, get(kInstance)).status, 200);
+}
+
+TEST_F(HostTest, NoBodyIsReadOfWhatIsRefusedForItsHead) {
+  const protocol::KeyDocument key = latch(kEnforced);
+  const auto first_answer = [&](std::string_view from, const std::string& more) {
+    const Fd socket = connect(Service::kWireServer, from);
+    send(socket, "POST /machine?comp=health HTTP/1.1\r\nhost: h\r\ncontent-length: 102400\r\nexpect: 100-continue\r\n" +
+                     more + "\r\n");
+    return receive(socket);
+  };
+  const auto signed_by = [](std::string_view guid) {
+    return "x-ms-azure-host-authorization: Azure-HMAC-SHA256 " + std::string(guid) + " " + std::string(64, 'a') +
+           "\r\n";
+  };
+  const Reply bare = first_answer(kEnforced, "");
+  EXPECT_EQ(bare.status, 401);
+  EXPECT_THAT(bare.body, HasSubstr("\"unsigned\""));
+  const Reply unknown = first_answer(kEnforced, signed_by("00000000-0000-0000-0000-000000000000"));
+  EXPECT_EQ(unknown.status, 401);
+  EXPECT_THAT(unknown.body, HasSubstr("unknown_key"));
+  // Whether this one fits is not known without the body; in audit mode it counts in any case.
+  EXPECT_EQ(first_answer(kEnforced, signed_by(key.guid)).status, 100);
+  EXPECT_EQ(first_answer(kAudited, "").status, 100);
+  EXPECT_EQ(host_->app().registry().all()[0]->counters.refused[static_cast<std::size_t>(Reason::kUnsigned)], 1U);
 }
 
 TEST_F(HostTest, AHostThatRestartsBetweenIssueAndAttestationGoesOn) {

@@ -146,11 +146,13 @@ void read_limits(json::ObjectReader limits, bool imds_is_ours, Limits& out) {
         limits.integer(name, static_cast<std::int64_t>(fallback), {.min = min, .max = max}));
   };
   out.connections = number("connections", out.connections, 1, 1'000'000);
-  out.connections_per_address =
-      number("connectionsPerAddress",
-             std::max(out.connections / kShareOfOne, std::min<std::uint64_t>(out.connections, kFewest)), 1, 1'000'000);
+  const std::uint64_t share = std::max(out.connections / kShareOfOne, std::min(out.connections, kFewest));
+  out.connections_per_machine = number("connectionsPerMachine", share, 1, 1'000'000);
+  out.connections_of_unknown = number(
+      "connectionsOfUnknown", std::clamp<std::uint64_t>(out.connections / kShareOfOne, 1, kFewest), 1, 1'000'000);
   out.pending_keys = number("pendingKeys", out.pending_keys, 1, 1000);
   out.signed_body_bytes = number("signedBodyBytes", out.signed_body_bytes, 0, 64 << 20);
+  out.body_bytes = number("bodyBytes", out.body_bytes, 1 << 20, std::int64_t{1} << 40);
   out.exempt_body_bytes = number("exemptBodyBytes", out.exempt_body_bytes, 0, std::int64_t{1} << 40);
   out.report_bytes = number("reportBytes", out.report_bytes, 0, std::int64_t{1} << 40);
   out.imds_per_second = number("imdsPerSecond", imds_is_ours ? kImdsPerSecond : 0, 0, 1'000'000);

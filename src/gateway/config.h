@@ -66,10 +66,12 @@ struct UpstreamConfig {
 };
 
 struct Limits {
-  std::uint64_t connections = 4096;             ///< for each listener
-  std::uint64_t connections_per_address = 512;  ///< of these, from one address
-  std::uint64_t pending_keys = 16;              ///< for each virtual machine
-  std::uint64_t signed_body_bytes = 102'400;    ///< protocol.md D.8
+  std::uint64_t connections = 4096;                    ///< for each listener
+  std::uint64_t connections_per_machine = 512;         ///< of these, of one virtual machine
+  std::uint64_t connections_of_unknown = 64;           ///< of these, of all callers that belong to none
+  std::uint64_t pending_keys = 16;                     ///< for each virtual machine
+  std::uint64_t signed_body_bytes = 102'400;           ///< protocol.md D.8
+  std::uint64_t body_bytes = std::uint64_t{64} << 20;  ///< that are held for one listener
   std::uint64_t exempt_body_bytes = 104'857'600;
   std::uint64_t report_bytes = std::uint64_t{64} << 20;  ///< of status documents, of all machines
   std::uint64_t imds_per_second = 0;                     ///< for each virtual machine, tokens apart; 0: no limit

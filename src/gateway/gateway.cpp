@@ -2,6 +2,7 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "gateway/hostga.h"
 #include "gateway/imds.h"
@@ -13,6 +14,10 @@
 namespace msp::gateway {
 
 namespace {
+
+bool is_of_channel(Service service, const http::Request& request) {
+  return service == Service::kWireServer && ChannelApi::owns(request.target.path);
+}
 
 Answer refuse_upstream(Service service, const http::Request& request, Reason reason) {
   if (service != Service::kImds || reason != Reason::kUpstreamDown) {
@@ -50,6 +55,25 @@ Gateway::Gateway(Loop& loop, http::BufferPool& buffers, VmRegistry& registry, Ke
       waits_(loop, static_cast<std::size_t>(config.limits.connections / 2)),
       channel_(keys, verifier_, waits_, clock, asking_, config.limits.keys_per_second),
       state_(config.limits.report_bytes) {}
+
+http::Party Gateway::party(const Entrance& by, const http::ConnectionInfo& connection) const {
+  const Vm* vm = registry_.find(connection.peer.address, by.network);
+  if (vm == nullptr) {
+    return {.id = 0, .most_connections = limits_.connections_of_unknown};
+  }
+  // A machine keeps its place while it is there; who takes the place after it inherits what is open still.
+  return {.id = std::bit_cast<std::uintptr_t>(vm), .most_connections = limits_.connections_per_machine};
+}
+
+std::optional<http::Response> Gateway::before_body(const Entrance& by, const http::Request& request) {
+  Vm* vm = registry_.find(request.connection.peer.address, by.network);
+  const bool unsigned_is_refused = vm != nullptr && vm->policy(by.service).mode == Mode::kEnforce &&
+                                   !is_exempt(by.service, request) && !is_of_channel(by.service, request);
+  if (vm == nullptr || (unsigned_is_refused && !verifier_.may_verify(request))) {
+    return handle(by, request);
+  }
+  return std::nullopt;
+}
 
 std::uint64_t Gateway::body_limit(const Entrance& by, const http::Request& request) const {
   // What nobody has to read whole is not kept: it may be as large as what goes unsigned.
@@ -98,8 +122,7 @@ http::Response Gateway::handle(const Entrance& by, const http::Request& request)
 }
 
 http::Response Gateway::refuse_unknown(const Entrance& by, const http::Request& request) {
-  ++unknown_callers_;
-  note_unknown(by, request);
+  note_unknown(by, request.connection.peer);
   Answer refusal = refuse(request, Reason::kUnknownCaller);
   refusal.response.close();  // whoever is nobody holds no connection either
   Course course;
@@ -108,8 +131,8 @@ http::Response Gateway::refuse_unknown(const Entrance& by, const http::Request& 
   return std::move(refusal.response);
 }
 
-void Gateway::note_unknown(const Entrance& by, const http::Request& request) {
-  const Ipv4Endpoint& peer = request.connection.peer;
+void Gateway::note_unknown(const Entrance& by, const Ipv4Endpoint& peer) {
+  ++unknown_callers_;
   if (!state_.unknown_callers.asked(peer.address, by.network, clock_.realtime_ns())) {
     return;
   }
@@ -142,7 +165,7 @@ Answer Gateway::answer(Service service, Vm& vm, const http::Request& request, Co
   if (request.target.form != http::TargetForm::kOrigin) {
     return refuse(request, Reason::kBadTarget);
   }
-  if (service == Service::kWireServer && ChannelApi::owns(request.target.path)) {
+  if (is_of_channel(service, request)) {
     Answer result = channel_.handle(vm, request);
     course.outcome = result.reason == Reason::kNone ? Outcome::kChannel : Outcome::kRefused;
     return result;
@@ -203,8 +226,8 @@ std::optional<Answer> Gateway::limit(Service service, Vm& vm, const http::Reques
 
 http::Passing Gateway::passes_on(const Entrance& by, const http::Request& request) const {
   const Service service = by.service;
-  const bool channel = service == Service::kWireServer && ChannelApi::owns(request.target.path);
-  if (!upstream_.serves(service) || channel || request.target.form != http::TargetForm::kOrigin) {
+  if (!upstream_.serves(service) || is_of_channel(service, request) ||
+      request.target.form != http::TargetForm::kOrigin) {
     return http::Passing::kNo;
   }
   const Vm* vm = registry_.find(request.connection.peer.address, by.network);
@@ -321,6 +344,10 @@ void Gateway::record(const Entrance& by, const http::Request& request, Vm* vm, c
 
 void Gateway::on_refused(const Entrance& by, const http::ConnectionInfo& connection, std::string_view request_id,
                          const http::Refusal& refusal) {
+  Vm* const vm = registry_.find(connection.peer.address, by.network);
+  if (vm == nullptr) {
+    note_unknown(by, connection.peer);
+  }
   write({.request_id = request_id,
          .peer = connection.peer,
          .network = by.network,
@@ -328,7 +355,7 @@ void Gateway::on_refused(const Entrance& by, const http::ConnectionInfo& connect
          .status = refusal.status,
          .outcome = Outcome::kRefused,
          .reason = refusal.code},
-        registry_.find(connection.peer.address, by.network));
+        vm);
 }
 
 void Gateway::write(AccessRecord record, Vm* vm) {
@@ -339,6 +366,12 @@ void Gateway::write(AccessRecord record, Vm* vm) {
     record.vm_id = vm->model.vm_id;
   }
   log_.append(line_.write(record), record.outcome == Outcome::kRefused || record.outcome == Outcome::kAudited);
+}
+
+http::Party ServiceHandler::party(const http::ConnectionInfo& connection) { return gateway_.party(by_, connection); }
+
+std::optional<http::Response> ServiceHandler::before_body(const http::Request& request) {
+  return gateway_.before_body(by_, request);
 }
 
 std::uint64_t ServiceHandler::body_limit(const http::Request& request) { return gateway_.body_limit(by_, request); }

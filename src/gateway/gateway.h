@@ -5,6 +5,7 @@
 // reason.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -36,7 +37,11 @@ class Gateway {
   Gateway(Loop& loop, http::BufferPool& buffers, VmRegistry& registry, KeyRing& keys, AccessLog& log,
           const Signers& signers, const Clock& clock, const Config& config, std::uint64_t epoch);
 
+  /// All addresses of a machine are one party, and so are all callers that belong to none.
+  http::Party party(const Entrance& by, const http::ConnectionInfo& connection) const;
   std::uint64_t body_limit(const Entrance& by, const http::Request& request) const;
+  /// The refusal of a request of which no byte of the body has to be read to know it.
+  std::optional<http::Response> before_body(const Entrance& by, const http::Request& request);
   http::Response handle(const Entrance& by, const http::Request& request);
 
   /// Whether another service answers this, and whether it gets the body as it comes: what is verified is collected
@@ -53,7 +58,7 @@ class Gateway {
   /// Whoever waits is answered now.
   void end_waits() { waits_.end(); }
 
-  /// What came was no request: one line in the log.
+  /// What came was no request, or a connection too many: one line in the log.
   void on_refused(const Entrance& by, const http::ConnectionInfo& connection, std::string_view request_id,
                   const http::Refusal& refusal);
 
@@ -64,7 +69,7 @@ class Gateway {
   struct Course;
   /// Counted, remembered and logged.
   http::Response refuse_unknown(const Entrance& by, const http::Request& request);
-  void note_unknown(const Entrance& by, const http::Request& request);
+  void note_unknown(const Entrance& by, const Ipv4Endpoint& peer);
   /// Why it is not served; nothing: it may be.
   std::optional<Answer> judge(Service service, Vm& vm, const http::Request& request, Course& course);
   /// Above what this machine may ask; nothing: below it.
@@ -99,6 +104,8 @@ class ServiceHandler final : public http::Handler {
  public:
   ServiceHandler(Gateway& gateway, Entrance by) : gateway_(gateway), by_(std::move(by)) {}
 
+  http::Party party(const http::ConnectionInfo& connection) override;
+  std::optional<http::Response> before_body(const http::Request& request) override;
   std::uint64_t body_limit(const http::Request& request) override;
   bool drops_body(const http::Request& request) override;
   void on_refused(const http::ConnectionInfo& connection, std::string_view request_id,

@@ -55,11 +55,13 @@ Task<std::string> metrics_text(Loop& loop, const VmRegistry& registry, HostCount
   });
   out.counter("requests_refused_total", "Requests that were refused, by reason.");
   co_await of_each(loop, registry, out, refused);
-  out.counter("unknown_callers_total", "Requests from addresses that belong to no virtual machine.");
+  out.counter("unknown_callers_total",
+              "Requests and refused connections of addresses that belong to no virtual machine.");
   out.sample(counts.unknown_callers);
   out.counter("malformed_requests_total", "Requests that were no strict HTTP/1.1.").sample(counts.malformed_requests);
   out.gauge("connections_open", "Connections of virtual machines that are open now.").sample(counts.connections_open);
-  out.counter("connections_refused_total", "Connections above the bounds, of all or of one address.");
+  out.counter("connections_refused_total",
+              "Connections above the bounds, of all, of one machine or of unknown callers.");
   out.sample(counts.connections_refused);
   out.counter("access_log_lines_lost_total", "Lines that could not be written to the access log.");
   out.sample(counts.access_log_lost);

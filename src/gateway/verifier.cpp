@@ -70,6 +70,11 @@ Reason Verifier::why_not_latched(const Vm& vm, const Trusted& trusted, const htt
   return Reason::kForeignKey;
 }
 
+bool Verifier::may_verify(const http::Request& request) const {
+  Trusted trusted;
+  return find_trusted(request.head.headers, trusted) == Reason::kNone && keys_.find(trusted.parsed.guid) != nullptr;
+}
+
 Verdict Verifier::verify(Vm& vm, const http::Request& request) {
   Trusted trusted;
   if (const Reason reason = find_trusted(request.head.headers, trusted); reason != Reason::kNone) {

@@ -31,6 +31,8 @@ class Verifier {
 
   /// Accepts the machine's latched key only, and each nonce once. `request.body` is the whole body.
   Verdict verify(Vm& vm, const http::Request& request);
+  /// False: whatever its body is, verify() refuses it.
+  bool may_verify(const http::Request& request) const;
   /// For the attestation of `guid`: accepts exactly this key, pending or latched, of this machine.
   Verdict verify_attestation(const Vm& vm, std::string_view guid, const http::Request& request);
 

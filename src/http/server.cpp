@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::uint64_t kAcceptPauseMs = 100;
+constexpr std::uint64_t kShareOfOneParty = 8;
 constexpr std::string_view kBusy =
     "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\ncache-control: "
     "no-store\r\n"
@@ -50,6 +51,10 @@ void reap(ServerShared& shared) {
 
 }  // namespace
 
+Party Handler::party(const ConnectionInfo& connection) {
+  return {.id = std::bit_cast<std::uint32_t>(connection.peer.address)};
+}
+std::optional<Response> Handler::before_body(const Request& /*request*/) { return std::nullopt; }
 bool Handler::drops_body(const Request& /*request*/) { return false; }
 Passing Handler::passes_on(const Request& /*request*/) { return Passing::kNo; }
 Task<void> Handler::pass(const Request& /*request*/, Passage& /*passage*/) { co_return; }
@@ -61,24 +66,38 @@ ServerShared::ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request,
 
 ServerShared::~ServerShared() = default;
 
-bool ServerShared::admit(const ConnectionInfo& info) {
-  if (limits.max_connections_per_peer != 0) {
-    std::size_t& open = of_peer[std::bit_cast<std::uint32_t>(info.peer.address)];
-    if (open >= limits.max_connections_per_peer) {
-      return false;
-    }
-    ++open;
+bool ServerShared::admit(const Party& party) {
+  Held& held = parties[party.id];
+  if (party.most_connections != 0 && held.connections >= party.most_connections) {
+    return false;
   }
+  ++held.connections;
   ++connections;
   return true;
 }
 
-void ServerShared::left(const ConnectionInfo& info) {
+void ServerShared::left(const Party& party) {
   --connections;
-  const auto peer = of_peer.find(std::bit_cast<std::uint32_t>(info.peer.address));
-  if (peer != of_peer.end() && --peer->second == 0) {
-    of_peer.erase(peer);
+  const auto found = parties.find(party.id);
+  if (--found->second.connections == 0) {
+    parties.erase(found);
   }
+}
+
+bool ServerShared::hold(const Party& party, std::uint64_t bytes) {
+  Held& held = parties[party.id];
+  const std::uint64_t most_of_one = limits.body_bytes / kShareOfOneParty;
+  if (bytes > most_of_one - held.body_bytes || bytes > limits.body_bytes - body_bytes) {
+    return false;
+  }
+  held.body_bytes += bytes;
+  body_bytes += bytes;
+  return true;
+}
+
+void ServerShared::let_go(const Party& party, std::uint64_t bytes) {
+  parties[party.id].body_bytes -= bytes;
+  body_bytes -= bytes;
 }
 
 struct Server::Listener {
@@ -145,13 +164,14 @@ void Server::start(Fd socket) {
     return;
   }
   const ConnectionInfo info = describe(socket.get());
-  if (!shared_.admit(info)) {
+  const Party party = shared_.handler.party(info);
+  if (!shared_.admit(party)) {
     turn_away(socket);
-    shared_.handler.on_refused(info, {}, {503, "too_many_connections", "this address has as many open as it may"});
+    shared_.handler.on_refused(info, {}, {503, "too_many_connections", "this client has as many open as it may"});
     return;
   }
   ++shared_.counters.accepted;
-  auto connection = std::make_unique<ServerConnection>(shared_, std::move(socket), info);
+  auto connection = std::make_unique<ServerConnection>(shared_, std::move(socket), info, party);
   shared_.active.push_back(*connection);
   connection.release()->start();
 }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -21,15 +23,25 @@
 
 namespace msp::http {
 
+/// Whose a connection is: what one party holds is bounded, so that nobody can take what is there for all.
+struct Party {
+  std::uint64_t id = 0;
+  std::size_t most_connections = 0;  ///< of its open at a time; 0: as many as there are
+};
+
 class Handler {
  public:
   virtual ~Handler() = default;
+  /// Asked when a connection is accepted. By default its address, without a bound.
+  virtual Party party(const ConnectionInfo& connection);
+  /// Asked when the head is there and the body is not: an answer that needs none of it. The connection ends with it.
+  virtual std::optional<Response> before_body(const Request& request);
   /// Called when the head is there: the largest body to take for it, in bytes (more is answered with 413).
   virtual std::uint64_t body_limit(const Request& request) = 0;
   /// True: the body is read but not kept, so that it may be large; handle() sees its size only.
   virtual bool drops_body(const Request& request);
   /// The server itself has refused what came (it never becomes a request): for logs and counts. So it does for a
-  /// connection above max_connections_per_peer, which has no request id.
+  /// connection above what its party may have, which has no request id.
   virtual void on_refused(const ConnectionInfo& connection, std::string_view request_id, const Refusal& refusal);
   /// Asked when the head is there. Of what is passed on, pass() is called instead of handle().
   virtual Passing passes_on(const Request& request);
@@ -46,13 +58,13 @@ struct ServerLimits {
   std::uint64_t linger_ms = 2'000;  ///< for a peer to take the last answer after a refusal
   std::uint64_t farewell_ms = 250;  ///< of a drain, for idle connections to ask once more, and be told of the end
   std::size_t max_connections = 4096;
-  /// Of one IPv4 address, so that one client cannot take all; 0: as many as there are.
-  std::size_t max_connections_per_peer = 0;
+  /// Of bodies that are kept while they come, of all connections; of one party an eighth. Above it: 503.
+  std::uint64_t body_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
 struct ServerCounters {
   std::uint64_t accepted = 0;
-  std::uint64_t refused_connections = 0;  ///< above max_connections, or those of one peer: 503
+  std::uint64_t refused_connections = 0;  ///< above max_connections, or those of one party: 503
   std::uint64_t requests = 0;             ///< handed to the handler
   std::uint64_t bad_requests = 0;         ///< answered by the server itself
   std::uint64_t broken_responses = 0;     ///< could not be written (our fault): 500 instead
@@ -66,9 +78,12 @@ struct ServerShared {
   ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request, ServerLimits given);
   ~ServerShared();
 
-  /// False: as many of this peer are open already.
-  bool admit(const ConnectionInfo& info);
-  void left(const ConnectionInfo& info);
+  /// False: as many of this party are open already.
+  bool admit(const Party& party);
+  void left(const Party& party);
+  /// False: the bodies that are kept may not grow by so much; nothing has changed.
+  bool hold(const Party& party, std::uint64_t bytes);
+  void let_go(const Party& party, std::uint64_t bytes);
 
   Loop& loop;
   BufferPool& buffers;
@@ -84,7 +99,12 @@ struct ServerShared {
   List<ServerConnection, ServerConnection>
       finished;  ///< freed by the next event, never from inside their own coroutine
   std::size_t connections = 0;
-  std::unordered_map<std::uint32_t, std::size_t> of_peer;  ///< by address; only if they are bounded
+  struct Held {
+    std::size_t connections = 0;
+    std::uint64_t body_bytes = 0;
+  };
+  std::unordered_map<std::uint64_t, Held> parties;  ///< those with an open connection
+  std::uint64_t body_bytes = 0;                     ///< of all of them
   Signal closed;
 };
 

@@ -27,8 +27,8 @@ std::int64_t unix_seconds() {
 
 }  // namespace
 
-ServerConnection::ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info)
-    : shared_(shared), info_(info) {
+ServerConnection::ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info, Party party)
+    : shared_(shared), info_(info), party_(party) {
   stream_ = std::make_unique<Stream>(shared.loop, std::move(socket));
   info_.fd = stream_->fd();
 }
@@ -73,9 +73,10 @@ Task<void> ServerConnection::run() {
     }
   }
   buffer_.release();
+  forget_body();
   give_scratch_back();
   stream_.reset();
-  shared_.left(info_);
+  shared_.left(party_);
   shared_.finished.push_back(*this);
   shared_.closed.announce();
 }
@@ -167,6 +168,14 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
   const std::string_view behind = buffer_.readable().substr(head_size);
   std::size_t used = head_size;
   Buffer rest;
+  const bool body_is_here =
+      framing.kind == BodyKind::kLength && framing.length <= limit && framing.length <= behind.size();
+  if (framing.has_body() && !body_is_here) {
+    if (std::optional<Response> early = shared_.handler.before_body(request)) {
+      const bool more = co_await end_with(*std::move(early));
+      co_return more;
+    }
+  }
   const Passing passing = shared_.handler.passes_on(request);
   if (passing == Passing::kStreamed && framing.has_body()) {
     rest = shared_.buffers.take();
@@ -180,7 +189,7 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
     buffer_ = std::move(rest);
     co_return again;
   }
-  if (framing.kind == BodyKind::kLength && framing.length <= limit && framing.length <= behind.size()) {
+  if (body_is_here) {
     request.body = behind.substr(0, static_cast<std::size_t>(framing.length));
     used += request.body.size();
   } else if (framing.has_body()) {
@@ -189,6 +198,7 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
     const BodyTerms terms{.limit = limit, .keep = !shared_.handler.drops_body(request)};
     const std::optional<Refusal> refusal = co_await collect_body(admission, terms, rest, request.body_bytes);
     if (refusal) {
+      forget_body();
       const bool answered = co_await refuse(*refusal);
       co_return answered;
     }
@@ -197,6 +207,7 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
   request.body_bytes = std::max<std::uint64_t>(request.body_bytes, request.body.size());
   ++shared_.counters.requests;
   const bool more = co_await serve_collected(admission, request, passing);
+  forget_body();
   buffer_.consume(used);
   if (rest) {
     buffer_ = std::move(rest);
@@ -259,6 +270,10 @@ Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& adm
     }
     bytes += piece.data.size();
     if (terms.keep) {
+      if (!shared_.hold(party_, piece.data.size())) {
+        co_return Refusal{503, "too_many_bodies", "too much is being sent at a time; send it again later"};
+      }
+      held_bytes_ += piece.data.size();
       body.append(piece.data);
     }
   }
@@ -268,12 +283,24 @@ Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& adm
   co_return refusal_of(piece);
 }
 
+void ServerConnection::forget_body() {
+  if (held_bytes_ != 0) {
+    shared_.let_go(party_, std::exchange(held_bytes_, 0));
+    scratch_->body = std::string();
+  }
+}
+
 Task<bool> ServerConnection::refuse(Refusal refusal) {
   ++shared_.counters.bad_requests;
   shared_.handler.on_refused(info_, {request_id_.data(), request_id_.size()}, refusal);
   Response response =
       Response::json(refusal.status, error_body(refusal.code, refusal.what, {request_id_.data(), request_id_.size()}));
   response.header("cache-control", "no-store");
+  const bool more = co_await end_with(std::move(response));
+  co_return more;
+}
+
+Task<bool> ServerConnection::end_with(Response response) {
   co_await answer(std::move(response), false);
   if (!stream_->cancelled()) {
     co_await linger(*stream_, buffer_, shared_.loop.after_ms(shared_.limits.linger_ms));

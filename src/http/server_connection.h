@@ -29,7 +29,7 @@ struct ServerScratch {
 
 class ServerConnection : public ListHook<ServerConnection> {
  public:
-  ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info);
+  ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info, Party party);
   ~ServerConnection();
 
   void start();
@@ -60,6 +60,9 @@ class ServerConnection : public ListHook<ServerConnection> {
                                             std::uint64_t& bytes);
   Task<bool> answer(Response response, bool persistent);
   Task<bool> refuse(Refusal refusal);
+  /// The last answer of this connection; of what is still on its way nothing is looked at.
+  Task<bool> end_with(Response response);
+  void forget_body();
   Task<bool> serve_collected(const Admission& admission, const Request& request, Passing passing);
   Task<bool> serve_streamed(const Admission& admission, const Request& request, std::uint64_t limit, Buffer& rest);
   static Checked<Admission> admit(const RequestHead& head);
@@ -71,6 +74,8 @@ class ServerConnection : public ListHook<ServerConnection> {
 
   ServerShared& shared_;
   ConnectionInfo info_;
+  Party party_;
+  std::uint64_t held_bytes_ = 0;  // of the body that is kept
   std::unique_ptr<Stream> stream_;
   Buffer buffer_;
   std::unique_ptr<ServerScratch> scratch_;

@@ -22,6 +22,16 @@ namespace {
 
 class Echo final : public Handler {
  public:
+  Party party(const ConnectionInfo& info) override {
+    return {.id = info.peer.address[3] / 2U, .most_connections = most_of_one};
+  }
+  std::optional<Response> before_body(const Request& request) override {
+    EXPECT_TRUE(request.body.empty());
+    if (request.target.path != "/early") {
+      return std::nullopt;
+    }
+    return Response::error(request, 403, "early", "no");
+  }
   std::uint64_t body_limit(const Request& request) override {
     EXPECT_TRUE(request.body.empty());
     return 200'000;
@@ -54,6 +64,7 @@ class Echo final : public Handler {
 
   explicit Echo(Loop& loop) : release(loop) {}
   Signal release;
+  std::size_t most_of_one = 0;
   std::vector<std::string> seen;
   std::vector<std::string> refused;
   std::uint64_t body_bytes = 0;
@@ -204,22 +215,67 @@ TEST_F(ServerTest, ConnectionCloseIsHonoured) {
   EXPECT_NE(talk(connect(), get("/last")).find("\r\nconnection: close\r\n"), std::string::npos);
 }
 
-TEST_F(ServerTest, OnePeerCannotTakeAllConnections) {
-  restart({.max_connections = 8, .max_connections_per_peer = 2});
+TEST_F(ServerTest, OnePartyCannotTakeAllConnections) {
+  restart({.max_connections = 8});
+  echo.most_of_one = 2;
   std::vector<Fd> open;
-  for (int i = 0; i < 2; ++i) {
-    open.push_back(connect());
+  for (const std::uint8_t last : {std::uint8_t{2}, std::uint8_t{3}}) {  // two addresses, one party
+    open.push_back(connect({127, 0, 0, last}));
     talk(open.back(), get("/a"), "GET /a ");
   }
-  EXPECT_TRUE(gather(connect()).starts_with("HTTP/1.1 503 "));
+  EXPECT_TRUE(gather(connect({127, 0, 0, 2})).starts_with("HTTP/1.1 503 "));
   EXPECT_EQ(server->counters().refused_connections, 1U);
   ASSERT_EQ(echo.refused.size(), 1U);
   EXPECT_EQ(echo.refused.back(), "too_many_connections");
-  const Fd other = connect({127, 0, 0, 2});
+  const Fd other = connect({127, 0, 0, 1});
   EXPECT_TRUE(talk(other, get("/b"), "GET /b ").starts_with("HTTP/1.1 200 "));
   open.pop_back();
   test::run_until(loop, [&] { return server->connections() == 2; });
-  EXPECT_TRUE(talk(connect(), get("/c", "connection: close\r\n")).starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(talk(connect({127, 0, 0, 3}), get("/c", "connection: close\r\n")).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(ServerTest, BodiesThatAreKeptAreBoundedForEachPartyAndForAll) {
+  restart({.max_connections = 40, .body_bytes = 8'000});
+  const auto begun = [this](std::uint8_t last) {
+    Fd socket = connect({127, 0, 0, last});
+    test::send_all(socket.get(), "POST /p HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\n" + std::string(999, 'x'));
+    return socket;
+  };
+  std::vector<Fd> open;
+  for (int party = 1; party <= 8; ++party) {
+    open.push_back(begun(static_cast<std::uint8_t>(2 * party)));
+    // Over its own share, and in the end over what there is.
+    EXPECT_TRUE(gather(begun(static_cast<std::uint8_t>(2 * party))).starts_with("HTTP/1.1 503 ")) << party;
+    EXPECT_EQ(echo.refused.back(), "too_many_bodies");
+  }
+  EXPECT_TRUE(gather(begun(18)).starts_with("HTTP/1.1 503 "));
+  EXPECT_TRUE(talk(connect({127, 0, 0, 18}), get("/a", "connection: close\r\n")).starts_with("HTTP/1.1 200 "));
+  for (const Fd& socket : open) {
+    EXPECT_TRUE(talk(socket, "x", "xxx").starts_with("HTTP/1.1 200 "));
+  }
+  // Whole, refused, cut off: nothing is held of them.
+  Fd cut = begun(2);
+  loop.run_once(0);
+  cut = Fd();
+  test::run_until(loop, [&] { return server->connections() == open.size(); });
+  EXPECT_TRUE(talk(begun(2), "x", "xxx").starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(ServerTest, WhatNeedsNoBodyIsAnsweredWithoutIt) {
+  restart({.linger_ms = 300, .max_connections = 8});
+  const std::string head = "POST /early HTTP/1.1\r\nhost: h\r\ncontent-length: 100000\r\n";
+  for (const std::string& rest :
+       {std::string("\r\n"), std::string("\r\nabc"), std::string("expect: 100-continue\r\n\r\n")}) {
+    const Fd socket = connect();
+    const std::string answer = talk(socket, head + rest);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 403 ")) << answer;
+    EXPECT_NE(answer.find("\r\nconnection: close\r\n"), std::string::npos);
+  }
+  EXPECT_TRUE(echo.seen.empty());
+  EXPECT_EQ(server->counters().bad_requests, 0U);
+  // With its body there, it is a request like others.
+  EXPECT_TRUE(talk(connect(), "POST /early HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc", "abc")
+                  .starts_with("HTTP/1.1 200 "));
 }
 
 TEST_F(ServerTest, ContinueIsSentOnlyWhenTheBodyIsAwaited) {
