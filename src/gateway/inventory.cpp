@@ -339,7 +339,7 @@ Result<ChangeOutcome> Inventory::end_key(const ResourceName& name, KeyEnd end) {
             ? "it is the highest that there is: give the machine a new vmId, under which nothing is known of it"
             : "apply a model that has them");
   }
-  return apply({{.text = std::move(text)}}, false, end);
+  return apply({{.text = std::move(text), .as_before = true}}, false, end);
 }
 
 }  // namespace msp::gateway

@@ -45,6 +45,7 @@ struct GivenResource {
   std::optional<std::vector<Ipv4Address>> addresses = {};
   std::optional<std::vector<std::string>> interfaces = {};
   std::optional<std::string> network = {};  ///< empty: any
+  bool as_before = false;  ///< it was applied before, here or elsewhere: what is misplaced in it is only warned of
 };
 
 /// Why something is refused.
@@ -152,6 +153,8 @@ class Inventory {
   void stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
                      const GivenResource& given) const;
+  static void check_misplaced(Staged& staged, std::size_t index, const json::Value& tree, ResourceKind kind,
+                              const GivenResource& given);
   void check_network(Staged& staged, std::size_t index, const std::string& network) const;
   void stage_scale_set(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const;

@@ -48,7 +48,8 @@ Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine, std::option
                                         std::string network) {
   Staged staged = stage({{.text = machine.model,
                           .addresses = addresses ? std::move(addresses) : machine.addresses,
-                          .network = std::move(network)}});
+                          .network = std::move(network),
+                          .as_before = true}});
   const auto refuse = [&](std::string problem, std::string remedy) {
     staged.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
   };

@@ -129,7 +129,7 @@ Result<ChangeOutcome> Inventory::end_keys(const Resource& set, KeyEnd end, Chang
                                             : "apply a model that has them"});
     return outcome;
   }
-  return apply({{.text = std::move(text)}}, false, end);
+  return apply({{.text = std::move(text), .as_before = true}}, false, end);
 }
 
 }  // namespace msp::gateway

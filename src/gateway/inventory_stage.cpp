@@ -9,6 +9,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "gateway/inventory_staged.h"
+#include "gateway/misplaced.h"
 #include "gateway/source_addresses.h"
 
 namespace msp::gateway {
@@ -79,6 +80,7 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
                 "give a resource of one of these types");
     return;
   }
+  check_misplaced(staged, index, *tree, *kind, given);
   Resource resource{.name = {.kind = *kind, .key = {}},
                     .label = {},
                     .text = given.text,
@@ -92,6 +94,23 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
     stage_scale_set(staged, index, std::move(resource), *tree);
   } else {
     stage_profile(staged, index, std::move(resource), *tree);
+  }
+}
+
+// What was applied before is served as it is: a host that does not start closes nothing, and an ended key must end.
+void Inventory::check_misplaced(Staged& staged, std::size_t index, const json::Value& tree, ResourceKind kind,
+                                const GivenResource& given) {
+  json::Problems problems({}, "resource");
+  refuse_misplaced(tree, kind, {}, problems);
+  if (!given.as_before) {
+    staged.fail(index, problems);
+    return;
+  }
+  const json::Value* const name = tree.find("name");
+  for (const json::Problem& problem : problems.list()) {
+    log::warn("{} was applied before with what is passed over: {} {}",
+              name != nullptr && name->is_string() ? *name->string() : std::string("a resource"), problem.pointer,
+              problem.message);
   }
 }
 
@@ -413,7 +432,8 @@ Result<void> Inventory::open(ModelStore& store, Opening how) {
     given.push_back({.text = std::move(resource.text),
                      .addresses = std::move(*addresses),
                      .interfaces = split_names(resource.interfaces),
-                     .network = std::move(resource.network)});
+                     .network = std::move(resource.network),
+                     .as_before = true});
   }
   Staged staged = stage(given);
   if (!staged.faults.empty()) {

@@ -520,5 +520,23 @@ TEST_F(InventoryTest, AnInstanceStandsForItselfUntilItsSetIsThere) {
   EXPECT_FALSE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
 }
 
+TEST_F(InventoryTest, WhatIsMisplacedIsRefusedButServedIfItWasAppliedBefore) {
+  std::string outside = machine(kVm1, "10.0.0.1", R"({"keyIncarnationId":1})");
+  outside.insert(1, R"("securityProfile":{"proxyAgentSettings":{"enabled":true}},)");
+  EXPECT_THAT(faults(apply({outside})), ElementsAre(HasSubstr("/securityProfile: is not read here: put it at")));
+  EXPECT_THAT(faults(apply({machine(kVm1, "10.0.0.1", R"({"mode":"Enforce"})")})),
+              ElementsAre(HasSubstr("/proxyAgentSettings/enabled: is missing")));
+  EXPECT_THAT(faults(apply({scale_set(R"({"enable":true})")})), ElementsAre(HasSubstr("write enabled")));
+  EXPECT_THAT(faults(apply({version(R"("defaultAccess":"Allow","rule":{})")})), ElementsAre(HasSubstr("write rules")));
+  std::string slipped = instance(kVm1, "10.0.0.4");
+  slipped.insert(slipped.find("/virtualMachines/"), "/");
+  EXPECT_THAT(faults(apply({slipped})), ElementsAre(HasSubstr("/id: is not that of an instance")));
+
+  ASSERT_TRUE(inventory_->apply({{.text = outside, .as_before = true}}, false)->faults.empty());
+  EXPECT_EQ(try_open(), "");
+  ASSERT_NE(vm(), nullptr) << "a host that is newer than what was applied starts";
+  EXPECT_TRUE(inventory_->end_key(kName1, KeyEnd::kAtOnce)->faults.empty());
+}
+
 }  // namespace
 }  // namespace msp::gateway

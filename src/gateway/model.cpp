@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "gateway/misplaced.h"
 #include "gateway/profile.h"
 
 namespace msp::gateway {
@@ -163,6 +164,7 @@ Result<VmModel> parse_model(std::string_view text, std::string_view name) {
   }
   json::Problems problems(text, name);
   VmModel model = read_model(*tree, "", problems);
+  refuse_misplaced(*tree, ResourceKind::kVirtualMachine, "", problems);
   if (auto result = problems.result(); !result) {
     return std::move(result).error();
   }

@@ -9,6 +9,7 @@
 #include "base/json_fields.h"
 #include "base/json_members.h"
 #include "base/rules_extension.h"
+#include "gateway/misplaced.h"
 #include "gateway/model.h"
 
 namespace msp::gateway {
@@ -101,6 +102,8 @@ void ProfileCatalog::add_resource(const json::Value& resource, const std::string
     problems.add(pointer, resource.begin, "the same version occurs twice");
     return;
   }
+  const bool version = id != nullptr && id->is_string() && !profile_of(ascii_lower(*id->string())).empty();
+  refuse_misplaced(resource, version ? ResourceKind::kProfileVersion : ResourceKind::kProfile, pointer, problems);
   put(resource, pointer, {}, problems);
 }
 

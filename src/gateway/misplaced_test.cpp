@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/misplaced.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "gateway/near_name.h"
+
+namespace msp::gateway {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string found_in(std::string_view text, ResourceKind kind) {
+  const auto tree = json::parse(text);
+  EXPECT_TRUE(tree) << text;
+  json::Problems problems({}, "x");
+  if (tree) {
+    refuse_misplaced(*tree, kind, "", problems);
+  }
+  std::string out;
+  for (const json::Problem& problem : problems.list()) {
+    out += fmt::format("{} {}\n", problem.pointer, problem.message);
+  }
+  return out;
+}
+
+std::string in_machine(std::string_view root, std::string_view properties) {
+  return found_in(fmt::format(R"({{"name":"vm1",{}"properties":{{{}"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"}}}})",
+                              root, properties),
+                  ResourceKind::kVirtualMachine);
+}
+
+std::string in_settings(std::string_view settings) {
+  return in_machine("", fmt::format(R"("securityProfile":{{"proxyAgentSettings":{}}},)", settings));
+}
+
+std::string in_set(std::string_view root, std::string_view properties) {
+  return found_in(
+      fmt::format(R"({{"name":"w",{}"id":"/s/virtualMachineScaleSets/w","properties":{{{}"a":1}}}})", root, properties),
+      ResourceKind::kScaleSet);
+}
+
+std::string in_version(std::string_view root, std::string_view properties) {
+  return found_in(fmt::format(R"({{{}"id":"/g/inVMAccessControlProfiles/p/versions/1","properties":{{{}"a":1}}}})",
+                              root, properties),
+                  ResourceKind::kProfileVersion);
+}
+
+constexpr std::string_view kSecurity = R"("securityProfile":{"proxyAgentSettings":{"enabled":true}},)";
+constexpr std::string_view kSettings = R"("proxyAgentSettings":{"enabled":true},)";
+
+TEST(Misplaced, InAMachine) {
+  EXPECT_EQ(in_machine(kSecurity, ""), "/securityProfile is not read here: put it at properties.securityProfile\n");
+  EXPECT_EQ(in_machine(R"("Properties":{"x":1},)", ""), "/Properties is written properties\n");
+  EXPECT_THAT(in_machine(R"("Id":"/s/virtualMachineScaleSets/w/virtualMachines/0",)", ""), HasSubstr("/Id is written"));
+  for (const auto& [root, properties, pointer] : std::initializer_list<std::array<std::string_view, 3>>{
+           {kSettings, "", "/proxyAgentSettings"},
+           {"", kSettings, "/properties/proxyAgentSettings"},
+           {"", R"("osProfile":{"securityProfile":{}},)", "/properties/osProfile/securityProfile"},
+           {"", R"("a":[{"PROXYAGENTSETTINGS":{}}],)", "/properties/a/0/PROXYAGENTSETTINGS"},
+           {"", R"("imds":{"mode":"Enforce"},)", "/properties/imds"},
+           {"", R"("securityProfile":{"enabled":true},)", "/properties/securityProfile/enabled"},
+           {"", R"("securityProfile":{"mode":"Enforce"},)", "/properties/securityProfile/mode"},
+           {"", R"("securityProfile":{"wireServer":{}},)", "/properties/securityProfile/wireServer"},
+           {"", R"("storageProfile":{"osDisk":{"managedDisk":{"securityProfile":{"proxyAgentSettings":{}}}}},)",
+            "/properties/storageProfile/osDisk/managedDisk/securityProfile/proxyAgentSettings"},
+           {R"("virtualMachineScaleSet":{"id":"/s/virtualMachineScaleSets/w"},)", "", "/virtualMachineScaleSet"},
+           {"", R"("virtualMachineProfile":{},)", "/properties/virtualMachineProfile"}}) {
+    EXPECT_THAT(in_machine(root, properties), HasSubstr(fmt::format("{} is not read here: ", pointer)));
+  }
+}
+
+TEST(Misplaced, InAScaleSet) {
+  EXPECT_EQ(in_set("", R"("virtualMachineProfile":{"securityProfile":{"proxyAgentSettings":{"enabled":true}}},)"), "");
+  EXPECT_EQ(
+      in_set("", kSecurity),
+      "/properties/securityProfile is not read here: put it at properties.virtualMachineProfile.securityProfile\n");
+  EXPECT_THAT(in_set(kSecurity, ""), HasSubstr("/securityProfile is not read here"));
+  EXPECT_THAT(in_set(R"("virtualMachineProfile":{},)", ""), HasSubstr("put it at properties.virtualMachineProfile\n"));
+  EXPECT_THAT(in_set("", R"("virtualMachineProfile":{"proxyAgentSettings":{}},)"), HasSubstr("is not read here"));
+  EXPECT_THAT(in_set("", R"("virtualMachineProfiles":{},)"), HasSubstr("write virtualMachineProfile"));
+  EXPECT_THAT(in_set("", R"("virtualMachineProfile":{"securityProfile":{"proxyAgentSettings":{"mode":"Enforce"}}},)"),
+              HasSubstr("proxyAgentSettings/enabled is missing"));
+  EXPECT_EQ(found_in(R"({"id":"/s//virtualMachineScaleSets/w","properties":{}})", ResourceKind::kScaleSet),
+            "/id is not that of a scale set: write …/virtualMachineScaleSets/NAME\n");
+}
+
+TEST(Misplaced, WhatIsAskedForNeedsEnabled) {
+  for (const std::string_view asks :
+       {R"({"mode":"Enforce"})", R"({"enabled":null,"mode":"Audit"})", R"({"imds":{"mode":"Enforce"}})",
+        R"({"wireServer":{"mode":"Enforce"}})", R"({"imds":{"inVMAccessControlProfileReferenceId":"/x"}})"}) {
+    EXPECT_THAT(in_settings(asks), AllOf(HasSubstr("/properties/securityProfile/proxyAgentSettings/enabled is missing"),
+                                         HasSubstr("say true or false")));
+  }
+  for (const std::string_view nothing :
+       {"{}", R"({"keyIncarnationId":3})", R"({"imds":{"mode":"Disabled"}})", R"({"mode":null,"imds":null})",
+        R"({"enabled":false,"mode":"Enforce","imds":{"mode":"Enforce"}})"}) {
+    EXPECT_EQ(in_settings(nothing), "");
+  }
+}
+
+TEST(Misplaced, NearNames) {
+  EXPECT_EQ(
+      in_settings(R"({"enable":true})"),
+      "/properties/securityProfile/proxyAgentSettings/enable is not known: write enabled if that is meant, or take "
+      "it out\n");
+  EXPECT_THAT(in_settings(R"({"enabled":true,"idms":{}})"), HasSubstr("write imds"));
+  EXPECT_THAT(in_settings(R"({"enabled":true,"imds":{"modes":"Enforce"}})"), HasSubstr("imds/modes is not known"));
+  EXPECT_THAT(in_settings(R"({"enabled":true,"imds":{"inVMAccessControlProfileReference":"/x"}})"),
+              HasSubstr("write inVMAccessControlProfileReferenceId"));
+  EXPECT_THAT(in_machine("", R"("securityProfile":{"proxyAgentSetting":{}},)"), HasSubstr("write proxyAgentSettings"));
+  EXPECT_THAT(in_machine("", R"("securityProfiles":{},)"), HasSubstr("write securityProfile"));
+  EXPECT_EQ(
+      in_settings(R"({"enabled":true,"addProxyAgentExtension":true,"somethingNew":{"mode":1}})"),
+      "/properties/securityProfile/proxyAgentSettings/somethingNew/mode is not read here: put it at "
+      "properties.securityProfile.proxyAgentSettings.mode or properties.securityProfile.proxyAgentSettings.imds.mode "
+      "or properties.securityProfile.proxyAgentSettings.wireServer.mode\n");
+  EXPECT_FALSE(is_near_name("id", "imds"));
+  EXPECT_FALSE(is_near_name("Mode", "mode"));
+  EXPECT_TRUE(is_near_name("mdoe", "mode"));
+}
+
+TEST(Misplaced, AnInstanceOfASetThatIsMisread) {
+  const auto named = [](std::string_view id) {
+    return in_machine(fmt::format(R"("id":"{}","type":"Microsoft.Compute/virtualMachines",)", id), "");
+  };
+  EXPECT_EQ(named("/s/virtualMachineScaleSets/w/virtualMachines/0"), "");
+  EXPECT_EQ(named("/s/resourceGroups/virtualMachineScaleSets/x/virtualMachines/virtualMachineScaleSet1"), "");
+  for (const std::string_view id :
+       {"/s/virtualMachineScaleSets/w//virtualMachines/0", "/s/virtualMachineScaleSets/w/virtualMachines/0/",
+        "/s/virtualMachineScaleSets//w/virtualMachines/0", "/s//virtualMachineScaleSets/w/virtualMachines/0",
+        "/s/virtualMachineScaleSet/w/virtualMachines/0", "/s/virtualMachineScaleSets/w/virtualMachines/",
+        "/s/virtualMachineScaleSets/w"}) {
+    EXPECT_THAT(named(id), HasSubstr("/id is not that of an instance: write …/virtualMachineScaleSets/NAME/")) << id;
+  }
+  EXPECT_THAT(in_machine(R"("type":"Microsoft.Compute/virtualMachineScaleSets/virtualMachines",)", ""),
+              HasSubstr("/id is not that of an instance"));
+  const auto linked = [](std::string_view link) {
+    return in_machine("", fmt::format(R"("virtualMachineScaleSet":{},)", link));
+  };
+  EXPECT_EQ(linked(R"({"id":"/s/virtualMachineScaleSets/w","resourceGroup":"g"})"), "");
+  EXPECT_EQ(linked("null"), "");
+  for (const std::string_view link :
+       {R"({"id":"/s/virtualMachineScaleSets/w/"})", R"({"Id":"/s/virtualMachineScaleSets/w"})", "{}",
+        R"("/s/virtualMachineScaleSets/w")", R"({"id":"/s//virtualMachineScaleSets/w"})", R"({"id":null})",
+        R"({"id":"/s/virtualMachineScaleSets/w "})", R"([{"id":"/s/virtualMachineScaleSets/w"}])"}) {
+    EXPECT_THAT(linked(link), HasSubstr("/properties/virtualMachineScaleSet names no scale set: write {\"id\": \""))
+        << link;
+  }
+  EXPECT_THAT(in_machine(R"("id":"/s/virtualMachineScaleSets/w/virtualMachines/0",)",
+                         R"("virtualMachineScaleSet":{"id":"/s/virtualMachineScaleSets/v"},)"),
+              HasSubstr("/properties/virtualMachineScaleSet/id is another set"));
+}
+
+TEST(Misplaced, InAProfile) {
+  EXPECT_EQ(in_version("", R"("mode":"Audit","defaultAccess":"Deny","rules":{"privileges":[]},)"), "");
+  EXPECT_EQ(in_version(R"("rules":{},)", ""), "/rules is not read here: put it at properties.rules\n");
+  EXPECT_THAT(in_version(R"("mode":"Enforce",)", ""), HasSubstr("put it at properties.mode"));
+  EXPECT_THAT(in_version("", R"("privileges":[],)"), HasSubstr("put it at properties.rules.privileges"));
+  EXPECT_THAT(in_version("", R"("rules":{"defaultAccess":"Deny"},)"), HasSubstr("put it at properties.defaultAccess"));
+  EXPECT_THAT(in_version("", R"("rule":{},)"), HasSubstr("write rules"));
+  EXPECT_THAT(in_version(R"("PROPERTIES":{},)", ""), HasSubstr("is written properties"));
+  EXPECT_THAT(found_in(R"({"id":"/g/inVMAccessControlProfiles/p","properties":{"defaultAccess":"Deny"}})",
+                       ResourceKind::kProfile),
+              HasSubstr("it belongs to a version, at properties.defaultAccess"));
+}
+
+TEST(Misplaced, ExportsPassAsTheyAre) {
+  EXPECT_EQ(
+      in_machine(
+          R"("tags":{"imds":"x"},"resources":[{"properties":{"settings":{"proxyAgentSettings":1}}}],
+                   "securityProfile":null,)",
+          R"("securityProfile":{"uefiSettings":{"secureBootEnabled":true,"vTpmEnabled":true},"encryptionAtHost":true,
+                   "securityType":"ConfidentialVM","encryptionIdentity":{"userAssignedIdentityResourceId":"/i"},
+                   "proxyAgentSettings":{"enabled":true,"keyIncarnationId":1,"addProxyAgentExtension":true}},
+                   "storageProfile":{"osDisk":{"managedDisk":{"securityProfile":
+                     {"securityEncryptionType":"DiskWithVMGuestState","diskEncryptionSet":{"id":"/d"}}}},
+                     "dataDisks":[{"managedDisk":{"securityProfile":{}}}]},
+                   "scheduledEventsProfile":{"a":{"enable":true}},"hardwareProfile":{},)"),
+      "");
+  const auto text_of = [](const std::string& name) {
+    std::ostringstream out;
+    out << std::ifstream("tests/support/arm/" + name).rdbuf();
+    return out.str();
+  };
+  EXPECT_EQ(found_in(text_of("scale_set.json"), ResourceKind::kScaleSet), "");
+  const auto instances = json::parse(text_of("scale_set_instances.json"));
+  ASSERT_TRUE(instances);
+  for (const json::Value& instance : *instances->find("value")->array()) {
+    EXPECT_EQ(found_in(json::to_text(instance), ResourceKind::kVirtualMachine), "");
+  }
+}
+
+}  // namespace
+}  // namespace msp::gateway
