@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "gateway/master_key.h"
 #include "gateway/metrics.h"
+#include "gateway/state_lock.h"
 #include "gateway/successor.h"
 
 namespace msp::gateway {
@@ -39,6 +40,11 @@ Result<void> HostApp::open_state() {
   if (auto made = file::ensure_directory(config_.state_directory, 0700); !made) {
     return std::move(made).error().context("stateDirectory");
   }
+  auto state = hold_state_directory(config_.state_directory);
+  if (!state) {
+    return std::move(state).error();
+  }
+  state_ = std::move(*state);
   const std::string database = config_.state_directory + "/host.db";
   auto first_start = is_first_start(database);
   if (!first_start) {

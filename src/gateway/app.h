@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/loop.h"
 #include "base/result.h"
 #include "gateway/access_log.h"
@@ -58,6 +59,7 @@ class HostApp {
   Config config_;
   Loop& loop_;
   const Clock& clock_;
+  Fd state_;  ///< the lock of its directory
   std::unique_ptr<HostStore> store_;
   std::unique_ptr<Inventory> inventory_;
   std::unique_ptr<KeyRing> keys_;

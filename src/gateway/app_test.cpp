@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "gateway/restore.h"
 #include "protocol/key.h"
 #include "protocol/status.h"
 #include "tests/support/host_request.h"
@@ -378,6 +379,7 @@ TEST_F(HostTest, ChannelRefusesWhatIsNotItsForm) {
   EXPECT_EQ(ask(Service::kWireServer, kEnforced, wrong_scheme).status, 400);
   EXPECT_EQ(ask(Service::kWireServer, kEnforced, get(protocol::kKeyPath)).status, 405);
   EXPECT_EQ(ask(Service::kWireServer, kEnforced, get("/secure-channel/other")).status, 404);
+  EXPECT_EQ(ask(Service::kWireServer, kOff, get("//secure%2Dchannel/status")).status, 404);
   EXPECT_EQ(ask(Service::kWireServer, kOff, acquire()).status, 403);
   EXPECT_EQ(ask(Service::kImds, kEnforced, get(protocol::kStatusPath)).status, 401) << "the channel is WireServer's";
   const protocol::KeyDocument key = take_key(kEnforced);
@@ -488,6 +490,18 @@ TEST_F(HostTest, ASecondHostOnTheSameStateIsRefused) {
   ASSERT_TRUE(config);
   const Running second(*config);
   EXPECT_NE(second.error(), "");
+}
+
+TEST_F(HostTest, NothingIsRestoredUnderAHostWhoseDatabaseWasMovedAway) {
+  const auto config = load_config(directory_ + "/host.json");
+  ASSERT_TRUE(config);
+  const std::string database = directory_ + "/state/host.db";
+  std::filesystem::copy_file(database, directory_ + "/backup.db");
+  std::filesystem::rename(database, directory_ + "/moved.db");
+  const auto restored = restore(*config, directory_ + "/backup.db");
+  ASSERT_FALSE(restored);
+  EXPECT_THAT(restored.error().text(), HasSubstr("is held by another msp-host"));
+  EXPECT_FALSE(std::filesystem::exists(database));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "gateway/master_key.h"
 #include "gateway/model_text.h"
 #include "gateway/scale_set.h"
+#include "gateway/state_lock.h"
 
 namespace msp::gateway {
 namespace {
@@ -188,6 +189,11 @@ Result<Restored> restore(const Config& config, const std::string& backup) {
   const std::string copy = path + ".restore";
   if (auto made = file::ensure_directory(config.state_directory, 0700); !made) {
     return std::move(made).error().context("stateDirectory");
+  }
+  // The database may have been moved away from under a host that runs and would go on with it.
+  const auto state = hold_state_directory(config.state_directory);
+  if (!state) {
+    return state.error();
   }
   auto master = load_master_key(config, false);
   if (!master) {
