@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/channel_api.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "base/ascii.h"
 #include "base/crypto.h"
 #include "base/json.h"
+#include "gateway/percent.h"
 #include "http/date.h"
 #include "protocol/headers.h"
 #include "protocol/key.h"
@@ -27,6 +32,46 @@ http::Response json_answer(std::string body) {
   response.header("content-type", kJson).header("cache-control", "no-store");
   response.body(std::move(body));
   return response;
+}
+
+bool is_below_channel(std::string_view path) {
+  return path.starts_with(kChannelPrefix) &&
+         (path.size() == kChannelPrefix.size() || path[kChannelPrefix.size()] == '/');
+}
+
+std::string lenient_decoded(std::string_view text) {
+  std::string out;
+  if (text.find('%') == std::string_view::npos) {
+    return std::string(text);
+  }
+  while (!text.empty()) {
+    const auto decoded = percent_decoded(text.substr(0, text.front() == '%' ? 3 : 1));
+    out += decoded.value_or(std::string("%"));
+    text.remove_prefix(decoded && text.front() == '%' ? 3 : 1);
+  }
+  return out;
+}
+
+/// What a service behind this host may make of a path: decoded once more than it was encoded, any case, without
+/// parameters, empty and dot segments.
+std::string as_others_read(std::string_view path) {
+  std::string decoded = lenient_decoded(lenient_decoded(path));
+  std::ranges::replace(decoded, '\\', '/');
+  std::vector<std::string> segments;
+  for (std::size_t at = 0; at < decoded.size();) {
+    const std::size_t end = std::min(decoded.find('/', at), decoded.size());
+    std::string segment = ascii_lower(std::string_view(decoded).substr(at, end - at));
+    segment.resize(std::min(segment.find(';'), segment.size()));
+    at = end + 1;
+    if (segment == "..") {
+      if (!segments.empty()) {
+        segments.pop_back();
+      }
+    } else if (!segment.empty() && segment != ".") {
+      segments.push_back(std::move(segment));
+    }
+  }
+  return segments.empty() ? std::string("/") : "/" + segments.front();
 }
 
 bool names_our_scheme(std::string_view body) {
@@ -82,8 +127,7 @@ std::optional<protocol::Wait> ChannelApi::asked_wait(const http::Request& reques
 }
 
 bool ChannelApi::owns(std::string_view path) {
-  return path.starts_with(kChannelPrefix) &&
-         (path.size() == kChannelPrefix.size() || path[kChannelPrefix.size()] == '/');
+  return is_below_channel(path) || is_below_channel(as_others_read(path));
 }
 
 Answer ChannelApi::handle(Vm& vm, const http::Request& request) {

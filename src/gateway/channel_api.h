@@ -33,7 +33,8 @@ class ChannelApi {
         asking_(asking),
         keys_per_second_(keys_per_second) {}
 
-  /// True for every path that belongs to the channel, known or not.
+  /// True for every path that belongs to the channel, known or not, and for what a service behind this host could read
+  /// as one: those are not found, and nobody answers them in this host's place.
   static bool owns(std::string_view path);
   /// What the request asks to wait for; nothing: it is no status request, or asks for none.
   static std::optional<protocol::Wait> asked_wait(const http::Request& request);
