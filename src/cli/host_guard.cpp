@@ -67,6 +67,8 @@ Result<GuardedMachine> read_machine(const json::Value& item) {
     read = each_text(item, "macAddresses", [&](const std::string& text) {
       if (std::string ether = ether_of(text); !ether.empty()) {
         machine.ethers.push_back(std::move(ether));
+      } else {
+        machine.names_no_ether = true;
       }
       return true;
     });
@@ -211,6 +213,9 @@ std::string nftables_rules(const GuardInput& input, bool routed) {
     if (machine.interfaces.empty()) {
       out += fmt::format("# not guarded, no interface is known: {}\n", machine.name);
     }
+    if (machine.names_no_ether) {
+      out += fmt::format("# a hardware address of its model is none, and not in here: {}\n", machine.name);
+    }
   }
   if (routed) {
     return out + table("ip", shared_sets(sets) + std::string(kRoutedChains));
@@ -256,6 +261,11 @@ int host_guard(const std::vector<std::string>& arguments, std::ostream& out, std
     if (machine.interfaces.empty()) {
       err << fmt::format("mspctl host: {} is not guarded: no interface is known\n", machine.name)
           << "  -> say where it is: mspctl vm apply FILE --interface NAME\n";
+    }
+    if (machine.names_no_ether) {
+      err << fmt::format("mspctl host: {} has a macAddress that is no hardware address: no rule holds it to one\n",
+                         machine.name)
+          << "  -> apply its model with six pairs of hex digits, such as 00-0D-3A-12-34-56\n";
     }
   }
   out << nftables_rules(*input, routed);

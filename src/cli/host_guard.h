@@ -24,6 +24,7 @@ struct GuardedMachine {
   std::vector<std::string> addresses;   ///< dotted decimal
   std::vector<std::string> interfaces;  ///< none: it cannot be guarded
   std::vector<std::string> ethers;      ///< 00:0d:3a:00:00:01; none: any
+  bool names_no_ether = false;          ///< the model has one that is none
 };
 
 struct GuardInput {

@@ -61,7 +61,9 @@ TEST(HostGuard, NothingThatIsNoNameOrAddressBecomesARule) {
   const auto odd =
       read(R"("name":"b\n} accept","sourceAddresses":[],"interfaces":["vnet0"],"macAddresses":["0} accept"])");
   ASSERT_TRUE(odd.ok());
-  EXPECT_THAT(nftables_rules(*odd, false), Not(HasSubstr("} accept")));
+  EXPECT_THAT(nftables_rules(*odd, false), Not(HasSubstr("0} accept")));
+  EXPECT_THAT(nftables_rules(*odd, false), Not(HasSubstr("\n} accept"))) << "a name stays in its comment";
+  EXPECT_THAT(nftables_rules(*odd, false), HasSubstr("# a hardware address of its model is none, and not in here: b"));
 }
 
 }  // namespace

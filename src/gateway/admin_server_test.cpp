@@ -221,6 +221,9 @@ TEST_F(AdminServerTest, AMachineIsExportedAndImported) {
   for (const char* bad : {"", "{}", R"({"recipient":"ab"})", R"({"recipient":7})"}) {
     EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/export", bad), StartsWith("HTTP/1.1 400")) << bad;
   }
+  const std::string zeros = R"({"recipient":")" + std::string(64, '0') + R"("})";
+  EXPECT_THAT(ask("POST", "/v1/virtualMachines/vm-1/export", zeros),
+              AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("/recipient"), HasSubstr("is no public key")));
   EXPECT_THAT(ask("GET", "/v1/virtualMachines/vm-1/export"), StartsWith("HTTP/1.1 405"));
   EXPECT_THAT(ask("GET", "/v1/import"), StartsWith("HTTP/1.1 405"));
   EXPECT_THAT(ask("POST", "/v1/recipient"), StartsWith("HTTP/1.1 405"));

@@ -298,6 +298,8 @@ Result<BoxPublicKey> read_recipient(std::string_view body) {
   BoxPublicKey recipient{};
   if (!hex_decode_to(root.string("recipient"), recipient)) {
     root.fail("recipient", fmt::format("is not {} hex digits, as mspctl key recipient prints them", 2 * kBoxKeySize));
+  } else if (const auto sealed = box_seal(recipient, {}, {}); !sealed && sealed.error().source == Source::kConfig) {
+    root.fail("recipient", "is no public key: nothing can be sealed for it");
   }
   root.finish();
   if (auto good = problems.result(); !good) {

@@ -277,6 +277,26 @@ void refuse_misread_set(const Value& resource, const std::string& base, json::Pr
   }
 }
 
+/// The host's guard ties a port to the hardware address that the model names: one that is none would tie nothing.
+void refuse_hardware_addresses(const Value& resource, const std::string& base, json::Problems& problems) {
+  constexpr std::size_t kDigits = 12;
+  const Value* const interfaces = resource.at("/properties/networkProfile/networkInterfaces");
+  for (std::size_t i = 0; interfaces != nullptr && interfaces->array() != nullptr && i < interfaces->array()->size();
+       ++i) {
+    const Value* const mac = (*interfaces->array())[i].at("/properties/macAddress");
+    if (mac == nullptr || mac->is_null()) {
+      continue;
+    }
+    std::string digits = mac->is_string() ? *mac->string() : std::string("?");
+    std::erase_if(digits, [](char c) { return c == ':' || c == '-'; });
+    const bool hex = digits.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+    if (!digits.empty() && (digits.size() != kDigits || !hex)) {
+      problems.add(fmt::format("{}/properties/networkProfile/networkInterfaces/{}/properties/macAddress", base, i),
+                   mac->begin, "is no hardware address: write six pairs of hex digits, such as 00-0D-3A-12-34-56");
+    }
+  }
+}
+
 /// What versions of profiles say, each at its level.
 void refuse_in_profile(const Value& resource, ResourceKind kind, const std::string& base, json::Problems& problems) {
   static constexpr std::array<std::string_view, 3> kRoot{"id", "type", "properties"};
@@ -325,6 +345,7 @@ void refuse_misplaced(const Value& resource, ResourceKind kind, const std::strin
     case ResourceKind::kVirtualMachine:
       refuse_settings(resource, kind, pointer, problems);
       refuse_misread_set(resource, pointer, problems);
+      refuse_hardware_addresses(resource, pointer, problems);
       return;
     case ResourceKind::kScaleSet:
       refuse_settings(resource, kind, pointer, problems);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a resource says where it is not read, or under a name that is not known, although it was meant to close
-// something. Pure functions of values that an operator gives; the loop's thread. ARM's own exports pass as they are.
+// something; and hardware addresses of which no rule of the guard can be made.
+// Pure functions of values that an operator gives; the loop's thread. ARM's own exports pass as they are.
 // Each find is a problem with its pointer and with the place where it belongs.
 #pragma once
 

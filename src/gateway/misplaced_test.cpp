@@ -158,6 +158,20 @@ TEST(Misplaced, AnInstanceOfASetThatIsMisread) {
               HasSubstr("/properties/virtualMachineScaleSet/id is another set"));
 }
 
+TEST(Misplaced, AHardwareAddressThatIsNone) {
+  const auto with = [](std::string_view mac) {
+    return in_machine(
+        "",
+        fmt::format(R"("networkProfile":{{"networkInterfaces":[{{}},{{"properties":{{"macAddress":{}}}}}]}},)", mac));
+  };
+  for (const std::string_view good : {"null", R"("")", R"("00-0D-3A-12-34-56")", R"("000d3a123456")"}) {
+    EXPECT_EQ(with(good), "");
+  }
+  for (const std::string_view bad : {R"("00-0D-3A-12-34")", R"("00-0D-3A-12-34-5G")", R"("00.0D.3A.12.34.56")", "7"}) {
+    EXPECT_THAT(with(bad), HasSubstr("/networkInterfaces/1/properties/macAddress is no hardware address")) << bad;
+  }
+}
+
 TEST(Misplaced, InAProfile) {
   EXPECT_EQ(in_version("", R"("mode":"Audit","defaultAccess":"Deny","rules":{"privileges":[]},)"), "");
   EXPECT_EQ(in_version(R"("rules":{},)", ""), "/rules is not read here: put it at properties.rules\n");
