@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "gateway/sqlite.h"
 
@@ -150,6 +151,30 @@ TEST_F(KeyStoreTest, RaisingTheIncarnationFreesTheLatch) {
   EXPECT_TRUE(guids(KeyState::kLatched).empty());
   EXPECT_EQ(latch("vm1", "a"), LatchOutcome::kUnknown);
   issue(key("vm1", "b"));
+}
+
+TEST_F(KeyStoreTest, NothingOfADeadKeyStaysInTheFiles) {
+  const std::string part = "a part of it;";  // what takes its room overwrites some of them
+  KeyRecord record = key("vm1", "a");
+  for (int i = 0; i < 32; ++i) {
+    record.sealed += part;
+  }
+  issue(record);
+  issue(key("vm2", "b"));
+  const auto is_there = [&] {
+    std::string all;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+      std::stringstream text;
+      text << std::ifstream(entry.path()).rdbuf();
+      all += text.str();
+    }
+    return all.find(part) != std::string::npos;
+  };
+  reopen();
+  EXPECT_TRUE(is_there()) << "else nothing is shown below";
+  enter("vm1", 2);
+  reopen();
+  EXPECT_FALSE(is_there());
 }
 
 TEST_F(KeyStoreTest, KnowsWhichKeysHaveEnded) {

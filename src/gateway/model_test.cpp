@@ -303,6 +303,29 @@ TEST(Registry, AddressesAndIdsNameOneMachine) {
   EXPECT_FALSE(registry.add(std::move(homeless)));
 }
 
+TEST(Registry, AReplacedMachineHasUsedUpWhatItHad) {
+  constexpr std::uint64_t kNow = 5'000'000'000;
+  const auto vm_of = [](std::string_view settings) {
+    auto vm = make_vm(model(settings), {});
+    EXPECT_TRUE(vm);
+    vm->addresses = {{10, 0, 0, 1}};
+    return std::move(*vm);
+  };
+  VmRegistry registry;
+  ASSERT_TRUE(registry.add(vm_of(R"({"enabled":true})")));
+  Vm& vm = *registry.find({10, 0, 0, 1});
+  ASSERT_EQ(vm.nonces.take(7, 1, 0, 600'000), NonceStreams::Use::kFirst);
+  for (RateLimit* rate : {&vm.imds_rate, &vm.identity_rate, &vm.key_rate}) {
+    ASSERT_EQ(rate->take(1, kNow), 0U);
+  }
+  registry.replace(vm, vm_of(R"({"enabled":true,"mode":"Audit","keyIncarnationId":1})"));
+  EXPECT_EQ(vm.imds.mode, Mode::kAudit);
+  EXPECT_EQ(vm.nonces.take(7, 1, 0, 600'000), NonceStreams::Use::kAgain) << "else a captured request is good again";
+  for (RateLimit* rate : {&vm.imds_rate, &vm.identity_rate, &vm.key_rate}) {
+    EXPECT_EQ(rate->take(1, kNow), 1U) << "else applying a model again gives a guest as much once more";
+  }
+}
+
 TEST(Registry, AnAddressNamesOneMachineOfEachNetworkAndOneOfNone) {
   VmRegistry registry;
   const Ipv4Address here{10, 0, 0, 1};

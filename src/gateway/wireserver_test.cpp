@@ -164,6 +164,53 @@ TEST_F(WireServerTest, RefusesWhatIsNotOfThisGoalState) {
   EXPECT_EQ(wire("GET", "/machineX?comp=goalstate").reason, Reason::kNotFound);
 }
 
+/// Of an RSA key of 2048 bits that nobody has.
+constexpr std::string_view kTransportCertificate =
+    "MIIC+TCCAeGgAwIBAgIUbNrg0x0OzhtDF2UDYJo7QftK56gwDQYJKoZIhvcNAQELBQAwDDEKMAgGA1UEAwwBdDAeFw0yNjExMjkw"
+    "OTA4NDFaFw0zNjExMjYwOTA4NDFaMAwxCjAIBgNVBAMMAXQwggEiMA0GCSqGSIb3DQEBAQUAA4IBDwAwggEKAoIBAQDbXYevaEDE"
+    "OPulUu3VX8qTI9n5Y/EDxLoezsf1a9EnAFpOuazkkIQ3GPVu9z5IhdhW76rsLyjuuUiXJCJlXOu5/qapu1yaGO7dnTJXlKjmNqME"
+    "A29YayKhsDSSqOxseGqmmVT29FSjPa+w8tEborTq/KV4mmg/zcKAvTDJq/GH+6HYGEDEdZR85h2E0cfKCLINZy1xg9wZxSn90ZKT"
+    "EA/iRq6OeKXFXMhB9ruytupjpXHS7vkCtVbitAd4XDlM5TzejbXxtbQ0BgG9NH+nGIroTQ1/XUsIIFNke52qDc5S6DgZ9LquCdyf"
+    "VxcSM/SK7dZzRd4u9LbE8hPkerQKG6jRAgMBAAGjUzBRMB0GA1UdDgQWBBRyz4XBEK9BbOnczDT6pG+7BvT0MDAfBgNVHSMEGDAW"
+    "gBRyz4XBEK9BbOnczDT6pG+7BvT0MDAPBgNVHRMBAf8EBTADAQH/MA0GCSqGSIb3DQEBCwUAA4IBAQBK8Onhn3ei3nQnE3XEpNSl"
+    "OSWXKdEGmPFEF59xNGIQGRqO2s4BdpxcwZzQrOjPOCCRvqov0GHvtZT7pPGGHMdr+OFN6IMH+oZQG1wzOsmZN1cOkRvhCb0qmKdZ"
+    "KMfv2eZnsFTSO0Ia3PNI5IXOtSNvfwMtZkI38qJ9tDKKYlIX/KRR/ozQ9TgT+hfCVHJi0ufmrYTt/OF+rD4dT27zcKTgtp2l/A5N"
+    "ztox7vOyciyF+BYWQMUXut86ZzoH7n+Qi8d4BadeK2qMymcjdVJhTbW7viX5vX1Y96Rp5Aybu5Abfpy4R2oeRpqGYlSSPk6pub1K"
+    "fmYCvOYtm61BtVLkpzmY";
+
+TEST_F(WireServerTest, CertificatesAreEncryptedAsTheClientAsks) {
+  const content::GoalState& goal = vm_->content.goal_state;
+  vm_->content.certificates = Secret::copy_of(std::string_view("the bag"));
+  const std::string target =
+      "/machine/" + goal.container_id + "/" + goal.instance_id + "?comp=certificates&incarnation=" + goal.incarnation;
+  const auto answer = [&](std::string_view cipher) {
+    test::HeaderLines headers = {{"x-ms-version", "2012-11-30"},
+                                 {"x-ms-guest-agent-public-x509-cert", std::string(kTransportCertificate)}};
+    if (!cipher.empty()) {
+      headers.emplace_back("x-ms-cipher-name", cipher);
+    }
+    return ask(Service::kWireServer, "GET", target, {}, std::move(headers));
+  };
+  // DER of the object identifiers (RFC 8018 B.2.2, NIST CSOR).
+  const std::string triple_des("\x06\x08\x2a\x86\x48\x86\xf7\x0d\x03\x07", 10);
+  const std::string aes("\x06\x09\x60\x86\x48\x01\x65\x03\x04\x01", 10);
+  for (const auto& [asked, named] :
+       std::initializer_list<std::pair<std::string_view, std::string>>{{"", triple_des},
+                                                                       {"DES_EDE3_CBC", triple_des},
+                                                                       {"AES128_CBC", aes + '\x02'},
+                                                                       {"AES256_CBC", aes + '\x2a'}}) {
+    pugi::xml_document document;
+    read(answer(asked), document);
+    std::string lines = document.child("CertificateFile").child("Data").text().get();
+    std::erase(lines, '\n');
+    const auto der = base64_decode(lines);
+    ASSERT_TRUE(der) << asked;
+    EXPECT_NE(std::string(der->begin(), der->end()).find(named), std::string::npos) << asked;
+    EXPECT_EQ(std::string(der->begin(), der->end()).find("the bag"), std::string::npos);
+  }
+  EXPECT_EQ(answer("AES192_CBC").reason, Reason::kBadCertificate);
+}
+
 TEST_F(WireServerTest, KeepsTheHealthReport) {
   RequestText text;
   EXPECT_EQ(ask(Service::kWireServer, "POST", "/machine?comp=health", health(kVmId, "Ready"),

@@ -74,6 +74,9 @@ class Behind(http.server.BaseHTTPRequestHandler):
             self.go_on.wait(10)
         elif self.path.startswith("/silent"):
             self.close_connection = True
+        elif self.path.startswith("/switch"):
+            self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\nnot http")
+            self.close_connection = True
         elif self.path.startswith("/none"):
             self.wfile.write(b"what is this\r\n\r\n")
             self.close_connection = True
@@ -242,7 +245,8 @@ class Upstream(LabCase):
         self.assertEqual(self.lab.outside.call(put_log, HOSTGA, 200 << 20, False).code, "body_too_large")
 
     def test_slow_broken_and_no_http(self):
-        rows = [("/slow", 504, "upstream_slow"), ("/silent", 410, "upstream_down"), ("/none", 502, "upstream_bad_answer")]
+        rows = [("/slow", 504, "upstream_slow"), ("/silent", 410, "upstream_down"), ("/none", 502, "upstream_bad_answer"),
+                ("/switch", 502, "upstream_bad_answer")]
         for path, status, code in rows:
             with self.subTest(path):
                 begin = time.monotonic()
@@ -258,6 +262,33 @@ class Upstream(LabCase):
                 record = self.record(path)
                 self.assertEqual((record["status"], record["reason"]), (200, reason))
         self.assertEqual(self.ask("/after").status, 200)
+
+    def test_y_nobody_answers_the_connection(self):
+        """A full queue of connections: the kernel of the service drops whoever asks for another one."""
+        self.servers["hostga"].shutdown()
+        self.servers["hostga"].server_close()
+        made: list = []
+
+        def work() -> None:
+            enter_netns(self.behind)
+            listener = socket.create_server((SERVICE, PORTS["hostga"]), backlog=0)
+            made.append(listener)
+            for _ in range(4):
+                filler = socket.socket()
+                filler.setblocking(False)
+                filler.connect_ex((SERVICE, PORTS["hostga"]))
+                made.append(filler)
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        worker.join()
+        try:
+            begin = time.monotonic()
+            answer = self.ask("/health/full", HOSTGA, None)
+            self.assertEqual((answer.status, answer.code), (504, "upstream_slow"))
+            self.assertTrue(2.5 < time.monotonic() - begin < 6, time.monotonic() - begin)
+        finally:
+            for each in made:
+                each.close()
 
     def test_z_dead(self):
         """Nobody listens; then somebody does again."""
