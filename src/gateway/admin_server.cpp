@@ -79,6 +79,7 @@ AdminServer::AdminServer(Loop& loop, http::BufferPool& buffers, Inventory& inven
       inventory_(inventory),
       state_(state),
       clock_(clock),
+      changed_(loop),
       server_(loop, buffers, *this, {.head_ms = 2'000, .idle_ms = 10'000, .max_connections = kMostConnections}) {}
 
 Result<void> AdminServer::listen(const std::string& path) {
@@ -118,7 +119,19 @@ Task<http::Response> AdminServer::handle(const http::Request& request) {
     auto response = co_await backup(request);
     co_return response;
   }
-  co_return answer(request);
+  if (request.head.method == "GET") {
+    auto shown = co_await answer(request);
+    co_return shown;
+  }
+  // One change at a time: it may let guests have their turns before it is made.
+  while (changing_) {
+    co_await changed_.wait(kNoDeadline);
+  }
+  changing_ = true;
+  auto response = co_await answer(request);
+  changing_ = false;
+  changed_.announce();
+  co_return response;
 }
 
 Task<http::Response> AdminServer::backup(const http::Request& request) {
@@ -160,39 +173,46 @@ Task<Result<std::string>> AdminServer::take_copy() {
   }
 }
 
-http::Response AdminServer::answer(const http::Request& request) {
+Task<http::Response> AdminServer::answer(const http::Request& request) {
   const std::string_view path = request.target.path;
+  if (path == kApply && request.head.method == "POST") {
+    auto applied = co_await apply(request);
+    co_return applied;
+  }
   if (path == kApply) {
-    return request.head.method == "POST" ? apply(request) : no_method(request, "POST");
+    co_return no_method(request, "POST");
   }
   if (path == kImport) {
-    return request.head.method == "POST" ? take_in(request) : no_method(request, "POST");
+    co_return request.head.method == "POST" ? take_in(request) : no_method(request, "POST");
   }
   if (path == kRecipient) {
     const auto recipient = inventory_.recipient();
-    return request.head.method != "GET" ? no_method(request, "GET")
-           : recipient                  ? good(recipient_json(*recipient))
-                                        : failed(request, recipient.error());
+    co_return request.head.method != "GET" ? no_method(request, "GET")
+    : recipient                            ? good(recipient_json(*recipient))
+                                           : failed(request, recipient.error());
   }
   if (path == kHost) {
-    return request.head.method == "GET" ? good(host_json(listeners_)) : no_method(request, "GET");
+    co_return request.head.method == "GET" ? good(host_json(listeners_)) : no_method(request, "GET");
   }
   for (const Place& place : kPlaces) {
     if (path == place.path) {
       if (request.head.method != "GET") {
-        return no_method(request, "GET");
+        co_return no_method(request, "GET");
       }
-      return good(list_json(inventory_, place.listing, state_.unknown_callers));
+      co_return good(list_json(inventory_, place.listing, state_.unknown_callers));
     }
     if (path.starts_with(place.path) && path[place.path.size()] == '/') {
-      return answer_resource(request, place, path.substr(place.path.size() + 1));
+      auto answered = co_await answer_resource(request, place, path.substr(place.path.size() + 1));
+      co_return answered;
     }
   }
-  return complain(request, 404, "no_such_path", "this is the admin API of msp-host, and there is nothing at this path",
-                  "docs/host-admin.md has the paths; for an agent's socket: mspctl status --socket PATH");
+  co_return complain(request, 404, "no_such_path",
+                     "this is the admin API of msp-host, and there is nothing at this path",
+                     "docs/host-admin.md has the paths; for an agent's socket: mspctl status --socket PATH");
 }
 
-http::Response AdminServer::answer_resource(const http::Request& request, const Place& place, std::string_view rest) {
+Task<http::Response> AdminServer::answer_resource(const http::Request& request, const Place& place,
+                                                  std::string_view rest) {
   const Listing listing = place.listing;
   const bool machines = listing == Listing::kMachines;
   const bool resets = listing != Listing::kProfiles && rest.ends_with(kResetKey);
@@ -212,47 +232,52 @@ http::Response AdminServer::answer_resource(const http::Request& request, const 
                                           : 0;
   const auto word = percent_decoded(rest.substr(0, rest.size() - suffix));
   if (!word || word->empty()) {
-    return complain(request, 400, "bad_name", "the name in the path is malformed", "encode it with percent signs");
+    co_return complain(request, 400, "bad_name", "the name in the path is malformed", "encode it with percent signs");
   }
   const auto found = inventory_.find(listing, *word);
   if (found.empty()) {
-    return complain(request, 404, "not_found", fmt::format("there is no {} '{}'", place.what, *word),
-                    fmt::format("{} shows those that are there", place.list));
+    co_return complain(request, 404, "not_found", fmt::format("there is no {} '{}'", place.what, *word),
+                       fmt::format("{} shows those that are there", place.list));
   }
   if (found.size() > 1) {
     std::string keys;
     for (const Resource* resource : found) {
       keys += fmt::format("{}{}", keys.empty() ? "" : ", ", resource->name.key);
     }
-    return complain(request, 409, "ambiguous", fmt::format("'{}' may be {}", *word, keys), "name it by one of these");
+    co_return complain(request, 409, "ambiguous", fmt::format("'{}' may be {}", *word, keys),
+                       "name it by one of these");
   }
   const ResourceName name = found.front()->name;
   const std::string_view method = request.head.method;
   if (resets || rotates) {
     const KeyEnd end = resets ? KeyEnd::kAtOnce : KeyEnd::kOnceReplaced;
-    return method == "POST" ? finish(request, inventory_.end_key(name, end), false) : no_method(request, "POST");
+    if (method != "POST") {
+      co_return no_method(request, "POST");
+    }
+    auto ended = co_await inventory_.end_key(name, end, Pauses(loop_));
+    co_return finish(request, std::move(ended), false);
   }
   if (exports) {
-    return method == "POST" ? send_away(request, name) : no_method(request, "POST");
+    co_return method == "POST" ? send_away(request, name) : no_method(request, "POST");
   }
   if (has_events) {
-    return events(request, name.key, below);
+    co_return events(request, name.key, below);
   }
   if (reports) {
-    return method == "GET" ? good(reports_json(state_.reports.find(name.key))) : no_method(request, "GET");
+    co_return method == "GET" ? good(reports_json(state_.reports.find(name.key))) : no_method(request, "GET");
   }
   if (audit) {
     if (method == "DELETE") {
       state_.audits.forget(name.key);
     } else if (method != "GET") {
-      return no_method(request, "GET, DELETE");
+      co_return no_method(request, "GET, DELETE");
     }
-    return good(audit_json(state_.audits.find(name.key)));
+    co_return good(audit_json(state_.audits.find(name.key)));
   }
   if (method == "GET") {
-    return good(resource_json(inventory_, *found.front(), true));
+    co_return good(resource_json(inventory_, *found.front(), true));
   }
-  return method == "DELETE" ? finish(request, inventory_.remove(name), false) : no_method(request, "GET, DELETE");
+  co_return method == "DELETE" ? finish(request, inventory_.remove(name), false) : no_method(request, "GET, DELETE");
 }
 
 /// `event`: "/ID", or empty: all of them.
@@ -289,17 +314,18 @@ http::Response AdminServer::events(const http::Request& request, const std::stri
   return good(events_json(state_.events.at(vm_id, now)));
 }
 
-http::Response AdminServer::apply(const http::Request& request) {
+Task<http::Response> AdminServer::apply(const http::Request& request) {
   const std::string_view query = request.target.query;
   if (request.target.has_query && query != "dryRun=true" && query != "dryRun=false") {
-    return complain(request, 400, "bad_query", "the query is not known", "dryRun=true is all there is");
+    co_return complain(request, 400, "bad_query", "the query is not known", "dryRun=true is all there is");
   }
   auto given = read_given(request.body);
   if (!given) {
-    return complain(request, 400, "malformed", given.error(), kForms);
+    co_return complain(request, 400, "malformed", given.error(), kForms);
   }
   const bool dry_run = query == "dryRun=true";
-  return finish(request, inventory_.apply(*given, dry_run), dry_run);
+  auto outcome = co_await inventory_.apply(*std::move(given), dry_run, KeyEnd::kAtOnce, Pauses(loop_));
+  co_return finish(request, std::move(outcome), dry_run);
 }
 
 http::Response AdminServer::send_away(const http::Request& request, const ResourceName& name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin API (docs/host-admin.md): a unix socket of mode 0600 that `mspctl vm`, `profile` and `key` talk to,
-// HTTP/1.1. Owned by the app, on the loop's thread; a change waits for one disk sync. Whoever is neither root nor the
+// HTTP/1.1. Owned by the app, on the loop's thread; a change waits for one disk sync, and for the change before
+// it. Whoever is neither root nor the
 // user that runs msp-host gets 403, also past a wrong mode of the file.
 #pragma once
 
@@ -47,11 +48,11 @@ class AdminServer final : public http::Handler {
   Task<http::Response> handle(const http::Request& request) override;
 
  private:
-  http::Response answer(const http::Request& request);
+  Task<http::Response> answer(const http::Request& request);
   Task<http::Response> backup(const http::Request& request);
   Task<Result<std::string>> take_copy();
-  http::Response answer_resource(const http::Request& request, const Place& place, std::string_view rest);
-  http::Response apply(const http::Request& request);
+  Task<http::Response> answer_resource(const http::Request& request, const Place& place, std::string_view rest);
+  Task<http::Response> apply(const http::Request& request);
   http::Response take_in(const http::Request& request);
   http::Response send_away(const http::Request& request, const ResourceName& name);
   static http::Response failed(const http::Request& request, const Error& error);
@@ -63,10 +64,12 @@ class AdminServer final : public http::Handler {
   Inventory& inventory_;
   GuestState& state_;
   const Clock& clock_;
+  Signal changed_;
   http::Server server_;
   std::vector<ListenerConfig> listeners_;
   HostStore* store_ = nullptr;
   bool backing_up_ = false;
+  bool changing_ = false;
   log::RateLimit strangers_{10, 60'000};
   std::string path_;
 };

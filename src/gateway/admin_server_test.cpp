@@ -2,6 +2,7 @@
 // The admin API over its real socket.
 #include "gateway/admin_server.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -131,6 +132,31 @@ TEST_F(AdminServerTest, OnlyItsOwnerGetsPastTheModeAndThePeerCheck) {
   ASSERT_EQ(::chmod(path_.c_str(), 0666), 0);
   EXPECT_THAT(ask_as(65534), AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("not_owner")));
   EXPECT_THAT(ask_as(0), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(AdminServerTest, ChangesThatMeetAreMadeOneAfterTheOther) {
+  std::string many;
+  for (int i = 0; i < 400; ++i) {
+    many += fmt::format(
+        R"({}{{"resource":{{"name":"many-{}","properties":{{"vmId":"6f9619ff-8b86-4d01-b42d-{:012x}"}}}},
+        "sourceAddresses":["10.1.{}.{}"]}})",
+        i == 0 ? "" : ",", i, i, i / 200, i % 200);
+  }
+  const std::string body = R"({"resources":[)" + many + "]}";
+  const auto first = connect_unix(path_);
+  ASSERT_TRUE(first.ok());
+  const std::string text = request("POST", "/v1/apply", body);
+  ASSERT_EQ(::send(first->get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  // Heard while that one is in the midst of it, most likely; in either order each of them is made whole.
+  EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), HasSubstr(R"("effect":"created")"));
+  EXPECT_THAT(ask("DELETE", "/v1/virtualMachines/vm-1"), HasSubstr(R"("effect":"deleted")"));
+  std::string said;
+  char buffer[65536];
+  for (ssize_t n = 0; (n = ::recv(first->get(), buffer, sizeof(buffer), 0)) > 0;) {
+    said.append(buffer, static_cast<std::size_t>(n));
+  }
+  EXPECT_THAT(said, StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(inventory_->registry().all().size(), 400U);
 }
 
 TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {

@@ -301,45 +301,53 @@ bool Inventory::refuse_second_rotation(const Vm& vm, KeyEnd end, ChangeOutcome& 
   return true;
 }
 
-Result<ChangeOutcome> Inventory::end_key(const ResourceName& name, KeyEnd end) {
+Task<Result<ChangeOutcome>> Inventory::end_key(ResourceName name, KeyEnd end, Pauses pauses) {
   ChangeOutcome outcome;
+  std::string text;
+  const auto found = resources_.find(name);
+  const Vm* vm = registry_.find_by_id(name.key);
+  if (found != resources_.end() && name.kind == ResourceKind::kScaleSet) {
+    text = with_keys_ended(found->second, end, outcome);
+  } else if (found != resources_.end() && vm != nullptr) {
+    text = with_key_ended(found->second, *vm, end, outcome);
+  } else {
+    outcome.faults.push_back({.pointer = {}, .problem = "there is no such virtual machine", .remedy = "see the list"});
+  }
+  if (!outcome.faults.empty()) {
+    co_return outcome;
+  }
+  std::vector<GivenResource> given;
+  given.push_back({.text = std::move(text), .as_before = true});
+  auto applied = co_await apply(std::move(given), false, end, pauses);
+  co_return applied;
+}
+
+std::string Inventory::with_key_ended(const Resource& resource, const Vm& vm, KeyEnd end,
+                                      ChangeOutcome& outcome) const {
   const auto refuse = [&](std::string problem, std::string remedy) {
     outcome.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
-    return outcome;
+    return std::string();
   };
-  const auto found = resources_.find(name);
-  if (found != resources_.end() && name.kind == ResourceKind::kScaleSet) {
-    return end_keys(found->second, end, std::move(outcome));
-  }
-  const Vm* vm = registry_.find_by_id(name.key);
-  if (found == resources_.end() || vm == nullptr) {
-    return refuse("there is no such virtual machine", "see the list");
-  }
-  const Resource& resource = found->second;
   if (!resource.file.empty()) {
     return refuse(fmt::format("{} comes from the file {}", resource.label, resource.file),
                   "raise keyIncarnationId in it and restart msp-host");
   }
-  if (refuse_second_rotation(*vm, end, outcome)) {
-    return outcome;
+  if (refuse_second_rotation(vm, end, outcome)) {
+    return {};
   }
-  const std::uint32_t now = vm->model.proxy_agent.key_incarnation_id;
+  const std::uint32_t now = vm.model.proxy_agent.key_incarnation_id;
+  if (now == UINT32_MAX) {
+    return refuse("keyIncarnationId cannot be raised any more",
+                  "it is the highest that there is: give the machine a new vmId, under which nothing is known of it");
+  }
   const auto tree = json::parse(resource.text, kResourceFile);
   std::string text;
-  if (tree && now != UINT32_MAX) {
+  if (tree) {
     // An instance has its settings from its set; this one is its own.
-    text = scale_sets_.contains(vm->model.scale_set)
-               ? with_own_incarnation(resource.text, *tree, now + 1)
-               : with_incarnation(resource.text, *tree, now + 1, kMachineSettings);
+    text = scale_sets_.contains(vm.model.scale_set) ? with_own_incarnation(resource.text, *tree, now + 1)
+                                                    : with_incarnation(resource.text, *tree, now + 1, kMachineSettings);
   }
-  if (text.empty()) {
-    return refuse(
-        now == UINT32_MAX ? "keyIncarnationId cannot be raised any more" : "the model has no proxyAgentSettings",
-        now == UINT32_MAX
-            ? "it is the highest that there is: give the machine a new vmId, under which nothing is known of it"
-            : "apply a model that has them");
-  }
-  return apply({{.text = std::move(text), .as_before = true}}, false, end);
+  return text.empty() ? refuse("the model has no proxyAgentSettings", "apply a model that has them") : text;
 }
 
 }  // namespace msp::gateway

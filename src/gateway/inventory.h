@@ -14,7 +14,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/loop.h"
 #include "base/result.h"
+#include "base/task.h"
 #include "gateway/config.h"
 #include "gateway/guest_view.h"
 #include "gateway/key_ring.h"
@@ -94,6 +96,22 @@ struct Referrer {
 enum class Listing : std::uint8_t { kMachines, kScaleSets, kProfiles };
 Listing listing_of(ResourceKind kind);
 
+/// A change may concern thousands of machines: everybody else has a turn after each few of them. Default made: none
+/// has.
+class Pauses {
+ public:
+  Pauses() = default;
+  explicit Pauses(Loop& loop) : loop_(&loop) {}
+  /// To be asked after each machine. True: co_await turn().
+  bool due() { return loop_ != nullptr && ++machines_ % kMachinesPerTurn == 0; }
+  Loop::NextTurn turn() const { return loop_->next_turn(); }
+
+ private:
+  static constexpr std::size_t kMachinesPerTurn = 8;
+  Loop* loop_ = nullptr;
+  std::size_t machines_ = 0;
+};
+
 class Inventory {
  public:
   /// Called for each machine whose guest has to be told something, after the change.
@@ -112,12 +130,17 @@ class Inventory {
   const VmRegistry& registry() const { return registry_; }
 
   /// All of it or nothing. `dry_run`: only says what would come of it. An error is the store's.
-  Result<ChangeOutcome> apply(const std::vector<GivenResource>& given, bool dry_run, KeyEnd end = KeyEnd::kAtOnce);
+  Result<ChangeOutcome> apply(const std::vector<GivenResource>& given, bool dry_run, KeyEnd end = KeyEnd::kAtOnce) {
+    return apply(given, dry_run, end, Pauses()).result();
+  }
+  /// The same, with pauses in which nobody may change anything here. It becomes true at one moment all the same.
+  Task<Result<ChangeOutcome>> apply(std::vector<GivenResource> given, bool dry_run, KeyEnd end, Pauses pauses);
   /// Refused for what a file names and for what another refers to. A scale set goes with its instances.
   Result<ChangeOutcome> remove(const ResourceName& name);
   /// Raises keyIncarnationId in the model of a machine, or of a scale set: the key ends, or those of all its instances;
   /// one new latch is allowed.
-  Result<ChangeOutcome> end_key(const ResourceName& name, KeyEnd end);
+  Result<ChangeOutcome> end_key(const ResourceName& name, KeyEnd end) { return end_key(name, end, Pauses()).result(); }
+  Task<Result<ChangeOutcome>> end_key(ResourceName name, KeyEnd end, Pauses pauses);
   /// The key that is still taken beside the latched one, or in its place; null: none.
   const LiveKey* outgoing(const Vm& vm) const;
   /// For the host whose recipient() this is: from now on its connections are refused here and its key is dead.
@@ -148,7 +171,7 @@ class Inventory {
   /// Why it may not go away.
   std::vector<Fault> holding(const Resource& resource) const;
   Result<ChangeOutcome> take_out(const Resource& resource, ModelChange change);
-  Staged stage(const std::vector<GivenResource>& given) const;
+  Task<Staged> stage(const std::vector<GivenResource>& given, Pauses& pauses) const;
   void stage_one(Staged& staged, std::size_t index, const GivenResource& given) const;
   void stage_profile(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void stage_machine(Staged& staged, std::size_t index, Resource resource, const json::Value& tree,
@@ -162,17 +185,20 @@ class Inventory {
   /// Gives an instance what its set says.
   void join_scale_set(const Staged& staged, VmModel& model) const;
   bool has_new_incarnation(const Vm& vm) const;
-  void build_machines(Staged& staged) const;
-  void build_affected(Staged& staged) const;
+  Task<void> build_machines(Staged& staged, Pauses& pauses) const;
+  Task<void> build_affected(Staged& staged, Pauses& pauses) const;
+  void rebuild(Staged& staged, const Vm& vm, std::size_t given) const;
   void check_places(Staged& staged) const;
-  void check_incarnations(Staged& staged) const;
+  Task<void> check_incarnations(Staged& staged, Pauses& pauses) const;
   ModelChange to_store(const Staged& staged) const;
-  ChangeOutcome outcome_of(Staged& staged) const;
+  Task<ChangeOutcome> outcome_of(Staged& staged, Pauses& pauses) const;
   void commit(Staged staged, KeyEnd end);
   Result<ChangeOutcome> remove_scale_set(const Resource& resource);
   /// True: it is one, and a fault says so.
   bool refuse_second_rotation(const Vm& vm, KeyEnd end, ChangeOutcome& outcome) const;
-  Result<ChangeOutcome> end_keys(const Resource& set, KeyEnd end, ChangeOutcome outcome);
+  /// What to apply, or in the outcome why there is nothing.
+  std::string with_key_ended(const Resource& machine, const Vm& vm, KeyEnd end, ChangeOutcome& outcome) const;
+  std::string with_keys_ended(const Resource& set, KeyEnd end, ChangeOutcome& outcome) const;
   /// The store has forgotten this machine.
   void forget(Vm& vm);
 

@@ -46,10 +46,12 @@ Result<Departure> Inventory::depart(const ResourceName& name, const BoxPublicKey
 
 Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine, std::optional<std::vector<Ipv4Address>> addresses,
                                         std::string network) {
-  Staged staged = stage({{.text = machine.model,
-                          .addresses = addresses ? std::move(addresses) : machine.addresses,
-                          .network = std::move(network),
-                          .as_before = true}});
+  Pauses none;
+  const std::vector<GivenResource> given = {{.text = machine.model,
+                                             .addresses = addresses ? std::move(addresses) : machine.addresses,
+                                             .network = std::move(network),
+                                             .as_before = true}};
+  Staged staged = stage(given, none).result();
   const auto refuse = [&](std::string problem, std::string remedy) {
     staged.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
   };
@@ -74,7 +76,7 @@ Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine, std::option
   if (!move) {
     refuse(move.error().message, move.error().hint);
   }
-  ChangeOutcome outcome = outcome_of(staged);
+  ChangeOutcome outcome = outcome_of(staged, none).result();
   if (!outcome.faults.empty()) {
     return outcome;
   }

@@ -108,14 +108,14 @@ Result<ChangeOutcome> Inventory::remove_scale_set(const Resource& resource) {
   return outcome;
 }
 
-Result<ChangeOutcome> Inventory::end_keys(const Resource& set, KeyEnd end, ChangeOutcome outcome) {
+std::string Inventory::with_keys_ended(const Resource& set, KeyEnd end, ChangeOutcome& outcome) const {
   std::uint32_t highest = scale_sets_.at(set.name.key)->proxy_agent.key_incarnation_id;
   for (const Vm* vm : instances_of(set.name.key)) {
     highest = std::max(highest, vm->model.proxy_agent.key_incarnation_id);
     refuse_second_rotation(*vm, end, outcome);
   }
   if (!outcome.faults.empty()) {
-    return outcome;
+    return {};
   }
   const auto tree = json::parse(set.text, kResourceFile);
   std::string text = !tree || highest == UINT32_MAX ? std::string()
@@ -127,9 +127,8 @@ Result<ChangeOutcome> Inventory::end_keys(const Resource& set, KeyEnd end, Chang
                               .remedy = highest == UINT32_MAX
                                             ? "it is the highest that there is: give such an instance a new vmId"
                                             : "apply a model that has them"});
-    return outcome;
   }
-  return apply({{.text = std::move(text), .as_before = true}}, false, end);
+  return text;
 }
 
 }  // namespace msp::gateway

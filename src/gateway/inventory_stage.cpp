@@ -52,18 +52,21 @@ const char* const kOneAddress =
 
 }  // namespace
 
-Inventory::Staged Inventory::stage(const std::vector<GivenResource>& given) const {
+Task<Inventory::Staged> Inventory::stage(const std::vector<GivenResource>& given, Pauses& pauses) const {
   Staged staged{.profiles = profiles_};
   for (std::size_t i = 0; i < given.size(); ++i) {
     stage_one(staged, i, given[i]);
+    if (pauses.due()) {
+      co_await pauses.turn();
+    }
   }
   // Profiles and scale sets of the same change are all there now.
   check_scale_sets(staged);
-  build_machines(staged);
-  build_affected(staged);
+  co_await build_machines(staged, pauses);
+  co_await build_affected(staged, pauses);
   check_places(staged);
-  check_incarnations(staged);
-  return staged;
+  co_await check_incarnations(staged, pauses);
+  co_return staged;
 }
 
 void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource& given) const {
@@ -182,7 +185,7 @@ void Inventory::admit(Staged& staged, std::size_t index, Resource resource, cons
   staged.resources.push_back(std::move(resource));
 }
 
-void Inventory::build_machines(Staged& staged) const {
+Task<void> Inventory::build_machines(Staged& staged, Pauses& pauses) const {
   for (auto& [index, model] : staged.models) {
     json::Problems problems({}, "resource");
     Staged::Machine& machine = staged.machines[model.vm_id];
@@ -193,11 +196,14 @@ void Inventory::build_machines(Staged& staged) const {
     }
     machine.vm.network = machine.network;
     staged.fail(index, problems);
+    if (pauses.due()) {
+      co_await pauses.turn();
+    }
   }
 }
 
 // Machines that nobody gave, but whose allowlist or scale set is another now.
-void Inventory::build_affected(Staged& staged) const {
+Task<void> Inventory::build_affected(Staged& staged, Pauses& pauses) const {
   const auto touched = [&](const std::string& reference) -> std::optional<std::size_t> {
     const std::string key = ascii_lower(reference);
     auto found = staged.given.find({.kind = ResourceKind::kProfileVersion, .key = key});
@@ -219,28 +225,35 @@ void Inventory::build_affected(Staged& staged) const {
     if (!by || staged.machines.contains(vm->model.vm_id)) {
       continue;
     }
-    const auto known = resources_.find({.kind = ResourceKind::kVirtualMachine, .key = vm->model.vm_id});
-    const auto tree = json::parse(known->second.text, kResourceFile);
-    if (!tree) {
-      staged.fail(*by, {}, tree.error().message, kNoJson);
-      continue;
+    rebuild(staged, *vm, *by);
+    if (pauses.due()) {
+      co_await pauses.turn();
     }
-    json::Problems problems({}, "resource");
-    VmModel model = read_model(*tree, {}, problems);
-    model.document = *tree;
-    if (known->second.file.empty()) {
-      model.scale_set = scale_set_of(*tree);
-      join_scale_set(staged, model);
-    }
-    Vm built = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
-    built.addresses = vm->addresses;
-    built.network = vm->network;
-    for (const json::Problem& problem : problems.list()) {
-      staged.fail(*by, {}, fmt::format("virtual machine {}, {}: {}", vm->model.name, problem.pointer, problem.message),
-                  "a change must fit to every machine that refers to it");
-    }
-    staged.machines[vm->model.vm_id] = {.given = *by, .asked_for = false, .addresses = {}, .vm = std::move(built)};
   }
+}
+
+void Inventory::rebuild(Staged& staged, const Vm& vm, std::size_t given) const {
+  const auto known = resources_.find({.kind = ResourceKind::kVirtualMachine, .key = vm.model.vm_id});
+  const auto tree = json::parse(known->second.text, kResourceFile);
+  if (!tree) {
+    staged.fail(given, {}, tree.error().message, kNoJson);
+    return;
+  }
+  json::Problems problems({}, "resource");
+  VmModel model = read_model(*tree, {}, problems);
+  model.document = *tree;
+  if (known->second.file.empty()) {
+    model.scale_set = scale_set_of(*tree);
+    join_scale_set(staged, model);
+  }
+  Vm built = make_vm(std::move(model), staged.profiles, vault_, {}, problems);
+  built.addresses = vm.addresses;
+  built.network = vm.network;
+  for (const json::Problem& problem : problems.list()) {
+    staged.fail(given, {}, fmt::format("virtual machine {}, {}: {}", vm.model.name, problem.pointer, problem.message),
+                "a change must fit to every machine that refers to it");
+  }
+  staged.machines[vm.model.vm_id] = {.given = given, .asked_for = false, .addresses = {}, .vm = std::move(built)};
 }
 
 // Addresses and resource ids belong to one machine each, of those that are there once the change is made.
@@ -290,7 +303,7 @@ void Inventory::check_places(Staged& staged) const {
   }
 }
 
-void Inventory::check_incarnations(Staged& staged) const {
+Task<void> Inventory::check_incarnations(Staged& staged, Pauses& pauses) const {
   for (const auto& [vm_id, machine] : staged.machines) {
     if (store_ == nullptr || (!machine.asked_for && !has_new_incarnation(machine.vm))) {
       continue;
@@ -302,6 +315,9 @@ void Inventory::check_incarnations(Staged& staged) const {
           machine.given, "/properties/securityProfile/proxyAgentSettings/keyIncarnationId",
           known ? fmt::format("{} is lower than before ({})", given, known->value_or(0)) : known.error().message,
           "an old key could come back: give the highest value it ever had, or a higher one to reset the key");
+    }
+    if (pauses.due()) {
+      co_await pauses.turn();
     }
   }
 }
@@ -323,11 +339,11 @@ ModelChange Inventory::to_store(const Staged& staged) const {
   return change;
 }
 
-ChangeOutcome Inventory::outcome_of(Staged& staged) const {
+Task<ChangeOutcome> Inventory::outcome_of(Staged& staged, Pauses& pauses) const {
   ChangeOutcome outcome;
   outcome.faults = std::move(staged.faults);
   if (!outcome.faults.empty()) {
-    return outcome;
+    co_return outcome;
   }
   for (const Resource& resource : staged.resources) {
     const auto known = resources_.find(resource.name);
@@ -345,24 +361,28 @@ ChangeOutcome Inventory::outcome_of(Staged& staged) const {
     if (!change.differences.empty()) {
       outcome.guests.push_back(std::move(change));
     }
+    if (pauses.due()) {
+      co_await pauses.turn();
+    }
   }
-  return outcome;
+  co_return outcome;
 }
 
-Result<ChangeOutcome> Inventory::apply(const std::vector<GivenResource>& given, bool dry_run, KeyEnd end) {
-  Staged staged = stage(given);
-  ChangeOutcome outcome = outcome_of(staged);
+Task<Result<ChangeOutcome>> Inventory::apply(std::vector<GivenResource> given, bool dry_run, KeyEnd end,
+                                             Pauses pauses) {
+  Staged staged = co_await stage(given, pauses);
+  ChangeOutcome outcome = co_await outcome_of(staged, pauses);
   if (!outcome.faults.empty() || dry_run) {
-    return outcome;
+    co_return outcome;
   }
   if (auto stored = store_->change(to_store(staged)); !stored) {
-    return std::move(stored).error();
+    co_return std::move(stored).error();
   }
   for (const ResourceEffect& effect : outcome.resources) {
     log::info("{} is {}", effect.label, to_string(effect.effect));
   }
   commit(std::move(staged), end);
-  return outcome;
+  co_return outcome;
 }
 
 // Nothing in here may fail: the store has the change.
@@ -435,7 +455,8 @@ Result<void> Inventory::open(ModelStore& store, Opening how) {
                      .network = std::move(resource.network),
                      .as_before = true});
   }
-  Staged staged = stage(given);
+  Pauses none;
+  Staged staged = stage(given, none).result();
   if (!staged.faults.empty()) {
     Error error = config_error("what was applied before does not fit to the files of the configuration",
                                "put back what the files said, or mend them");
