@@ -25,6 +25,11 @@ std::string joined(const json::Value& of, std::string_view name) {
   return out.empty() ? "-" : out;
 }
 
+/// "1 request", "2 requests".
+std::string counted(const std::string& count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == "1" ? "" : "s");
+}
+
 std::string table(const std::vector<Row>& rows) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const Row& row : rows) {
@@ -72,8 +77,8 @@ std::string machines_view(const json::Value& list) {
   for (const json::Value& caller : unknown) {
     const std::string network = leaf(caller, "/network");
     networks = networks || network != "-";
-    out += fmt::format("  {}{}: {} requests, the last at {}\n", leaf(caller, "/address"),
-                       network == "-" ? "" : " at " + network, leaf(caller, "/requests"), leaf(caller, "/time"));
+    out += fmt::format("  {}{}: {}, the last at {}\n", leaf(caller, "/address"), network == "-" ? "" : " at " + network,
+                       counted(leaf(caller, "/requests"), "request"), leaf(caller, "/time"));
   }
   if (!unknown.empty()) {
     const std::string_view network = networks ? " --network NAME" : "";
@@ -101,8 +106,9 @@ std::string key_view(const json::Value& machine) {
                        outgoing);
   }
   if (leaf(machine, "/keyAlarms/askedWhileLatched") != "0") {
-    out += fmt::format("  ! another key was asked for and refused, {} times, the last at {}\n",
-                       leaf(machine, "/keyAlarms/askedWhileLatched"), leaf(machine, "/keyAlarms/time"));
+    out +=
+        fmt::format("  ! another key was asked for and refused, {}, the last at {}\n",
+                    counted(leaf(machine, "/keyAlarms/askedWhileLatched"), "time"), leaf(machine, "/keyAlarms/time"));
     out += fmt::format(
         "    -> if its disk was re-imaged or restored from a backup: mspctl key reset {}; else somebody in it tries "
         "to\n"
@@ -110,8 +116,8 @@ std::string key_view(const json::Value& machine) {
         name);
   }
   if (leaf(machine, "/keyAlarms/usedByOthers") != "0") {
-    out += fmt::format("  ! {} requests of other machines were signed with this key, and refused: a copy of its disk\n",
-                       leaf(machine, "/keyAlarms/usedByOthers"));
+    out += fmt::format("  ! {} of other machines, signed with this key, refused: a copy of its disk\n",
+                       counted(leaf(machine, "/keyAlarms/usedByOthers"), "request"));
     out += fmt::format("    -> mspctl key reset {} if it is not known where that copy is\n", name);
   }
   if (leaf(machine, "/keyAlarms/twoAgents") == "true") {
@@ -155,8 +161,8 @@ std::string reports_view(const json::Value& reports) {
   };
   const auto text = [&](std::string_view pointer) { return leaf(reports, pointer); };
   const auto count = [&](std::string_view at) {
-    return fmt::format("{} requests, {} bytes", text(fmt::format("{}/requests", at)),
-                       text(fmt::format("{}/bytes", at)));
+    return fmt::format("{}, {}", counted(text(fmt::format("{}/requests", at)), "request"),
+                       counted(text(fmt::format("{}/bytes", at)), "byte"));
   };
   std::string provisioning = fmt::format("{} by {}", text("/provisioning/state"), text("/provisioning/by"));
   for (const std::string_view part : {"/provisioning/subStatus", "/provisioning/description"}) {

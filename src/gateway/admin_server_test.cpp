@@ -205,7 +205,7 @@ TEST_F(AdminServerTest, WhoBelongsToNoMachineIsShown) {
   EXPECT_THAT(
       ask("GET", "/v1/virtualMachines"),
       HasSubstr(
-          R"("unknownCallers":[{"address":"10.0.0.9","network":"br0","requests":1,"time":"1970-01-01T00:00:01.000"}])"));
+          R"("unknownCallers":[{"address":"10.0.0.9","network":"br0","requests":1,"time":"1970-01-01T00:00:01.000Z"}])"));
 }
 
 TEST_F(AdminServerTest, WhatWasRefusedAndWouldBeIsShownAndForgotten) {
@@ -213,7 +213,7 @@ TEST_F(AdminServerTest, WhatWasRefusedAndWouldBeIsShownAndForgotten) {
   EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("refused":0,"last":null})"));
   inventory_->registry().find_by_id(id)->counters.last_ns = 2'000'000'000;
-  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("refused":0,"last":"1970-01-01T00:00:02.000"})"));
+  EXPECT_THAT(ask("GET", "/v1/virtualMachines"), HasSubstr(R"("refused":0,"last":"1970-01-01T00:00:02.000Z"})"));
 
   const std::string audit = "/v1/virtualMachines/vm-1/audit";
   EXPECT_THAT(ask("GET", audit),
@@ -230,7 +230,7 @@ TEST_F(AdminServerTest, WhatWasRefusedAndWouldBeIsShownAndForgotten) {
           HasSubstr(R"("outcome":"would be refused","by":"rules","reason":"no_rule","remedy":"mspctl policy explain)"),
           HasSubstr(R"("lastRequest":{"id":"1","method":"GET","path":"/a"},"caller":{"uid":null,"user":"app")"),
           HasSubstr(R"("outcome":"refused","by":"host","reason":"unsigned","remedy":"mspctl status)"),
-          HasSubstr(R"("count":1,"first":"1970-01-01T00:00:00.002","last":"1970-01-01T00:00:00.002")"),
+          HasSubstr(R"("count":1,"first":"1970-01-01T00:00:00.002Z","last":"1970-01-01T00:00:00.002Z")"),
           HasSubstr(R"("method":"PUT")"), HasSubstr(R"("caller":null)")));
   EXPECT_THAT(ask("POST", audit), StartsWith("HTTP/1.1 405"));
   EXPECT_THAT(ask("DELETE", audit), HasSubstr(R"("value":[])"));

@@ -48,7 +48,7 @@ void write_time(json::Writer& writer, std::int64_t at_ns, std::string_view name 
   if (at_ns == 0) {
     writer.null();
   } else {
-    writer.value(timestamp_ms(at_ns));
+    writer.value(timestamp_ms(at_ns) + "Z");
   }
 }
 
@@ -388,7 +388,7 @@ std::string events_json(const content::ScheduledEvents::OfOne& of) {
   for (const content::ScheduledEvent& event : of.events) {
     writer.begin_object().field("id", event.id).field("type", event.type).field("source", event.source);
     writer.field("status", event.started ? "Started" : "Scheduled");
-    writer.field("notBefore", timestamp_ms(event.not_before * 1'000'000'000));
+    writer.field("notBefore", timestamp_ms(event.not_before * 1'000'000'000) + "Z");
     writer.field("durationSeconds", event.duration_seconds).field("description", event.description).end_object();
   }
   return std::move(writer.end_array().end_object()).take();

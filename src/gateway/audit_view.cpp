@@ -15,7 +15,7 @@ void write_time(json::Writer& writer, std::string_view name, std::int64_t at_ns)
   if (at_ns == 0) {
     writer.null();
   } else {
-    writer.value(timestamp_ms(at_ns));
+    writer.value(timestamp_ms(at_ns) + "Z");
   }
 }
 

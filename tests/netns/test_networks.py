@@ -113,7 +113,7 @@ class Networks(ModelledLab):
             self.assertEqual((a.status().status, str(b.status())), (200, "403 unknown_caller"))
             listed = self.mspctl("vm", "list")
             self.assertRegex(listed, r"vm-a .* 10\.99\.0\.2 +br-a +applied")
-            self.assertIn("10.99.0.2 at br-b: 1 requests", listed)
+            self.assertIn("10.99.0.2 at br-b: 1 request,", listed)
             self.assertIn("--network NAME", listed)
             self.assertIn("10.99.0.2 at br-b belongs to no virtual machine", self.log())
             self.assertIn(f"--source-address {ADDRESS} --network br-b", self.log())
