@@ -93,7 +93,7 @@ class Search {
     }
     for (const Member& member : value.object()->members) {
       const std::string here = pointer_under(at, member.name);
-      if (!member.value.is_null() && !is_free(here) && !refuse(member, here)) {
+      if (!member.value.is_null() && !is_free(member.name, here) && !refuse(member, here)) {
         look(member.value, here);
       }
     }
@@ -101,7 +101,10 @@ class Search {
 
  private:
   /// Texts of the operator's own.
-  static bool is_free(const std::string& here) {
+  static bool is_free(std::string_view name, const std::string& here) {
+    if (!same_name(name, "tags") && !same_name(name, "settings") && !same_name(name, "protectedSettings")) {
+      return false;
+    }
     const std::string lower = ascii_lower(here);
     const bool extension = lower.starts_with("/resources/") || lower.find("/extensions/") != std::string::npos;
     return lower == "/tags" || (extension && (lower.ends_with("/settings") || lower.ends_with("/protectedsettings")));
