@@ -61,6 +61,7 @@ class FakeHost final : private http::Handler {
   bool never_waits = false;              ///< although it says that it does
   bool signs = false;                    ///< knows the signed status
   std::vector<std::string> asked_signs;
+  std::map<std::string, std::string> keys;  ///< id to hex digits, all that were ever issued
   std::string tag = "t1";
   void change(std::string to) {
     tag = std::move(to);
@@ -140,13 +141,36 @@ class FakeHost final : private http::Handler {
   /// With any key that was ever attested here.
   void sign(const http::Request& request, http::Response& response) const {
     const auto asked = protocol::parse_sign_request(request.head.headers.value(protocol::kSignRequestHeader));
-    const auto key = asked ? pending_.find(asked->guid) : pending_.end();
-    if (!signs || key == pending_.end()) {
+    if (!signs || !asked) {
       return;
     }
-    const auto secret = protocol::status_secret(*Secret::from_hex(key->second));
-    auto mac = HmacSha256::create(*secret);
+    const std::string next(request.head.headers.value(protocol::kSignNextHeader));
     const std::string lines = response.header_lines();
+    const auto add = [&](std::string_view name, const std::string& later) {
+      if (const auto digest = signature(request, response, lines, *asked, later); digest) {
+        response.header(name, protocol::format_status_signature(
+                                  {.guid = later.empty() ? asked->guid : later, .signature = *digest}));
+      }
+    };
+    add(protocol::kStatusSignatureHeader, asked->linked);
+    if (!next.empty()) {
+      add(protocol::kNextSignatureHeader, next);
+    }
+  }
+
+  std::optional<Sha256Digest> signature(const http::Request& request, const http::Response& response,
+                                        const std::string& lines, const protocol::SignRequest& asked,
+                                        const std::string& later) const {
+    const auto first = keys.find(asked.guid);
+    const auto last = keys.find(later.empty() ? asked.guid : later);
+    if (first == keys.end() || last == keys.end()) {
+      return std::nullopt;
+    }
+    Secret secret = *protocol::status_secret(*Secret::from_hex(first->second));
+    if (!later.empty()) {
+      secret = *protocol::linked_secret(secret, *protocol::status_secret(*Secret::from_hex(last->second)));
+    }
+    auto mac = HmacSha256::create(secret);
     const auto value = [&](std::string_view name) {
       const auto at = lines.find(std::string(name) + ": ");
       const auto from = at == std::string::npos ? at : at + name.size() + 2;
@@ -155,15 +179,13 @@ class FakeHost final : private http::Handler {
     const std::string date = value(protocol::kDateHeader);
     const std::string type = value("content-type");
     const std::string wait = value(protocol::kWaitHeader);
-    const auto digest = protocol::sign_status(*mac, {.nonce = asked->nonce,
-                                                     .status = response.status(),
-                                                     .asked_date = request.head.headers.value(protocol::kDateHeader),
-                                                     .date = date,
-                                                     .content_type = type,
-                                                     .wait = wait,
-                                                     .body = response.body()});
-    response.header(protocol::kStatusSignatureHeader,
-                    protocol::format_status_signature({.guid = asked->guid, .signature = *digest}));
+    return *protocol::sign_status(*mac, {.nonce = asked.nonce,
+                                         .status = response.status(),
+                                         .asked_date = request.head.headers.value(protocol::kDateHeader),
+                                         .date = date,
+                                         .content_type = type,
+                                         .wait = wait,
+                                         .body = response.body()});
   }
 
   std::string status_text() const {
@@ -191,19 +213,19 @@ class FakeHost final : private http::Handler {
     ++keys_issued;
     const std::string guid = guid_to_issue.empty() ? *random_guid() : guid_to_issue;
     const Secret key = *random_secret(32);
-    pending_[guid] = hex_encode(key.bytes());
+    keys[guid] = hex_encode(key.bytes());
     return http::Response::json(
         200, fmt::format(R"({{"authorizationScheme":"Azure-HMAC-SHA256","guid":"{}","incarnationId":{},)"
                          R"("issued":"2025-04-23T12:00:00Z","key":"{}"}})",
-                         guid, incarnation, pending_[guid]));
+                         guid, incarnation, keys[guid]));
   }
 
   bool attest(const http::Request& request) {
     ++attestations;
     const auto guid = protocol::parse_attestation_path(request.target.path);
     const auto given = protocol::parse_authorization(request.head.headers.value(protocol::kAuthorizationHeader));
-    const auto found = pending_.find(std::string(guid.value_or("")));
-    if (!given.has_value() || found == pending_.end() || given->guid != *guid) {
+    const auto found = keys.find(std::string(guid.value_or("")));
+    if (!given.has_value() || found == keys.end() || given->guid != *guid) {
       ++bad_signatures;
       return false;
     }
@@ -228,7 +250,6 @@ class FakeHost final : private http::Handler {
   Ipv4Endpoint endpoint_;
   bool good_ = false;
   bool enabled_ = false;
-  std::map<std::string, std::string> pending_;
 };
 
 }  // namespace msp::channel

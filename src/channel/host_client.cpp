@@ -19,7 +19,7 @@ namespace msp::channel {
 namespace {
 
 constexpr std::uint64_t kMostStatusBytes = 1 << 20;
-constexpr std::size_t kOwnHeaders = 9;
+constexpr std::size_t kOwnHeaders = 10;
 // A date header has whole seconds: a difference below this is its granularity, not the host's clock.
 constexpr std::int64_t kDateGrainMs = 1'000;
 
@@ -55,6 +55,7 @@ struct HostClient::Outgoing {
   int success = 200;  // 0: any 2xx
   std::optional<protocol::Wait> wait = {};
   std::optional<protocol::SignRequest> sign = {};
+  std::string sign_next = {};
   std::string date = {};  // of the request; empty: now
 
   std::string length = {};
@@ -139,6 +140,9 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   if (request.sign.has_value()) {
     request.signs = protocol::format_sign_request(*request.sign);
     request.headers.push_back({protocol::kSignRequestHeader, request.signs});
+    if (!request.sign_next.empty()) {
+      request.headers.push_back({protocol::kSignNextHeader, request.sign_next});
+    }
   }
   std::string signature;
   if (request.signer != nullptr) {
@@ -208,6 +212,7 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
                          .success = 0,
                          .wait = std::move(wait),
                          .sign = guard == nullptr ? std::nullopt : guard->ask(),
+                         .sign_next = guard == nullptr ? std::string() : guard->ask_next(),
                          .date = date_now()};
   auto answer = co_await send(request);
   if (!answer.value.has_value()) {
@@ -246,7 +251,9 @@ std::optional<Disbelief> HostClient::judge(StatusGuard& guard, const Outgoing& r
     const std::string* found = answer.header(name);
     return found == nullptr ? std::string_view() : std::string_view(*found);
   };
-  return guard.judge(request.sign, answer.header(protocol::kStatusSignatureHeader),
+  return guard.judge(request.sign,
+                     {.header = answer.header(protocol::kStatusSignatureHeader),
+                      .next = answer.header(protocol::kNextSignatureHeader)},
                      {.nonce = request.sign ? std::string_view(request.sign->nonce) : std::string_view(),
                       .status = answer.status,
                       .asked_date = request.date,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "base/crypto.h"
 #include "base/file.h"
@@ -21,12 +22,40 @@ constexpr std::size_t kMostBytes = 1024;
 constexpr std::size_t kNonceBytes = 16;
 constexpr std::size_t kSecretBytes = 32;
 constexpr std::size_t kMachineBytes = 16;
+constexpr std::size_t kMostWords = 5;
 
 /// Empty: this machine has none, or it cannot be read.
 std::string machine_of(const std::string& file) {
   auto text = file::read(file, {.owner = {}, .no_symlinks = false}, kMostBytes);
   const auto digest = text.ok() && !text->empty() ? sha256(as_bytes(*text)) : Result<Sha256Digest>(Sha256Digest{});
   return text.ok() && !text->empty() && digest.ok() ? hex_encode(Bytes(*digest).first(kMachineBytes)) : std::string();
+}
+
+Result<Secret> secret_of(std::string_view digits) {
+  auto secret = Secret::from_hex(digits);
+  return secret.ok() && secret->size() != kSecretBytes ? Result<Secret>(config_error("no secret", {}))
+                                                       : std::move(secret);
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  for (std::size_t at = 0; at != std::string_view::npos && words.size() <= kMostWords;) {
+    const auto blank = line.find(' ', at);
+    words.push_back(line.substr(at, blank == std::string_view::npos ? blank : blank - at));
+    at = blank == std::string_view::npos ? blank : blank + 1;
+  }
+  return words;
+}
+
+bool is_signed(const Secret& secret, const protocol::StatusSignature& given, const protocol::SignedStatus& answer) {
+  auto mac = HmacSha256::create(secret);
+  const auto expected = mac.ok() ? protocol::sign_status(*mac, answer) : Result<Sha256Digest>(mac.error());
+  return expected.ok() && constant_time_equal(*expected, given.signature);
+}
+
+void append(Secret& to, std::size_t& at, std::string_view text) {
+  std::ranges::copy(as_bytes(text), to.writable().begin() + static_cast<std::ptrdiff_t>(at));
+  at += text.size();
 }
 
 }  // namespace
@@ -52,40 +81,49 @@ Result<void> StatusGuard::prepare() {
   return {};
 }
 
-// "<key id> <machine> <64 hex digits>"
-Result<std::optional<StatusGuard::Signer>> StatusGuard::read() {
+Result<std::optional<StatusGuard::Anchor>> StatusGuard::read() {
   auto text = file::read_secret(path_, file::private_state(), kMostBytes);
   if (!text.ok()) {
-    return text.error().code == ENOENT ? Result<std::optional<Signer>>(std::nullopt) : std::move(text).error();
+    return text.error().code == ENOENT ? Result<std::optional<Anchor>>(std::nullopt) : std::move(text).error();
   }
   std::string_view line = text->reveal();
   line.remove_suffix(line.ends_with('\n') ? 1 : 0);
-  const auto first = line.find(' ');
-  const auto second = line.find(' ', first + 1);
-  if (first != std::string_view::npos && second != std::string_view::npos && protocol::is_guid(line.substr(0, first))) {
-    auto secret = Secret::from_hex(line.substr(second + 1));
-    if (secret.ok() && secret->size() == kSecretBytes) {
-      const std::string_view machine = line.substr(first + 1, second - first - 1);
-      if (!machine_.empty() && machine != kUnknownMachine && machine != machine_) {
+  return parse(line);
+}
+
+// "<first key id> <machine> <64 hex digits>[ <later key id> <64 hex digits>]"
+Result<std::optional<StatusGuard::Anchor>> StatusGuard::parse(std::string_view line) {
+  const auto words = words_of(line);
+  const bool two = words.size() == kMostWords;
+  if ((two || words.size() == 3) && protocol::is_guid(words[0]) && (!two || protocol::is_guid(words[3]))) {
+    auto first = secret_of(words[2]);
+    auto linked = two ? secret_of(words[4]) : Result<Secret>(Secret());
+    if (first.ok() && linked.ok()) {
+      if (!machine_.empty() && words[1] != kUnknownMachine && words[1] != machine_) {
         log::warn("this disk is that of another machine: its host is not bound to sign as the other's has done");
-        return std::optional<Signer>();
+        return std::optional<Anchor>();
       }
-      return std::optional(Signer{.guid = std::string(line.substr(0, first)), .secret = std::move(*secret)});
+      return std::optional(Anchor{.first = {.guid = std::string(words[0]), .secret = std::move(*first)},
+                                  .later = two ? std::string(words[3]) : std::string(),
+                                  .linked = std::move(*linked)});
     }
   }
   return config_error(fmt::format("{} is damaged", path_),
                       "put it back; or, if this machine's host can be trusted now, remove it");
 }
 
-Result<void> StatusGuard::save(const Signer& signer) const {
+Result<void> StatusGuard::save(const Anchor& anchor) const {
   const std::string head =
-      fmt::format("{} {} ", signer.guid, machine_.empty() ? std::string(kUnknownMachine) : machine_);
-  const Secret digits = signer.secret.to_hex();
-  Secret text(head.size() + digits.size() + 1);
-  char* to = reinterpret_cast<char*>(text.writable().data());
-  to = std::ranges::copy(head, to).out;
-  to = std::ranges::copy(digits.reveal(), to).out;
-  *to = '\n';
+      fmt::format("{} {} ", anchor.first.guid, machine_.empty() ? std::string(kUnknownMachine) : machine_);
+  const Secret digits = anchor.first.secret.to_hex();
+  const std::string later = anchor.later.empty() ? std::string() : fmt::format(" {} ", anchor.later);
+  const Secret linked = anchor.later.empty() ? Secret() : anchor.linked.to_hex();
+  Secret text(head.size() + digits.size() + later.size() + linked.size() + 1);
+  std::size_t at = 0;
+  for (const std::string_view part : {std::string_view(head), digits.reveal(), std::string_view(later),
+                                      linked.empty() ? std::string_view() : linked.reveal(), std::string_view("\n")}) {
+    append(text, at, part);
+  }
   return file::replace(path_, text.reveal(), {.mode = 0600, .durable = true, .owner = {}, .group = {}});
 }
 
@@ -102,52 +140,73 @@ void StatusGuard::use(const Key* key) {
 }
 
 std::optional<protocol::SignRequest> StatusGuard::ask() {
-  const Signer* signer = in_use_ ? &*in_use_ : anchor_ ? &*anchor_ : nullptr;
   std::array<std::uint8_t, kNonceBytes> nonce{};
-  if (signer == nullptr || run_.empty() || !random_bytes(nonce).ok()) {
+  const Signer* const first = anchor_ ? &anchor_->first : in_use_ ? &*in_use_ : nullptr;
+  if (first == nullptr || run_.empty() || !random_bytes(nonce).ok()) {
     return std::nullopt;
   }
-  return protocol::SignRequest{.nonce = run_ + hex_encode(nonce), .guid = signer->guid};
+  return protocol::SignRequest{
+      .nonce = run_ + hex_encode(nonce), .guid = first->guid, .linked = anchor_ ? anchor_->later : std::string()};
 }
 
-std::optional<Disbelief> StatusGuard::judge(const std::optional<protocol::SignRequest>& asked,
-                                            const std::string* header, const protocol::SignedStatus& answer) {
-  const auto given = header == nullptr ? std::nullopt : protocol::parse_status_signature(*header);
-  if (!given || !asked) {
+std::string StatusGuard::ask_next() const {
+  const bool other = anchor_ && in_use_ && in_use_->guid != anchor_->last() && in_use_->guid != anchor_->first.guid;
+  return other ? in_use_->guid : std::string();
+}
+
+std::optional<Disbelief> StatusGuard::judge(const std::optional<protocol::SignRequest>& asked, const Signatures& given,
+                                            const protocol::SignedStatus& answer) {
+  const auto signature = given.header == nullptr ? std::nullopt : protocol::parse_status_signature(*given.header);
+  const std::string last = anchor_ ? anchor_->last() : in_use_ ? in_use_->guid : "of before";
+  if (!signature || !asked || unreadable_) {
     if (!demands()) {
       return std::nullopt;
     }
     return Disbelief{.code = std::string(kStatusUnsigned),
-                     .why = fmt::format("the status is not signed with key {}; what it says is not believed",
-                                        asked     ? asked->guid
-                                        : anchor_ ? anchor_->guid
-                                                  : "of before")};
+                     .why = fmt::format("the status is not signed with key {}; what it says is not believed", last)};
   }
-  const Signer* signer = in_use_ && in_use_->guid == asked->guid   ? &*in_use_
-                         : anchor_ && anchor_->guid == asked->guid ? &*anchor_
-                                                                   : nullptr;
-  auto mac = signer == nullptr ? Result<HmacSha256>(bug("no key to check with")) : HmacSha256::create(signer->secret);
-  const auto expected = mac.ok() ? protocol::sign_status(*mac, answer) : Result<Sha256Digest>(mac.error());
-  if (given->guid != asked->guid || !expected.ok() || !constant_time_equal(*expected, given->signature)) {
-    return Disbelief{.code = std::string(kStatusWronglySigned),
-                     .why = fmt::format("the status is signed wrongly (asked for key {}); what it says is not believed",
-                                        asked->guid)};
+  const Secret* const secret = anchor_ ? &anchor_->secret() : in_use_ ? &in_use_->secret : nullptr;
+  if (signature->guid != last || secret == nullptr || !is_signed(*secret, *signature, answer)) {
+    return Disbelief{
+        .code = std::string(kStatusWronglySigned),
+        .why = fmt::format("the status is signed wrongly (asked for key {}); what it says is not believed", last)};
   }
-  believe_only(*signer);
+  if (anchor_) {
+    hear_next(*anchor_, given.next, answer);
+  } else if (in_use_) {
+    anchor_.emplace(Anchor{.first = {.guid = in_use_->guid, .secret = in_use_->secret.clone()}});
+  }
+  if (!saved_) {
+    save_anchor();
+  }
   return std::nullopt;
 }
 
-void StatusGuard::believe_only(const Signer& signer) {
-  if (anchor_ && anchor_->guid == signer.guid && saved_) {
+// Whoever gave out the key in use may have been anybody. Only who knows the first key, too, signs with both linked.
+void StatusGuard::hear_next(Anchor& anchor, const std::string* header, const protocol::SignedStatus& answer) {
+  const auto signature = header == nullptr ? std::nullopt : protocol::parse_status_signature(*header);
+  if (!signature || !in_use_ || signature->guid != ask_next()) {
     return;
   }
-  Signer copy{.guid = signer.guid, .secret = signer.secret.clone()};
-  const auto saved = save(copy);
+  auto linked = protocol::linked_secret(anchor.first.secret, in_use_->secret);
+  if (!linked.ok() || !is_signed(*linked, *signature, answer)) {
+    if (std::exchange(doubted_, in_use_->guid) != in_use_->guid) {
+      log::warn("key {} in use is not the one that the host has: somebody else may have given it out", in_use_->guid);
+      log::hint("the host refuses what is signed with it: mspctl key reset, on the host");
+    }
+    return;
+  }
+  anchor.later = in_use_->guid;
+  anchor.linked = std::move(*linked);
+  saved_ = false;
+}
+
+void StatusGuard::save_anchor() {
+  const auto saved = anchor_ ? save(*anchor_) : Result<void>();
   saved_ = saved.ok();
   if (!saved.ok()) {
     log::error("cannot note that the host signs its status: {}", saved.error().text());
   }
-  anchor_.emplace(std::move(copy));
 }
 
 }  // namespace msp::channel

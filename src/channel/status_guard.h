@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a status answer is believed (protocol.md L.36, docs/signed-status.md): once the host has signed one, all must
-// be, also after a restart. What says so lies beside the mark of the latch, with what the next one is checked with.
+// be, also after a restart. What says so lies beside the mark of the latch, with what the next one is checked with: the
+// first key that signed, and the last that it has vouched for. A new key proves nothing by itself.
 // Owned by the channel, on the control thread; reads and writes one file.
 // Whatever cannot be read or checked is not believed; errors never quote a secret.
 #pragma once
@@ -20,6 +21,11 @@ struct Disbelief {
   std::string code;
   std::string why;
 };
+/// As they came; null: none.
+struct Signatures {
+  const std::string* header = nullptr;  ///< with what the host has to sign with
+  const std::string* next = nullptr;    ///< the same, with the key in use in the place of the last
+};
 inline constexpr std::string_view kStatusUnsigned = "status_unsigned";
 inline constexpr std::string_view kStatusWronglySigned = "status_wrongly_signed";
 
@@ -32,12 +38,15 @@ class StatusGuard {
   /// Before each request. An error: what a signature has to be checked with is there and cannot be read, so no answer
   /// is worth asking for. Tried again at the next call.
   Result<void> prepare();
-  /// The key in use, which the host is to sign with from now on; null: none.
+  /// The key in use; null: none. Whoever answered for the host gave it: it signs the status alone only where no key has
+  /// signed before, else together with the first one.
   void use(const Key* key);
   /// For one request: a fresh nonce, and the key that the answer has to be signed with. Nothing: there is none yet.
   std::optional<protocol::SignRequest> ask();
-  /// `asked`: what ask() gave for this request; `header`: the signature as it came, null: none. Nothing: believed.
-  std::optional<Disbelief> judge(const std::optional<protocol::SignRequest>& asked, const std::string* header,
+  /// The key in use, while the host has not yet signed with it; empty: none such. With the same request.
+  std::string ask_next() const;
+  /// `asked`: what ask() gave for this request. Nothing: believed.
+  std::optional<Disbelief> judge(const std::optional<protocol::SignRequest>& asked, const Signatures& given,
                                  const protocol::SignedStatus& answer);
 
   /// The host has signed before: what is not signed is not believed.
@@ -48,9 +57,20 @@ class StatusGuard {
     std::string guid;
     Secret secret;  ///< 32 bytes
   };
-  Result<std::optional<Signer>> read();
-  Result<void> save(const Signer& signer) const;
-  void believe_only(const Signer& signer);
+  /// `first` alone, or linked with a later one.
+  struct Anchor {
+    Signer first;
+    std::string later = {};  ///< key id; empty: none
+    Secret linked = {};      ///< 32 bytes, where there is a later one
+
+    const Secret& secret() const { return later.empty() ? first.secret : linked; }
+    const std::string& last() const { return later.empty() ? first.guid : later; }
+  };
+  Result<std::optional<Anchor>> read();
+  Result<std::optional<Anchor>> parse(std::string_view line);
+  Result<void> save(const Anchor& anchor) const;
+  void save_anchor();
+  void hear_next(Anchor& anchor, const std::string* header, const protocol::SignedStatus& answer);
 
   std::string path_;
   std::string machine_file_;
@@ -59,8 +79,9 @@ class StatusGuard {
   bool read_ = false;
   bool unreadable_ = false;
   bool saved_ = false;
-  std::optional<Signer> anchor_;  ///< has signed before
+  std::optional<Anchor> anchor_;  ///< has signed before
   std::optional<Signer> in_use_;
+  std::string doubted_;  ///< key id: the host has another key of this id
 };
 
 }  // namespace msp::channel

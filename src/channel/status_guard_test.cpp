@@ -17,6 +17,7 @@ using testing::Not;
 
 const std::string kA = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11";
 const std::string kB = "11111111-2222-4333-8444-555555555555";
+const std::string kC = "22222222-2222-4333-8444-555555555555";
 
 class StatusGuardTest : public testing::Test {
  protected:
@@ -43,7 +44,36 @@ class StatusGuardTest : public testing::Test {
     const Key with = key(guid);
     guard->use(&with);
   }
-  /// What a host answers that has this key; empty: it signs nothing. The code of what is said of it; empty: believed.
+  /// A host that has these keys: with the keys asked for, if it has them.
+  static std::string sign(const std::set<std::string>& has, const protocol::SignRequest& asked,
+                          const std::string& later, std::string_view body) {
+    if (!has.contains(asked.guid) || (!later.empty() && !has.contains(later))) {
+      return {};
+    }
+    Secret secret = *protocol::status_secret(key(asked.guid).bytes);
+    if (!later.empty()) {
+      secret = *protocol::linked_secret(secret, *protocol::status_secret(key(later).bytes));
+    }
+    auto mac = HmacSha256::create(secret);
+    return protocol::format_status_signature(
+        {.guid = later.empty() ? asked.guid : later,
+         .signature = *protocol::sign_status(*mac, {.nonce = asked.nonce, .status = 200, .body = body})});
+  }
+  std::string hear_signed(const std::string& header, const std::string& next,
+                          const std::optional<protocol::SignRequest>& asked, std::string_view body = "{}") {
+    const auto doubt =
+        guard->judge(asked, {.header = header.empty() ? nullptr : &header, .next = next.empty() ? nullptr : &next},
+                     {.nonce = asked ? std::string_view(asked->nonce) : "", .status = 200, .body = body});
+    return doubt ? doubt->code : "";
+  }
+  /// The host itself. The code of what is said of its answer; empty: believed.
+  std::string hear_host(const std::set<std::string>& has) {
+    const auto asked = guard->ask();
+    const std::string next = guard->ask_next();
+    return hear_signed(asked ? sign(has, *asked, asked->linked, "{}") : "",
+                       asked && !next.empty() ? sign(has, *asked, next, "{}") : "", asked);
+  }
+  /// What somebody answers who has this key alone, whatever he is asked for; empty: it is not signed.
   std::string hear(const std::string& signs_with, std::string_view body = "{}", std::string_view signed_body = "{}") {
     const auto asked = guard->ask();
     std::string header;
@@ -51,13 +81,10 @@ class StatusGuardTest : public testing::Test {
       const auto secret = protocol::status_secret(key(signs_with).bytes);
       auto mac = HmacSha256::create(*secret);
       header = protocol::format_status_signature(
-          {.guid = asked->guid,
+          {.guid = asked->linked.empty() ? asked->guid : asked->linked,
            .signature = *protocol::sign_status(*mac, {.nonce = asked->nonce, .status = 200, .body = signed_body})});
     }
-    const auto doubt =
-        guard->judge(asked, header.empty() ? nullptr : &header,
-                     {.nonce = asked ? std::string_view(asked->nonce) : "", .status = 200, .body = body});
-    return doubt ? doubt->code : "";
+    return hear_signed(header, header, asked, body);
   }
 
   std::string directory;
@@ -104,9 +131,8 @@ TEST_F(StatusGuardTest, AnAnswerToAnotherQuestionIsNotBelieved) {
   auto mac = HmacSha256::create(*secret);
   const std::string header = protocol::format_status_signature(
       {.guid = kA, .signature = *protocol::sign_status(*mac, {.nonce = first->nonce, .status = 200, .body = "{}"})});
-  EXPECT_FALSE(guard->judge(first, &header, {.nonce = first->nonce, .status = 200, .body = "{}"}).has_value());
-  const auto second = guard->ask();
-  EXPECT_TRUE(guard->judge(second, &header, {.nonce = second->nonce, .status = 200, .body = "{}"}).has_value());
+  EXPECT_EQ(hear_signed(header, "", first), "");
+  EXPECT_EQ(hear_signed(header, "", guard->ask()), kStatusWronglySigned);
   std::set<std::string> nonces;
   for (int i = 0; i < 1000; ++i) {
     nonces.insert(guard->ask()->nonce);
@@ -114,18 +140,67 @@ TEST_F(StatusGuardTest, AnAnswerToAnotherQuestionIsNotBelieved) {
   EXPECT_EQ(nonces.size(), 1000U);
 }
 
-TEST_F(StatusGuardTest, TheNextKeyTakesOverWhenTheHostHasSignedWithIt) {
+TEST_F(StatusGuardTest, TheNextKeyTakesOverWhenTheFirstHasVouchedForIt) {
   use(kA);
   EXPECT_EQ(hear(kA), "");
+  EXPECT_EQ(guard->ask_next(), "");
   use(kB);
-  EXPECT_EQ(hear(kA), kStatusWronglySigned) << "the key in use is asked for";
+  EXPECT_EQ(guard->ask()->guid, kA);
+  EXPECT_EQ(guard->ask_next(), kB);
+  EXPECT_EQ(hear_host({kA}), "") << "a host that has lost the key in use, or knows nothing of the other header";
+  EXPECT_EQ(guard->ask()->linked, "");
+  EXPECT_EQ(hear_host({kA, kB}), "");
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(guard->ask()->guid, kA);
+    EXPECT_EQ(guard->ask()->linked, kB);
+    EXPECT_EQ(guard->ask_next(), "");
+    EXPECT_EQ(hear_host({kA, kB}), "");
+    EXPECT_EQ(hear(kA), kStatusWronglySigned) << "reset, perhaps since others know it";
+    EXPECT_EQ(hear(kB), kStatusWronglySigned) << "perhaps read while it was given out";
+    restart();
+  }
+  use(kC);
+  EXPECT_EQ(guard->ask()->linked, kB);
+  EXPECT_EQ(hear_host({kA, kB, kC}), "");
   restart();
-  EXPECT_EQ(guard->ask()->guid, kA) << "the host knows it, also when another is latched meanwhile";
+  EXPECT_EQ(guard->ask()->guid, kA);
+  EXPECT_EQ(guard->ask()->linked, kC);
+  EXPECT_EQ(hear_host({kA, kB}), kStatusUnsigned) << "a host of an earlier day";
+  EXPECT_EQ(hear_host({kA, kB, kC}), "");
+}
+
+// Whoever sits on the way while a key is replaced hands out one of his own, and signs with it.
+TEST_F(StatusGuardTest, AKeyThatSomebodyElseHasGivenOutSignsNothing) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  use(kC);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(hear(kC, "{}"), kStatusWronglySigned);
+    EXPECT_EQ(hear(""), kStatusUnsigned);
+    const auto asked = guard->ask();
+    EXPECT_EQ(hear_signed("", sign({kA, kC}, *asked, kC, "{}"), asked), kStatusUnsigned) << "the other alone";
+    EXPECT_EQ(hear_host({kA, kB}), "") << "the real host says what is the matter";
+    restart();
+    EXPECT_EQ(guard->ask()->guid, kA);
+    EXPECT_EQ(guard->ask()->linked, "");
+    use(kC);
+  }
+}
+
+// The real host's key id with other bytes: the host's word for that id is no word for this key.
+TEST_F(StatusGuardTest, AnotherKeyOfTheSameIdIsNotVouchedFor) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  Key forged = key(kC);
+  forged.guid = kB;
+  guard->use(&forged);
+  EXPECT_EQ(guard->ask_next(), kB);
+  EXPECT_EQ(hear_host({kA, kB}), "") << "what the host says counts";
+  EXPECT_EQ(guard->ask()->linked, "");
+  use(kA);
   use(kB);
-  EXPECT_EQ(hear(kB), "");
-  restart();
-  EXPECT_EQ(guard->ask()->guid, kB);
-  EXPECT_EQ(hear(kA), kStatusWronglySigned);
+  EXPECT_EQ(hear_host({kA, kB}), "");
+  EXPECT_EQ(guard->ask()->linked, kB);
 }
 
 TEST_F(StatusGuardTest, WhoDropsTheKeyStillDemands) {
@@ -165,7 +240,10 @@ TEST_F(StatusGuardTest, AMarkThatCannotBeReadLetsNothingBeBelievedUntilItCan) {
   EXPECT_EQ(hear(kA), "");
   std::string good;
   std::getline(std::ifstream(mark()), good);
-  for (const std::string& bad : {std::string(), good.substr(0, 60), kA, kA + " - zz", "x - " + std::string(64, 'a')}) {
+  const std::string digits(64, 'a');
+  for (const std::string& bad :
+       {std::string(), good.substr(0, 60), kA, kA + " - zz", "x - " + digits, good + " ", good + " " + kB,
+        good + " " + kB + " aa", good + " x " + digits, good + " " + kB + " " + digits + " "}) {
     std::ofstream(mark()) << bad;
     guard.emplace(directory, machine_file());
     const auto ready = guard->prepare();

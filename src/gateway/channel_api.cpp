@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "gateway/percent.h"
 #include "http/date.h"
+#include "protocol/guid.h"
 #include "protocol/headers.h"
 #include "protocol/key.h"
 #include "protocol/status.h"
@@ -180,27 +181,42 @@ void ChannelApi::sign(Vm& vm, const http::Request& request, const StatusParts& p
   if (!asked) {
     return;
   }
-  auto signature = keys_.sign_status(vm, asked->guid,
-                                     {.nonce = asked->nonce,
+  const protocol::SignedStatus status{.nonce = asked->nonce,
                                       .status = response.status(),
                                       .asked_date = headers.value(protocol::kDateHeader),
                                       .date = parts.date,
                                       .content_type = kJson,
                                       .wait = parts.wait,
                                       .asks = parts.asks,
-                                      .body = parts.document});
+                                      .body = parts.document};
+  const std::string& last = asked->linked.empty() ? asked->guid : asked->linked;
+  auto signature = keys_.sign_status(vm, asked->guid, asked->linked, status);
   if (signature && *signature) {
     note_asker(vm, asked->run());
     response.header(protocol::kStatusSignatureHeader,
-                    protocol::format_status_signature({.guid = asked->guid, .signature = **signature}));
+                    protocol::format_status_signature({.guid = last, .signature = **signature}));
+    sign_next(vm, *asked, headers.value(protocol::kSignNextHeader), status, response);
   } else if (failures_.admit(clock_.boottime_ms())) {
     if (!signature) {
       log::write(std::move(signature).error().context("sign the status of " + vm.model.name));
       return;
     }
     log::warn("virtual machine {} believes what key {} signs, which it never had here: it may take no status",
-              vm.model.name, asked->guid);
+              vm.model.name, last);
     log::hint("a copy, or a machine or a database that came from elsewhere: docs/disks.md");
+  }
+}
+
+// A key that is not known here is the agent's to wonder about: it goes by the other signature.
+void ChannelApi::sign_next(const Vm& vm, const protocol::SignRequest& asked, std::string_view next,
+                           const protocol::SignedStatus& status, http::Response& response) {
+  if (!protocol::is_guid(next)) {
+    return;
+  }
+  const auto signature = keys_.sign_status(vm, asked.guid, next, status);
+  if (signature && *signature) {
+    response.header(protocol::kNextSignatureHeader,
+                    protocol::format_status_signature({.guid = std::string(next), .signature = **signature}));
   }
 }
 

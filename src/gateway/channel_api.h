@@ -17,6 +17,7 @@
 #include "gateway/status_waits.h"
 #include "gateway/verifier.h"
 #include "gateway/vm_registry.h"
+#include "protocol/status_signature.h"
 #include "protocol/wait.h"
 
 namespace msp::gateway {
@@ -48,6 +49,8 @@ class ChannelApi {
   Answer attest(Vm& vm, std::string_view guid, const http::Request& request);
   void alarm(const Vm& vm, const http::Request& request);
   void note_asker(Vm& vm, std::string_view run);
+  void sign_next(const Vm& vm, const protocol::SignRequest& asked, std::string_view next,
+                 const protocol::SignedStatus& status, http::Response& response);
 
   KeyRing& keys_;
   Verifier& verifier_;

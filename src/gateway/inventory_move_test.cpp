@@ -164,7 +164,7 @@ TEST(InventoryMove, WhatDeadKeysSignedTheStatusWithGoesAlong) {
   a.apply(2);
   a.latch();
   const auto sign = [&](const Host& host) {
-    return host.keys->sign_status(*host.inventory->registry().find_by_id(kVm), first, {.nonce = "n", .body = "{}"});
+    return host.keys->sign_status(*host.inventory->registry().find_by_id(kVm), first, {}, {.nonce = "n", .body = "{}"});
   };
   const auto before = sign(a);
   ASSERT_TRUE(before && before->has_value());

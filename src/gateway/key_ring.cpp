@@ -289,25 +289,45 @@ Result<std::string> KeyRing::sealed_signer(std::string_view vm_id, std::string_v
   return sealed ? Result<std::string>(as_text(*sealed)) : std::move(sealed).error();
 }
 
-Result<std::optional<Sha256Digest>> KeyRing::sign_status(const Vm& vm, std::string_view guid,
-                                                         const protocol::SignedStatus& status) {
-  const auto signed_with = [&](HmacSha256& signer) -> Result<std::optional<Sha256Digest>> {
-    auto digest = protocol::sign_status(signer, status);
-    return digest ? Result<std::optional<Sha256Digest>>(*digest) : std::move(digest).error();
-  };
-  if (vm.latched != nullptr && vm.latched->guid == guid) {
-    return signed_with(vm.latched->signer);
-  }
-  // The agent has not heard of the present key yet, or a disk of an earlier day has come back.
+// Of keys that have ended, too: the agent has not heard of the present one yet, or a disk of an earlier day has come
+// back, or the first key that it has seen has to vouch for the present one.
+Result<std::optional<Secret>> KeyRing::status_secret(const Vm& vm, std::string_view guid) {
   auto sealed = store_.signer(vm.model.vm_id, guid);
   if (!sealed) {
     return std::move(sealed).error();
   }
   if (!sealed->has_value()) {
-    return std::optional<Sha256Digest>();
+    return std::optional<Secret>();
   }
   auto secret = unseal(master_, as_bytes(**sealed), as_bytes(signer_context(vm.model.vm_id, guid)));
-  auto signer = secret ? HmacSha256::create(*secret) : Result<HmacSha256>(std::move(secret).error());
+  return secret ? Result<std::optional<Secret>>(std::move(*secret)) : std::move(secret).error();
+}
+
+Result<std::optional<Sha256Digest>> KeyRing::sign_status(const Vm& vm, std::string_view guid, std::string_view later,
+                                                         const protocol::SignedStatus& status) {
+  const auto signed_with = [&](HmacSha256& signer) -> Result<std::optional<Sha256Digest>> {
+    auto digest = protocol::sign_status(signer, status);
+    return digest ? Result<std::optional<Sha256Digest>>(*digest) : std::move(digest).error();
+  };
+  if (later.empty() && vm.latched != nullptr && vm.latched->guid == guid) {
+    return signed_with(vm.latched->signer);
+  }
+  auto secret = status_secret(vm, guid);
+  if (secret && secret->has_value() && !later.empty()) {
+    auto other = status_secret(vm, later);
+    if (!other || !other->has_value()) {
+      return !other ? Result<std::optional<Sha256Digest>>(std::move(other).error()) : std::optional<Sha256Digest>();
+    }
+    auto linked = protocol::linked_secret(**secret, **other);
+    secret = linked ? Result<std::optional<Secret>>(std::move(*linked)) : std::move(linked).error();
+  }
+  if (!secret) {
+    return std::move(secret).error();
+  }
+  if (!secret->has_value()) {
+    return std::optional<Sha256Digest>();
+  }
+  auto signer = HmacSha256::create(**secret);
   return signer ? signed_with(*signer) : std::move(signer).error();
 }
 

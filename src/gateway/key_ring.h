@@ -85,8 +85,9 @@ class KeyRing {
   /// On disk before it is returned; the machine's other pending keys are dead then (protocol.md C.7.4).
   Result<LatchOutcome> latch(Vm& vm, std::string_view guid);
 
-  /// With a key that this machine has latched, or had; nothing: it has and had no such key.
-  Result<std::optional<Sha256Digest>> sign_status(const Vm& vm, std::string_view guid,
+  /// With a key that this machine has latched, or had, or with two of them linked (`later` not empty); nothing: it has
+  /// and had no such key.
+  Result<std::optional<Sha256Digest>> sign_status(const Vm& vm, std::string_view guid, std::string_view later,
                                                   const protocol::SignedStatus& status);
 
   /// What another host seals the key of a machine for when it moves here. Follows from the master key; not secret.
@@ -110,6 +111,7 @@ class KeyRing {
                                    const BoxPublicKey& to) const;
   Result<Secret> opened(const MovedMachine& machine, const MovedMachine::Key& key, bool signer) const;
   Result<std::string> sealed_signer(std::string_view vm_id, std::string_view guid, const Secret& key) const;
+  Result<std::optional<Secret>> status_secret(const Vm& vm, std::string_view guid);
   Result<void> check_master();
   Result<void> enter_incarnations(VmRegistry& registry);
   Result<void> load(VmRegistry& registry);

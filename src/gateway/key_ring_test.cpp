@@ -306,7 +306,7 @@ TEST_F(KeyRingTest, NoFileHoldsTheKey) {
 TEST_F(KeyRingTest, StatusIsSignedWithAKeyThatIsOrWasLatchedAndWithNoOther) {
   const protocol::SignedStatus status{.nonce = "n", .status = 200, .body = "{}"};
   const auto with = [&](const std::string& guid, std::string_view id = kVm1) {
-    auto digest = ring_->sign_status(vm(id), guid, status);
+    auto digest = ring_->sign_status(vm(id), guid, {}, status);
     EXPECT_TRUE(digest) << digest.error().text();
     return *digest;
   };
@@ -331,13 +331,40 @@ TEST_F(KeyRingTest, StatusIsSignedWithAKeyThatIsOrWasLatchedAndWithNoOther) {
   EXPECT_EQ(with(agent.guid), first);
 }
 
+TEST_F(KeyRingTest, TwoKeysOfOneMachineSignLinkedAlsoWhenBothHaveEnded) {
+  const protocol::SignedStatus status{.nonce = "n", .status = 200, .body = "{}"};
+  const auto with = [&](const std::string& guid, const std::string& later, std::string_view id = kVm1) {
+    auto digest = ring_->sign_status(vm(id), guid, later, status);
+    EXPECT_TRUE(digest) << digest.error().text();
+    return *digest;
+  };
+  const IssuedKey first = issue();
+  latch(first.guid);
+  open(2);
+  const IssuedKey thief = issue();
+  const IssuedKey later = issue();
+  EXPECT_FALSE(with(first.guid, later.guid).has_value()) << "pending";
+  latch(later.guid);
+  const auto linked = with(first.guid, later.guid);
+  ASSERT_TRUE(linked.has_value());
+  const auto secret = protocol::linked_secret(*protocol::status_secret(first.key), *protocol::status_secret(later.key));
+  auto mac = HmacSha256::create(*secret);
+  EXPECT_EQ(*linked, *protocol::sign_status(*mac, status));
+  EXPECT_NE(with(later.guid, first.guid), linked);
+  EXPECT_FALSE(with(first.guid, thief.guid).has_value()) << "never latched";
+  EXPECT_FALSE(with(thief.guid, later.guid).has_value());
+  EXPECT_FALSE(with(first.guid, later.guid, kVm2).has_value()) << "another machine's";
+  open(3);
+  EXPECT_EQ(with(first.guid, later.guid), linked);
+}
+
 TEST_F(KeyRingTest, AKeyOfAnOlderDatabaseSignsToo) {
   const IssuedKey key = issue();
   latch(key.guid);
   run_sql("UPDATE vm_key SET signer=x''");
   open();
   open(2);
-  const auto digest = ring_->sign_status(vm(), key.guid, {.nonce = "n", .status = 200, .body = "{}"});
+  const auto digest = ring_->sign_status(vm(), key.guid, {}, {.nonce = "n", .status = 200, .body = "{}"});
   EXPECT_TRUE(digest.ok() && digest->has_value());
 }
 

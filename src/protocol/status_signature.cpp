@@ -13,6 +13,7 @@ namespace {
 
 // Neither text can be the beginning of a string to sign of a request: that begins with a method and a line feed.
 constexpr std::string_view kSecretLabel = "openmsp signed status 1";
+constexpr std::string_view kLinkedLabel = "openmsp linked status 1";
 constexpr std::string_view kTextLabel = "openmsp status answer 1\n";
 constexpr std::size_t kNonceDigits = kRunDigits + 32;
 
@@ -28,17 +29,35 @@ std::optional<std::pair<std::string_view, std::string_view>> two_words(std::stri
   return std::pair(text.substr(0, blank), text.substr(blank + 1));
 }
 
+Result<Secret> digest_of(HmacSha256& mac, std::string_view text) {
+  auto digest = mac.sign(text);
+  if (!digest) {
+    return std::move(digest).error();
+  }
+  Secret secret = Secret::copy_of(Bytes(*digest));
+  std::ranges::fill(*digest, std::uint8_t{0});
+  return secret;
+}
+
 }  // namespace
 
 std::optional<SignRequest> parse_sign_request(std::string_view text) {
   const auto words = two_words(text);
-  if (!words || !is_lower_hex(words->first, kNonceDigits) || !is_guid(words->second)) {
+  if (!words || !is_lower_hex(words->first, kNonceDigits)) {
     return std::nullopt;
   }
-  return SignRequest{.nonce = std::string(words->first), .guid = std::string(words->second)};
+  const auto ids = two_words(words->second);
+  if (!is_guid(ids ? ids->first : words->second) || (ids && !is_guid(ids->second))) {
+    return std::nullopt;
+  }
+  return SignRequest{.nonce = std::string(words->first),
+                     .guid = std::string(ids ? ids->first : words->second),
+                     .linked = std::string(ids ? ids->second : std::string_view())};
 }
 
-std::string format_sign_request(const SignRequest& request) { return request.nonce + ' ' + request.guid; }
+std::string format_sign_request(const SignRequest& request) {
+  return request.nonce + ' ' + request.guid + (request.linked.empty() ? "" : " " + request.linked);
+}
 
 std::optional<StatusSignature> parse_status_signature(std::string_view text) {
   const auto words = two_words(text);
@@ -60,13 +79,19 @@ Result<Secret> status_secret(const Secret& key) {
   if (!mac) {
     return std::move(mac).error();
   }
-  auto digest = mac->sign(kSecretLabel);
-  if (!digest) {
-    return std::move(digest).error();
+  return digest_of(*mac, kSecretLabel);
+}
+
+// Its label keeps this text apart from all status answers, which are signed with the same secret.
+Result<Secret> linked_secret(const Secret& first, const Secret& later) {
+  auto mac = HmacSha256::create(first);
+  if (!mac) {
+    return std::move(mac).error();
   }
-  Secret secret = Secret::copy_of(Bytes(*digest));
-  std::ranges::fill(*digest, std::uint8_t{0});
-  return secret;
+  Secret text(kLinkedLabel.size() + later.size());
+  const auto end = std::ranges::copy(as_bytes(kLinkedLabel), text.writable().begin()).out;
+  std::ranges::copy(later.bytes(), end);
+  return digest_of(*mac, text.reveal());
 }
 
 // No header value holds a line feed, and the body comes last: no two answers make one text.

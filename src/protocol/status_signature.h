@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The signed status, an extension of ours that both sides may ignore (docs/signed-status.md): one header on the status
-// request, "<nonce> <key id>", and one on its answer, "<key id> <signature>". Pure functions; any thread.
+// request, "<nonce> <key id> [<key id>]", and one on its answer, "<key id> <signature>"; where a key has been replaced,
+// one more on each. Pure functions; any thread.
 // What has not this form counts as not there. Nothing here decides whether an answer is believed.
 #pragma once
 
@@ -17,13 +18,17 @@ namespace msp::protocol {
 
 inline constexpr std::string_view kSignRequestHeader = "x-ms-openmsp-sign";
 inline constexpr std::string_view kStatusSignatureHeader = "x-ms-openmsp-signature";
+/// The key in use, where it is not the one that the answer has to be signed with; and the same of the answer.
+inline constexpr std::string_view kSignNextHeader = "x-ms-openmsp-sign-next";
+inline constexpr std::string_view kNextSignatureHeader = "x-ms-openmsp-signature-next";
 
 inline constexpr std::size_t kRunDigits = 16;
 
-/// Of the request: which key the answer is to be signed with.
+/// Of the request: which key the answer is to be signed with, or which two, linked.
 struct SignRequest {
-  std::string nonce;  ///< 48 lower-case hex digits: 16 of this run of the agent, 32 that were never used before
-  std::string guid;   ///< GUID syntax, compared literally
+  std::string nonce;        ///< 48 lower-case hex digits: 16 of this run of the agent, 32 that were never used before
+  std::string guid;         ///< GUID syntax, compared literally
+  std::string linked = {};  ///< the other of the two; empty: there is none
 
   std::string_view run() const { return std::string_view(nonce).substr(0, kRunDigits); }
 };
@@ -52,7 +57,9 @@ struct SignedStatus {
 
 /// What signs status answers: follows from a latched key and does not lead back to it, so that it may outlive the key.
 Result<Secret> status_secret(const Secret& key);
-/// `secret`: keyed with what status_secret() makes.
+/// What signs where a key has taken the place of the first: follows from the status secrets of both, and needs both.
+Result<Secret> linked_secret(const Secret& first, const Secret& later);
+/// `secret`: keyed with what status_secret() or linked_secret() makes.
 Result<Sha256Digest> sign_status(HmacSha256& secret, const SignedStatus& status);
 
 }  // namespace msp::protocol

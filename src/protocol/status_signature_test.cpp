@@ -24,6 +24,11 @@ TEST(StatusSignature, FormsAreReadAsTheyAreWrittenAndNothingElseIs) {
   EXPECT_EQ(read->nonce, kNonce);
   EXPECT_EQ(read->run(), kNonce.substr(0, 16));
   EXPECT_EQ(read->guid, kGuid);
+  const SignRequest two{.nonce = kNonce, .guid = kGuid, .linked = "11111111-2222-4333-8444-555555555555"};
+  const auto both = parse_sign_request(format_sign_request(two));
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->guid, kGuid);
+  EXPECT_EQ(both->linked, two.linked);
   const StatusSignature signature{.guid = kGuid, .signature = {1, 2, 3}};
   const auto back = parse_status_signature(format_status_signature(signature));
   ASSERT_TRUE(back);
@@ -32,7 +37,8 @@ TEST(StatusSignature, FormsAreReadAsTheyAreWrittenAndNothingElseIs) {
   for (const std::string& text :
        {std::string(), kNonce, kNonce + " ", kNonce + "  " + kGuid, kNonce + " " + kGuid + " ", kGuid + " " + kNonce,
         kNonce.substr(1) + " " + kGuid, "G" + kNonce.substr(1) + " " + kGuid, "A" + kNonce.substr(1) + " " + kGuid,
-        kNonce + " x"}) {
+        kNonce + " x", kNonce + " " + kGuid + " x", kNonce + " " + kGuid + "  " + kGuid,
+        kNonce + " " + kGuid + " " + kGuid + " ", kNonce + " " + kGuid + " " + kGuid + " " + kGuid}) {
     EXPECT_FALSE(parse_sign_request(text)) << text;
   }
   const std::string digits(64, 'a');
@@ -58,6 +64,18 @@ TEST(StatusSignature, AsDocumented) {
                                         .body = "{}"});
   ASSERT_TRUE(digest);
   EXPECT_EQ(hex_encode(*digest), "3083dd593fe27e6188e2882729819fd49e99555631123b789b3e966d3806712b");
+}
+
+// python3 -c '... f, l = (hmac.new(k*32, b"openmsp signed status 1", h.sha256).digest() for k in (b"k", b"l"));
+// print(hmac.new(f, b"openmsp linked status 1" + l, h.sha256).hexdigest())'
+TEST(StatusSignature, LinkedSecretsAreAsDocumented) {
+  const auto secret = [](char fill) {
+    return *status_secret(Secret::copy_of(std::string_view(std::string(32, fill))));
+  };
+  const auto linked = linked_secret(secret('k'), secret('l'));
+  ASSERT_TRUE(linked);
+  EXPECT_EQ(linked->to_hex().reveal(), "ca5f51aa76266625d06f386a44d4a71f9bcec1f2e43272b86bdb932f04fba22f");
+  EXPECT_FALSE(*linked == *linked_secret(secret('l'), secret('k')));
 }
 
 TEST(StatusSignature, EveryPartCounts) {

@@ -51,6 +51,9 @@ test::RequestText SimAgent::request() {
       asked_date_ = test::date_text(now_seconds());
       if (asked_) {
         text.header(std::string(protocol::kSignRequestHeader), protocol::format_sign_request(*asked_));
+        if (!guard_->ask_next().empty()) {
+          text.header(std::string(protocol::kSignNextHeader), guard_->ask_next());
+        }
       }
       break;
     case Action::kAcquire:
@@ -78,7 +81,9 @@ channel::Event SimAgent::polled(const Reply& reply) {
   if (reply.status != 200) {
     return channel::PollFailed{fmt::format("the host answered {}", reply.status)};
   }
-  const auto doubt = guard_->judge(asked_, reply.signature.empty() ? nullptr : &reply.signature,
+  const auto doubt = guard_->judge(asked_,
+                                   {.header = reply.signature.empty() ? nullptr : &reply.signature,
+                                    .next = reply.next_signature.empty() ? nullptr : &reply.next_signature},
                                    {.nonce = asked_ ? std::string_view(asked_->nonce) : std::string_view(),
                                     .status = reply.status,
                                     .asked_date = asked_date_,

@@ -66,7 +66,8 @@ Reply SimHost::handle(Service service, const test::RequestText& text) {
           .date = header_of(response.header_lines(), protocol::kDateHeader),
           .content_type = header_of(response.header_lines(), "content-type"),
           .asks = header_of(response.header_lines(), protocol::kAsksHeader),
-          .signature = header_of(response.header_lines(), protocol::kStatusSignatureHeader)};
+          .signature = header_of(response.header_lines(), protocol::kStatusSignatureHeader),
+          .next_signature = header_of(response.header_lines(), protocol::kNextSignatureHeader)};
 }
 
 void SimHost::raise_incarnation() {

@@ -24,6 +24,7 @@ struct Reply {
   std::string content_type = {};
   std::string asks = {};
   std::string signature = {};  ///< of the status; empty: none
+  std::string next_signature = {};
 };
 
 class SimHost {

@@ -126,7 +126,38 @@ void World::send(const test::RequestText& text, std::uint64_t call, Action kind)
   at(delay, fmt::format("request: {}", to_string(kind)), true, [this, text, call, kind] { arrive(text, call, kind); });
 }
 
+// Of an agent whose host has not signed yet, whoever answers is believed (SECURITY.md): that is left out.
+std::optional<Reply> World::answer_falsely(const test::RequestText& text, Action kind) {
+  if (now_ms_ >= false_until_ms_ || !agent_.demands_signed_status() || !fault(0.5)) {
+    return std::nullopt;
+  }
+  ++tally_.happened[fmt::format("false answer: {}", to_string(kind))];
+  if (kind == Action::kAttest) {
+    return Reply{.status = 200, .body = "{}", .date = {}};
+  }
+  if (kind == Action::kPoll) {
+    return false_host_.status(text, agent_.machine().key_guid, test::date_text(host_clock_.realtime_ns() / kSecond));
+  }
+  const Reply real = host_.handle(Service::kWireServer, text);
+  const auto key = protocol::parse_key_document(real.body, Source::kHost);
+  false_host_.read(real);
+  if (real.status == 200 && key.ok() && chance(0.3)) {
+    return real;  // he has read it, and that may be all he wants
+  }
+  return false_host_.give_key(key.ok() && chance(0.5) ? key->guid : std::string(), host_.incarnation());
+}
+
 void World::arrive(const test::RequestText& text, std::uint64_t call, Action kind) {
+  if (auto false_reply = answer_falsely(text, kind)) {
+    at(between(1, 5), "false answer", true, [this, reply = std::move(*false_reply), call, kind]() mutable {
+      const bool was_open = agent_.open();
+      answer(std::move(reply), call, kind);
+      if (!was_open && agent_.open()) {
+        fail("somebody who is not the host has opened the agent");
+      }
+    });
+    return;
+  }
   Reply reply = host_.handle(Service::kWireServer, text);
   look_at_latch(true);
   if (fault(0.02)) {
@@ -175,11 +206,17 @@ void World::answer(Reply reply, std::uint64_t call, Action kind) {
 // --- what happens to them -------------------------------------------------------------------------------------------
 
 void World::mischief() {
-  static const std::vector<std::string> kinds{
-      "agent restarts",     "agent restarts",   "host restarts", "host restarts",   "notify",
-      "key lost",           "key damaged",      "backup made",   "backup restored", "guest clock steps",
-      "machine sleeps",     "host clock steps", "thief asks",    "thief asks",      "thief attests",
-      "incarnation raised", "key rotated",      "disabled",      "enabled",         "enabled"};
+  static const std::vector<std::string> kinds{"agent restarts",  "agent restarts",
+                                              "host restarts",   "host restarts",
+                                              "notify",          "key lost",
+                                              "key damaged",     "backup made",
+                                              "backup restored", "guest clock steps",
+                                              "machine sleeps",  "host clock steps",
+                                              "thief asks",      "thief asks",
+                                              "thief attests",   "incarnation raised",
+                                              "key rotated",     "false host",
+                                              "false host",      "disabled",
+                                              "enabled",         "enabled"};
   happen(kinds[between(0, kinds.size() - 1)]);
 }
 
@@ -224,6 +261,9 @@ void World::happen(const std::string& what) {
     host_.raise_incarnation();
   } else if (what == "key rotated") {
     host_.rotate();
+  } else if (what == "false host") {
+    false_until_ms_ = now_ms_ + between(1'000, 60'000);
+    happen(chance(0.5) ? "key rotated" : "incarnation raised");
   } else if (what == "disabled" || what == "enabled") {
     host_.enable(what == "enabled");
   }
@@ -281,6 +321,7 @@ void World::restore_backup() {
 void World::calm() {
   ++tally_.calms;
   faults_ = false;
+  false_until_ms_ = 0;
   last_.push_back(fmt::format("{:>12} ms  * calm", now_ms_));
   std::erase_if(queue_, [](const auto& entry) { return entry.second.network; });
   if (!host_.enabled()) {

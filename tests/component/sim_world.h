@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "tests/component/sim_agent.h"
+#include "tests/component/sim_false_host.h"
 #include "tests/component/sim_host.h"
 
 namespace msp::sim {
@@ -59,6 +60,7 @@ class World {
   void send(const test::RequestText& text, std::uint64_t call, channel::Action kind);
   void arrive(const test::RequestText& text, std::uint64_t call, channel::Action kind);
   void answer(Reply reply, std::uint64_t call, channel::Action kind);
+  std::optional<Reply> answer_falsely(const test::RequestText& text, channel::Action kind);
 
   // What happens to them.
   void mischief();
@@ -80,6 +82,8 @@ class World {
   FakeClock host_clock_;
   SimHost host_;
   SimAgent agent_;
+  FalseHost false_host_;
+  std::uint64_t false_until_ms_ = 0;  ///< so long he answers now and then
   std::multimap<std::uint64_t, Item> queue_;
   std::uint64_t now_ms_ = 0;
   std::uint64_t call_ = 0;  ///< the connection or pause that the agent waits for

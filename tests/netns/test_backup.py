@@ -119,6 +119,7 @@ class Backup(ModelledLab):
         poll("another key", lambda: self.known("vm-1")["keyGuid"] not in (None, before_backup.guid))
         self.served(self.get)
         after_backup = self.agents_key()
+        poll("the agent has heard the host sign with it", lambda: after_backup.guid in (lab.folder / "agent" / "status-signed").read_text())
         self.latch("later")
         self.mspctl("vm", "delete", "deleted")
         self.apply("newer")

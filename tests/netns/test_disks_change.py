@@ -293,6 +293,7 @@ class HostRestored(DisksCase):
         self.mspctl("key", "reset", "vm-1")
         poll("another key", lambda: self.channel()["keyGuid"] not in (None, self.first_key))
         second = self.latched()
+        poll("the agent has heard the host sign with it", lambda: second in (lab.folder / "agent" / "status-signed").read_text())
         # It has an earlier key of the machine, and has lost the one that the agent uses.
         self.restore("latched")
         self.not_believed(second)

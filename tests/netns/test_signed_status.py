@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The signed status (docs/signed-status.md) with somebody on the cable who strips, alters, forges and replays."""
+import hashlib
+import hmac
 import re
 
 from disks import DisksCase
@@ -124,6 +126,80 @@ class SignedStatus(DisksCase):
             self.cable.alter_back = None
             self.assertEqual(self.latched(), self.first_key)
             self.signed()
+
+
+class FalseHost:
+    """Answers the key request and the attestation with a key of his own, and then signs with it that the channel is disabled.
+
+    What is asked is seen by ask(), what is answered by answer(): an agent has one request to its host at a time."""
+
+    def __init__(self, guid: bytes | None):
+        self._guid, self._path = guid, b""
+        self.key, self.said_disabled = b"", 0
+
+    def ask(self, data: bytes) -> bytes:
+        if found := re.match(rb"(?:GET|POST) (/secure-channel/\S+) ", data):
+            self._path, self._question = found[1], data
+        return data
+
+    def _signature(self, header: bytes, date: bytes) -> bytes:
+        def value(name: bytes) -> bytes:
+            found = re.search(rb"\r\n" + name + rb": ([^\r]*)", self._question)
+            return found[1] if found else b""
+        nonce, *ids = value(b"x-ms-openmsp-sign").split(b" ")
+        as_key = ids[-1] if header == SIGNATURE else value(b"x-ms-openmsp-sign-next")
+        text = b"\n".join([b"openmsp status answer 1", nonce, b"200", value(b"x-ms-azure-host-date"), date,
+                           b"application/json; charset=utf-8", b"", b"", DISABLED])
+        secret = hmac.new(self.key, b"openmsp signed status 1", hashlib.sha256).digest()
+        return header + as_key + b" " + hmac.new(secret, text, hashlib.sha256).hexdigest().encode() + b"\r\n" if as_key else b""
+
+    def answer(self, data: bytes) -> bytes:
+        path, self._path = self._path, b""
+        if path.endswith(b"/key") and b'"key":"' in data:
+            self.key = hashlib.sha256(b"mine").digest()
+            if self._guid:
+                data = re.sub(rb'"guid":"[^"]*"', b'"guid":"' + self._guid + b'"', data)
+            return re.sub(rb'"key":"[^"]*"', b'"key":"' + self.key.hex().encode() + b'"', data)
+        if path.endswith(b"/key-attestation"):
+            return b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+        if path.endswith(b"/status") and self.key:
+            self.said_disabled += 1
+            date = re.search(rb"x-ms-azure-host-date: ([^\r]*)", data)[1]
+            return (b"HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\n"
+                    + b"content-length: %d\r\nx-ms-azure-host-date: " % len(DISABLED) + date + b"\r\n"
+                    + self._signature(SIGNATURE, date) + self._signature(b"x-ms-openmsp-signature-next: ", date)
+                    + b"\r\n" + DISABLED)
+        return data
+
+
+class WhileAKeyIsReplaced(DisksCase):
+    def marked(self) -> tuple[str, str]:
+        """The first key that signed the status, and the last that it vouches for."""
+        words = (self.lab.folder / "agent" / "status-signed").read_text().split()
+        return words[0], words[-2] if len(words) > 3 else words[0]
+
+    def test_who_sits_on_the_cable_opens_nothing_and_the_host_is_heard_again(self):
+        lab, key = self.lab, self.first_key
+        poll("signed", lambda: self.channel()["signedStatus"])
+        cable = self.enterContext(Relay(lab))
+        for verb, guid in (("reset", b"11111111-2222-4333-8444-555555555555"), ("rotate", None)):
+            with self.subTest(verb):
+                self.assertEqual(self.marked(), (self.first_key, key))
+                who = FalseHost(guid)
+                cable.alter, cable.alter_back = who.ask, who.answer
+                self.mspctl("key", verb, "vm-1")
+                poll("he has said so again and again", lambda who=who: who.said_disabled > 5)
+                channel = self.channel()
+                self.assertEqual(channel["hostCode"], "status_wrongly_signed")
+                self.assertNotEqual(channel["phase"], "disabled")
+                self.assertIsNotNone(channel["keyGuid"])
+                lab.stop_agent()
+                lab.start_agent(wait=False)
+                poll("closed", lambda: (c := self.channel()).get("hostCode") == "status_wrongly_signed" and c["closed"])
+                self.assertEqual(lab.guest_get(VERSIONS).status, 410)
+                cable.alter, cable.alter_back = None, None
+                key = self.latched(other_than=key)
+                poll("the first key vouches for it", lambda key=key: self.marked() == (self.first_key, key))
 
 
 class SignedByTheOperatorsWord(DisksCase):
