@@ -194,8 +194,18 @@ TEST_F(ChannelTest, BadAnswersChangeNothing) {
   ASSERT_TRUE(run_until_phase(Phase::kLatched));
   run_polls(2);
   const auto before = channel->state();
-  for (const auto& [status, body] : std::vector<std::pair<int, std::string>>{
-           {500, "{}"}, {404, ""}, {200, "not json"}, {200, "{}"}, {200, R"({"version":"2.0"})"}, {302, ""}}) {
+  for (
+      const auto& [status, body] : std::vector<std::pair<int, std::string>>{
+          {500, "{}"},
+          {404, ""},
+          {200, "not json"},
+          {200, "{}"},
+          {200, R"({"version":"2.0"})"},
+          {302, ""},
+          {200,
+           R"({"authorizationScheme":"a","keyDeliveryMethod":"http","version":"3.0","secureChannelEnabled":false})"},
+          {200,
+           R"({"authorizationScheme":"a","keyDeliveryMethod":"http","version":" 2.0","secureChannelEnabled":true})"}}) {
     host.canned_status = status;
     host.canned_body = body;
     ASSERT_TRUE(run_until([&] { return !state().host_answers; })) << status << body;
@@ -203,6 +213,8 @@ TEST_F(ChannelTest, BadAnswersChangeNothing) {
     EXPECT_EQ(state().document, before->document);
     EXPECT_EQ(state().phase, Phase::kLatched);
     EXPECT_THAT(state().message, Not(HasSubstr("not json"))) << "the host's document is not shown (L.21)";
+    EXPECT_EQ(state().host_code, status == 200 ? kStatusNotUnderstood : "");
+    EXPECT_EQ(state().host_status, status);
     host.canned_status = 0;
     ASSERT_TRUE(run_until([&] { return state().host_answers; }));
   }

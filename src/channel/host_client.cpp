@@ -229,7 +229,10 @@ Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol
   const std::string* type = answer.value->header("content-type");
   auto document = protocol::read_status(answer.value->body, type == nullptr ? std::string_view() : *type);
   if (!document.ok()) {
-    co_return Answer<protocol::StatusDocument>{.value = std::nullopt, .why = document.error().text()};
+    co_return Answer<protocol::StatusDocument>{.value = std::nullopt,
+                                               .why = document.error().text(),
+                                               .code = std::string(kStatusNotUnderstood),
+                                               .status = answer.value->status};
   }
   const std::string* date = answer.value->header(protocol::kDateHeader);
   // Any hop may set this one: it is not signed.

@@ -28,6 +28,9 @@ namespace msp::channel {
 /// A non-blocking, unconnected TCP socket that the kernel hooks leave alone.
 using Dialer = std::function<Result<Fd>(const Ipv4Endpoint& to)>;
 
+/// In the place of the host's own word: its status is of no form that we know.
+inline constexpr std::string_view kStatusNotUnderstood = "status_not_understood";
+
 /// A value, or why there is none; `refused`: the host understood and said no (4xx), asking again soon is no use.
 template <class T>
 struct Answer {

@@ -49,7 +49,7 @@ StatusDocument read_status(const json::Value& value, json::Misfits& misfits);
 Result<StatusDocument> parse_status(std::string_view text);
 /// Meaning (B.3), all that is wrong in one error.
 Result<void> validate(const StatusDocument& document);
-/// What is odd but accepted (B.3): another scheme, delivery method or version. One sentence each.
+/// What is odd but accepted (B.3, B.4): another scheme or delivery method, no rules. One sentence each.
 std::vector<std::string> remarks(const StatusDocument& document);
 
 /// State of the channel before the first good answer.

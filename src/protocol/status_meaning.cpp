@@ -21,7 +21,6 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-/// Every version but "2.0" follows the rules of 1.0.
 bool is_v2(const StatusDocument& document) { return document.version == "2.0"; }
 
 std::string v1_state(const StatusDocument& document) {
@@ -47,6 +46,10 @@ void check_meaning(const StatusDocument& document, json::Misfits& misfits) {
   const auto readable = [&misfits](std::string_view pointer) {
     return std::ranges::find(misfits.list(), pointer, &json::Misfits::Misfit::pointer) == misfits.list().end();
   };
+  // An older or newer form says what we cannot know: read by the rules of another it could open what is closed.
+  if (readable("/version") && document.version != "1.0" && !is_v2(document)) {
+    misfits.add("/version", "the version is none of 1.0, 2.0");
+  }
   const bool no_enabled = !document.secure_channel_enabled && readable("/secureChannelEnabled");
   const bool no_state = !document.secure_channel_state && readable("/secureChannelState");
   if (no_enabled && no_state) {
@@ -89,8 +92,8 @@ std::vector<std::string> remarks(const StatusDocument& document) {
   if (document.key_delivery_method != kKeyDelivery) {
     out.emplace_back("The host names another way of key delivery; the key is fetched over http.");
   }
-  if (!is_v2(document) && document.version != "1.0") {
-    out.emplace_back("The host names an unknown protocol version; it is read as 1.0.");
+  if (is_v2(document) && document.secure_channel_enabled.value_or(false) && !document.authorization_rules) {
+    out.emplace_back("The host enables the secure channel and names no rules; by the protocol it counts as disabled.");
   }
   return out;
 }

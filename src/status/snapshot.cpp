@@ -44,6 +44,11 @@ std::string_view remedy_of(const Channel& channel) {
            "place; or the host is another, or has lost the key (its operator: docs/disks.md). Only if that is certain, "
            "remove the file status-signed in the state directory and restart the agent; see docs/signed-status.md";
   }
+  if (channel.host_code == "status_not_understood") {
+    return "rules, key and state stay as they were. The host speaks a form of the protocol that this agent does not "
+           "know "
+           "(versions 1.0 and 2.0): update the agent, or have the host's operator see what it sends";
+  }
   if (channel.host_code == "key_latched") {
     return "the host keeps the key that was latched and hands out no other. If this disk was re-imaged or restored, "
            "have "
