@@ -322,7 +322,7 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
     }
   }
   tell_manager("", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
-  report_provisioning();
+  report();
 }
 
 /// Local rule files change without the host.
@@ -333,6 +333,7 @@ void App::follow_local_rules() {
   }
   if (rules_->current() != before) {
     install_gate();
+    report();
   }
 }
 
@@ -414,6 +415,14 @@ status::RulesInForce App::rules_in_force() const {
     out.services[i] = rules_->report(static_cast<Service>(i));
   }
   return out;
+}
+
+/// Who reads the file must not take a state for the present one that has passed.
+void App::report() {
+  report_provisioning();
+  if (status_writer_) {
+    files_.status(status::aggregate_json(snapshot(), json::Style::kPretty, config_.status_file));
+  }
 }
 
 Task<> App::write_status_file() {

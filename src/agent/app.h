@@ -64,6 +64,7 @@ class App {
   void grant(std::function<void()> wish);
   void on_notify();
   void report_provisioning();
+  void report();
   void tell_manager(std::string_view state, std::string_view more) const;
   void stop(std::string_view why);
   void on_signal(const Reread& reread);

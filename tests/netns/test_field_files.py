@@ -55,6 +55,26 @@ class FieldFiles(RuledLab):
             self.assertEqual(stat.S_IMODE((keys / name).stat().st_mode), 0o600, name)
         self.assertFalse((keys / "status.tag.tmp").exists())
 
+    def test_2_the_status_file_follows_the_state(self):
+        lab = self.lab
+        file = lab.folder / "agent" / "log" / "status.json"
+
+        def latch() -> tuple[str, str]:
+            latch = json.loads(file.read_text())["proxyAgentStatus"]["keyLatchStatus"]
+            return latch["status"], latch["states"].get("keyGuid", "")
+        lab.stop_agent()
+        file.unlink()
+        lab.start_agent(wait=False)
+        guid = poll("latched", lambda: lab.status().get("channel", {}).get("keyGuid"))
+        # Nobody waits for the next interval, which is a minute.
+        poll("the file says so", lambda: file.exists() and latch() == ("RUNNING", guid), 5)
+        stop(lab.host)
+        poll("silent", lambda: not lab.status()["channel"]["hostAnswers"], 20)
+        before = lab.status()["channel"]["message"]
+        poll("the file says so", lambda: before in file.read_text() or lab.status()["channel"]["message"] in file.read_text(), 5)
+        lab.start_host()
+        poll("well again", lambda: latch() == ("RUNNING", guid) and lab.status()["channel"]["message"] in file.read_text(), 20)
+
     def test_2_the_log_has_the_fields_form(self):
         file = self.lab.folder / "agent" / "log" / "ProxyAgent.log"
         self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o640)
