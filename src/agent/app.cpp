@@ -89,6 +89,7 @@ Result<std::unique_ptr<App>> App::start(Config config) {
 
 App::~App() {
   heartbeat_.reset();
+  upkeep_.reset();
   status_writer_.reset();
   metrics_.reset();
   control_.reset();
@@ -265,7 +266,7 @@ Result<void> App::open_channel() {
       [this] {
         follow_local_rules();
         if (local_watch_) {
-          local_watch_->look_again();
+          (void)local_watch_->look_again();
         }
       });
   if (auto done = channel_->start(); !done) {
@@ -323,33 +324,6 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
   }
   tell_manager("", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
   report();
-}
-
-/// Local rule files change without the host.
-void App::follow_local_rules() {
-  const auto before = rules_->current();
-  if (state_->document) {
-    rules_->apply(*state_->document);
-  }
-  if (rules_->current() != before) {
-    install_gate();
-    report();
-  }
-}
-
-/// Without a watch the files are read at every poll, as the field's agent does: no reason not to start.
-void App::watch_local_rules(const std::string& directory) {
-  if (std::error_code none; !std::filesystem::exists(directory, none)) {
-    if (auto made = file::ensure_directory(directory, 0700); !made) {
-      log::write(std::move(made).error().context("local rule files"));
-    }
-  }
-  auto watch = rules::LocalWatch::start(loop_, directory, [this] { follow_local_rules(); });
-  if (!watch) {
-    log::write(watch.error());
-    return;
-  }
-  local_watch_ = std::move(*watch);
 }
 
 void App::install_gate() {
@@ -499,6 +473,7 @@ Result<void> App::run(Until until, const Reread& reread) {
   // Hooks, listener and control socket are there; the key may still be on its way.
   tell_manager("READY=1\n", fmt::format("{}: {}", channel::to_string(state_->phase), state_->message));
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *data_, manager_);
+  upkeep_.emplace(look_after());
   log::write(
       log::Level::kInfo,
       fmt::format("ready: listening on {}{}", to_string(config_.listen), listener_->adopted() ? " (taken over)" : ""),

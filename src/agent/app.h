@@ -60,6 +60,8 @@ class App {
   void on_channel(std::shared_ptr<const channel::ChannelState> state);
   void follow_local_rules();
   void watch_local_rules(const std::string& directory);
+  void keep_pins();
+  Task<> look_after();
   void install_gate();
   void grant(std::function<void()> wish);
   void on_notify();
@@ -102,6 +104,8 @@ class App {
   std::shared_ptr<const channel::ChannelState> state_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::optional<Task<>> status_writer_;
+  std::optional<Task<>> upkeep_;
+  bool unpinned_ = false;  ///< and could not be pinned again
   bool started_up_ = false;
 };
 

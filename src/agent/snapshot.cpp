@@ -59,6 +59,7 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   to.host_answers = from.host_answers;
   to.host_status = from.host_status;
   to.ever_latched = from.ever_latched;
+  to.disk_trouble = from.disk_trouble;
   to.long_poll = from.long_poll;
   to.signed_status = from.signed_status;
   to.message = from.message;

@@ -53,6 +53,9 @@ Result<void> replace(const std::string& path, std::string_view content, const Re
 /// mode bits than these, and must not be a symbolic link.
 Result<void> ensure_directory(const std::string& path, mode_t mode, std::optional<uid_t> owner = std::nullopt);
 
+/// The same of one that is there: ENOENT where none is.
+Result<void> check_directory(const std::string& path, mode_t mode, std::optional<uid_t> owner = std::nullopt);
+
 /// For a log: made if missing, open for reading and appending, with this mode. An existing one must be a regular file
 /// of ours with one name; no component of the path may be a symbolic link.
 Result<Fd> open_for_append(const std::string& path, mode_t mode);

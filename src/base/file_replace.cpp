@@ -137,6 +137,14 @@ Result<void> make_directories(const std::string& path, mode_t mode, std::optiona
   return make_directories(path, mode, owner, true);
 }
 
+/// "/a/b//" is "/a/b".
+std::string without_end(std::string path) {
+  while (path.size() > 1 && path.back() == '/') {
+    path.pop_back();
+  }
+  return path;
+}
+
 }  // namespace
 
 Result<void> replace(const std::string& path, std::string_view content, const Replace& how) {
@@ -156,14 +164,14 @@ Result<void> replace(const std::string& path, std::string_view content, const Re
 }
 
 Result<void> ensure_directory(const std::string& path, mode_t mode, std::optional<uid_t> owner) {
-  std::string trimmed = path;
-  while (trimmed.size() > 1 && trimmed.back() == '/') {
-    trimmed.pop_back();
-  }
-  if (auto made = make_directories(trimmed, mode, owner); !made) {
+  if (auto made = make_directories(without_end(path), mode, owner); !made) {
     return made;
   }
-  auto fd = open_directory(trimmed, true);
+  return check_directory(path, mode, owner);
+}
+
+Result<void> check_directory(const std::string& path, mode_t mode, std::optional<uid_t> owner) {
+  auto fd = open_directory(without_end(path), true);
   if (!fd) {
     return std::move(fd).error();
   }

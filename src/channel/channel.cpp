@@ -33,10 +33,10 @@ bool same(const ChannelState& a, const ChannelState& b) {
     }
   }
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
-         a.document == b.document && a.ever_latched == b.ever_latched && a.host_answers == b.host_answers &&
-         a.host_status == b.host_status && a.long_poll == b.long_poll && a.signed_status == b.signed_status &&
-         a.asks == b.asks && a.message == b.message && a.host_code == b.host_code &&
-         a.host_time_offset_ms == b.host_time_offset_ms;
+         a.document == b.document && a.ever_latched == b.ever_latched && a.disk_trouble == b.disk_trouble &&
+         a.host_answers == b.host_answers && a.host_status == b.host_status && a.long_poll == b.long_poll &&
+         a.signed_status == b.signed_status && a.asks == b.asks && a.message == b.message &&
+         a.host_code == b.host_code && a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -245,12 +245,41 @@ void Channel::settle() {
   }
   // What a disk could not say for a moment must not close this machine for good: only a latch is noted, not a guess.
   guessed_ = guessed_ && key_ == nullptr;
+  mark();
+}
+
+void Channel::mark() {
+  if (!machine_.ever_latched || marked_ || guessed_) {
+    return;
+  }
+  const auto marked = store_.mark_latched();
+  marked_ = marked.ok();
+  if (!marked.ok()) {
+    log::error("cannot note that this machine was latched: {}", marked.error().text());
+  }
+}
+
+void Channel::look_at_disk() {
+  if (marked_ && !store_.is_marked()) {
+    log::warn("somebody removed the mark that this machine was latched: it is written again");
+    marked_ = false;
+    mark();
+  }
+  std::string trouble;
   if (machine_.ever_latched && !marked_ && !guessed_) {
-    const auto marked = store_.mark_latched();
-    marked_ = marked.ok();
-    if (!marked.ok()) {
-      log::error("cannot note that this machine was latched: {}", marked.error().text());
+    trouble = "the mark that this machine was latched cannot be written";
+  }
+  if (key_ != nullptr) {
+    if (const auto kept = store_.check(key_->guid, key_->bytes); !kept.ok()) {
+      trouble = kept.error().text();
     }
+  }
+  if (trouble != disk_trouble_) {
+    if (!trouble.empty()) {
+      log::warn("what a restart needs is not on the disk: {}", trouble);
+    }
+    disk_trouble_ = std::move(trouble);
+    publish();
   }
 }
 
@@ -268,6 +297,7 @@ void Channel::publish() {
   }
   next->document = document_;
   next->ever_latched = machine_.ever_latched;
+  next->disk_trouble = disk_trouble_;
   next->host_answers = machine_.host_answers;
   next->host_status = machine_.host_status;
   next->long_poll = machine_.hold.known;

@@ -50,6 +50,9 @@ class Channel {
   /// is polled at once, and provisioning must wait for a key again. False: only a key in use lets it finish (L.25).
   bool notify();
 
+  /// To be called now and then: what a restart needs of the disk is looked at, and the mark that is gone written again.
+  void look_at_disk();
+
   /// Never null after start().
   const std::shared_ptr<const ChannelState>& state() const { return state_; }
 
@@ -65,6 +68,7 @@ class Channel {
   Event load_key();
   Event save_key();
   void settle();
+  void mark();
   void publish();
 
   Loop& loop_;
@@ -82,7 +86,8 @@ class Channel {
   bool cut_ = false;       ///< by notify()
   bool answered_ = false;  ///< by the host, since the last publish()
   bool marked_ = false;
-  bool guessed_ = false;  ///< that this machine was latched: the disk could not say
+  std::string disk_trouble_;  ///< of the key in use, or the mark; empty: none
+  bool guessed_ = false;      ///< that this machine was latched: the disk could not say
   std::uint64_t started_ms_ = 0;
   std::minstd_rand random_;
   protocol::KeyDocument candidate_;  ///< being loaded, saved or attested; no guid: none

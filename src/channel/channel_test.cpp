@@ -330,6 +330,71 @@ TEST_F(ChannelTest, KeyFolderThatOthersMayReadIsRefusedAtStart) {
   EXPECT_THAT(started.error().text(), HasSubstr(directory + "/keys"));
 }
 
+// One rule for the start and for later: who may read the folder may have read the keys.
+TEST_F(ChannelTest, KeyFolderThatIsOpenedWhileRunningIsNotUsedAndToldAsAtTheStart) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const std::string keys = directory + "/keys";
+  const auto files = key_files();
+  for (const unsigned mode : {0755U, 0777U, 01777U}) {
+    ASSERT_EQ(::chmod(keys.c_str(), mode), 0);
+    channel->look_at_disk();
+    EXPECT_THAT(state().disk_trouble, AllOf(HasSubstr(fmt::format("{} has mode {:04o}", keys, mode)),
+                                            HasSubstr(fmt::format("chmod 0700 {}", keys))));
+    host.reset();
+    ASSERT_TRUE(run_until([&] { return state().phase == Phase::kAcquiring && state().message.contains(keys); }))
+        << state().message;
+    EXPECT_EQ(key_files(), files) << "no key is written there";
+    EXPECT_NE(state().key, nullptr) << "what is in use stays";
+    ASSERT_EQ(::chmod(keys.c_str(), 0700), 0);
+    channel->look_at_disk();
+    EXPECT_EQ(state().disk_trouble, "");
+  }
+}
+
+TEST_F(ChannelTest, AKeyInUseThatARestartWouldNotFindIsTold) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  channel->look_at_disk();
+  EXPECT_EQ(state().disk_trouble, "");
+  const std::string file = directory + "/keys/" + key_files().front();
+  std::filesystem::rename(file, directory + "/away");
+  const auto before = published.size();
+  channel->look_at_disk();
+  channel->look_at_disk();
+  EXPECT_EQ(published.size(), before + 1) << "once";
+  EXPECT_THAT(state().disk_trouble, HasSubstr("there is no " + file));
+  EXPECT_EQ(state().phase, Phase::kLatched);
+  std::ofstream(file) << "{";
+  channel->look_at_disk();
+  EXPECT_THAT(state().disk_trouble, HasSubstr(file));
+  std::filesystem::rename(directory + "/away", file);
+  channel->look_at_disk();
+  EXPECT_EQ(state().disk_trouble, "");
+}
+
+TEST_F(ChannelTest, TheMarkIsWrittenAgainWhereItIsGoneOrCouldNotBeWritten) {
+  host.enforce();
+  const std::string mark = directory + "/ever-latched";
+  std::filesystem::create_directory(mark + "x");  // in the way: a file cannot take the place of a folder
+  std::filesystem::rename(mark + "x", mark);
+  std::ofstream(mark + "/in-it") << "x";
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  channel->look_at_disk();
+  EXPECT_THAT(state().disk_trouble, HasSubstr("the mark that this machine was latched cannot be written"));
+  std::filesystem::remove_all(mark);
+  run_polls(2);
+  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "tried again";
+  channel->look_at_disk();
+  EXPECT_EQ(state().disk_trouble, "");
+  std::filesystem::remove(mark);
+  channel->look_at_disk();
+  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "somebody removed it";
+}
+
 TEST_F(ChannelTest, DestroyedInTheMiddleOfARequest) {
   host.silent = true;
   start();

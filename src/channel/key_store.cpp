@@ -56,6 +56,30 @@ Result<void> KeyStore::prepare() const {
   return {};
 }
 
+// One rule at the start and while running: who may read the directory may have read the keys.
+Result<void> KeyStore::check_directory() const {
+  auto good = file::check_directory(key_directory_, 0700, ::geteuid());
+  return good.ok() ? std::move(good) : std::move(good).error().context("key directory");
+}
+
+bool KeyStore::is_marked() const {
+  struct stat info{};
+  return ::lstat(mark_path().c_str(), &info) == 0 || errno != ENOENT;
+}
+
+Result<void> KeyStore::check(std::string_view guid, const Secret& bytes) const {
+  auto stored = load(guid);
+  if (!stored.ok()) {
+    return stored.error().code == ENOENT ? Result<void>(config_error(fmt::format("there is no {}", path_of(guid))))
+                                         : std::move(stored).error();
+  }
+  const auto key = stored->key();
+  if (!key.ok() || !(*key == bytes)) {
+    return config_error(fmt::format("{} holds another key than the one in use", path_of(guid)));
+  }
+  return {};
+}
+
 bool KeyStore::ever_latched(std::string& why) const {
   struct stat info{};
   if (::lstat(mark_path().c_str(), &info) == 0) {
@@ -80,6 +104,9 @@ Result<void> KeyStore::mark_latched() const {
 Result<protocol::KeyDocument> KeyStore::load(std::string_view guid) const {
   if (!protocol::is_guid(guid)) {
     return Error{.source = Source::kHost, .message = "the key id is no GUID", .hint = {}, .code = EINVAL};
+  }
+  if (auto directory = check_directory(); !directory.ok()) {
+    return std::move(directory).error();
   }
   const std::string path = path_of(guid);
   auto text = file::read_secret(path, file::private_state(), kMostKeyBytes);
@@ -124,6 +151,9 @@ std::string KeyStore::what_is_there() const {
 Result<void> KeyStore::save(const protocol::KeyDocument& key) const {
   if (!protocol::is_guid(key.guid)) {
     return Error{.source = Source::kHost, .message = "the key id is no GUID", .hint = {}, .code = EINVAL};
+  }
+  if (auto directory = file::ensure_directory(key_directory_, 0700, ::geteuid()); !directory.ok()) {
+    return std::move(directory).error().context("cannot save the key: key directory");
   }
   // Ids are never given out twice. Whoever answers for the host for a moment must not be able to destroy a stored key.
   if (const auto stored = load(key.guid); stored.ok() && !(stored->key_hex == key.key_hex)) {

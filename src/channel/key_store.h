@@ -24,8 +24,13 @@ class KeyStore {
   bool ever_latched(std::string& why) const;
   /// Durable before success is reported.
   Result<void> mark_latched() const;
+  /// The mark is there, or it cannot be told.
+  bool is_marked() const;
 
-  /// ENOENT if there is none. `guid` comes from the host: anything but GUID syntax is refused (L.11).
+  /// What a restart would find of a key in use: an error where it would not find it.
+  Result<void> check(std::string_view guid, const Secret& bytes) const;
+  /// ENOENT if there is none. Like save(): nothing where the directory is not as prepare() wants it. `guid` comes from
+  /// the host: anything but GUID syntax is refused (L.11).
   Result<protocol::KeyDocument> load(std::string_view guid) const;
   /// For people, where a key is not there: which keys are, and what may have happened to the disk.
   std::string what_is_there() const;
@@ -37,6 +42,7 @@ class KeyStore {
   void prune(std::string_view keep) const;
 
  private:
+  Result<void> check_directory() const;
   std::string path_of(std::string_view guid) const;
   std::string mark_path() const;
 

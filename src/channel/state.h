@@ -45,6 +45,7 @@ struct ChannelState {
   bool long_poll = false;      ///< the host holds polls (docs/long-poll.md)
   bool signed_status = false;  ///< the host signs its status, and what it does not sign is not believed
   protocol::Asks asks;         ///< of each signed request (docs/request-extensions.md)
+  std::string disk_trouble;    ///< what a restart would not find of key and mark; empty: nothing
   std::string message;         ///< of the last poll; never a key, never text of the host's document
   std::string
       host_code;  ///< with the message: the host's word for its refusal, or ours for not believing it; empty: none

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <cstdio>
@@ -128,6 +129,19 @@ Result<LinkHandle> adopt(const std::string& path, std::uint64_t wanted_cgroup, b
   return link;
 }
 
+/// Pinned under another name and renamed: at no moment is there none under this one.
+Result<void> pin(int fd, const std::string& path) {
+  const std::string fresh = path + kFreshLink;
+  ::unlink(fresh.c_str());
+  if (::bpf_obj_pin(fd, fresh.c_str()) != 0) {
+    return libbpf_error(fmt::format("cannot pin {}", fresh), errno);
+  }
+  if (::rename(fresh.c_str(), path.c_str()) != 0) {
+    return errno_error(fmt::format("cannot pin {}", path));
+  }
+  return {};
+}
+
 Result<Link> attach(const Pins& pins, const std::string& name, bpf_program* program, const Fd& cgroup,
                     std::uint64_t wanted_cgroup) {
   const std::string path = pins.link(name);
@@ -142,14 +156,8 @@ Result<Link> attach(const Pins& pins, const std::string& name, bpf_program* prog
     if (!link) {
       return libbpf_error(fmt::format("cannot attach {}", name), errno);
     }
-    // Pinned under another name and renamed: at no moment is there none under this one.
-    const std::string fresh = path + kFreshLink;
-    ::unlink(fresh.c_str());
-    if (const int failed = bpf_link__pin(link.get(), fresh.c_str()); failed != 0) {
-      return libbpf_error(fmt::format("cannot pin {}", fresh), -failed);
-    }
-    if (::rename(fresh.c_str(), path.c_str()) != 0) {
-      return errno_error(fmt::format("cannot pin {}", path));
+    if (auto pinned = pin(bpf_link__fd(link.get()), path); !pinned) {
+      return std::move(pinned).error();
     }
   }
   Link out{.name = name, .fd = Fd(::fcntl(bpf_link__fd(link.get()), F_DUPFD_CLOEXEC, 3))};
@@ -171,6 +179,39 @@ std::optional<bpf_link_info> link_info(int link_fd) {
   bpf_link_info info{};
   __u32 size = sizeof(info);
   return ::bpf_obj_get_info_by_fd(link_fd, &info, &size) == 0 ? std::optional(info) : std::nullopt;
+}
+
+Result<bool> pin_again(const Pins& pins, const Hooks& hooks) {
+  const auto missing = [](const std::string& path) { return ::access(path.c_str(), F_OK) != 0 && errno == ENOENT; };
+  std::vector<std::pair<int, std::string>> gone;
+  const auto attached = [](const Link& link) { return attached_to(link.fd.get()) != 0; };
+  if (!std::ranges::any_of(hooks.links, attached)) {
+    return false;  // uninstalled: nothing is left to outlive us
+  }
+  // Maps first: links that are found without them would be taken over with empty ones.
+  for (const Map& map : hooks.maps) {
+    if (map.fd && missing(pins.map(map.name))) {
+      gone.emplace_back(map.fd.get(), pins.map(map.name));
+    }
+  }
+  for (const Link& link : hooks.links) {
+    if (attached(link) && missing(pins.link(link.name))) {
+      gone.emplace_back(link.fd.get(), pins.link(link.name));
+    }
+  }
+  if (gone.empty()) {
+    return false;
+  }
+  // With its folders, which may be gone as well.
+  if (auto made = Pins::open(pins.directory()); !made) {
+    return std::move(made).error();
+  }
+  for (const auto& [fd, path] : gone) {
+    if (auto pinned = pin(fd, path); !pinned) {
+      return std::move(pinned).error();
+    }
+  }
+  return true;
 }
 
 Result<bool> check_pinned(const Pins& pins) {
@@ -222,9 +263,16 @@ Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const
             .counters = keep(maps.counters),
             .own_sockets = keep(maps.own_sockets),
             .read_file = keep(programs.msp_read_file),
-            .links = {}};
+            .links = {},
+            .maps = {}};
   if (!out.settings || !out.counters || !out.own_sockets) {
     return errno_error("cannot keep the maps");
+  }
+  const bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton.value()->obj) {
+    if (!bpf_map__is_internal(map)) {
+      out.maps.push_back({.name = bpf_map__name(map), .fd = keep(map)});
+    }
   }
   // Before the first program changes: a program that does not understand them is refused from here on.
   if (auto claimed = claim(out.settings.get()); !claimed) {

@@ -180,6 +180,8 @@ Result<std::vector<Attached>> Interceptor::attached() const {
   return out;
 }
 
+Result<bool> Interceptor::pin_again() { return intercept::pin_again(impl_->pins, impl_->hooks); }
+
 Result<void> check_hooks(const std::string& pin_directory) {
   if (::access(pin_directory.c_str(), F_OK) != 0) {
     return errno == ENOENT ? Result<void>() : errno_error(fmt::format("cannot look at {}", pin_directory));

@@ -77,6 +77,9 @@ class Interceptor final : public SocketMarker, public identity::KernelFiles {
   Result<identity::KernelFile> look_at(int fd) override;
   Result<Counters> counters() const;
   Result<std::vector<Attached>> attached() const;
+  /// Pins again what somebody has unpinned: without its pins the gate opens with the agent's death. Hooks that were
+  /// detached stay so. True: something was. To be called now and then.
+  Result<bool> pin_again();
   /// The cgroup directories in use (after the defaults were found).
   const std::string& cgroup_path() const;
   const std::string& agent_cgroup_path() const;

@@ -30,7 +30,7 @@ Result<std::unique_ptr<LocalWatch>> LocalWatch::start(Loop& loop, std::string di
   if (auto done = watch->watch_.start(); !done) {
     return std::move(done).error();
   }
-  watch->look_again();
+  (void)watch->look_again();
   watch->task_.emplace(watch->gather());
   return watch;
 }
@@ -43,16 +43,17 @@ LocalWatch::LocalWatch(Loop& loop, Fd inotify, std::string directory, std::funct
       wake_(loop),
       watch_(loop, inotify_.get(), [this](std::uint32_t) { on_events(); }) {}
 
-void LocalWatch::look_again() {
+bool LocalWatch::look_again() {
   // The same directory has the same number: then nothing has happened.
   const int found = ::inotify_add_watch(inotify_.get(), directory_.c_str(), kChanges);
   if (found == watched_) {
-    return;
+    return false;
   }
   if (watched_ >= 0) {
     ::inotify_rm_watch(inotify_.get(), std::exchange(watched_, -1));
   }
   watched_ = found;
+  return true;
 }
 
 void LocalWatch::on_events() {
@@ -82,7 +83,7 @@ Task<void> LocalWatch::gather() {
     }
     co_await loop_.sleep_until(loop_.after_ms(kGatherMs));
     pending_ = false;
-    look_again();
+    (void)look_again();
     changed_();
   }
 }

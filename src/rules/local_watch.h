@@ -31,8 +31,9 @@ class LocalWatch {
   LocalWatch& operator=(const LocalWatch&) = delete;
 
   /// Watches the directory that has this name now: one that was moved or removed is no longer the place of the files.
-  /// To be called now and then; returns at once where nothing has to be done.
-  void look_again();
+  /// To be called now and then; returns at once where nothing has to be done. True: it is another one than before, or
+  /// there is one again; its files have not been read.
+  bool look_again();
 
  private:
   void on_events();

@@ -118,13 +118,15 @@ TEST_F(LocalWatchTest, ADirectoryThatComesLaterIsFoundByLookingAgain) {
   fs::remove(directory());
   start();
   fs::create_directory(directory());
-  watch_->look_again();
+  EXPECT_TRUE(watch_->look_again());
   write(file(), "late");
   EXPECT_TRUE(comes("late"));
   fs::remove_all(directory());
   idle();
+  EXPECT_FALSE(watch_->look_again());
   fs::create_directory(directory());
-  watch_->look_again();
+  EXPECT_TRUE(watch_->look_again()) << "its files have to be read now";
+  EXPECT_FALSE(watch_->look_again());
   write(file(), "once more");
   EXPECT_TRUE(comes("once more"));
 }

@@ -84,6 +84,11 @@ std::string answer_of(const Channel& channel) {
 
 void check_channel(const Snapshot& s, std::vector<Problem>& out) {
   const Channel& channel = s.channel;
+  if (!channel.disk_trouble.empty()) {
+    out.push_back({fmt::format("what a restart needs is not on the disk: {}", channel.disk_trouble),
+                   "the key in use holds until the agent ends. Put the file back, or mend owner and mode, before that; "
+                   "if it is lost, have the host's operator replace the key (on the host: mspctl key rotate VM)"});
+  }
   if (channel.phase == "disabled") {
     out.push_back({"the host has the secure channel disabled: metadata requests are neither decided nor signed",
                    "enable it for this machine at the host (securityProfile.proxyAgentSettings)"});

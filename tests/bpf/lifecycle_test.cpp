@@ -83,6 +83,41 @@ TEST_F(Lifecycle, DeadAgentKeepsTheGateShutAndTheNextOneAdopts) {
   EXPECT_EQ(source.identify(accepted->get())->uid, 12001U);
 }
 
+// Without the pins the kernel takes links and maps away with the process that holds them.
+TEST_F(Lifecycle, PinsThatSomebodyTakesAwayArePutBackAndTheGateStaysShut) {
+  for (const std::string& what : {std::string("links"), std::string("maps"), std::string()}) {
+    auto interceptor = Interceptor::open(lab->config());
+    ASSERT_TRUE(interceptor) << interceptor.error().text();
+    ASSERT_TRUE(interceptor.value()->set_settings(Lab::settings()));
+    EXPECT_FALSE(interceptor.value()->pin_again().value()) << "nothing is missing";
+    const auto ids = link_ids(*interceptor.value());
+    std::filesystem::path gone(lab->pin(what));
+    std::filesystem::remove_all(what.empty() ? gone.parent_path() : gone);
+    const auto again = interceptor.value()->pin_again();
+    ASSERT_TRUE(again) << again.error().text();
+    EXPECT_TRUE(*again);
+    for (const auto& one : *interceptor.value()->attached()) {
+      EXPECT_TRUE(one.pinned) << one.name;
+    }
+    EXPECT_FALSE(interceptor.value()->pin_again().value());
+    interceptor.value().reset();  // as killed
+    EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED) << what;
+    auto next = Interceptor::open(lab->config());
+    ASSERT_TRUE(next) << next.error().text();
+    EXPECT_TRUE(next.value()->adopted());
+    EXPECT_EQ(link_ids(*next.value()), ids);
+    EXPECT_EQ(connect_as_user(kImdsEndpoint), ECONNREFUSED) << "the settings were pinned, too";
+  }
+}
+
+TEST_F(Lifecycle, HooksThatWereUninstalledAreNotPinnedAgain) {
+  auto interceptor = Interceptor::open(lab->config());
+  ASSERT_TRUE(interceptor) << interceptor.error().text();
+  ASSERT_TRUE(intercept::uninstall(lab->config().pin_directory));
+  EXPECT_FALSE(interceptor.value()->pin_again().value());
+  EXPECT_FALSE(std::filesystem::exists(lab->config().pin_directory));
+}
+
 TEST_F(Lifecycle, AdoptionKeepsTheLinks) {
   auto first = Interceptor::open(lab->config());
   ASSERT_TRUE(first) << first.error().text();

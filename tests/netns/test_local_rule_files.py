@@ -207,3 +207,13 @@ class LocalRuleFilesAtOnce(LocalRuleFiles):
         print(f"the last of {self.rewrites} rewrites decides; {lost} of {len(last.connections)} connections lost their right",
               flush=True)
         self.assertEqual(lost, 1)
+
+    def test_a_folder_that_went_and_came_back_is_read(self):
+        self.wait_rule_set("imds", "lab-useLocalFileRules-true")
+        self.addCleanup(lambda: [file.unlink() for file in self.folder.iterdir()])
+        self.put(Step(local("kept", "daemon"), "_kept", []))
+        away = self.folder.with_name("rules-away")
+        self.folder.rename(away)
+        self.wait_rule_set("imds", "lab-useLocalFileRules-true")
+        away.rename(self.folder)
+        self.wait_rule_set("imds", "lab-useLocalFileRules-true_kept")

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of App follows the machine rather than the host: local rule files, pins, what is on the disk.
+#include <cerrno>
+#include <filesystem>
+
+#include "agent/app.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "intercept/pins.h"
+
+namespace msp::agent {
+namespace {
+
+// Until then a kill finds what somebody has taken away.
+constexpr std::uint64_t kUpkeepMs = 2'000;
+
+}  // namespace
+
+/// Local rule files change without the host.
+void App::follow_local_rules() {
+  const auto before = rules_->current();
+  if (state_->document) {
+    rules_->apply(*state_->document);
+  }
+  if (rules_->current() != before) {
+    install_gate();
+    report();
+  }
+}
+
+/// Without a watch the files are read at every poll, as the field's agent does: no reason not to start.
+void App::watch_local_rules(const std::string& directory) {
+  if (std::error_code none; !std::filesystem::exists(directory, none)) {
+    if (auto made = file::ensure_directory(directory, 0700); !made) {
+      log::write(std::move(made).error().context("local rule files"));
+    }
+  }
+  auto watch = rules::LocalWatch::start(loop_, directory, [this] { follow_local_rules(); });
+  if (!watch) {
+    log::write(watch.error());
+    return;
+  }
+  local_watch_ = std::move(*watch);
+}
+
+void App::keep_pins() {
+  auto pinned = hooks_->pin_again();
+  if (!pinned) {
+    if (!std::exchange(unpinned_, true)) {
+      log::write(std::move(pinned).error().context("somebody removed the pins of the hooks"));
+    }
+    return;
+  }
+  unpinned_ = false;
+  if (!*pinned) {
+    return;
+  }
+  log::warn("somebody removed the pins of the hooks: they are pinned again");
+  // The folder may be another; of the same one we hold the lock (EBUSY).
+  if (auto lock = intercept::lock_pins(config_.bpf_pin_directory); lock) {
+    lock_ = std::move(*lock);
+  }
+}
+
+/// Root can take away what lies on disks and file systems, by mistake mostly; nothing says so.
+Task<> App::look_after() {
+  for (;;) {
+    co_await loop_.sleep_until(loop_.after_ms(kUpkeepMs));
+    keep_pins();
+    channel_->look_at_disk();
+    if (!local_watch_ || local_watch_->look_again()) {
+      follow_local_rules();
+    }
+  }
+}
+
+}  // namespace msp::agent
