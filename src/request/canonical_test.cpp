@@ -261,13 +261,19 @@ TEST(Traversal, TheSecureChannelIsSeenInEverySpelling) {
         "/secure-channel%2Fstatus", "//secure-channel", "/./secure-channel/x", "/;a/secure-channel",
         "/secure-channel;v=1/key", "/%2Fsecure-channel", "/a/../secure-channel", "/a/..;x/secure-channel/key",
         "/.;x/secure-channel", "secure-channel",
+        // A backslash for a slash, blanks and controls around the name, an end that only some see.
+        "/secure-channel\\key", "\\secure-channel/key", "/secure-channel%5ckey", "/%5Csecure-channel%5Ckey",
+        "/a/..\\secure-channel/key", "/secure-channel%20/key", "/%20secure-channel/key", "/secure-channel%09",
+        "/secure%0a-channel/key", "/secure-channel%00/key", "/secure-channel%00x", "/secure-channel%3fx",
+        "/secure-channel%23/key", "/%7fsecure-channel", "/ secure-channel", "/%20/secure-channel/key",
         // Whoever climbs may be read in more than one way: after that it is seen at any depth.
         "/a/../b/secure-channel"}) {
     EXPECT_TRUE(reaches_secure_channel(path)) << path;
   }
   for (const std::string_view path :
        {"/", "", "/metadata/instance", "/a/secure-channel", "/secure-channels", "/secure-channe", "/secure_channel",
-        "/xsecure-channel", "/secure-channel%252F"}) {
+        "/xsecure-channel", "/secure-channel%252F", "/a%5csecure-channel", "/secure%20channel", "/secure-channelkey%5c",
+        "/a%20/secure-channel"}) {
     EXPECT_FALSE(reaches_secure_channel(path)) << path;
   }
 }

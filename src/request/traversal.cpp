@@ -26,13 +26,15 @@ bool any_decoded(std::string_view raw, Each each) {
   return false;
 }
 
-/// Watches one segment go by and knows whether, cut at ';', it is empty, `.`, begins with `..`, or is the channel's
-/// name.
+/// Watches one segment go by and knows whether, cut and without blanks, it is empty, `.`, begins with `..`, or is the
+/// channel's name.
 class SegmentWatch {
  public:
   void add(char c) {
-    cut_ = cut_ || c == ';';
-    if (cut_) {
+    // Where readers end a segment, and what they trim from one.
+    cut_ = cut_ || c == ';' || c == '?' || c == '#' || c == '\0';
+    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+    if (cut_ || blank) {
       return;
     }
     dots_ = dots_ && (size_ >= 2 || c == '.');
@@ -96,7 +98,7 @@ bool reaches_secure_channel(std::string_view raw_path) {
   bool climbed = false;
   SegmentWatch segment;
   const bool found = any_decoded(raw_path, [&](char c) {
-    if (c != '/') {
+    if (c != '/' && c != '\\') {
       segment.add(c);
       return false;
     }

@@ -14,8 +14,9 @@ bool has_traversal(std::string_view raw_path);
 /// The field's: `//` before decoding, `..` anywhere after. Kept for comparison; nothing is refused by it.
 bool has_traversal_in_the_field(std::string_view raw_path);
 
-/// Whether some reader could take the path for one below /secure-channel: any case, decoded once, empty and `.`
-/// segments skipped, matrix parameters cut; behind anything that begins with `..` wherever it stands.
+/// Whether some reader could take the path for one below /secure-channel: any case, decoded once, a backslash
+/// for a slash, blanks and control characters trimmed, empty and `.` segments skipped, matrix parameters cut; behind
+/// anything that begins with `..` wherever it stands.
 bool reaches_secure_channel(std::string_view raw_path);
 
 }  // namespace msp::request
