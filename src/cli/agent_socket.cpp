@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
 
+#include "base/file.h"
 #include "cli/control_client.h"
 #include "status/control_path.h"
 
@@ -59,6 +61,23 @@ Result<Found> find(const AgentAddress& address, std::string_view command) {
                .how = fmt::format("the default, since there is no {}", kUsualConfig)};
 }
 
+/// The kernel keeps the name of a socket whose file is gone: "...: 00000002 00000000 00010000 0001 01 <inode> <path>".
+bool listens_without_file(const std::string& path) {
+  constexpr std::string_view kListening = " 00010000 ";
+  const auto sockets = file::read("/proc/net/unix", {.owner = {}, .no_symlinks = false});
+  if (!sockets) {
+    return false;
+  }
+  for (std::string_view rest = *sockets; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.ends_with(" " + path) && line.contains(kListening)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Error no_answer(Error error, const Found& socket, std::string_view command) {
   if (may_not(error)) {
     return wrong(fmt::format("only root may ask the agent ({}, {})", socket.path, socket.how), as_root(command));
@@ -68,6 +87,11 @@ Error no_answer(Error error, const Found& socket, std::string_view command) {
       !none && std::filesystem::exists(kind) && kind.type() != std::filesystem::file_type::socket) {
     return wrong(fmt::format("{} ({}) is no socket", socket.path, socket.how),
                  "--socket wants the agent's control socket; its configuration goes with --config");
+  }
+  if (error.code == ENOENT && listens_without_file(socket.path)) {
+    return wrong(
+        fmt::format("an agent runs, and the file of its control socket {} ({}) was removed", socket.path, socket.how),
+        "restart msp-agent, which makes it anew; connects to the metadata addresses wait meanwhile");
   }
   if (error.code == ENOENT || error.code == ECONNREFUSED) {
     return wrong(fmt::format("the agent is not running: nothing answers on {} ({})", socket.path, socket.how),

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -168,6 +169,24 @@ TEST_F(CliDeathTest, WhoIsNotRootIsToldToBe) {
         testing::ExitedWithCode(kExitCannotTell), "run it as root")
         << option;
   }
+}
+
+TEST_F(Cli, AnAgentWhoseSocketFileIsGoneIsNotCalledStopped) {
+  Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  const std::string path = socket + "-gone";
+  path.copy(at.sun_path, sizeof(at.sun_path) - 1);
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&at), sizeof(at)), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  Outcome outcome = call({"status", "--socket", path});
+  EXPECT_EQ(outcome.code, kExitCannotTell);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("an agent runs, and the file of its control socket " + path),
+                                 HasSubstr("restart msp-agent")));
+  listener = Fd();
+  outcome = call({"status", "--socket", path});
+  EXPECT_THAT(outcome.err, HasSubstr("the agent is not running"));
 }
 
 TEST_F(Cli, AgentThatDoesNotRunIsSaidSo) {
