@@ -167,6 +167,16 @@ TEST(Machine, ModesAreFollowedAtEveryGoodPollAlsoWithoutAChangeOfState) {
   EXPECT_EQ(run.m.redirect, same.facts.redirect);
 }
 
+// In the field a mode that is not disabled redirects all the same: there would be neither key nor rules to serve it by.
+TEST(Machine, ADisabledChannelRedirectsNothingWhateverTheModes) {
+  Sequence run(false);
+  run.latch(kA);
+  Polled off = disabled();
+  off.facts.redirect = {true, true, true};
+  run.poll_again(off);
+  EXPECT_EQ(run.m.redirect, (std::array<bool, kServiceCount>{}));
+}
+
 TEST(Machine, LostAttestationAnswerHealsByTheNextStatus) {
   Sequence run(false);
   run(needs_key(std::nullopt));

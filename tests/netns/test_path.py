@@ -238,6 +238,8 @@ class EndorsedPath(LabCase):
 
     def test_local_endpoints(self):
         self.assertEqual(self.ask(IMDS, "/provision").status, 200)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            self.assertEqual(self.ask(IMDS, "/provision", method=method).status, 200, method)
         self.assertEqual(self.raw(IMDS, b"GET /provision HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n").status, 400)
         self.assertEqual(self.ask(IMDS, "/gpa-aggregated-status").status, 403)
         self.assertEqual(self.ask(LISTENER, "/gpa-aggregated-status", None).status, 200)
