@@ -58,13 +58,16 @@ std::optional<std::uint64_t> length_of(const http::ResponseHead& head, const htt
 
 struct Upstream::Exchange {
   Exchange(Loop& loop, Fd socket, const http::Request& asked, http::Passage& through)
-      : stream(loop, std::move(socket)), request(asked), passage(through) {}
+      : stream(loop, std::move(socket)), request(asked), passage(through), moved(loop) {}
 
   Stream stream;
   const http::Request& request;
   http::Passage& passage;
   std::string head;
   http::BodyPiece broken;  ///< of the guest's body, where that did not come to its end
+  bool sent = false;       ///< all that can be sent to the service is sent
+  bool heard = false;      ///< the service has said something, or closed
+  Signal moved;            ///< one of these
   PassedOn out;
 };
 
@@ -137,21 +140,44 @@ Task<bool> Upstream::send_body(Exchange& x) {
   co_return true;
 }
 
-Task<Reason> Upstream::send(Exchange& x) {
-  const IoResult sent = co_await x.stream.write_all({x.head}, deadline());
-  if (!sent.ok()) {
-    co_return sent.status == IoStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown;
+Task<void> Upstream::send(Exchange& x) {
+  const IoResult head = co_await x.stream.write_all({x.head}, deadline());
+  if (head.ok()) {
+    // One that refuses early closes while we still write: its answer may be there all the same.
+    [[maybe_unused]] const bool whole = co_await send_body(x);
   }
-  // One that refuses early closes while we still write: its answer may be there all the same.
-  [[maybe_unused]] const bool whole = co_await send_body(x);
-  co_return Reason::kNone;
+  x.sent = true;
+  x.moved.announce();
 }
 
-/// kNone: the guest has the answer, or the part of it that there was.
+/// False: it never will, for the guest's body came to no end. A body may take its time to send, an answer to it only
+/// from then on.
+Task<bool> Upstream::answer_begins(Exchange& x) {
+  const auto listen = [](Exchange& to) -> Task<void> {
+    co_await to.stream.wait_readable(kNoDeadline);
+    to.heard = true;
+    to.moved.announce();
+  };
+  x.heard = false;
+  const Task<void> listening = listen(x);
+  while (!x.sent && !x.heard) {
+    co_await x.moved.wait(kNoDeadline);
+  }
+  co_return x.broken.status == http::BodyStatus::kEnd;
+}
+
+/// While the request is still being sent, if need be. kNone: the guest has the answer, or the part of it that there
+/// was.
 Task<Reason> Upstream::relay(Exchange& x) {
   http::Buffer buffer = buffers_.take();
   http::ResponseHead head;
   for (int interim = 0;; ++interim) {
+    if (buffer.empty()) {
+      const bool begins = co_await answer_begins(x);
+      if (!begins) {
+        co_return Reason::kNone;
+      }
+    }
     const http::HeadRead read = co_await http::read_response_head(x.stream, buffer, head, deadline());
     if (read.status != http::HeadStatus::kComplete) {
       co_return read.status == http::HeadStatus::kTimeout ? Reason::kUpstreamSlow
@@ -173,22 +199,27 @@ Task<Reason> Upstream::relay(Exchange& x) {
     const auto length = length_of(head, *framing, x.request.head.method);
     buffer.consume(read.size);
     x.out.status = response.status();
-    bool good = co_await x.passage.begin(std::move(response), length);
+    const bool good = co_await x.passage.begin(std::move(response), length);
     http::BodyReader body(x.stream, buffer, *framing);
-    while (good) {
-      const http::BodyPiece piece = co_await body.next(deadline());
-      if (piece.status == http::BodyStatus::kEnd) {
-        [[maybe_unused]] const bool ended = co_await x.passage.end();
-        co_return Reason::kNone;
-      }
-      if (piece.status != http::BodyStatus::kPiece) {
-        // The server cuts what was begun, so that nobody takes it for the whole.
-        co_return piece.status == http::BodyStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown;
-      }
-      good = co_await x.passage.write(piece.data);
-    }
-    co_return Reason::kNone;
+    const Reason reason = good ? co_await relay_body(x, body) : Reason::kNone;
+    co_return reason;
   }
+}
+
+Task<Reason> Upstream::relay_body(Exchange& x, http::BodyReader& body) {
+  for (bool good = true; good;) {
+    const http::BodyPiece piece = co_await body.next(deadline());
+    if (piece.status == http::BodyStatus::kEnd) {
+      [[maybe_unused]] const bool ended = co_await x.passage.end();
+      break;
+    }
+    if (piece.status != http::BodyStatus::kPiece) {
+      // The server cuts what was begun, so that nobody takes it for the whole.
+      co_return piece.status == http::BodyStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown;
+    }
+    good = co_await x.passage.write(piece.data);
+  }
+  co_return Reason::kNone;
 }
 
 Task<PassedOn> Upstream::pass(Service service, std::string vm_id, const http::Request& request,
@@ -205,22 +236,21 @@ Task<PassedOn> Upstream::pass(Service service, std::string vm_id, const http::Re
     co_return PassedOn{.reason = x.head.empty() ? Reason::kUnsignableHeader : Reason::kUpstreamDown};
   }
   const IoResult connected = co_await x.stream.connect(to.at, loop_.after_ms(kConnectMs));
-  Reason reason = Reason::kNone;
   if (!connected.ok()) {
-    reason = connected.status == IoStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown;
+    co_return PassedOn{.reason =
+                           connected.status == IoStatus::kTimeout ? Reason::kUpstreamSlow : Reason::kUpstreamDown};
   }
-  if (reason == Reason::kNone) {
-    reason = co_await send(x);
-  }
-  if (x.broken.status != http::BodyStatus::kEnd) {
+  // A client that has gone is noticed by who reads its body.
+  [[maybe_unused]] const bool invited = co_await passage.invite();
+  Task<void> sending = send(x);
+  x.out.reason = co_await relay(x);
+  if (x.out.status == 0 && x.broken.status != http::BodyStatus::kEnd) {
     co_await passage.refuse(x.broken);
     x.out.logged = true;
-    co_return x.out;
+  } else if (x.out.status != 0 && x.out.status < 300 && x.out.reason == Reason::kNone) {
+    // It may have said yes before it has read everything. Whatever refuses needs no more.
+    co_await std::move(sending);
   }
-  if (reason == Reason::kNone) {
-    reason = co_await relay(x);
-  }
-  x.out.reason = reason;
   co_return x.out;
 }
 

@@ -15,6 +15,7 @@
 #include "base/task.h"
 #include "gateway/config.h"
 #include "gateway/reason.h"
+#include "http/body.h"
 #include "http/buffer.h"
 #include "http/message.h"
 #include "http/passage.h"
@@ -47,8 +48,10 @@ class Upstream {
  private:
   struct Exchange;
   Task<bool> send_body(Exchange& exchange);
-  Task<Reason> send(Exchange& exchange);
+  Task<void> send(Exchange& exchange);
+  Task<bool> answer_begins(Exchange& exchange);
   Task<Reason> relay(Exchange& exchange);
+  Task<Reason> relay_body(Exchange& exchange, http::BodyReader& body);
   Deadline deadline() const { return loop_.after_ms(std::uint64_t{config_.timeout_seconds} * 1000); }
 
   Loop& loop_;

@@ -28,6 +28,9 @@ class Passage {
   /// The next piece of the request's body: of the client, bounded by body_limit(). kEnd at once where there is none, or
   /// where it was collected.
   virtual Task<BodyPiece> read() = 0;
+  /// Tells a client that waits for it to send its body, as the first read() would. To be called before an answer can
+  /// begin while somebody reads: from then on the two directions are independent of each other.
+  virtual Task<bool> invite() = 0;
   /// How the request's body is framed, for who writes it anew.
   virtual const Framing& framing() const = 0;
 

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "http/head_writer.h"
 #include "http/linger.h"
 
@@ -19,16 +21,21 @@ Task<bool> ServerConnection::Passed::put(std::initializer_list<std::string_view>
   co_return written.ok();
 }
 
+Task<bool> ServerConnection::Passed::invite() {
+  if (!std::exchange(expects_continue_, false)) {
+    co_return true;
+  }
+  const bool sent = co_await put({"HTTP/1.1 100 Continue\r\n\r\n"});
+  co_return sent;
+}
+
 Task<BodyPiece> ServerConnection::Passed::read() {
   if (reader_ == nullptr) {
     co_return BodyPiece{};
   }
-  if (expects_continue_) {
-    expects_continue_ = false;
-    const bool sent = co_await put({"HTTP/1.1 100 Continue\r\n\r\n"});
-    if (!sent) {
-      co_return BodyPiece{.status = BodyStatus::kError, .data = {}, .refusal = {}, .code = 0};
-    }
+  const bool invited = co_await invite();
+  if (!invited) {
+    co_return BodyPiece{.status = BodyStatus::kError, .data = {}, .refusal = {}, .code = 0};
   }
   ServerShared& shared = connection_.shared_;
   const BodyPiece piece = co_await reader_->next(shared.loop.after_ms(shared.limits.body_ms));

@@ -18,6 +18,7 @@ class ServerConnection::Passed final : public Passage {
       : connection_(connection), admission_(admission), reader_(reader), expects_continue_(body_waits) {}
 
   Task<BodyPiece> read() override;
+  Task<bool> invite() override;
   const Framing& framing() const override { return admission_.framing; }
   Task<void> answer(Response response) override;
   Task<void> refuse(BodyPiece piece) override;

@@ -87,8 +87,28 @@ class Behind(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def _answer_before_the_end(self, way: str) -> None:
+        """"echo": each piece as it comes; "refuses": at once, and reads nothing; "accepts": at once, and reads on."""
+        left = int(self.headers["Content-Length"])
+        self.send_response({"echo": 200, "refuses": 413, "accepts": 202}[way])
+        self.send_header("Content-Length", str(left) if way == "echo" else "5")
+        self.end_headers()
+        self.wfile.write(b"" if way == "echo" else b"early")
+        if way == "refuses":
+            self.go_on.wait(10)
+        type(self).received = 0
+        while way != "refuses" and left > 0 and (piece := self.rfile.read1(min(left, 65536))):
+            left -= len(piece)
+            type(self).received += len(piece)
+            if way == "echo":
+                self.wfile.write(piece)
+        self.close_connection = True
+
     def do_PUT(self) -> None:
         self._note()
+        if way := self.headers.get("X-Way"):
+            self._answer_before_the_end(way)
+            return
         left, chunked = int(self.headers.get("Content-Length", 0)), self.headers.get("Transfer-Encoding") == "chunked"
         type(self).received = 0
         while True:
@@ -249,6 +269,18 @@ class Upstream(LabCase):
         self.assertEqual(self.lab.outside.call(put_log, HOSTGA, 100_000, True).body, b"100000", "chunked as well")
         self.assertEqual(self.lab.outside.call(put_log, HOSTGA, 200 << 20, False).code, "body_too_large")
 
+    def test_an_answer_may_come_before_the_request_has_ended(self):
+        size = 8 << 20
+        expected = hashlib.sha256(PIECE * (size // len(PIECE))).hexdigest()
+        self.assertEqual(self.lab.outside.call(put_and_read, HOSTGA, size, "echo", size), (200, size, expected))
+        begin = time.monotonic()
+        status, got, _ = self.lab.outside.call(put_and_read, HOSTGA, size, "refuses", len(PIECE))
+        self.assertEqual((status, got), (413, 5), "the rest is not waited for")
+        self.assertLess(time.monotonic() - begin, TIMEOUT)
+        status, got, _ = self.lab.outside.call(put_and_read, HOSTGA, size, "accepts", size)
+        self.assertEqual((status, got), (202, 5))
+        poll("what was accepted early arrives whole", lambda: Behind.received == size, 5)
+
     def test_slow_broken_and_no_http(self):
         rows = [("/slow", 504, "upstream_slow"), ("/silent", 410, "upstream_down"), ("/none", 502, "upstream_bad_answer"),
                 ("/switch", 502, "upstream_bad_answer")]
@@ -361,6 +393,24 @@ def put_log(address: str, size: int, chunked: bool) -> client.Answer:
         except (BrokenPipeError, ConnectionResetError):
             pass  # refused early
         return client.Reader(connection).answer()
+
+
+def put_and_read(address: str, size: int, way: str, sends: int) -> tuple:
+    """Says that it sends `size` bytes, sends `sends` of them, and reads meanwhile."""
+    def send() -> None:
+        try:
+            for _ in range(sends // len(PIECE)):
+                connection.sendall(PIECE)
+        except OSError:
+            pass  # refused early
+    with client.connect(address, 30) as connection:
+        connection.sendall(f"PUT /vmAgentLog HTTP/1.1\r\nhost: 168.63.129.16\r\nx-way: {way}\r\ncontent-length: {size}\r\n\r\n"
+                           .encode())
+        sender = threading.Thread(target=send)
+        sender.start()
+        answer = client.Reader(connection).answer()
+        sender.join()
+        return answer.status, len(answer.body), hashlib.sha256(answer.body).hexdigest()
 
 
 def put_slowly(address: str, go: str) -> client.Answer:
