@@ -3,6 +3,8 @@
 // closed with a message that says why.
 #include <gmock/gmock.h>
 
+#include <fstream>
+
 #include "channel/channel_fixture.h"
 
 namespace msp::channel {
@@ -259,6 +261,54 @@ TEST_F(ChannelLife, WhatIsNotSignedIsNotBelievedOnceTheHostHasSigned) {
   EXPECT_EQ(state().key->guid, guid);
   host.disable();
   EXPECT_TRUE(run_until_phase(Phase::kDisabled)) << "signed, it opens";
+}
+
+TEST_F(ChannelLife, TheTimeIsTakenFromAHeaderThatIsSigned) {
+  host.enforce();
+  host.plain_date = true;
+  host.clock_offset_s = 3'600;
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const auto from_any = state().host_time_offset_ms;
+  ASSERT_TRUE(from_any.has_value()) << "of a host that signs nothing";
+  host.signs = true;
+  ASSERT_TRUE(run_until([&] { return state().signed_status && state().host_answers; }));
+  const auto before = state().host_time_offset_ms;
+  host.clock_offset_s = 86'400;
+  run_polls(4);
+  EXPECT_TRUE(state().host_answers);
+  EXPECT_EQ(state().host_time_offset_ms, before) << "anybody on the way sets this one";
+  host.plain_date = false;
+  EXPECT_TRUE(run_until([&] { return state().host_time_offset_ms != before; })) << "signed, it counts";
+}
+
+TEST_F(ChannelLife, AStatusLargerThanRulesMayBeIsRefused) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  host.canned_body = R"({"authorizationScheme":"Azure-HMAC-SHA256","keyDeliveryMethod":"http","version":"2.0",)"
+                     R"("secureChannelEnabled":false})";
+  host.canned_body.resize((1U << 20) + 1, ' ');
+  host.canned_status = 200;
+  ASSERT_TRUE(run_until([&] { return !state().host_answers; }));
+  EXPECT_EQ(state().phase, Phase::kLatched);
+  host.canned_body.pop_back();
+  EXPECT_TRUE(run_until_phase(Phase::kDisabled)) << state().message;
+}
+
+TEST_F(ChannelLife, AKeyFileIsReadUpToFourKilobytes) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const std::string path = directory + "/keys/" + key_files().front();
+  std::ifstream file(path);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (const std::size_t size : {std::size_t{4096}, std::size_t{4097}}) {
+    text.resize(size, ' ');
+    std::ofstream(path) << text;
+    const auto loaded = KeyStore(directory + "/keys", directory).load(state().key->guid);
+    EXPECT_EQ(loaded.ok(), size == 4096) << size;
+  }
 }
 
 TEST_F(ChannelLife, AResetKeyIsFollowedBySignedAnswers) {

@@ -59,6 +59,7 @@ class FakeHost final : private http::Handler {
   std::int64_t date_window_s = 1 << 30;  ///< of attestations, by the host's own clock
   bool holds = false;                    ///< knows the long poll, and says so
   bool never_waits = false;              ///< although it says that it does
+  bool plain_date = false;               ///< says the time in the header that any hop may set
   bool signs = false;                    ///< knows the signed status
   std::vector<std::string> asked_signs;
   std::map<std::string, std::string> keys;  ///< id to hex digits, all that were ever issued
@@ -131,7 +132,7 @@ class FakeHost final : private http::Handler {
 
   http::Response dated(http::Response response) const {
     const auto date = http::format_date(now_s());
-    response.header(protocol::kDateHeader, {date.data(), date.size()});
+    response.header(plain_date ? "date" : protocol::kDateHeader, {date.data(), date.size()});
     if (holds) {
       response.header(protocol::kWaitHeader, protocol::format_wait({.tag = tag, .seconds = 30}));
     }

@@ -3,14 +3,51 @@
 #include "channel/host_client.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <cstring>
+#include <new>
 #include <optional>
+#include <vector>
 
 #include "protocol/authorization.h"
 #include "protocol/headers.h"
 #include "protocol/string_to_sign.h"
+
+namespace {
+
+// What is given back to the heap while this is set, and how often it had this in it.
+std::string_view sought;
+int found_in_freed = 0;
+
+void look_into(void* block, std::size_t size) {
+  if (block != nullptr && !sought.empty() && ::memmem(block, size, sought.data(), sought.size()) != nullptr) {
+    ++found_in_freed;
+  }
+}
+
+}  // namespace
+
+// In pairs, for the sanitizers.
+void* operator new(std::size_t size) {
+  void* const block = std::malloc(size == 0 ? 1 : size);
+  if (block == nullptr) {
+    throw std::bad_alloc();
+  }
+  return block;
+}
+void operator delete(void* block) noexcept {
+  look_into(block, block == nullptr ? 0 : ::malloc_usable_size(block));
+  std::free(block);
+}
+void operator delete(void* block, std::size_t size) noexcept {
+  look_into(block, size);
+  std::free(block);
+}
 
 namespace msp::channel {
 namespace {
@@ -151,6 +188,55 @@ TEST_F(HostClientTest, OnlyA200AcquiresAndAttests) {
     EXPECT_EQ(answer.refused, refused) << status;
     EXPECT_NE(answer.why.find(std::to_string(status)), std::string::npos) << answer.why;
   }
+}
+
+std::string answer_of(std::string_view body) {
+  return "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + std::string(body);
+}
+
+// The block that the key came through goes to whoever asks for one next: a client of the agent.
+TEST_F(HostClientTest, AKeyIsNotLeftInTheBuffers) {
+  Answer<protocol::KeyDocument> answer;
+  auto task = keep(client->acquire(), answer);
+  const std::string body = R"({"authorizationScheme":"Azure-HMAC-SHA256","guid":")" + kGuid +
+                           R"(","issued":"2025-04-23T12:00:00Z","key":")" + kHex + R"("})";
+  const std::string text = answer_of(body);
+  found_in_freed = 0;
+  sought = kHex;
+  seen_by_host(task, R"("Azure-HMAC-SHA256"})", text);
+  sought = {};
+  ASSERT_TRUE(answer.value.has_value()) << answer.why;
+  EXPECT_EQ(found_in_freed, 0) << "nor on the heap";
+  std::vector<http::Buffer> all;
+  for (int i = 0; i < 8; ++i) {
+    all.push_back(buffers.take());
+    const auto bytes = all.back().writable();
+    const std::string_view left(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    EXPECT_EQ(left.find(kHex), std::string_view::npos) << i;
+  }
+}
+
+TEST_F(HostClientTest, AConnectionThatDoesNotComeEndsAtTheDeadlineAlsoWhereTheAnswerMayBeHeld) {
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  std::vector<Fd> full;  // what the kernel queues for nobody; the next one's SYN stays without an answer
+  for (int i = 0; i < 8; ++i) {
+    full.push_back(std::move(*make_tcp_socket()));
+    const auto to = *local_endpoint(listener.get());
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(to.port);
+    std::memcpy(&at.sin_addr, to.address.data(), 4);
+    (void)::connect(full.back().get(), reinterpret_cast<const sockaddr*>(&at), sizeof(at));
+  }
+  Answer<protocol::StatusDocument> answer;
+  const auto began = SystemClock().boottime_ms();
+  auto task = keep(client->status(protocol::Wait{.tag = "t1", .seconds = 20}), answer);
+  while (!task.done() && SystemClock().boottime_ms() < began + 5'000) {
+    loop.run_once(10);
+  }
+  ASSERT_TRUE(task.done());
+  EXPECT_NE(answer.why.find("no connection within 300 ms"), std::string::npos) << answer.why;
 }
 
 TEST_F(HostClientTest, SilenceEndsAtTheDeadline) {

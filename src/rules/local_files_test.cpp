@@ -3,11 +3,18 @@
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include "base/fd.h"
 #include "base/file.h"
 
 namespace msp::rules {
@@ -78,6 +85,31 @@ TEST_F(LocalDirectoryTest, WhatIsWrongInOurOwnFieldsIsKeptOfAFileThatFails) {
     EXPECT_EQ(got.state, LocalRules::State::kFailed);
     ASSERT_EQ(got.problems.size(), 1U) << more;
     EXPECT_NE(got.problems[0].find("unti"), std::string::npos);
+  }
+}
+
+// Half a document is found while somebody writes it in place: the third look counts.
+TEST_F(LocalDirectoryTest, AFileThatIsBeingWrittenIsLookedAtThreeTimes) {
+  for (const int readings : {1, 2, 3}) {
+    const std::string path = put("IMDS_Rules.json", "{");
+    const Fd inotify(::inotify_init1(IN_CLOEXEC));
+    ASSERT_GE(::inotify_add_watch(inotify.get(), path.c_str(), IN_CLOSE_NOWRITE), 0);
+    std::thread writer([&] {
+      for (int closed = 0; closed < readings;) {
+        alignas(inotify_event) std::array<char, 4096> events{};
+        pollfd waits{.fd = inotify.get(), .events = POLLIN, .revents = 0};
+        if (::poll(&waits, 1, 2'000) != 1) {
+          break;  // nobody looks any more
+        }
+        const ssize_t size = ::read(inotify.get(), events.data(), events.size());
+        closed += static_cast<int>(std::max<ssize_t>(size, 0) / static_cast<ssize_t>(sizeof(inotify_event)));
+      }
+      put("fresh", R"({"id":"whole"})");
+      std::filesystem::rename(directory_ + "/fresh", path);
+    });
+    const LocalRules got = LocalDirectory(directory_).load(Service::kImds);
+    writer.join();
+    EXPECT_EQ(got.state == LocalRules::State::kValid, readings < 3) << readings << ": " << got.failure;
   }
 }
 
