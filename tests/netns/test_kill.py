@@ -5,27 +5,22 @@ MSP_KILLS says how often (ordinary run 5, the long run 100), MSP_SEED repeats th
 """
 import json
 import random
-import socket
-import subprocess
 import time
 from bisect import bisect
 from collections import Counter
 from datetime import datetime, timezone
 
 from base import LabCase, number
+from kills import IN_FLIGHT, LEAST_RATE, TARGET, HostLog, faults_of_agent_state, probe_until, start_load
 from lab import http
 from lab.lab import IMDS, ORDINARY_USER
 from lab.world import poll
 
 KILLS = number("MSP_KILLS", 5)
 SEED = number("MSP_SEED", 20252)
-LEAST_RATE = 1000  # requests a second under which the kills happen
 # docs/audit.md: kill -9 loses at most what the queue holds. A record of the load takes 120 bytes for its numbers, 97 for
 # its texts and 8 for its place.
 MOST_QUEUED = (512 << 10) // 224
-IN_FLIGHT = 64  # answered by the host, not yet by the agent: more than there are clients
-TARGET = "/metadata/versions"
-URL = f"http://{IMDS.split(':')[0]}{TARGET}"
 
 
 def fixed_number(count: int) -> Counter:
@@ -35,25 +30,6 @@ def fixed_number(count: int) -> Counter:
         for mark in range(count):
             connection.sendall(http.request_bytes(IMDS, f"{TARGET}?counted={mark}"))
             seen[reader.answer().status] += 1
-    return seen
-
-
-def probe_until(end: float) -> Counter:
-    """Connects without pause; what happens is served, refused, held, or cut (killed with the request in it)."""
-    seen: Counter = Counter()
-    data = http.request_bytes(IMDS, TARGET)
-    while time.time() < end:
-        try:
-            with http.connect(IMDS, 5) as connection:
-                connection.sendall(data)
-                seen[f"status {http.Reader(connection).answer().status}"] += 1
-        except ConnectionRefusedError:
-            seen["refused"] += 1
-            time.sleep(0.001)
-        except (ConnectionError, BrokenPipeError):
-            seen["cut"] += 1
-        except socket.timeout:
-            seen["TIMEOUT"] += 1
     return seen
 
 
@@ -78,18 +54,15 @@ class Kill(LabCase):
     def test_kill_9_under_load(self):
         lab, chance = self.lab, random.Random(SEED)
         keys = lab.key_files()
-        # Before the first latch nothing was promised, and traffic was left alone.
-        latched_at = len(lab.host_records())
-        seconds = 10 + 3 * KILLS
-        load = lab.guest.as_user(ORDINARY_USER).popen(
-            ["wrk", "-t1", "-c16", f"-d{seconds}s", "-H", "Metadata: true", URL], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        lab.world.on_close(load.kill)
+        host_log = HostLog(lab.host_log)
+        host_log.latched()
+        load = start_load(lab, 10 + 3 * KILLS)
         prober = lab.guest.as_user(ORDINARY_USER).start(probe_until, time.time() + 2.2 * KILLS)
         back, rates, killed, dropped = [], [], [], []
         for _ in range(KILLS):
-            before, begin = self.served(), time.monotonic()
+            before, begin = host_log.read(), time.monotonic()
             time.sleep(0.3 + chance.random() * 0.7)
-            rates.append((self.served() - before) / (time.monotonic() - begin))
+            rates.append((host_log.read() - before) / (time.monotonic() - begin))
             dropped.append(self.lost())
             lab.kill_agent()
             killed.append(time.time())
@@ -118,11 +91,13 @@ class Kill(LabCase):
             allowed = {"status 200", "status 410", "status 503", "refused", "cut"}
             self.assertEqual(set(seen) - allowed, set())
         with self.subTest("no unsigned request reached the host"):
-            self.assertEqual([r for at, r in self.unusual_host_records() if at >= latched_at and self.unsigned(r)][:3], [])
+            host_log.read()
+            self.assertEqual((host_log.unsigned[:3], host_log.refusals), ([], {}))
         with self.subTest("one key, asked for once"):
-            self.assertEqual(sum(r.get("path") == "/secure-channel/key" for _, r in self.unusual_host_records()), 1)
+            self.assertEqual(host_log.keys_asked, 1)
         with self.subTest("no torn state file"):
-            self.check_state_files()
+            self.assertEqual(faults_of_agent_state(lab), [])
+            self.assertTrue(lab.audit_records())
         with self.subTest("the unclean end is on record"):
             self.assertEqual([r["previous_end"] for r in starts], ["none"] + ["unclean"] * KILLS)
         with self.subTest("a kill loses no more records than the queue holds"):
@@ -151,31 +126,3 @@ class Kill(LabCase):
             if '"outcome":"verified"' in line:
                 counts[bisect(ends, line.split('"', 4)[3].replace("Z", "+00:00"))] += 1
         return counts[:-1]
-
-    counted, counted_to = 0, 0
-
-    def served(self) -> int:
-        """Lines of the host's log. It grows by megabytes a second: only what is new is read."""
-        with self.lab.host_log.open("rb") as log:
-            log.seek(self.counted_to)
-            while block := log.read(1 << 20):
-                self.counted += block.count(b"\n")
-                self.counted_to += len(block)
-        return self.counted
-
-    def unusual_host_records(self) -> list[tuple[int, dict]]:
-        """All but the verified requests, which are nearly all, each with its place."""
-        with self.lab.host_log.open() as log:
-            return [(at, json.loads(line)) for at, line in enumerate(log) if '"outcome":"verified"' not in line]
-
-    @staticmethod
-    def unsigned(record: dict) -> bool:
-        return record["outcome"] not in ("verified", "channel")
-
-    def check_state_files(self) -> None:
-        home = self.lab.folder / "agent"
-        for name in self.lab.key_files():
-            document = json.loads((home / "keys" / name).read_text())
-            self.assertRegex(document["key"], r"^[0-9a-fA-F]{64}$")
-        self.assertEqual([p.name for p in (home / "keys").iterdir() if p.suffix == ".tmp"], [])
-        self.assertTrue(self.lab.audit_records())

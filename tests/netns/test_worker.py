@@ -16,16 +16,15 @@ from collections import Counter
 from pathlib import Path
 
 from base import PROGRAMS, LabCase, number
+from kills import IN_FLIGHT, HostLog, probe_until, start_load
 from lab import http
 from lab.lab import IMDS, ORDINARY_USER, WIRESERVER, stop
 from lab.world import poll, run
-from test_kill import IN_FLIGHT, probe_until
 from test_service import WAIT_ALL, StoppedThread
 
 KILLS = number("MSP_KILLS", 5)
 SEED = number("MSP_SEED", 20253)
 VERSIONS = "/metadata/versions"
-URL = f"http://{IMDS.split(':')[0]}{VERSIONS}"
 FROM_HOST = "/?comp=versions"
 ATTACKER = PROGRAMS / "tests" / "worker" / "attacker"
 MOST_PSS_KB = 8 * 1024
@@ -67,11 +66,9 @@ class Worker(LabCase):
     def test_a_worker_that_dies_loses_what_is_in_flight_and_nothing_else(self):
         lab, chance = self.lab, random.Random(SEED)
         lab.wait_served()
-        agent, latched_at = lab.agent.pid, len(lab.host_records())
-        keys = lab.key_files()
-        load = lab.guest.as_user(ORDINARY_USER).popen(
-            ["wrk", "-t1", "-c16", f"-d{3 * KILLS + 10}s", "-H", "Metadata: true", URL], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        lab.world.on_close(load.kill)
+        agent, keys, host_log = lab.agent.pid, lab.key_files(), HostLog(lab.host_log)
+        host_log.latched()
+        load = start_load(lab, 3 * KILLS + 10)
         prober = lab.guest.as_user(ORDINARY_USER).start(probe_until, time.time() + 1.0 * KILLS)
         back, died = [], self.deaths()
         for _ in range(KILLS):
@@ -93,9 +90,9 @@ class Worker(LabCase):
         self.assertEqual(set(seen) - {"status 200", "status 410", "cut"}, set(), "nobody is refused")
         self.assertLessEqual(seen["cut"] + seen["status 410"], 2 * KILLS)
         self.assertEqual(lab.key_files(), keys)
-        self.assertEqual([r for r in lab.host_records()[latched_at:] if r["outcome"] not in ("verified", "channel")][:3], [])
+        verified = host_log.read()
+        self.assertEqual((host_log.unsigned[:3], host_log.refusals), ([], {}))
         # What was known before its death is in the log, or counted where the disk was too slow: the queue is the monitor's.
-        verified = sum('"outcome":"verified"' in line for line in lab.host_log.open())
         audit = poll("all is written", lambda: (a := lab.status()["counters"]["audit"])["written"] + a["lost"] >= verified - KILLS *
                      IN_FLIGHT and a, 5)
         print(f"{verified} verified by the host; audit log: {audit['written']} written, {audit['lost']} lost", flush=True)
