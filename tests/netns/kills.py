@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -30,10 +31,20 @@ URL = f"http://{IMDS.split(':')[0]}{TARGET}"
 def start_load(lab: Lab, seconds: int) -> subprocess.Popen:
     """As many requests as both ends can serve, until it is killed or the time is over."""
     load = lab.guest.as_user(ORDINARY_USER).popen(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", "Metadata: true", URL],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", "Metadata: true", URL], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lab.world.on_close(load.kill)
     return load
+
+
+def end_load(load: subprocess.Popen) -> int:
+    """How many answers it got, those that refused included."""
+    load.send_signal(signal.SIGINT)
+    said = load.communicate(timeout=10)[0]
+    answers = re.search(r"(\d+) requests in ", said)
+    if not answers:
+        raise RuntimeError(f"wrk: {said}")
+    return int(answers.group(1))
 
 
 def probe_while(go_on: Callable[[], bool]) -> Counter:
