@@ -66,6 +66,7 @@ Result<void> Channel::start() {
   }
   machine_ = Machine::start(ever);
   guessed_ = !why.empty();
+  known_ = ever && !guessed_;
   started_ms_ = clock_.boottime_ms();
   publish();
   task_.emplace(run());
@@ -245,7 +246,11 @@ void Channel::settle() {
   }
   // What a disk could not say for a moment must not close this machine for good: only a latch is noted, not a guess.
   guessed_ = guessed_ && key_ == nullptr;
-  mark();
+  // A disk that says so already is told again, since it may have been about to lose it, but not while somebody may wait
+  // for the key: a busy disk takes seconds (look_at_disk).
+  if (!known_) {
+    mark();
+  }
 }
 
 void Channel::mark() {
@@ -263,8 +268,8 @@ void Channel::look_at_disk() {
   if (marked_ && !store_.is_marked()) {
     log::warn("somebody removed the mark that this machine was latched: it is written again");
     marked_ = false;
-    mark();
   }
+  mark();
   std::string trouble;
   if (machine_.ever_latched && !marked_ && !guessed_) {
     trouble = "the mark that this machine was latched cannot be written";

@@ -50,7 +50,8 @@ class Channel {
   /// is polled at once, and provisioning must wait for a key again. False: only a key in use lets it finish (L.25).
   bool notify();
 
-  /// To be called now and then: what a restart needs of the disk is looked at, and the mark that is gone written again.
+  /// To be called now and then: what a restart needs of the disk is looked at, and the mark written that is gone, could
+  /// not be written, or is from before this start.
   void look_at_disk();
 
   /// Never null after start().
@@ -87,7 +88,8 @@ class Channel {
   bool answered_ = false;  ///< by the host, since the last publish()
   bool marked_ = false;
   std::string disk_trouble_;  ///< of the key in use, or the mark; empty: none
-  bool guessed_ = false;      ///< that this machine was latched: the disk could not say
+  bool known_ = false;        ///< that this machine was latched: the disk said so at start
+  bool guessed_ = false;      ///< the same: the disk could not say
   std::uint64_t started_ms_ = 0;
   std::minstd_rand random_;
   protocol::KeyDocument candidate_;  ///< being loaded, saved or attested; no guid: none
