@@ -24,7 +24,7 @@ namespace {
 std::string_view sought;
 int found_in_freed = 0;
 
-void look_into(void* block, std::size_t size) {
+[[maybe_unused]] void look_into(void* block, std::size_t size) {
   if (block != nullptr && !sought.empty() && ::memmem(block, size, sought.data(), sought.size()) != nullptr) {
     ++found_in_freed;
   }
@@ -32,7 +32,8 @@ void look_into(void* block, std::size_t size) {
 
 }  // namespace
 
-// In pairs, for the sanitizers.
+// In pairs, for the sanitizers. ThreadSanitizer brings its own, so there the heap is not looked into.
+#if !__has_feature(thread_sanitizer)
 void* operator new(std::size_t size) {
   void* const block = std::malloc(size == 0 ? 1 : size);
   if (block == nullptr) {
@@ -48,6 +49,7 @@ void operator delete(void* block, std::size_t size) noexcept {
   look_into(block, size);
   std::free(block);
 }
+#endif
 
 namespace msp::channel {
 namespace {
