@@ -123,6 +123,11 @@ class KillAny(LabCase):
                 break
         return rate, count
 
+    def note_own_end(self, program: str, process) -> None:
+        """A start that fails is no death of ours, and would be hidden by the next one."""
+        if process.poll() is not None:
+            self.faults.append(f"{program} ended by itself with status {process.returncode}:\n{self.lab.log_of(program)[-2000:]}")
+
     def kill_worker(self) -> None:
         self.worker = poll("a worker", self.lab.worker_pid, BACK_WITHIN, 0.001)
         os.kill(self.worker, signal.SIGKILL)
@@ -134,6 +139,7 @@ class KillAny(LabCase):
         return self.killed
 
     def kill_monitor(self) -> None:
+        self.note_own_end("msp-agent", self.lab.agent)
         self.lab.kill_agent()
 
     def start_monitor(self, pause: float) -> float:
@@ -144,6 +150,7 @@ class KillAny(LabCase):
         return restart
 
     def kill_host(self) -> None:
+        self.note_own_end("msp-host", self.lab.host)
         self.lab.host.kill()
         self.lab.host.wait()
         self.host_log.end_of_life()
