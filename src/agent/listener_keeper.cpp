@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/listener_keeper.h"
 
+#include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/kept_listener.h"
@@ -14,6 +17,9 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr int kBarrierMs = 1'000;
 constexpr std::uint64_t kAgainMs = 200;
+// The worker of a monitor that was killed has the listener as well, and ends a moment after it.
+constexpr std::chrono::milliseconds kPredecessor{2'000};
+constexpr std::chrono::milliseconds kBetweenTries{10};
 
 void only_log(const Result<void>& done, std::string_view what) {
   if (!done) {
@@ -43,6 +49,11 @@ Result<void> ListenerKeeper::open() {
     only_log(manager_.barrier(kBarrierMs), "the listener's old descriptor");
   }
   auto made = bind();
+  const auto until = std::chrono::steady_clock::now() + kPredecessor;
+  while (!made && made.error().code == EADDRINUSE && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(kBetweenTries);
+    made = bind();
+  }
   if (!made) {
     return std::move(made).error();
   }

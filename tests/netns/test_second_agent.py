@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import time
 
 from base import LabCase
 from lab import http
@@ -11,6 +13,29 @@ from lab.lab import IMDS, ORDINARY_USER
 from lab.world import poll
 
 VERSIONS = "/metadata/versions"
+LISTEN = ("127.0.0.1", 3080)
+
+
+def hold(address: tuple, seconds: float) -> None:
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            listener = socket.create_server(address)
+            break
+        except OSError:  # the worker that was killed just now
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.001)
+    with listener:
+        time.sleep(seconds)
+
+
+def is_taken(address: tuple) -> bool:
+    try:
+        socket.create_server(address).close()
+    except OSError:
+        return True
+    return False
 
 
 class SecondAgent(LabCase):
@@ -48,6 +73,24 @@ class SecondAgent(LabCase):
         self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
         ends = poll("the start after the kill", lambda: [record["previous_end"] for record in self.starts()[before:]], 3)
         self.assertEqual(ends, ["unclean"])
+
+    def test_a_listener_that_is_about_to_go_is_waited_for(self):
+        """The worker of a killed monitor has it still for a moment; somebody else who stays is told."""
+        self.lab.kill_agent()
+        seconds = 0.4
+        holder = self.lab.outside.start(hold, LISTEN, seconds)
+        poll("the address is taken", lambda: self.lab.outside.call(is_taken, LISTEN), 5)
+        self.lab.start_agent()
+        holder.result()
+        self.assertEqual(self.lab.guest_get(VERSIONS).status, 200)
+        self.lab.kill_agent()
+        holder = self.lab.outside.start(hold, LISTEN, 6)
+        poll("the address is taken", lambda: self.lab.outside.call(is_taken, LISTEN), 5)
+        done = self.second()
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("Address already in use", (done.stdout + done.stderr).decode())
+        holder.result()
+        self.lab.start_agent()
 
     def uninstall(self) -> subprocess.CompletedProcess:
         return self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", self.lab.agent_config_file, "uninstall"], cwd="/")
