@@ -216,7 +216,8 @@ class AuditLog:
 def faults_of_agent_state(lab: Lab) -> list[str]:
     """What is torn or left over in the agent's directory after a kill."""
     home = lab.folder / "agent"
-    faults = [f"left over: {path}" for path in (home / "keys").iterdir() if path.suffix == ".tmp"]
+    # The tag is written at each start, over what the one before may have left of it.
+    faults = [f"left over: {path}" for path in (home / "keys").iterdir() if path.suffix == ".tmp" and path.name != ".provisioned.tag.tmp"]
     for name in lab.key_files():
         text = (home / "keys" / name).read_text()
         if not re.fullmatch(r"[0-9a-fA-F]{64}", str((_object(text) or {}).get("key"))):
