@@ -187,6 +187,19 @@ Result<Ipv4Endpoint> peer_endpoint(int fd) {
   return from_sockaddr(storage);
 }
 
+Accepted accept_connection(const Fd& listener) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(storage);
+  Accepted out{.socket = Fd(::accept4(listener.get(), reinterpret_cast<sockaddr*>(&storage), &size,
+                                      SOCK_NONBLOCK | SOCK_CLOEXEC))};
+  if (out.socket) {
+    if (auto peer = from_sockaddr(storage)) {
+      out.peer = *peer;
+    }
+  }
+  return out;
+}
+
 Result<Ipv4Endpoint> local_endpoint(int fd) {
   sockaddr_storage storage{};
   socklen_t size = sizeof(storage);

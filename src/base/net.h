@@ -7,6 +7,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,13 @@ std::string_view to_string(Service service);
 inline constexpr Ipv4Endpoint kImdsEndpoint{{169, 254, 169, 254}, 80};
 inline constexpr Ipv4Endpoint kWireServerEndpoint{{168, 63, 129, 16}, 80};
 inline constexpr Ipv4Endpoint kHostGaPluginEndpoint{{168, 63, 129, 16}, 32526};
+
+/// Whose a connection is, is known also where it was reset before it was accepted.
+struct Accepted {
+  Fd socket;                              ///< non-blocking; none: errno says why
+  std::optional<Ipv4Endpoint> peer = {};  ///< of IPv4 connections
+};
+Accepted accept_connection(const Fd& listener);
 
 /// Non-blocking, close-on-exec IPv4 TCP socket with SO_REUSEADDR and TCP_NODELAY (inherited by accepted sockets).
 Result<Fd> make_tcp_socket();

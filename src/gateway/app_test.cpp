@@ -25,6 +25,7 @@ using test::from_agent;
 using test::RequestText;
 using test::signed_with;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::string_view kEnforced = "127.0.0.11";
 constexpr std::string_view kAudited = "127.0.0.12";
@@ -320,6 +321,20 @@ TEST_F(HostTest, WhoBelongsToNoMachineKeepsNobodyOut) {
   }
   EXPECT_EQ(host_->app().unknown_callers(), 3U) << "the one that was turned away at once, too";
   EXPECT_THAT(log_after_stop(), AllOf(HasSubstr("too_many_connections"), HasSubstr("127.0.0.92")));
+}
+
+TEST_F(HostTest, WhoHasHungUpBeforeHeWasHeardIsTheSame) {
+  const Reply busy = ask(Service::kImds, kEnforced, get(kInstance));  // the loop is there
+  EXPECT_EQ(busy.status, 401);
+  for (int i = 0; i < 200; ++i) {
+    Fd socket = connect(Service::kImds, kOff);
+    send(socket, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    ASSERT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+  }
+  EXPECT_EQ(ask(Service::kImds, kOff, get(kInstance)).status, 200);
+  EXPECT_EQ(host_->app().unknown_callers(), 0U);
+  EXPECT_THAT(log_after_stop(), Not(HasSubstr("0.0.0.0")));
 }
 
 TEST_F(HostTest, AMachineWithManyAddressesIsOne) {

@@ -24,12 +24,12 @@ constexpr std::string_view kBusy =
     R"({"error":"too_many_connections","error_description":"try again later","request_id":""})"
     "\n";
 
-ConnectionInfo describe(int fd) {
+ConnectionInfo describe(const Accepted& accepted) {
   ConnectionInfo info;
-  const auto peer = peer_endpoint(fd);
+  const int fd = accepted.socket.get();
   const auto local = local_endpoint(fd);
-  if (peer && local) {
-    info.peer = *peer;
+  if (accepted.peer && local) {
+    info.peer = *accepted.peer;
     info.local = *local;
     return info;
   }
@@ -136,9 +136,9 @@ Result<void> Server::listen(Fd listener) {
 void Server::on_acceptable(Listener& listener) {
   reap(shared_);
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    Fd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (socket) {
-      start(std::move(socket));
+    Accepted accepted = accept_connection(listener.socket);
+    if (accepted.socket) {
+      start(std::move(accepted));
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -158,20 +158,20 @@ Task<void> Server::resume_later(Listener& listener) {
   [[maybe_unused]] const auto started = listener.watch.start();
 }
 
-void Server::start(Fd socket) {
+void Server::start(Accepted accepted) {
   if (shared_.connections >= shared_.limits.max_connections) {
-    turn_away(socket);
+    turn_away(accepted.socket);
     return;
   }
-  const ConnectionInfo info = describe(socket.get());
+  const ConnectionInfo info = describe(accepted);
   const Party party = shared_.handler.party(info);
   if (!shared_.admit(party)) {
-    turn_away(socket);
+    turn_away(accepted.socket);
     shared_.handler.on_refused(info, {}, {503, "too_many_connections", "this client has as many open as it may"});
     return;
   }
   ++shared_.counters.accepted;
-  auto connection = std::make_unique<ServerConnection>(shared_, std::move(socket), info, party);
+  auto connection = std::make_unique<ServerConnection>(shared_, std::move(accepted.socket), info, party);
   shared_.active.push_back(*connection);
   connection.release()->start();
 }

@@ -129,7 +129,7 @@ class Server {
   struct Listener;
 
   void on_acceptable(Listener& listener);
-  void start(Fd socket);
+  void start(Accepted accepted);
   void turn_away(const Fd& socket);
   Task<void> resume_later(Listener& listener);
 
