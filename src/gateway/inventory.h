@@ -193,6 +193,8 @@ class Inventory {
   ModelChange to_store(const Staged& staged) const;
   Task<ChangeOutcome> outcome_of(Staged& staged, Pauses& pauses) const;
   void commit(Staged staged, KeyEnd end);
+  void change(Vm& vm, Vm to, KeyEnd end);
+  void enter(Vm vm);
   Result<ChangeOutcome> remove_scale_set(const Resource& resource);
   /// True: it is one, and a fault says so.
   bool refuse_second_rotation(const Vm& vm, KeyEnd end, ChangeOutcome& outcome) const;

@@ -395,36 +395,57 @@ void Inventory::commit(Staged staged, KeyEnd end) {
     const ResourceName name = resource.name;
     resources_.insert_or_assign(name, std::move(resource));
   }
-  for (auto& [vm_id, machine] : staged.machines) {
-    Vm* vm = registry_.find_by_id(vm_id);
-    if (vm != nullptr) {
-      const std::uint32_t before = vm->model.proxy_agent.key_incarnation_id;
+  // Those that are there first: a new one may get the address, or the id, that one of them gives up.
+  std::vector<std::string> fresh;
+  for (const auto& [vm_id, machine] : staged.machines) {
+    if (const Vm* vm = registry_.find_by_id(vm_id)) {
       by_resource_id_.erase(ascii_lower(vm->model.id));
-      registry_.replace(*vm, std::move(machine.vm));
-      if (keys_ != nullptr && vm->model.proxy_agent.key_incarnation_id != before) {
-        if (end == KeyEnd::kAtOnce) {
-          keys_->drop(*vm);
-        } else {
-          keys_->rotate(*vm);
-        }
-      }
-    } else {
-      if (auto added = registry_.add(std::move(machine.vm)); !added) {
-        log::bug("a machine that was checked cannot be added: {}", added.error().text());
-        continue;
-      }
-      vm = registry_.find_by_id(vm_id);
-      // Without its keys it stays closed: the store will not latch a second one.
-      if (auto adopted = keys_ == nullptr ? Result<void>() : keys_->adopt(*vm); !adopted) {
-        log::write(std::move(adopted).error().context("keys of " + vm->model.name));
-      }
     }
-    if (!vm->model.id.empty()) {
+  }
+  for (auto& [vm_id, machine] : staged.machines) {
+    if (Vm* vm = registry_.find_by_id(vm_id)) {
+      change(*vm, std::move(machine.vm), end);
+    } else {
+      fresh.push_back(vm_id);
+    }
+  }
+  for (const std::string& vm_id : fresh) {
+    enter(std::move(staged.machines[vm_id].vm));
+  }
+  for (const auto& [vm_id, machine] : staged.machines) {
+    const Vm* vm = registry_.find_by_id(vm_id);
+    if (vm != nullptr && !vm->model.id.empty()) {
       by_resource_id_[ascii_lower(vm->model.id)] = vm_id;
     }
     if (changed_) {
       changed_(vm_id);
     }
+  }
+}
+
+void Inventory::change(Vm& vm, Vm to, KeyEnd end) {
+  const std::uint32_t before = vm.model.proxy_agent.key_incarnation_id;
+  registry_.replace(vm, std::move(to));
+  if (keys_ == nullptr || vm.model.proxy_agent.key_incarnation_id == before) {
+    return;
+  }
+  if (end == KeyEnd::kAtOnce) {
+    keys_->drop(vm);
+  } else {
+    keys_->rotate(vm);
+  }
+}
+
+void Inventory::enter(Vm vm) {
+  const std::string vm_id = vm.model.vm_id;
+  if (auto added = registry_.add(std::move(vm)); !added) {
+    log::bug("a machine that was checked cannot be added: {}", added.error().text());
+    return;
+  }
+  Vm& added = *registry_.find_by_id(vm_id);
+  // Without its keys it stays closed: the store will not latch a second one.
+  if (auto adopted = keys_ == nullptr ? Result<void>() : keys_->adopt(added); !adopted) {
+    log::write(std::move(adopted).error().context("keys of " + added.model.name));
   }
 }
 
@@ -457,6 +478,15 @@ Result<void> Inventory::open(ModelStore& store, Opening how) {
   }
   Pauses none;
   Staged staged = stage(given, none).result();
+  // A certificate that is not there now is missing in one machine; a host that does not start serves none.
+  std::erase_if(staged.faults, [&](const Fault& fault) {
+    const bool minor = fault.pointer.ends_with("/certificateUrl");
+    if (minor && how == Opening::kForGood) {
+      log::error("{} {}: {}; it is served without", names[fault.resource], fault.pointer, fault.problem);
+      log::hint("put the certificate back into the host's certificateDirectory and reload msp-host");
+    }
+    return minor;
+  });
   if (!staged.faults.empty()) {
     Error error = config_error("what was applied before does not fit to the files of the configuration",
                                "put back what the files said, or mend them");

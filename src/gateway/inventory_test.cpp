@@ -40,6 +40,11 @@ std::string machine(const std::string& vm_id, std::string_view address, std::str
       "securityProfile":{{"proxyAgentSettings":{}}}}}}})",
       vm_id.back(), vm_id, address, settings);
 }
+std::string with_certificate(std::string text) {
+  return text.insert(
+      text.find(R"("networkProfile")"),
+      R"("osProfile":{"secrets":[{"vaultCertificates":[{"certificateUrl":"https://v/secrets/web/1"}]}]},)");
+}
 std::string referring(std::string_view profile = "P", std::uint32_t incarnation = 1) {
   return fmt::format(
       R"({{"enabled":true,"keyIncarnationId":{},"imds":{{"inVMAccessControlProfileReferenceId":"{}"}}}})", incarnation,
@@ -518,6 +523,40 @@ TEST_F(InventoryTest, AnInstanceStandsForItselfUntilItsSetIsThere) {
   const ChangeOutcome outcome = apply({scale_set(R"({"enabled":false})")});
   EXPECT_THAT(outcome.guests, testing::SizeIs(1));
   EXPECT_FALSE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
+}
+
+TEST_F(InventoryTest, AnAddressGoesToAMachineThatComes) {
+  const std::string settings = R"({"enabled":true})";
+  // In both orders of their ids.
+  for (const auto& [stays, comes] : {std::pair(kVm1, kVm2), std::pair(kVm2, kVm1)}) {
+    good({machine(stays, "10.0.0.1", settings)});
+    good({machine(stays, "10.0.0.2", settings), machine(comes, "10.0.0.1", settings)});
+    const auto at = [&](std::uint8_t last) { return inventory_->registry().find({10, 0, 0, last}); };
+    ASSERT_NE(at(1), nullptr) << comes;
+    EXPECT_EQ(at(1)->model.vm_id, comes);
+    EXPECT_EQ(at(2)->model.vm_id, stays);
+    EXPECT_THAT(faults(apply({machine("6f9619ff-8b86-4d01-b42d-00cf4fc96403", "10.0.0.1", settings)})),
+                Contains(HasSubstr("is a source address of")));
+    open();
+    EXPECT_EQ(inventory_->registry().all().size(), 2U) << "as after a restart";
+    for (const std::string& vm_id : {stays, comes}) {
+      ASSERT_TRUE(inventory_->remove({.kind = ResourceKind::kVirtualMachine, .key = vm_id}));
+    }
+  }
+}
+
+TEST_F(InventoryTest, ACertificateThatIsGoneKeepsNobodyFromStarting) {
+  const std::string pem = directory_ + "/certificates";
+  config_.certificate_directory = pem;
+  std::filesystem::create_directory(pem);
+  const std::string text = with_certificate(machine(kVm1, "10.0.0.1", R"({"enabled":true})"));
+  EXPECT_THAT(faults(apply({text})), Contains(HasSubstr("/certificateUrl"))) << "a new one is refused";
+  ModelChange change;
+  change.put.push_back({.name = kName1, .text = text, .addresses = "10.0.0.1"});
+  ASSERT_TRUE(store_->change(change));
+  open();
+  ASSERT_EQ(inventory_->registry().all().size(), 1U);
+  EXPECT_EQ(inventory_->registry().all()[0]->imds.mode, Mode::kEnforce);
 }
 
 TEST_F(InventoryTest, WhatIsMisplacedIsRefusedButServedIfItWasAppliedBefore) {
