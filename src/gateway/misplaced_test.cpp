@@ -5,7 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "gateway/near_name.h"
@@ -183,6 +186,73 @@ TEST(Misplaced, InAProfile) {
   EXPECT_THAT(found_in(R"({"id":"/g/inVMAccessControlProfiles/p","properties":{"defaultAccess":"Deny"}})",
                        ResourceKind::kProfile),
               HasSubstr("it belongs to a version, at properties.defaultAccess"));
+}
+
+double seconds_of(const std::function<void()>& work) {
+  double best = 1e9;
+  for (int i = 0; i < 3; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  return best;
+}
+
+/// Judging takes less than many times what parsing does, which is linear in the size.
+void expect_linear(const std::string& text, const std::string& finds) {
+  constexpr double kManyTimes = 10;
+  const json::Options options{.max_bytes = std::size_t{16} << 20, .max_nodes = 2'000'000};
+  const auto tree = json::parse(text, options);
+  ASSERT_TRUE(tree);
+  const double parsing = seconds_of([&] { EXPECT_TRUE(json::parse(text, options)); });
+  for (const auto kind : {ResourceKind::kVirtualMachine, ResourceKind::kScaleSet, ResourceKind::kProfileVersion}) {
+    std::string found;
+    const double judging = seconds_of([&] {
+      json::Problems problems({}, "x");
+      refuse_misplaced(*tree, kind, "", problems);
+      EXPECT_LE(problems.list().size(), 21U);
+      found = problems.empty() ? "" : problems.list().back().pointer + " " + problems.list().back().message;
+    });
+    EXPECT_LT(judging, kManyTimes * parsing);
+    EXPECT_LT(found.size(), 1000U);
+    EXPECT_TRUE(kind != ResourceKind::kVirtualMachine || found == finds) << found;
+  }
+}
+
+TEST(Misplaced, TheWorkIsLinearInTheSize) {
+  constexpr int kItems = 300'000;
+  const std::string name(700'000, 'n');
+  const auto repeated = [](std::string_view item, int times) {
+    std::string out(item);
+    for (int i = 1; i < times; ++i) {
+      out.append(",").append(item);
+    }
+    return out;
+  };
+  const auto model = [](std::string_view inside) {
+    return fmt::format(R"({{"name":"v","properties":{{{}}}}})", inside);
+  };
+  expect_linear(model(fmt::format(R"("{}":[{}])", name, repeated("1", kItems))), "");
+  expect_linear(model(fmt::format(R"("{}":[{}])", name, repeated(R"({"imds":1})", kItems))), " and 299980 more");
+  expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{"{}":{{{}}}}}}})", name,
+                                  repeated(R"("proxyAgentSettinks":0)", kItems))),
+                "");
+  expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{{}}}}})",
+                                  repeated(R"("modes":{},"enabled":true)", kItems / 10))),
+                " and 29980 more");
+  std::string deep = repeated("1", kItems);
+  constexpr int kLevels = 29;  // two each; the parser's depth is 64
+  for (int i = 0; i < kLevels; ++i) {
+    deep = fmt::format(R"({{"{}":[{}]}})", std::string(10'000, 'n'), deep);
+  }
+  expect_linear(model(fmt::format(R"("a":{})", deep)), "");
+}
+
+TEST(Misplaced, OfAVeryLongNameTheBeginningIsSaid) {
+  EXPECT_EQ(in_machine("", fmt::format(R"("{}":{{"imds":1}},)", std::string(198, 'n') + "ääää")),
+            fmt::format("/properties/{}ä…/imds is not read here: put it at "
+                        "properties.securityProfile.proxyAgentSettings.imds\n",
+                        std::string(198, 'n')));
 }
 
 TEST(Misplaced, ExportsPassAsTheyAre) {

@@ -8,8 +8,11 @@
 
 namespace msp::gateway {
 
-/// True for a name that is mistyped by a letter or two (one for names of up to four letters), or begins or ends as the
-/// other does. Not for the same name, in any case.
+/// True for a name that is mistyped by a letter or two (one for names of up to four letters). Not for the same name, in
+/// any case. The work is bounded by the length of the known one.
+bool is_mistyped(std::string_view name, std::string_view known);
+
+/// The same, or one begins or ends as the other does.
 bool is_near_name(std::string_view name, std::string_view known);
 
 }  // namespace msp::gateway

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "base/ascii.h"
+#include "gateway/misplaced_parts.h"
+#include "gateway/scale_set.h"
+#include "gateway/trail.h"
+
+namespace msp::gateway {
+namespace {
+
+using json::Member;
+using json::Value;
+
+/// A name that decides, and where it is read.
+struct Setting {
+  std::string_view name;
+  std::string_view at;
+  bool common = false;  ///< others have such a name: it is ours within a securityProfile only
+};
+
+constexpr std::string_view kReference = "inVMAccessControlProfileReferenceId";
+
+constexpr auto kOfMachines = std::to_array<Setting>({
+    {"securityProfile", "/properties/securityProfile"},
+    {"proxyAgentSettings", "/properties/securityProfile/proxyAgentSettings"},
+    {"enabled", "/properties/securityProfile/proxyAgentSettings/enabled", true},
+    {"mode", "/properties/securityProfile/proxyAgentSettings/mode", true},
+    {"mode", "/properties/securityProfile/proxyAgentSettings/imds/mode", true},
+    {"mode", "/properties/securityProfile/proxyAgentSettings/wireServer/mode", true},
+    {"keyIncarnationId", "/properties/securityProfile/proxyAgentSettings/keyIncarnationId"},
+    {"imds", "/properties/securityProfile/proxyAgentSettings/imds"},
+    {"wireServer", "/properties/securityProfile/proxyAgentSettings/wireServer"},
+    {kReference, "/properties/securityProfile/proxyAgentSettings/imds/inVMAccessControlProfileReferenceId"},
+    {kReference, "/properties/securityProfile/proxyAgentSettings/wireServer/inVMAccessControlProfileReferenceId"},
+    {"virtualMachineScaleSet", "/properties/virtualMachineScaleSet"},
+    {"virtualMachineProfile", ""},
+});
+
+/// What stands in a scale set where it stands in a machine below `properties`.
+constexpr std::string_view kCommonPart = "/properties/virtualMachineProfile";
+
+std::string place_of(const Setting& setting, ResourceKind kind) {
+  if (kind != ResourceKind::kScaleSet) {
+    return std::string(setting.at);
+  }
+  if (setting.name == "virtualMachineProfile") {
+    return std::string(kCommonPart);
+  }
+  if (setting.name == "virtualMachineScaleSet") {
+    return {};
+  }
+  return fmt::format("{}{}", kCommonPart, setting.at.substr(std::string_view("/properties").size()));
+}
+
+std::string dotted(std::string_view pointer) {
+  std::string out(pointer.substr(1));
+  std::ranges::replace(out, '/', '.');
+  return out;
+}
+
+/// All places of a resource, for names that decide.
+class Search {
+ public:
+  Search(ResourceKind kind, Findings& findings) : kind_(kind), findings_(findings) {}
+
+  /// True where what is below the member is to be looked at.
+  bool operator()(const Member& member, const Trail& trail) {
+    return !member.value.is_null() && !is_free(member, trail) && !refuse(member, trail);
+  }
+
+ private:
+  /// Texts of the operator's own.
+  static bool is_free(const Member& member, const Trail& trail) {
+    if (same_name(member.name, "tags")) {
+      return trail.is("/tags");
+    }
+    return (same_name(member.name, "settings") || same_name(member.name, "protectedSettings")) &&
+           (trail.begins_with("resources") || trail.is_within("extensions"));
+  }
+
+  /// Those of confidential machines have one.
+  static bool is_of_a_disk(const Trail& trail) {
+    return trail.ends_with("/managedDisk/securityProfile") && trail.is_within("storageProfile");
+  }
+
+  bool refuse(const Member& member, const Trail& trail) {
+    std::string places;
+    bool decides = false;
+    for (const Setting& setting : kOfMachines) {
+      if (!same_name(setting.name, member.name) || (setting.common && !trail.is_within("securityProfile"))) {
+        continue;
+      }
+      decides = true;
+      const std::string place = place_of(setting, kind_);
+      if ((!place.empty() && trail.is(place)) || is_of_a_disk(trail)) {
+        return false;
+      }
+      if (!place.empty()) {
+        places += fmt::format("{}{}", places.empty() ? "" : " or ", dotted(place));
+      }
+    }
+    if (decides) {
+      findings_.add(findings_.full() ? std::string() : trail.pointer(), member.begin,
+                    places.empty() ? fmt::format("is not read here: no {} has it",
+                                                 kind_ == ResourceKind::kScaleSet ? "scale set" : "virtual machine")
+                                   : fmt::format("is not read here: put it at {}", places));
+    }
+    return decides;
+  }
+
+  ResourceKind kind_;
+  Findings& findings_;
+};
+
+/// A mode that asks for something, or an allowlist, of which a machine that is not enabled has nothing.
+void refuse_unenabled(const Value& resource, const std::string& at, Findings& findings) {
+  const Value* const settings = resource.at(at);
+  const Value* const enabled = settings == nullptr ? nullptr : settings->find("enabled");
+  if (settings == nullptr || (enabled != nullptr && !enabled->is_null())) {
+    return;
+  }
+  for (const std::string_view asks :
+       {"/mode", "/imds/mode", "/wireServer/mode", "/imds/inVMAccessControlProfileReferenceId",
+        "/wireServer/inVMAccessControlProfileReferenceId"}) {
+    const Value* const value = settings->at(asks);
+    if (value == nullptr || !value->is_string() || value->string()->empty() ||
+        ascii_lower(*value->string()) == to_string(Mode::kDisabled)) {
+      continue;
+    }
+    findings.add(at + "/enabled", settings->begin,
+                 fmt::format("is missing, and {} asks for something: say true or false", dotted(asks)));
+    return;
+  }
+}
+
+}  // namespace
+
+void refuse_settings(const Value& resource, ResourceKind kind, Findings& findings) {
+  static constexpr std::array<std::string_view, 4> kRoot{"name", "id", "type", "properties"};
+  static constexpr std::array<std::string_view, 2> kMachine{"securityProfile", "virtualMachineScaleSet"};
+  static constexpr std::array<std::string_view, 1> kSet{"virtualMachineProfile"};
+  static constexpr std::array<std::string_view, 1> kSecurity{"proxyAgentSettings"};
+  static constexpr std::array<std::string_view, 5> kSettings{"enabled", "mode", "keyIncarnationId", "wireServer",
+                                                             "imds"};
+  static constexpr std::array<std::string_view, 2> kEndpoint{"mode", kReference};
+  refuse_spellings(resource, kRoot, findings);
+  Trail trail;
+  Search search(kind, findings);
+  walk(resource, trail, search);
+  const bool is_set = kind == ResourceKind::kScaleSet;
+  const std::string owner(is_set ? kCommonPart : "/properties");
+  const std::string security = owner + "/securityProfile";
+  const std::string settings = security + "/proxyAgentSettings";
+  if (is_set) {
+    refuse_near(resource, "/properties", kSet, findings);
+  }
+  refuse_near(resource, owner, kMachine, findings);
+  refuse_near(resource, security, kSecurity, findings);
+  refuse_near(resource, settings, kSettings, findings);
+  refuse_near(resource, settings + "/imds", kEndpoint, findings);
+  refuse_near(resource, settings + "/wireServer", kEndpoint, findings);
+  refuse_unenabled(resource, settings, findings);
+}
+
+}  // namespace msp::gateway
