@@ -2,7 +2,7 @@
 #include "gateway/channel_api.h"
 
 #include <algorithm>
-#include <vector>
+#include <optional>
 
 #include "base/ascii.h"
 #include "base/crypto.h"
@@ -53,26 +53,50 @@ std::string lenient_decoded(std::string_view text) {
   return out;
 }
 
-/// What a service behind this host may make of a path: decoded once more than it was encoded, any case, without
-/// parameters, empty and dot segments.
-std::string as_others_read(std::string_view path) {
-  std::string decoded = lenient_decoded(lenient_decoded(path));
-  std::ranges::replace(decoded, '\\', '/');
-  std::vector<std::string> segments;
-  for (std::size_t at = 0; at < decoded.size();) {
-    const std::size_t end = std::min(decoded.find('/', at), decoded.size());
-    std::string segment = ascii_lower(std::string_view(decoded).substr(at, end - at));
-    segment.resize(std::min(segment.find(';'), segment.size()));
-    at = end + 1;
-    if (segment == "..") {
-      if (!segments.empty()) {
-        segments.pop_back();
-      }
-    } else if (!segment.empty() && segment != ".") {
-      segments.push_back(std::move(segment));
+/// Decoded until nothing is left to decode; nothing: still more after so many rounds that nobody does as many.
+std::optional<std::string> wholly_decoded(std::string_view path) {
+  constexpr int kMostRounds = 8;
+  std::string text(path);
+  for (int i = 0; i < kMostRounds; ++i) {
+    std::string next = lenient_decoded(text);
+    if (next == text) {
+      return text;
     }
+    text = std::move(next);
   }
-  return segments.empty() ? std::string("/") : "/" + segments.front();
+  return std::nullopt;
+}
+
+/// True for the channel's name in any case, with `_` for `-`, with blanks and controls in it, with dots after it.
+bool is_name_of_channel(std::string_view segment) {
+  constexpr std::string_view kName = kChannelPrefix.substr(1);
+  if (segment.size() < kName.size()) {
+    return false;
+  }
+  std::string name = ascii_lower(segment);
+  std::erase_if(name, [](char c) { return (c >= 0 && c <= ' ') || c == '\x7f'; });
+  std::ranges::replace(name, '_', '-');
+  name.resize(name.find_last_not_of('.') + 1);
+  return name == kName;
+}
+
+/// What a service behind this host may take for a path of the channel. How it treats `..`, `//` and `;` is not known,
+/// so the name counts wherever it stands: a metadata service has no other use for it.
+bool speaks_of_channel(std::string_view path) {
+  using namespace std::string_view_literals;
+  const auto decoded = wholly_decoded(path);
+  if (!decoded) {
+    return true;
+  }
+  for (std::string_view rest = *decoded; !rest.empty();) {
+    const std::string_view segment = rest.substr(0, rest.find_first_of("/\\;?#"sv));
+    // A service that is written in C may stop at a NUL, or leave it out.
+    if (is_name_of_channel(segment) || is_name_of_channel(segment.substr(0, segment.find('\0')))) {
+      return true;
+    }
+    rest.remove_prefix(std::min(segment.size() + 1, rest.size()));
+  }
+  return false;
 }
 
 bool names_our_scheme(std::string_view body) {
@@ -127,9 +151,7 @@ std::optional<protocol::Wait> ChannelApi::asked_wait(const http::Request& reques
   return protocol::parse_wait(request.head.headers.value(protocol::kWaitHeader));
 }
 
-bool ChannelApi::owns(std::string_view path) {
-  return is_below_channel(path) || is_below_channel(as_others_read(path));
-}
+bool ChannelApi::owns(std::string_view path) { return is_below_channel(path) || speaks_of_channel(path); }
 
 Answer ChannelApi::handle(Vm& vm, const http::Request& request) {
   if (request.target.has_query) {
