@@ -26,19 +26,34 @@ bool is_whole_set_id(std::string_view id) {
          id.find_first_of(" \t%") == std::string_view::npos;
 }
 
-/// True for an id of which a part is that of scale sets, or nearly so, and is no name that somebody chose.
-bool speaks_of_a_set(std::string_view id) {
+/// True for an id of which a part is `meant`, and is no name that somebody chose.
+template <class Meant>
+bool has_part(std::string_view id, const Meant& meant) {
   std::string before;
   for (std::size_t at = 0; at < id.size();) {
     const std::size_t end = std::min(id.find('/', at), id.size());
     const std::string part = ascii_lower(id.substr(at, end - at));
-    if (part.starts_with("virtualmachinescaleset") && before != "resourcegroups" && before != "virtualmachines") {
+    const bool chosen = before == "resourcegroups" || before == "virtualmachines";
+    if (!chosen && meant(part, before)) {
       return true;
     }
     before = part.empty() ? before : part;
     at = end + 1;
   }
   return false;
+}
+
+/// That of scale sets, or nearly so.
+bool speaks_of_a_set(std::string_view id) {
+  return has_part(id, [](std::string_view part, std::string_view) {
+    return part.starts_with("virtualmachinescaleset") || is_mistyped(part, "virtualMachineScaleSets");
+  });
+}
+
+bool speaks_nearly_of_machines(std::string_view id) {
+  return has_part(id, [](std::string_view part, std::string_view before) {
+    return before != "virtualmachinescalesets" && is_mistyped(part, "virtualMachines");
+  });
 }
 
 /// An instance whose set is misread stands for itself: open, whatever the set says.
@@ -57,6 +72,8 @@ void refuse_misread_set(const Value& resource, Findings& findings) {
   if (!under_a_set && (typed || speaks_of_a_set(id))) {
     findings.add("/id", resource.begin,
                  fmt::format("is not that of an instance: write {}/virtualMachines/ID", kSetForm));
+  } else if (speaks_nearly_of_machines(id)) {
+    findings.add("/id", resource.begin, "is not that of a virtual machine: write …/virtualMachines/NAME");
   }
   const Value* const link = resource.at("/properties/virtualMachineScaleSet");
   if (link == nullptr || link->is_null()) {

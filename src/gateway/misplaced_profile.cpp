@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -10,9 +10,63 @@
 #include "gateway/trail.h"
 
 namespace msp::gateway {
+namespace {
 
 using json::Member;
 using json::Value;
+
+/// What a version says, and where it is read.
+struct Said {
+  std::string_view name;
+  std::string_view at;
+};
+
+constexpr auto kSaid = std::to_array<Said>({{"mode", "/properties/mode"},
+                                            {"defaultAccess", "/properties/defaultAccess"},
+                                            {"rules", "/properties/rules"},
+                                            {"privileges", "/properties/rules/privileges"},
+                                            {"roles", "/properties/rules/roles"},
+                                            {"identities", "/properties/rules/identities"},
+                                            {"roleAssignments", "/properties/rules/roleAssignments"}});
+constexpr std::string_view kAnySection = "/properties/rules/privileges";
+
+std::string dotted(std::string_view place) {
+  std::string out(place.substr(1));
+  std::ranges::replace(out, '/', '.');
+  return out;
+}
+
+/// All places of a version or of a profile, but what is in a section of the rules, where names are the operator's.
+class Search {
+ public:
+  Search(bool is_version, Findings& findings) : is_version_(is_version), findings_(findings) {}
+
+  bool operator()(const Member& member, const Trail& trail) {
+    if (member.value.is_null() || trail.is("/tags")) {
+      return false;
+    }
+    const auto* const said =
+        std::ranges::find_if(kSaid, [&](const Said& known) { return same_name(known.name, member.name); });
+    if (said != kSaid.end() && !(is_version_ && trail.is(said->at))) {
+      findings_.add(findings_.full() ? std::string() : trail.pointer(), member.begin,
+                    fmt::format("is not read here: {} {}", is_version_ ? "put it at" : "it belongs to a version, at",
+                                dotted(said->at)));
+      return false;
+    }
+    return !(is_version_ && trail.is_beside(kAnySection));
+  }
+
+ private:
+  bool is_version_;
+  Findings& findings_;
+};
+
+bool allows_by_default(const Value& version) {
+  const Value* const access = version.at("/properties/defaultAccess");
+  return access != nullptr && access->is_string() && same_name(*access->string(), "allow");
+}
+
+}  // namespace
 
 void refuse_in_profile(const Value& resource, ResourceKind kind, Findings& findings) {
   static constexpr std::array<std::string_view, 3> kRoot{"id", "type", "properties"};
@@ -20,30 +74,15 @@ void refuse_in_profile(const Value& resource, ResourceKind kind, Findings& findi
   static constexpr std::array<std::string_view, 4> kRules{"privileges", "roles", "identities", "roleAssignments"};
   refuse_spellings(resource, kRoot, findings);
   const bool is_version = kind == ResourceKind::kProfileVersion;
-  const auto refuse_at = [&](const std::string& at, std::span<const std::string_view> names, std::string_view owner) {
-    const Value* const value = resource.at(at);
-    if (value == nullptr || value->object() == nullptr) {
-      return;
-    }
-    for (const Member& member : value->object()->members) {
-      for (const std::string_view name : names) {
-        if (!member.value.is_null() && same_name(member.name, name)) {
-          findings.add(pointer_under(at, member.name), member.begin,
-                       is_version ? fmt::format("is not read here: put it at {}.{}", owner, name)
-                                  : fmt::format("is not read here: it belongs to a version, at {}.{}", owner, name));
-        }
-      }
-    }
-  };
-  for (const std::string at : {"", "/properties"}) {
-    refuse_at(at, kRules, "properties.rules");
-  }
-  refuse_at("", kVersion, "properties");
+  Trail trail;
+  Search search(is_version, findings);
+  walk(resource, trail, search);
   if (is_version) {
-    refuse_at("/properties/rules", kVersion, "properties");
     refuse_near(resource, "/properties", kVersion, findings);
-  } else {
-    refuse_at("/properties", kVersion, "properties");
+  }
+  // A section that nobody reads closes nothing; where the default is to deny, it opens nothing.
+  if (is_version && allows_by_default(resource)) {
+    refuse_near(resource, "/properties/rules", kRules, findings);
   }
 }
 

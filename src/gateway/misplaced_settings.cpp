@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "gateway/misplaced_parts.h"
+#include "gateway/near_name.h"
 #include "gateway/scale_set.h"
 #include "gateway/trail.h"
 
@@ -42,6 +43,13 @@ constexpr auto kOfMachines = std::to_array<Setting>({
     {"virtualMachineProfile", ""},
 });
 
+/// Names long enough to be meant wherever something like them stands. Beside the right place they are found as near.
+constexpr std::size_t kDistinctive = 12;
+
+/// What versions of profiles say: in a machine's own settings nobody reads it.
+constexpr std::array<std::string_view, 6> kAllowlist{"defaultAccess", "rules",      "privileges",
+                                                     "roles",         "identities", "roleAssignments"};
+
 /// What stands in a scale set where it stands in a machine below `properties`.
 constexpr std::string_view kCommonPart = "/properties/virtualMachineProfile";
 
@@ -59,7 +67,7 @@ std::string place_of(const Setting& setting, ResourceKind kind) {
 }
 
 std::string dotted(std::string_view pointer) {
-  std::string out(pointer.substr(1));
+  std::string out(pointer.substr(std::min<std::size_t>(1, pointer.size())));
   std::ranges::replace(out, '/', '.');
   return out;
 }
@@ -71,14 +79,20 @@ class Search {
 
   /// True where what is below the member is to be looked at.
   bool operator()(const Member& member, const Trail& trail) {
-    return !member.value.is_null() && !is_free(member, trail) && !refuse(member, trail);
+    return !member.value.is_null() && !is_free(member, trail) && !refuse_allowlist(member, trail) &&
+           !refuse(member, trail) && !refuse_mistyped(member, trail);
   }
 
  private:
+  static bool is_all_text(const Value& value) {
+    return value.object() != nullptr &&
+           std::ranges::all_of(value.object()->members, [](const Member& tag) { return tag.value.is_string(); });
+  }
+
   /// Texts of the operator's own.
   static bool is_free(const Member& member, const Trail& trail) {
     if (same_name(member.name, "tags")) {
-      return trail.is("/tags");
+      return trail.is("/tags") || is_all_text(member.value);  // resources within it have some, too
     }
     return (same_name(member.name, "settings") || same_name(member.name, "protectedSettings")) &&
            (trail.begins_with("resources") || trail.is_within("extensions"));
@@ -106,12 +120,43 @@ class Search {
       }
     }
     if (decides) {
-      findings_.add(findings_.full() ? std::string() : trail.pointer(), member.begin,
-                    places.empty() ? fmt::format("is not read here: no {} has it",
-                                                 kind_ == ResourceKind::kScaleSet ? "scale set" : "virtual machine")
-                                   : fmt::format("is not read here: put it at {}", places));
+      add(member, trail, "is not read here: " + advice(places));
     }
     return decides;
+  }
+
+  bool refuse_allowlist(const Member& member, const Trail& trail) {
+    const bool is =
+        std::ranges::any_of(kAllowlist, [&](std::string_view name) { return same_name(member.name, name); }) &&
+        trail.is_within("proxyAgentSettings");
+    if (is) {
+      add(member, trail, "is not read here: an allowlist stands in a version of an inVMAccessControlProfile");
+    }
+    return is;
+  }
+
+  bool refuse_mistyped(const Member& member, const Trail& trail) {
+    const auto* const meant = std::ranges::find_if(kOfMachines, [&](const Setting& setting) {
+      return setting.name.size() >= kDistinctive && is_mistyped(member.name, setting.name);
+    });
+    if (meant == kOfMachines.end()) {
+      return false;
+    }
+    const std::string place = place_of(*meant, kind_);
+    if (!place.empty() && trail.is_beside(place)) {
+      return false;
+    }
+    add(member, trail, fmt::format("is not known: if {} is meant, {}", meant->name, advice(dotted(place))));
+    return true;
+  }
+
+  std::string advice(const std::string& places) const {
+    return places.empty()
+               ? fmt::format("no {} has it", kind_ == ResourceKind::kScaleSet ? "scale set" : "virtual machine")
+               : fmt::format("put it at {}", places);
+  }
+  void add(const Member& member, const Trail& trail, const std::string& message) {
+    findings_.add(findings_.full() ? std::string() : trail.pointer(), member.begin, message);
   }
 
   ResourceKind kind_;

@@ -31,8 +31,12 @@ std::string pointer_under(std::string pointer, std::string_view name) {
 
 std::size_t Trail::count(std::string_view place) { return static_cast<std::size_t>(std::ranges::count(place, '/')); }
 
-bool Trail::ends_with(std::string_view place) const {
-  auto step = steps_.rbegin();
+bool Trail::is_beside(std::string_view place) const {
+  return count(place) == steps_.size() && ends_above(place.substr(0, place.rfind('/')), 1);
+}
+
+bool Trail::ends_above(std::string_view place, std::size_t steps) const {
+  auto step = steps_.rbegin() + static_cast<std::ptrdiff_t>(steps);
   while (!place.empty()) {
     const std::size_t slash = place.rfind('/');
     if (step == steps_.rend() || step->index != kNone || !same_name(step->name, place.substr(slash + 1))) {

@@ -28,7 +28,9 @@ class Trail {
 
   /// True at "/a/b", in any case. Items of lists have no place.
   bool is(std::string_view place) const { return count(place) == steps_.size() && ends_with(place); }
-  bool ends_with(std::string_view place) const;
+  bool ends_with(std::string_view place) const { return ends_above(place, 0); }
+  /// True for whatever stands in the same object as `place` does.
+  bool is_beside(std::string_view place) const;
   bool begins_with(std::string_view name) const { return !steps_.empty() && same_name(steps_.front().name, name); }
   /// True somewhere below a member of that name.
   bool is_within(std::string_view name) const;
@@ -40,6 +42,8 @@ class Trail {
     std::string_view name;
     std::size_t index;
   };
+  /// `ends_with`, without so many last steps.
+  bool ends_above(std::string_view place, std::size_t steps) const;
   static std::size_t count(std::string_view place);
 
   std::vector<Step> steps_;
