@@ -221,6 +221,13 @@ TEST_F(InventoryTest, TwoMachinesMayExchangeTheirAddressesInOneChange) {
   EXPECT_EQ(inventory_->registry().find({10, 0, 0, 2})->model.vm_id, kVm1);
 }
 
+TEST_F(InventoryTest, WhoIsOnlyMadeAnewInAChangeKeepsItsAddress) {
+  good({version(), machine(kVm1, "10.0.0.1", referring())});
+  EXPECT_THAT(faults(apply({version(R"("mode":"Audit","defaultAccess":"Deny")"), machine(kVm2, "10.0.0.1", "{}")})),
+              ElementsAre(HasSubstr("10.0.0.1 is a source address of vm-1")));
+  EXPECT_EQ(inventory_->registry().find({10, 0, 0, 1})->model.vm_id, kVm1);
+}
+
 TEST_F(InventoryTest, WhatCannotBeAppliedWholeIsRefusedWithEveryFaultAndChangesNothing) {
   good({version(), machine(kVm1, "10.0.0.1", referring("P", 5))});
   const std::string guid = latch();

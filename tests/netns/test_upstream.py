@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -31,6 +32,7 @@ class Behind(http.server.BaseHTTPRequestHandler):
     go_on = threading.Event()
     first_piece = threading.Event()
     received = 0
+    let_go = threading.Event()
 
     def _note(self) -> None:
         self.seen.append((self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()]))
@@ -88,14 +90,17 @@ class Behind(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _answer_before_the_end(self, way: str) -> None:
-        """"echo": each piece as it comes; "refuses": at once, and reads nothing; "accepts": at once, and reads on."""
+        """"echo": each piece as it comes; "refuses": at once, reads nothing, and says when the host ends it; "accepts": at once, and reads on."""
         left = int(self.headers["Content-Length"])
         self.send_response({"echo": 200, "refuses": 413, "accepts": 202}[way])
         self.send_header("Content-Length", str(left) if way == "echo" else "5")
         self.end_headers()
         self.wfile.write(b"" if way == "echo" else b"early")
         if way == "refuses":
-            self.go_on.wait(10)
+            waiting = select.poll()
+            waiting.register(self.connection, select.POLLRDHUP)
+            if waiting.poll(10_000):
+                self.let_go.set()
         type(self).received = 0
         while way != "refuses" and left > 0 and (piece := self.rfile.read1(min(left, 65536))):
             left -= len(piece)
@@ -284,6 +289,21 @@ class Upstream(LabCase):
         self.assertEqual((status, got), (202, 5))
         poll("what was accepted early arrives whole", lambda: Behind.received == size, 5)
 
+    def test_an_early_refusal_ends_the_request_at_once(self):
+        """The guest says nothing more and holds its connection: nothing of it has to run out before that ends."""
+        Behind.let_go.clear()
+        go = self.lab.folder / "refused"
+        holder = self.lab.outside.start(put_and_hold, HOSTGA, str(go))
+        try:
+            begin = time.monotonic()
+            self.assertTrue(Behind.let_go.wait(5), "the service is let go")
+            record = self.record("/vmAgentLog")
+            self.assertEqual((record["outcome"], record["status"]), ("exempt", 413))
+            self.assertLess(time.monotonic() - begin, 5)
+        finally:
+            go.touch()
+        self.assertEqual(holder.result(), 413)
+
     def test_slow_broken_and_no_http(self):
         rows = [("/slow", 504, "upstream_slow"), ("/silent", 410, "upstream_down"), ("/none", 502, "upstream_bad_answer"),
                 ("/switch", 502, "upstream_bad_answer")]
@@ -414,6 +434,14 @@ def put_and_read(address: str, size: int, way: str, sends: int) -> tuple:
         answer = client.Reader(connection).answer()
         sender.join()
         return answer.status, len(answer.body), hashlib.sha256(answer.body).hexdigest()
+
+
+def put_and_hold(address: str, go: str) -> int:
+    with client.connect(address, 30) as connection:
+        connection.sendall(b"PUT /vmAgentLog HTTP/1.1\r\nhost: 168.63.129.16\r\nx-way: refuses\r\ncontent-length: 8000000\r\n\r\n" + PIECE)
+        answer = client.Reader(connection).answer()
+        poll("the test says go", lambda: os.path.exists(go), 20)
+        return answer.status
 
 
 def put_slowly(address: str, go: str) -> client.Answer:
