@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/fd.h"
 #include "base/unix_socket.h"
 
 namespace msp::gateway {
@@ -35,6 +36,18 @@ std::string request(std::string_view method, std::string_view target, std::strin
 std::string envelope(std::string_view resource, std::string_view addresses = R"(["10.0.0.1"])") {
   return R"({"resources":[{"resource":)" + std::string(resource) + R"(,"sourceAddresses":)" + std::string(addresses) +
          "}]}";
+}
+
+/// Ids from one range, addresses from another.
+std::string many_machines(int count, int ids, int network) {
+  std::string many;
+  for (int i = 0; i < count; ++i) {
+    many += fmt::format(
+        R"({}{{"resource":{{"name":"many-{}-{}","properties":{{"vmId":"6f9619ff-8b86-4d01-{:04x}-{:012x}"}}}},
+        "sourceAddresses":["10.{}.{}.{}"]}})",
+        i == 0 ? "" : ",", ids, i, ids, i, network, i / 200, i % 200);
+  }
+  return R"({"resources":[)" + many + "]}";
 }
 
 class AdminServerTest : public testing::Test {
@@ -67,20 +80,26 @@ class AdminServerTest : public testing::Test {
     co_await server_->drain(loop_.after_ms(1'000));
     loop_.stop();
   }
+  Fd begin(const std::string& text) const {
+    auto socket = connect_unix(path_);
+    EXPECT_TRUE(socket.ok());
+    EXPECT_EQ(::send(socket->get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    return std::move(*socket);
+  }
+  static std::string end(const Fd& socket) {
+    std::string out;
+    char buffer[65536];
+    for (ssize_t n = 0; (n = ::recv(socket.get(), buffer, sizeof(buffer), 0)) > 0;) {
+      out.append(buffer, static_cast<std::size_t>(n));
+    }
+    return out;
+  }
   static std::string exchange(const std::string& path, const std::string& text) {
     const auto socket = connect_unix(path);
     if (!socket.ok()) {
       return "errno " + std::to_string(socket.error().code);
     }
-    if (::send(socket->get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) {
-      return "send";
-    }
-    std::string out;
-    char buffer[65536];
-    for (ssize_t n = 0; (n = ::recv(socket->get(), buffer, sizeof(buffer), 0)) > 0;) {
-      out.append(buffer, static_cast<std::size_t>(n));
-    }
-    return out;
+    return ::send(socket->get(), text.data(), text.size(), MSG_NOSIGNAL) < 0 ? "send" : end(*socket);
   }
   std::string ask(std::string_view method, std::string_view target, std::string_view body = {}) const {
     return exchange(path_, request(method, target, body));
@@ -135,28 +154,24 @@ TEST_F(AdminServerTest, OnlyItsOwnerGetsPastTheModeAndThePeerCheck) {
 }
 
 TEST_F(AdminServerTest, ChangesThatMeetAreMadeOneAfterTheOther) {
-  std::string many;
-  for (int i = 0; i < 400; ++i) {
-    many += fmt::format(
-        R"({}{{"resource":{{"name":"many-{}","properties":{{"vmId":"6f9619ff-8b86-4d01-b42d-{:012x}"}}}},
-        "sourceAddresses":["10.1.{}.{}"]}})",
-        i == 0 ? "" : ",", i, i, i / 200, i % 200);
-  }
-  const std::string body = R"({"resources":[)" + many + "]}";
-  const auto first = connect_unix(path_);
-  ASSERT_TRUE(first.ok());
-  const std::string text = request("POST", "/v1/apply", body);
-  ASSERT_EQ(::send(first->get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  const Fd first = begin(request("POST", "/v1/apply", many_machines(400, 1, 1)));
   // Heard while that one is in the midst of it, most likely; in either order each of them is made whole.
   EXPECT_THAT(ask("POST", "/v1/apply", envelope(kMachine)), HasSubstr(R"("effect":"created")"));
   EXPECT_THAT(ask("DELETE", "/v1/virtualMachines/vm-1"), HasSubstr(R"("effect":"deleted")"));
-  std::string said;
-  char buffer[65536];
-  for (ssize_t n = 0; (n = ::recv(first->get(), buffer, sizeof(buffer), 0)) > 0;) {
-    said.append(buffer, static_cast<std::size_t>(n));
-  }
-  EXPECT_THAT(said, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(end(first), StartsWith("HTTP/1.1 200"));
   EXPECT_EQ(inventory_->registry().all().size(), 400U);
+}
+
+TEST_F(AdminServerTest, OfTwoChangesThatWaitForAThirdOneIsMadeFirst) {
+  const Fd first = begin(request("POST", "/v1/apply", many_machines(800, 1, 1)));
+  const Fd second = begin(request("POST", "/v1/apply", many_machines(2000, 2, 2)));
+  const Fd third = begin(request("POST", "/v1/apply", many_machines(2000, 3, 2)));
+  EXPECT_THAT(end(first), StartsWith("HTTP/1.1 200"));
+  const std::string a = end(second);
+  const std::string b = end(third);
+  EXPECT_NE(a.starts_with("HTTP/1.1 200"), b.starts_with("HTTP/1.1 200")) << "both want the same addresses";
+  EXPECT_THAT(a + b, HasSubstr("is a source address of"));
+  EXPECT_EQ(inventory_->registry().all().size(), 2800U);
 }
 
 TEST_F(AdminServerTest, WhatIsAppliedIsListedShownUnchangedAndDeleted) {
