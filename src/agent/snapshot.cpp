@@ -62,6 +62,7 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   to.disk_trouble = from.disk_trouble;
   to.long_poll = from.long_poll;
   to.signed_status = from.signed_status;
+  to.key_doubted = from.key_doubted;
   to.message = from.message;
   to.host_code = from.host_code;
   if (from.host_time_offset_ms) {

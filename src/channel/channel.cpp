@@ -35,8 +35,8 @@ bool same(const ChannelState& a, const ChannelState& b) {
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.disk_trouble == b.disk_trouble &&
          a.host_answers == b.host_answers && a.host_status == b.host_status && a.long_poll == b.long_poll &&
-         a.signed_status == b.signed_status && a.asks == b.asks && a.message == b.message &&
-         a.host_code == b.host_code && a.host_time_offset_ms == b.host_time_offset_ms;
+         a.signed_status == b.signed_status && a.key_doubted == b.key_doubted && a.asks == b.asks &&
+         a.message == b.message && a.host_code == b.host_code && a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -308,6 +308,8 @@ void Channel::publish() {
   next->long_poll = machine_.hold.known;
   next->asks = client_.asks();
   next->signed_status = guard_.demands();
+  // Where the host names another key, or none, that is on its way already.
+  next->key_doubted = machine_.phase == Phase::kLatched && guard_.doubts();
   next->message = machine_.message;
   next->host_code = machine_.host_code;
   next->host_time_offset_ms = client_.time().offset_ms();

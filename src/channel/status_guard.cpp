@@ -184,21 +184,34 @@ std::optional<Disbelief> StatusGuard::judge(const std::optional<protocol::SignRe
 
 // Whoever gave out the key in use may have been anybody. Only who knows the first key, too, signs with both linked.
 void StatusGuard::hear_next(Anchor& anchor, const std::string* header, const protocol::SignedStatus& answer) {
+  const std::string asked = ask_next();
+  if (asked.empty() || !in_use_) {
+    return;
+  }
   const auto signature = header == nullptr ? std::nullopt : protocol::parse_status_signature(*header);
-  if (!signature || !in_use_ || signature->guid != ask_next()) {
+  if (!signature || signature->guid != asked) {
+    // A host that has never vouched for a later key may not know how.
+    if (!anchor.later.empty()) {
+      doubt(asked);
+    }
     return;
   }
   auto linked = protocol::linked_secret(anchor.first.secret, in_use_->secret);
   if (!linked.ok() || !is_signed(*linked, *signature, answer)) {
-    if (std::exchange(doubted_, in_use_->guid) != in_use_->guid) {
-      log::warn("key {} in use is not the one that the host has: somebody else may have given it out", in_use_->guid);
-      log::hint("the host refuses what is signed with it: mspctl key reset, on the host");
-    }
+    doubt(asked);
     return;
   }
-  anchor.later = in_use_->guid;
+  doubted_.clear();
+  anchor.later = asked;
   anchor.linked = std::move(*linked);
   saved_ = false;
+}
+
+void StatusGuard::doubt(const std::string& guid) {
+  if (std::exchange(doubted_, guid) != guid) {
+    log::warn("key {} in use is not the one that the host has: somebody else may have given it out", guid);
+    log::hint("the host refuses what is signed with it: mspctl key reset, on the host");
+  }
 }
 
 void StatusGuard::save_anchor() {

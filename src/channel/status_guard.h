@@ -51,6 +51,9 @@ class StatusGuard {
 
   /// The host has signed before: what is not signed is not believed.
   bool demands() const { return anchor_.has_value() || unreadable_; }
+  /// The host, by its signed word, has another key of the id in use; or it does not vouch for the one in use, though it
+  /// has for one before. What is signed with it is refused.
+  bool doubts() const { return in_use_ && doubted_ == in_use_->guid; }
 
  private:
   struct Signer {
@@ -71,6 +74,7 @@ class StatusGuard {
   Result<void> save(const Anchor& anchor) const;
   void save_anchor();
   void hear_next(Anchor& anchor, const std::string* header, const protocol::SignedStatus& answer);
+  void doubt(const std::string& guid);
 
   std::string path_;
   std::string machine_file_;
@@ -81,7 +85,7 @@ class StatusGuard {
   bool saved_ = false;
   std::optional<Anchor> anchor_;  ///< has signed before
   std::optional<Signer> in_use_;
-  std::string doubted_;  ///< key id: the host has another key of this id
+  std::string doubted_;  ///< key id: the host has another key of this id, or none
 };
 
 }  // namespace msp::channel

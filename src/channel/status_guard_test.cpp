@@ -195,12 +195,39 @@ TEST_F(StatusGuardTest, AnotherKeyOfTheSameIdIsNotVouchedFor) {
   forged.guid = kB;
   guard->use(&forged);
   EXPECT_EQ(guard->ask_next(), kB);
+  EXPECT_FALSE(guard->doubts());
   EXPECT_EQ(hear_host({kA, kB}), "") << "what the host says counts";
   EXPECT_EQ(guard->ask()->linked, "");
+  EXPECT_TRUE(guard->doubts());
+  EXPECT_EQ(hear_host({kA}), "");
+  EXPECT_TRUE(guard->doubts()) << "who leaves the other signature out takes nothing back";
   use(kA);
+  EXPECT_FALSE(guard->doubts());
   use(kB);
   EXPECT_EQ(hear_host({kA, kB}), "");
+  EXPECT_FALSE(guard->doubts());
   EXPECT_EQ(guard->ask()->linked, kB);
+}
+
+// A host that has never vouched for a later key may not know how; one that has does, also before a restart.
+TEST_F(StatusGuardTest, AKeyThatIsNotVouchedForIsDoubtedWhereTheHostKnowsHow) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  EXPECT_FALSE(guard->doubts());
+  use(kB);
+  EXPECT_EQ(hear_host({kA}), "");
+  EXPECT_FALSE(guard->doubts());
+  EXPECT_EQ(hear_host({kA, kB}), "");
+  EXPECT_FALSE(guard->doubts());
+  restart();
+  use(kC);
+  EXPECT_FALSE(guard->doubts()) << "nothing is heard yet";
+  EXPECT_EQ(hear(""), kStatusUnsigned);
+  EXPECT_FALSE(guard->doubts()) << "nobody's word";
+  EXPECT_EQ(hear_host({kA, kB}), "");
+  EXPECT_TRUE(guard->doubts());
+  EXPECT_EQ(hear_host({kA, kB, kC}), "");
+  EXPECT_FALSE(guard->doubts());
 }
 
 TEST_F(StatusGuardTest, WhoDropsTheKeyStillDemands) {

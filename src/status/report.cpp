@@ -49,7 +49,7 @@ void write_channel(Writer& w, const Channel& c) {
   field_or_null(w, "keyIncarnation", c.incarnation);
   w.field("closed", c.closed).field("hostAnswers", c.host_answers).field("everLatched", c.ever_latched);
   field_or_null(w, "hostStatus", c.host_status == 0 ? std::nullopt : std::optional(c.host_status));
-  w.field("longPoll", c.long_poll).field("signedStatus", c.signed_status);
+  w.field("longPoll", c.long_poll).field("signedStatus", c.signed_status).field("keyDoubted", c.key_doubted);
   field_or_null(w, "hostClockOffsetMilliseconds", c.host_clock_offset_ms);
   w.field("message", c.message);
   field_or_null(w, "hostCode", c.host_code.empty() ? std::nullopt : std::optional(c.host_code));
@@ -113,6 +113,9 @@ void write_module(Writer& w, std::string_view name, std::string_view status, std
 }
 
 std::string_view key_latch_status(const Channel& c) {
+  if (c.key_doubted) {
+    return "STOPPED";
+  }
   if (!c.key_guid.empty() || c.phase == "disabled") {
     return "RUNNING";
   }
@@ -121,7 +124,8 @@ std::string_view key_latch_status(const Channel& c) {
 
 void write_key_latch(Writer& w, const Snapshot& s) {
   const Channel& c = s.channel;
-  write_module(w, "keyLatchStatus", key_latch_status(c), c.message);
+  write_module(w, "keyLatchStatus", key_latch_status(c),
+               c.key_doubted ? "the host has another key than the one in use" : c.message);
   w.key("states").begin_object().field("secureChannelState", c.state);
   if (!c.key_guid.empty()) {
     w.field("keyGuid", c.key_guid);

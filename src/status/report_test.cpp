@@ -83,6 +83,18 @@ TEST(Problems, ChannelStatesAreToldApart) {
   EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("last poll of the host failed")));
 }
 
+TEST(Problems, AKeyThatTheHostHasNotIsNoProtection) {
+  Snapshot s = example_snapshot();
+  s.channel.key_doubted = true;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("the host has another key than the one in use")));
+  EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("mspctl key reset"));
+  EXPECT_FALSE(problems_of(s).front().warning);
+  EXPECT_EQ(at(parsed(status_json(s)), "/channel/keyDoubted"), "true");
+  const json::Value aggregate = parsed(aggregate_json(s, json::Style::kPretty, ""));
+  EXPECT_EQ(at(aggregate, "/proxyAgentStatus/status"), "\"ERROR\"");
+  EXPECT_EQ(at(aggregate, "/proxyAgentStatus/keyLatchStatus/status"), "\"STOPPED\"");
+}
+
 TEST(Problems, AHostThatAnswersIsNotCalledSilent) {
   Snapshot s = example_snapshot();
   s.channel = Channel();

@@ -109,6 +109,12 @@ void check_channel(const Snapshot& s, std::vector<Problem>& out) {
   } else if (channel.phase != "latched") {
     out.push_back(
         {fmt::format("the host does not know the key in use ({})", channel.message), std::string(remedy_of(channel))});
+  } else if (channel.key_doubted) {
+    out.push_back({fmt::format("the host has another key than the one in use ({}): what is signed with it is refused",
+                               channel.key_guid),
+                   "somebody between this machine and its host may have given it out, or the key's file was altered: "
+                   "have the host's operator end it (on the host: mspctl key reset VM), once the way to the host is "
+                   "in order; see docs/signed-status.md"});
   } else if (!channel.host_answers) {
     out.push_back({fmt::format("the last poll of the host failed; the last rules stay ({})", channel.message),
                    std::string(remedy_of(channel)), Area::kChannel, true});

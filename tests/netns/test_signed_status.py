@@ -2,12 +2,15 @@
 """The signed status (docs/signed-status.md) with somebody on the cable who strips, alters, forges and replays."""
 import hashlib
 import hmac
+import json
 import re
+import subprocess
 
 from disks import DisksCase
 from lab import http
 from lab.lab import VM_ID, WIRESERVER
 from lab.relay import Relay
+from lab.signing import string_to_sign
 from lab.world import poll
 from modelled import MARK, VERSIONS, model
 
@@ -200,6 +203,65 @@ class WhileAKeyIsReplaced(DisksCase):
                 cable.alter, cable.alter_back = None, None
                 key = self.latched(other_than=key)
                 poll("the first key vouches for it", lambda key=key: self.marked() == (self.first_key, key))
+
+
+class OnceInPassing:
+    """Hands out a key of his own under the host's id, signs the attestation with the host's in its place, and is gone."""
+    AUTHORIZATION = re.compile(rb"\r\nx-ms-azure-host-authorization: Azure-HMAC-SHA256 (\S+) ([0-9a-f]{64})")
+
+    def __init__(self):
+        self._key, self._guid = b"", b""
+
+    def ask(self, data: bytes) -> bytes:
+        found = self.AUTHORIZATION.search(data)
+        if not found or found[1] != self._guid:
+            return data
+        bare = self.AUTHORIZATION.sub(b"", data)
+        signature = hmac.new(self._key, string_to_sign(bare), hashlib.sha256).hexdigest().encode()
+        return data[:found.start(2)] + signature + data[found.end(2):]
+
+    def answer(self, data: bytes) -> bytes:
+        if b'"key":"' not in data:
+            return data
+        self._key = bytes.fromhex(re.search(rb'"key":"([0-9a-fA-F]+)"', data)[1].decode())
+        self._guid = re.search(rb'"guid":"([^"]+)"', data)[1]
+        return re.sub(rb'"key":"[^"]*"', b'"key":"' + hashlib.sha256(b"mine").hexdigest().encode() + b'"', data)
+
+
+class AForeignKeyUnderTheHostsId(DisksCase):
+    def doubted(self) -> None:
+        lab = self.lab
+        poll("told", lambda: self.channel().get("keyDoubted"), 30)
+        status = lab.status()
+        self.assertFalse(status["protected"])
+        self.assertEqual((status["channel"]["phase"], status["channel"]["hostCode"]), ("latched", None))
+        said = self.run_page("look, in the guest", code=1)
+        self.assertIn("NOT FULLY PROTECTED", said)
+        self.assertIn("the host has another key than the one in use", said)
+        doctor = subprocess.run([lab.programs / "mspctl", "doctor", "--config", lab.agent_config_file], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual(doctor.returncode, 2, doctor.stdout)
+        self.assertIn("the host has another key than the one in use", doctor.stdout)
+        self.assertEqual(lab.guest_get(VERSIONS).status, 401)
+        file = lab.folder / "agent" / "log" / "status.json"
+        poll("ERROR", lambda: json.loads(file.read_text())["proxyAgentStatus"]["status"] == "ERROR", 5)
+
+    def test_it_is_told_and_a_reset_heals(self):
+        lab = self.lab
+        poll("signed", lambda: self.channel()["signedStatus"])
+        cable, who = self.enterContext(Relay(lab)), OnceInPassing()
+        cable.alter, cable.alter_back = who.ask, who.answer
+        self.mspctl("key", "rotate", "vm-1")
+        key = poll("another key", lambda: (guid := self.channel()["keyGuid"]) != self.first_key and guid)
+        cable.alter = cable.alter_back = None
+        self.doubted()
+        self.assertEqual(lab.log_of("msp-agent", 400).count("is not the one that the host has"), 1)
+        lab.stop_agent()
+        lab.start_agent(wait=False)
+        self.doubted()
+        self.mspctl("key", "reset", "vm-1")
+        self.latched(other_than=key)
+        self.assertFalse(self.channel()["keyDoubted"])
 
 
 class SignedByTheOperatorsWord(DisksCase):
