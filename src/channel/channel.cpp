@@ -274,6 +274,9 @@ void Channel::look_at_disk() {
   if (machine_.ever_latched && !marked_ && !guessed_) {
     trouble = "the mark that this machine was latched cannot be written";
   }
+  if (const auto kept = guard_.keep(); !kept.ok()) {
+    trouble = fmt::format("that the host signs its status cannot be noted: {}", kept.error().text());
+  }
   if (key_ != nullptr) {
     if (const auto kept = store_.check(key_->guid, key_->bytes); !kept.ok()) {
       trouble = kept.error().text();

@@ -50,8 +50,8 @@ class Channel {
   /// is polled at once, and provisioning must wait for a key again. False: only a key in use lets it finish (L.25).
   bool notify();
 
-  /// To be called now and then: what a restart needs of the disk is looked at, and the mark written that is gone, could
-  /// not be written, or is from before this start.
+  /// To be called now and then: what a restart needs of the disk is looked at, and the marks written that are gone or
+  /// could not be written; that of the latch also where it is from before this start.
   void look_at_disk();
 
   /// Never null after start().

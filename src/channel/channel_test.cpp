@@ -416,6 +416,26 @@ TEST_F(ChannelTest, TheMarkIsWrittenAgainWhereItIsGoneOrCouldNotBeWritten) {
   EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "somebody removed it";
 }
 
+TEST_F(ChannelTest, ThatTheHostSignsIsNotedAgainWhereItIsGoneAndToldWhereItCannotBe) {
+  host.enforce();
+  start();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const std::string mark = directory + "/status-signed";
+  std::filesystem::create_directories(mark + "/in-the-way");  // as a disk that takes nothing more
+  host.signs = true;
+  ASSERT_TRUE(run_until([&] { return state().signed_status; }));
+  channel->look_at_disk();
+  EXPECT_THAT(state().disk_trouble, HasSubstr("that the host signs its status cannot be noted"));
+  host.canned_status = 503;  // not heard any more
+  std::filesystem::remove_all(mark);
+  channel->look_at_disk();
+  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "tried again";
+  EXPECT_EQ(state().disk_trouble, "");
+  std::filesystem::remove(mark);
+  channel->look_at_disk();
+  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "somebody removed it";
+}
+
 TEST_F(ChannelTest, DestroyedInTheMiddleOfARequest) {
   host.silent = true;
   start();

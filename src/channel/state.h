@@ -46,7 +46,7 @@ struct ChannelState {
   bool signed_status = false;  ///< the host signs its status, and what it does not sign is not believed
   bool key_doubted = false;    ///< the host names the key in use, and its signature says that it has another of this id
   protocol::Asks asks;         ///< of each signed request (docs/request-extensions.md)
-  std::string disk_trouble;    ///< what a restart would not find of key and mark; empty: nothing
+  std::string disk_trouble;    ///< what a restart would not find of key and marks; empty: nothing
   std::string message;         ///< of the last poll; never a key, never text of the host's document
   std::string
       host_code;  ///< with the message: the host's word for its refusal, or ours for not believing it; empty: none

@@ -2,6 +2,7 @@
 #include "channel/status_guard.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -177,7 +178,7 @@ std::optional<Disbelief> StatusGuard::judge(const std::optional<protocol::SignRe
     anchor_.emplace(Anchor{.first = {.guid = in_use_->guid, .secret = in_use_->secret.clone()}});
   }
   if (!saved_) {
-    save_anchor();
+    (void)save_anchor();
   }
   return std::nullopt;
 }
@@ -214,12 +215,31 @@ void StatusGuard::doubt(const std::string& guid) {
   }
 }
 
-void StatusGuard::save_anchor() {
-  const auto saved = anchor_ ? save(*anchor_) : Result<void>();
+Result<void> StatusGuard::keep() {
+  if (anchor_ && saved_ && !is_there()) {
+    log::warn("somebody removed {} under the running agent: it is written again", path_);
+    saved_ = false;
+  }
+  return saved_ ? Result<void>() : save_anchor();
+}
+
+/// Or it cannot be told.
+bool StatusGuard::is_there() const {
+  struct stat info{};
+  return ::lstat(path_.c_str(), &info) == 0 || errno != ENOENT;
+}
+
+Result<void> StatusGuard::save_anchor() {
+  if (!anchor_) {
+    return {};
+  }
+  auto saved = save(*anchor_);
   saved_ = saved.ok();
-  if (!saved.ok()) {
+  if (!saved.ok() && !std::exchange(told_, true)) {
     log::error("cannot note that the host signs its status: {}", saved.error().text());
   }
+  told_ = told_ && !saved_;
+  return saved;
 }
 
 }  // namespace msp::channel

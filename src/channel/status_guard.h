@@ -49,6 +49,10 @@ class StatusGuard {
   std::optional<Disbelief> judge(const std::optional<protocol::SignRequest>& asked, const Signatures& given,
                                  const protocol::SignedStatus& answer);
 
+  /// To be called now and then: writes again what a restart needs where it is gone or could not be written. An error:
+  /// it is not on the disk.
+  Result<void> keep();
+
   /// The host has signed before: what is not signed is not believed.
   bool demands() const { return anchor_.has_value() || unreadable_; }
   /// The host, by its signed word, has another key of the id in use; or it does not vouch for the one in use, though it
@@ -72,7 +76,8 @@ class StatusGuard {
   Result<std::optional<Anchor>> read();
   Result<std::optional<Anchor>> parse(std::string_view line);
   Result<void> save(const Anchor& anchor) const;
-  void save_anchor();
+  bool is_there() const;
+  Result<void> save_anchor();
   void hear_next(Anchor& anchor, const std::string* header, const protocol::SignedStatus& answer);
   void doubt(const std::string& guid);
 
@@ -83,6 +88,7 @@ class StatusGuard {
   bool read_ = false;
   bool unreadable_ = false;
   bool saved_ = false;
+  bool told_ = false;             ///< that it could not be
   std::optional<Anchor> anchor_;  ///< has signed before
   std::optional<Signer> in_use_;
   std::string doubted_;  ///< key id: the host has another key of this id, or none

@@ -287,6 +287,27 @@ TEST_F(StatusGuardTest, AMarkThatCannotBeReadLetsNothingBeBelievedUntilItCan) {
   EXPECT_EQ(hear(kA), "");
 }
 
+TEST_F(StatusGuardTest, WhatIsGoneOrCouldNotBeNotedIsNotedWithoutAnAnswer) {
+  EXPECT_TRUE(guard->keep().ok());
+  EXPECT_FALSE(std::filesystem::exists(mark())) << "there is nothing to note";
+  use(kA);
+  std::filesystem::create_directory(mark());
+  EXPECT_EQ(hear(kA), "");
+  EXPECT_THAT(guard->keep().error().text(), HasSubstr(mark()));
+  std::filesystem::remove(mark());
+  EXPECT_TRUE(guard->keep().ok());
+  EXPECT_TRUE(std::filesystem::is_regular_file(mark()));
+  std::filesystem::remove(mark());
+  EXPECT_TRUE(guard->keep().ok());
+  restart();
+  EXPECT_TRUE(guard->demands());
+  std::filesystem::remove(mark());
+  restart();
+  EXPECT_TRUE(guard->keep().ok());
+  EXPECT_FALSE(guard->demands()) << "removed while it was stopped: it begins anew";
+  EXPECT_FALSE(std::filesystem::exists(mark()));
+}
+
 TEST_F(StatusGuardTest, WhatCannotBeNotedIsNotedWithTheNextAnswer) {
   use(kA);
   std::filesystem::create_directory(mark());

@@ -42,7 +42,8 @@ std::string_view remedy_of(const Channel& channel) {
   if (channel.host_code == "status_unsigned" || channel.host_code == "status_wrongly_signed") {
     return "rules, key and state stay as they were. Somebody between this machine and its host may be answering in its "
            "place; or the host is another, or has lost the key (its operator: docs/disks.md). Only if that is certain, "
-           "remove the file status-signed in the state directory and restart the agent; see docs/signed-status.md";
+           "stop the agent, remove the file status-signed in the state directory, and start it; see "
+           "docs/signed-status.md";
   }
   if (channel.host_code == "status_not_understood") {
     return "rules, key and state stay as they were. The host speaks a form of the protocol that this agent does not "
@@ -85,9 +86,11 @@ std::string answer_of(const Channel& channel) {
 void check_channel(const Snapshot& s, std::vector<Problem>& out) {
   const Channel& channel = s.channel;
   if (!channel.disk_trouble.empty()) {
-    out.push_back({fmt::format("what a restart needs is not on the disk: {}", channel.disk_trouble),
-                   "the key in use holds until the agent ends. Put the file back, or mend owner and mode, before that; "
-                   "if it is lost, have the host's operator replace the key (on the host: mspctl key rotate VM)"});
+    out.push_back(
+        {fmt::format("what a restart needs is not on the disk: {}", channel.disk_trouble),
+         "what holds now holds until the agent ends. Free space on the disk, put the file back, or mend owner "
+         "and mode, before that; if a key's file is lost, have the host's operator replace the key (on the "
+         "host: mspctl key rotate VM)"});
   }
   if (channel.phase == "disabled") {
     out.push_back({"the host has the secure channel disabled: metadata requests are neither decided nor signed",

@@ -48,7 +48,7 @@ struct Channel {
   bool closed = false;        ///< redirected requests are answered "not ready"
   bool host_answers = false;  ///< the last poll was good
   int host_status = 0;        ///< that the host answered to it, where it was not; 0: it did not
-  std::string disk_trouble;   ///< what a restart would not find of key and mark; empty: nothing
+  std::string disk_trouble;   ///< what a restart would not find of key and marks; empty: nothing
   bool ever_latched = false;
   bool long_poll = false;                            ///< the host holds polls until there is something to say
   bool signed_status = false;                        ///< what the host does not sign is not believed

@@ -56,7 +56,9 @@ class TakenAway(LabCase):
         keys.chmod(0o700)
         poll("well again", lambda: lab.status()["protected"], 5)
 
-    def test_2_the_mark_comes_back(self):
-        mark = self.lab.folder / "agent" / "ever-latched"
-        mark.unlink()
-        poll("written again", mark.exists, 5)
+    def test_2_the_marks_come_back(self):
+        poll("signed", lambda: self.lab.status()["channel"]["signedStatus"])
+        for name in ("ever-latched", "status-signed"):
+            mark = self.lab.folder / "agent" / name
+            mark.unlink()
+            poll("written again", mark.exists, 5)
