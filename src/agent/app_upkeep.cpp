@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of App follows the machine rather than the host: local rule files, pins, what is on the disk.
+// What of App follows the machine rather than the host: local rule files, pins, what is on the disk, the time.
 #include <cerrno>
 #include <filesystem>
 
@@ -68,6 +68,10 @@ Task<> App::look_after() {
     co_await loop_.sleep_until(loop_.after_ms(kUpkeepMs));
     keep_pins();
     channel_->look_at_disk();
+    // Nothing else need happen when the time is over.
+    if (provisioning_.is_overdue(clock_.boottime_ms())) {
+      report();
+    }
     if (!local_watch_ || local_watch_->look_again()) {
       follow_local_rules();
     }

@@ -95,8 +95,12 @@ void Provisioning::restart(std::uint64_t boot_ms) {
   finished_tick_ns_ = 0;
 }
 
+bool Provisioning::is_overdue(std::uint64_t boot_ms) const {
+  return flags_ != kAllFlags && !timeout_reported_ && boot_ms - began_ms_ > kTimeoutMs;
+}
+
 bool Provisioning::check_timeout(std::uint64_t boot_ms, std::int64_t unix_ns) {
-  if (flags_ == kAllFlags || timeout_reported_ || boot_ms - began_ms_ <= kTimeoutMs) {
+  if (!is_overdue(boot_ms)) {
     return false;
   }
   timeout_reported_ = true;

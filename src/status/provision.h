@@ -53,6 +53,8 @@ class Provisioning {
   void withdraw(Flag flag) { flags_ &= ~static_cast<unsigned>(flag); }
   /// A notify in state Unknown or disabled: the key must be reported anew and the 120 s begin anew (C.5).
   void restart(std::uint64_t boot_ms);
+  /// 120 s have passed without all flags, and check_timeout() has not said so yet.
+  bool is_overdue(std::uint64_t boot_ms) const;
   /// True once, when 120 s have passed without all flags: the finish time becomes `unix_ns`, tag files are due.
   bool check_timeout(std::uint64_t boot_ms, std::int64_t unix_ns);
 

@@ -107,3 +107,16 @@ class FieldFiles(RuledLab):
         poll("it runs and says so once", lambda: self.lab.status().get("pid"), 10)
         said = self.lab.log_of("msp-agent")
         self.assertEqual(len(re.findall("the status file is not kept up to date", said)), 1)
+
+    def test_5_after_two_minutes_provisioning_is_over_whatever_happens(self):
+        # Nothing changes meanwhile: the host is silent, and no status file is written.
+        home = self.lab.folder / "agent"
+        self.lab.stop_agent()
+        shutil.rmtree(home / "keys")
+        (home / "keys").mkdir(mode=0o700)
+        config = json.loads(self.lab.agent_config_file.read_text())
+        config["openmsp"]["statusFile"] = ""
+        self.lab.agent_config_file.write_text(json.dumps(config))
+        self.lab.start_agent(wait=False)
+        poll("the tag", (home / "keys" / "provisioned.tag").exists, 130)
+        self.assertIn("keyLatchStatus - ", (home / "keys" / "status.tag").read_text())
