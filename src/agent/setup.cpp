@@ -7,7 +7,7 @@
 #include <array>
 #include <filesystem>
 
-#include "agent/config.h"
+#include "agent/setup_state.h"
 #include "agent/system_service.h"
 #include "base/clock.h"
 #include "base/external_program.h"
@@ -287,6 +287,8 @@ Result<void> Setup::uninstall(Extent extent) const {
   if (extent == Extent::kService) {
     return {};
   }
+  // Before it goes, too.
+  const auto config = extent == Extent::kState ? config_of_state() : std::nullopt;
   for (const std::string_view target :
        {std::string_view("/usr/bin/mspctl"), kWorkerProgram, kConfigFile, kOurProgram}) {
     if (target == kOurProgram && root_.field_name_holder() == Root::Holder::kOurs) {
@@ -298,7 +300,7 @@ Result<void> Setup::uninstall(Extent extent) const {
       return done;
     }
   }
-  return extent == Extent::kState ? remove_state() : Result<void>();
+  return extent == Extent::kState ? remove_state(config) : Result<void>();
 }
 
 Result<void> Setup::stop_ours() const {
@@ -341,13 +343,33 @@ Result<void> Setup::remove_units() const {
   return {};
 }
 
-Result<void> Setup::remove_state() const {
+std::optional<Config> Setup::config_of_state() const {
+  const bool elsewhere = !root_.is_machine() && !options_.config;
+  if (elsewhere && !root_.has(kConfigFile)) {
+    return std::nullopt;
+  }
+  auto config = load_config(elsewhere ? root_.path(kConfigFile) : options_.config, process_environment());
+  if (!config) {
+    log::warn("keys, rules and logs go from their usual places only: {}", config.error().text());
+    return std::nullopt;
+  }
+  return *std::move(config);
+}
+
+Result<void> Setup::remove_state(const std::optional<Config>& config) const {
+  const bool others = root_.field_name_holder() == Root::Holder::kAnother;
+  if (config) {
+    const auto extent = others ? StateExtent::kLogs : StateExtent::kAll;
+    if (auto gone = remove_configured_state(root_, *config, extent); !gone) {
+      return gone;
+    }
+  }
   for (const std::string_view folder : {"/var/log/openmsp", "/run/openmsp"}) {
     if (auto gone = remove_tree(root_.path(folder)); !gone) {
       return gone;
     }
   }
-  if (root_.field_name_holder() == Root::Holder::kAnother) {
+  if (others) {
     log::info("keys and rules stay: another agent of the same protocol uses them");
     return {};
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/config.h"
 #include "agent/setup_files.h"
 #include "base/result.h"
 
@@ -57,7 +58,8 @@ class Setup {
   Result<void> remove_hooks() const;
   Result<void> remove_units() const;
   Result<void> start(std::string_view unit) const;
-  Result<void> remove_state() const;
+  std::optional<Config> config_of_state() const;
+  Result<void> remove_state(const std::optional<Config>& config) const;
 
   SetupOptions options_;
   Root root_;

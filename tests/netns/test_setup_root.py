@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`msp-agent setup` on a system below a directory, as an image builder uses it. Under a real systemd: booted_setup.py."""
+import json
 import os
 import shutil
 import subprocess
@@ -64,6 +65,36 @@ class SetupRoot(unittest.TestCase):
         self.setup("uninstall", "package")
         self.assertEqual(self.files(), ["var/lib/azure-proxy-agent/ever-latched"])
         self.setup("uninstall", "package", "--with-state")
+        self.assertEqual(self.files(), [])
+
+    def test_with_state_what_the_configuration_names_goes_and_no_more(self):
+        self.setup("install")
+        config = json.loads((TOP / "packaging/proxy-agent.json").read_text())
+        config.update(latchKeyFolder="/srv/msp/keys", logFolder="/srv/log")
+        config.setdefault("openmsp", {}).update(stateDirectory="/srv/state", auditFile="/srv/log/audit.jsonl",
+                                                statusFile="/srv/status/status.json")
+        self.put(CONFIG, json.dumps(config))
+        key = "7f3c2d10-5b1e-4d57-8a90-0c6f1f5a2b11.key"
+        for name in (f"srv/msp/keys/{key}", f"srv/msp/keys/.{key}.tmp", "srv/msp/keys/provisioned.tag", "srv/msp/keys/status.tag",
+                     "srv/msp/rules/IMDS_Rules.json", "srv/state/ever-latched", "srv/state/status-signed", "srv/log/audit.jsonl",
+                     "srv/log/audit.jsonl.1", "srv/log/ProxyAgent.log", "srv/status/status.json",
+                     "srv/status/AuthorizationRules_2025-04-23T12.00.00.000-1745409600000000000.json",
+                     "var/lib/azure-proxy-agent/ever-latched"):
+            self.put(name, "x")
+        others = ["srv/log/audit.jsonl.gz", "srv/log/mail", "srv/state/mine", "srv/status/index.html"]
+        for name in others:
+            self.put(name, "x")
+        said = self.setup("uninstall", "package", "--with-state")
+        self.assertEqual(self.files(), others)
+        self.assertIn("/srv/state stays: 1 in it are not the agent's", said)
+        self.assertFalse((self.root / "srv/msp/keys").exists())
+
+    def test_with_state_an_unreadable_configuration_is_told(self):
+        self.setup("install")
+        self.put(CONFIG, "{")
+        self.put("var/lib/azure-proxy-agent/ever-latched", "")
+        said = self.setup("uninstall", "package", "--with-state")
+        self.assertIn("go from their usual places only", said)
         self.assertEqual(self.files(), [])
 
     def test_the_workers_user_is_made_where_there_are_users(self):
