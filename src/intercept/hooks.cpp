@@ -253,6 +253,9 @@ Result<Hooks> load_and_attach(const Pins& pins, const std::string& cgroup, const
   if (!adopted) {
     return std::move(adopted).error();
   }
+  if (auto alone = check_alone(pins, "connect4", all->get(), skeleton.value()->progs.msp_connect4); !alone) {
+    return std::move(alone).error();
+  }
   if (auto loaded = load(*skeleton, pins); !loaded) {
     return std::move(loaded).error();
   }

@@ -3,12 +3,16 @@
 
 #include <bpf/bpf.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -154,6 +158,35 @@ Result<bool> check_takeover(const Pins& pins, const bpf_object* object) {
     return std::move(known).error();
   }
   return settings->has_value();
+}
+
+Result<void> check_alone(const Pins& pins, const std::string& link, int cgroup, const bpf_program* program) {
+  if (::access(pins.link(link).c_str(), F_OK) == 0) {
+    return {};
+  }
+  std::array<__u32, 64> ids{};  // as many as one cgroup may have
+  __u32 count = ids.size();
+  if (::bpf_prog_query(cgroup, bpf_program__expected_attach_type(program), 0, nullptr, ids.data(), &count) != 0) {
+    Error error = errno_error("cannot ask which programs hang on the cgroup");
+    error.hint = std::string(kPrivileges);
+    return error;
+  }
+  for (const __u32 id : std::span(ids).first(std::min<std::size_t>(count, ids.size()))) {
+    const Fd fd(::bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    __u32 size = sizeof(info);
+    if (fd && ::bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0 &&
+        std::string_view(static_cast<const char*>(info.name)) == bpf_program__name(program)) {
+      return Error{
+          .source = Source::kConfig,
+          .message = fmt::format("hooks that are not pinned in {} guard this cgroup already", pins.directory()),
+          .hint =
+              "if bpfPinDirectory was changed, put it back, or run 'msp-agent uninstall' with the "
+              "configuration of before; agents side by side need a cgroup each",
+          .code = EBUSY};
+    }
+  }
+  return {};
 }
 
 Result<void> claim(int settings_map) {

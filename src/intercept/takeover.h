@@ -27,6 +27,10 @@ bool may_take_over(const ContractVersion& program, const ContractVersion& pinned
 /// True if there is something to take over and it may be, false if there is nothing. `object` is opened, not loaded.
 Result<bool> check_takeover(const Pins& pins, const bpf_object* object);
 
+/// An error where `program` (opened, not attached) hangs on the cgroup already with a link that is not pinned as
+/// `link`: hooks of another agent, or of this one from when it had other pins. Two on one cgroup shut each other out.
+Result<void> check_alone(const Pins& pins, const std::string& link, int cgroup, const bpf_program* program);
+
 /// Notes in the pinned settings whose programs are about to come; what is guarded stays. None there is no error.
 Result<void> claim(int settings_map);
 

@@ -135,6 +135,27 @@ TEST_F(Lifecycle, AdoptionKeepsTheLinks) {
   }
 }
 
+// Two sets of hooks on one cgroup send each other's connects to listeners that are not theirs.
+TEST_F(Lifecycle, OtherPinsOnTheSameCgroupAreRefusedBeforeAnythingIsAttached) {
+  auto first = Interceptor::open(lab->config());
+  ASSERT_TRUE(first) << first.error().text();
+  const auto ids = link_ids(*first.value());
+  auto moved = lab->config();
+  moved.pin_directory = lab->config().pin_directory + "-moved";
+  for (int round = 0; round < 2; ++round) {
+    const auto second = Interceptor::open(moved);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, EBUSY);
+    EXPECT_THAT(second.error().text(), testing::HasSubstr("guard this cgroup already"));
+    EXPECT_TRUE(std::filesystem::is_empty(moved.pin_directory + "/links"));
+    first.value().reset();  // its hooks stay
+  }
+  ASSERT_TRUE(intercept::uninstall(moved.pin_directory));
+  auto again = Interceptor::open(lab->config());
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(link_ids(*again.value()), ids);
+}
+
 TEST_F(Lifecycle, NoConnectPassesWhileAgentsChange) {
   auto first = Interceptor::open(lab->config());
   ASSERT_TRUE(first) << first.error().text();

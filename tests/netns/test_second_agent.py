@@ -74,6 +74,25 @@ class SecondAgent(LabCase):
         ends = poll("the start after the kill", lambda: [record["previous_end"] for record in self.starts()[before:]], 3)
         self.assertEqual(ends, ["unclean"])
 
+    def test_other_pins_on_the_same_cgroup_are_refused_and_leave_nothing(self):
+        lab = self.lab
+        moved = lab.bpffs / "moved"
+        apart = {"bpfPinDirectory": str(moved)} | {name: str(lab.folder / f"second-{name}") for name in (
+            "controlSocket", "auditFile", "statusFile", "stateDirectory")}
+        for name in ("beside the first", "after its stop"):
+            with self.subTest(name):
+                done = self.second(**apart)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("guard this cgroup already", (done.stdout + done.stderr).decode())
+                self.assertEqual([file for file in moved.rglob("*") if not file.is_dir()], [], "no hook is left")
+            if name == "beside the first":
+                self.assertEqual(lab.guest_get(VERSIONS).status, 200)
+                self.assertTrue(lab.status()["protected"])
+                lab.stop_agent()
+        self.assertIn("Connection refused", str(lab.guest.as_user(ORDINARY_USER).call(http.get, IMDS, VERSIONS)))
+        lab.start_agent()
+        self.assertEqual(lab.guest_get(VERSIONS).status, 200)
+
     def test_a_listener_that_is_about_to_go_is_waited_for(self):
         """The worker of a killed monitor has it still for a moment; somebody else who stays is told."""
         self.lab.kill_agent()
