@@ -81,6 +81,7 @@ Result<std::unique_ptr<App>> App::start(Config config) {
   for (const Step step : {&App::be_the_only_one, &App::open_log, &App::open_audit, &App::open_hooks,
                           &App::open_data_path, &App::open_channel, &App::open_control_socket, &App::open_metrics}) {
     if (auto done = (app.get()->*step)(); !done) {
+      app->take_hooks_back();
       return std::move(done).error();
     }
   }

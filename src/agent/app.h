@@ -53,6 +53,7 @@ class App {
   Result<void> open_log();
   Result<void> open_audit();
   Result<void> open_hooks();
+  void take_hooks_back();
   Result<void> open_data_path();
   Result<void> open_channel();
   Result<void> open_control_socket();

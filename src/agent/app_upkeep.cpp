@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of App follows the machine rather than the host: local rule files, pins, what is on the disk, the time.
+// What of App follows the machine rather than the host: local rule files, pins, what is on the disk, the time;
+// and what a start that failed takes back.
 #include <cerrno>
 #include <filesystem>
 
 #include "agent/app.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "intercept/interceptor.h"
 #include "intercept/pins.h"
 
 namespace msp::agent {
@@ -15,6 +17,20 @@ namespace {
 constexpr std::uint64_t kUpkeepMs = 2'000;
 
 }  // namespace
+
+/// A start that has failed leaves no hook that was not there before. Of a machine that was latched they stay: it is
+/// closed from the first moment of a start, however that ends (protocol.md L.30).
+void App::take_hooks_back() {
+  std::string why;
+  const channel::KeyStore keys(config_.latch_key_folder, config_.state_directory);
+  if (!hooks_ || hooks_->adopted() || keys.ever_latched(why)) {
+    return;
+  }
+  lock_ = Fd();  // they are removed as by anybody else
+  if (auto gone = intercept::uninstall(config_.bpf_pin_directory); !gone) {
+    log::write(std::move(gone).error().context("the hooks of this start stay"));
+  }
+}
 
 /// Local rule files change without the host.
 void App::follow_local_rules() {

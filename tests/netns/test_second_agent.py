@@ -111,6 +111,32 @@ class SecondAgent(LabCase):
         holder.result()
         self.lab.start_agent()
 
+    def test_a_start_that_fails_leaves_the_hooks_of_a_latched_machine_only(self):
+        lab = self.lab
+        lab.stop_agent()
+        self.assertEqual(self.uninstall().returncode, 0)
+        links = lab.bpffs / "openmsp" / "links"
+        never = lab.folder / "never"
+        (never / "keys").mkdir(parents=True, mode=0o700)
+        config = json.loads(lab.agent_config_file.read_text())
+        for name, keys, state, stay in (("never latched", str(never / "keys"), str(never), False),
+                                        ("latched", config["latchKeyFolder"], str(lab.folder / "agent"), True)):
+            with self.subTest(name):
+                document = config | {"latchKeyFolder": keys}
+                document["openmsp"] = config["openmsp"] | {"stateDirectory": state}
+                file = lab.folder / "second.json"
+                file.write_text(json.dumps(document))
+                file.chmod(0o600)
+                holder = lab.outside.start(hold, LISTEN, 6)
+                poll("the address is taken", lambda: lab.outside.call(is_taken, LISTEN), 5)
+                done = lab.agent_place.run([lab.programs / "msp-agent", "--config", file], cwd="/")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("Address already in use", (done.stdout + done.stderr).decode())
+                self.assertEqual(links.exists() and any(links.iterdir()), stay)
+                holder.result()
+        lab.start_agent()
+        self.assertEqual(lab.guest_get(VERSIONS).status, 200)
+
     def uninstall(self) -> subprocess.CompletedProcess:
         return self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", self.lab.agent_config_file, "uninstall"], cwd="/")
 
