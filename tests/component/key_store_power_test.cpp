@@ -6,8 +6,10 @@
 
 #include <algorithm>
 
+#include "base/crypto.h"
 #include "base/file.h"
 #include "channel/key_store.h"
+#include "channel/status_guard.h"
 #include "tests/support/faults/power.h"
 #include "tests/support/keys.h"
 
@@ -38,6 +40,7 @@ void judge(const std::string& directory, const Promises& promises, int keys_save
   const bool ever = keys.ever_latched(why);
   EXPECT_EQ(why, "");
   EXPECT_TRUE(ever || promises.empty()) << "closed at the start from the first saved key on";
+  EXPECT_TRUE(keys.is_marked() || !promised(promises, "latched")) << "lost: the mark";
   for (int i = 0; i < keys_saved; ++i) {
     const auto key = keys.load(test::key_guid(i));
     EXPECT_TRUE(key.ok() || key.error().code == ENOENT) << "torn: " << key.error().text();
@@ -62,6 +65,7 @@ TEST(KeyStorePower, FirstBoot) {
              ASSERT_TRUE(keys.prepare().ok());
              keep(keys, 0);
              ASSERT_TRUE(keys.mark_latched().ok());
+             faults::mark("latched");
              keys.prune(test::key_guid(0));
            },
        .judge = [](const std::string& directory, const Promises& promises) { judge(directory, promises, 1, 0); }});
@@ -83,6 +87,40 @@ TEST(KeyStorePower, ManyKeysAndTheRemovalOfOldOnes) {
                    .judge = [](const std::string& directory,
                                const Promises& promises) { judge(directory, promises, kKeys, kKeys - 8); }});
   EXPECT_GT(tally.states, 300U);
+}
+
+/// As the host signs it.
+void hear_the_host(StatusGuard& guard, const Key& key) {
+  const auto asked = guard.ask();
+  ASSERT_TRUE(asked.has_value());
+  const protocol::SignedStatus answer{.nonce = asked->nonce, .status = 200, .body = "{}"};
+  auto mac = HmacSha256::create(*protocol::status_secret(key.bytes));
+  const std::string header =
+      protocol::format_status_signature({.guid = key.guid, .signature = *protocol::sign_status(*mac, answer)});
+  EXPECT_FALSE(guard.judge(asked, {.header = &header}, answer).has_value());
+}
+
+TEST(KeyStorePower, ThatTheHostSignsItsStatus) {
+  const auto bound = [](const std::string& directory) { return StatusGuard(directory, directory + "/machine"); };
+  faults::run({.name = "the host signs",
+               .prepare = [](const std::string&) {},
+               .act =
+                   [&](const std::string& directory) {
+                     StatusGuard guard = bound(directory);
+                     ASSERT_TRUE(guard.prepare().ok());
+                     const Key key{
+                         .guid = test::key_guid(0), .incarnation = 1, .bytes = Secret::copy_of(std::string(32, 'k'))};
+                     guard.use(&key);
+                     hear_the_host(guard, key);
+                     ASSERT_TRUE(guard.keep().ok());
+                     faults::mark("bound");
+                   },
+               .judge =
+                   [&](const std::string& directory, const Promises& promises) {
+                     StatusGuard guard = bound(directory);
+                     EXPECT_TRUE(guard.prepare().ok()) << "torn";
+                     EXPECT_TRUE(guard.demands() || !promised(promises, "bound")) << "lost";
+                   }});
 }
 
 TEST(KeyStorePower, TheSameKeyOnceMore) {
