@@ -113,7 +113,7 @@ class [[nodiscard]] Task {
 
   bool done() const { return !handle_ || handle_.done(); }
   /// Of a task that is done, and once: for those that were given nothing to wait for.
-  T result() && { return std::exchange(handle_, {}).promise().take(); }
+  T result() && { return handle_.promise().take(); }
 
   /// Lets the task run on by itself; its frame is freed when it ends.
   void detach() && {
