@@ -62,6 +62,16 @@ class ChannelTest : public testing::Test {
     EXPECT_TRUE(run_until([&] { return host.polls >= target; }));
   }
   const ChannelState& state() const { return *channel->state(); }
+  /// `mark`: a file whose place something takes that is no file; it is made once that is gone, and again when it is.
+  void expect_written_again(const std::string& mark) {
+    for (const bool removed_by_somebody : {false, true}) {
+      std::filesystem::remove_all(mark);
+      channel->look_at_disk();
+      EXPECT_TRUE(std::filesystem::is_regular_file(mark))
+          << mark << (removed_by_somebody ? ", removed" : ", not written");
+      EXPECT_EQ(state().disk_trouble, "");
+    }
+  }
   std::vector<std::string> key_files() const {
     std::vector<std::string> out;
     for (const auto& entry : std::filesystem::directory_iterator(directory + "/keys")) {

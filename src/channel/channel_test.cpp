@@ -407,13 +407,7 @@ TEST_F(ChannelTest, TheMarkIsWrittenAgainWhereItIsGoneOrCouldNotBeWritten) {
   ASSERT_TRUE(run_until_phase(Phase::kLatched));
   channel->look_at_disk();
   EXPECT_THAT(state().disk_trouble, HasSubstr("the mark that this machine was latched cannot be written"));
-  std::filesystem::remove_all(mark);
-  channel->look_at_disk();
-  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "tried again";
-  EXPECT_EQ(state().disk_trouble, "");
-  std::filesystem::remove(mark);
-  channel->look_at_disk();
-  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "somebody removed it";
+  expect_written_again(mark);
 }
 
 TEST_F(ChannelTest, ThatTheHostSignsIsNotedAgainWhereItIsGoneAndToldWhereItCannotBe) {
@@ -427,13 +421,7 @@ TEST_F(ChannelTest, ThatTheHostSignsIsNotedAgainWhereItIsGoneAndToldWhereItCanno
   channel->look_at_disk();
   EXPECT_THAT(state().disk_trouble, HasSubstr("that the host signs its status cannot be noted"));
   host.canned_status = 503;  // not heard any more
-  std::filesystem::remove_all(mark);
-  channel->look_at_disk();
-  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "tried again";
-  EXPECT_EQ(state().disk_trouble, "");
-  std::filesystem::remove(mark);
-  channel->look_at_disk();
-  EXPECT_TRUE(std::filesystem::is_regular_file(mark)) << "somebody removed it";
+  expect_written_again(mark);
 }
 
 TEST_F(ChannelTest, DestroyedInTheMiddleOfARequest) {

@@ -42,9 +42,6 @@ bool is_below_channel(std::string_view path) {
 
 std::string lenient_decoded(std::string_view text) {
   std::string out;
-  if (text.find('%') == std::string_view::npos) {
-    return std::string(text);
-  }
   while (!text.empty()) {
     const auto decoded = percent_decoded(text.substr(0, text.front() == '%' ? 3 : 1));
     out += decoded.value_or(std::string("%"));
@@ -84,11 +81,15 @@ bool is_name_of_channel(std::string_view segment) {
 /// so the name counts wherever it stands: a metadata service has no other use for it.
 bool speaks_of_channel(std::string_view path) {
   using namespace std::string_view_literals;
-  const auto decoded = wholly_decoded(path);
-  if (!decoded) {
-    return true;
+  std::optional<std::string> decoded;
+  if (path.contains('%')) {  // of hardly any request: the others are looked at without a copy
+    decoded = wholly_decoded(path);
+    if (!decoded) {
+      return true;
+    }
+    path = *decoded;
   }
-  for (std::string_view rest = *decoded; !rest.empty();) {
+  for (std::string_view rest = path; !rest.empty();) {
     const std::string_view segment = rest.substr(0, rest.find_first_of("/\\;?#"sv));
     // A service that is written in C may stop at a NUL, or leave it out.
     if (is_name_of_channel(segment) || is_name_of_channel(segment.substr(0, segment.find('\0')))) {

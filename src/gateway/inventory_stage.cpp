@@ -395,15 +395,11 @@ void Inventory::commit(Staged staged, KeyEnd end) {
     const ResourceName name = resource.name;
     resources_.insert_or_assign(name, std::move(resource));
   }
-  // Those that are there first: a new one may get the address, or the id, that one of them gives up.
+  // Those that are there first: a new one may get the address that one of them gives up.
   std::vector<std::string> fresh;
-  for (const auto& [vm_id, machine] : staged.machines) {
-    if (const Vm* vm = registry_.find_by_id(vm_id)) {
-      by_resource_id_.erase(ascii_lower(vm->model.id));
-    }
-  }
   for (auto& [vm_id, machine] : staged.machines) {
     if (Vm* vm = registry_.find_by_id(vm_id)) {
+      by_resource_id_.erase(ascii_lower(vm->model.id));
       change(*vm, std::move(machine.vm), end);
     } else {
       fresh.push_back(vm_id);
