@@ -154,6 +154,7 @@ Result<void> App::open_hooks() {
   settings.cgroup_path = config_.cgroup.value_or("");
   settings.agent_cgroup_path = config_.agent_cgroup.value_or("");
   settings.pin_directory = config_.bpf_pin_directory;
+  hooks_to_take_back_ = !intercept::any_link_pinned(config_.bpf_pin_directory);
   auto opened = intercept::Interceptor::open(settings);
   if (!opened) {
     return std::move(opened).error();

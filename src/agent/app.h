@@ -106,7 +106,8 @@ class App {
   std::unique_ptr<Heartbeat> heartbeat_;
   std::optional<Task<>> status_writer_;
   std::optional<Task<>> upkeep_;
-  bool unpinned_ = false;  ///< and could not be pinned again
+  bool hooks_to_take_back_ = false;  ///< there was none before this start
+  bool unpinned_ = false;            ///< and could not be pinned again
   bool started_up_ = false;
 };
 

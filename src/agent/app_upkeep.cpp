@@ -18,12 +18,12 @@ constexpr std::uint64_t kUpkeepMs = 2'000;
 
 }  // namespace
 
-/// A start that has failed leaves no hook that was not there before. Of a machine that was latched they stay: it is
-/// closed from the first moment of a start, however that ends (protocol.md L.30).
+/// A start that has failed, be it in the midst of attaching, leaves no hook that was not there before. Of a machine
+/// that was latched they stay: it is closed from the first moment of a start, however that ends (protocol.md L.30).
 void App::take_hooks_back() {
   std::string why;
   const channel::KeyStore keys(config_.latch_key_folder, config_.state_directory);
-  if (!hooks_ || hooks_->adopted() || keys.ever_latched(why)) {
+  if (!hooks_to_take_back_ || keys.ever_latched(why)) {
     return;
   }
   lock_ = Fd();  // they are removed as by anybody else

@@ -98,6 +98,12 @@ bool on_bpf_file_system(const std::string& path) {
   return static_cast<std::uint32_t>(status.f_type) == BPF_FS_MAGIC;
 }
 
+bool any_link_pinned(const std::string& directory) {
+  std::error_code error;
+  const std::filesystem::directory_iterator links(directory + "/links", error);
+  return error ? error != std::errc::no_such_file_or_directory : links != std::filesystem::directory_iterator();
+}
+
 Result<Pins> Pins::open(const std::string& directory) {
   if (!on_bpf_file_system(directory)) {
     return config_error(fmt::format("the pin directory {} does not lie on a bpf file system", directory),

@@ -35,6 +35,9 @@ class Pins {
 /// hooks away. Makes the directory like Pins::open(). EBUSY: another agent runs.
 Result<Fd> lock_pins(const std::string& directory);
 
+/// Whether an earlier run, or one that runs, has left links there. True also where that cannot be read.
+bool any_link_pinned(const std::string& directory);
+
 /// True if `path` (or, if it does not exist, its parent) lies on a bpf file system.
 bool on_bpf_file_system(const std::string& path);
 

@@ -137,6 +137,39 @@ class SecondAgent(LabCase):
         lab.start_agent()
         self.assertEqual(lab.guest_get(VERSIONS).status, 200)
 
+    def test_a_start_that_fails_in_the_midst_of_attaching_leaves_no_hook(self):
+        """Somebody else's program, attached so that it allows no other, is in the place of the last hook."""
+        lab = self.lab
+        in_the_way = lab.bpffs / "in_the_way"
+
+        def bpftool(*words) -> str:
+            return subprocess.run(["bpftool", *map(str, words)], check=True, capture_output=True, text=True).stdout
+
+        link = json.loads(bpftool("-j", "link", "show", "pinned", lab.bpffs / "openmsp" / "links" / "sendmsg6"))
+        bpftool("prog", "pin", "id", link["prog_id"], in_the_way)
+        lab.stop_agent()
+        self.assertEqual(self.uninstall().returncode, 0)
+        never = lab.folder / "midst"
+        (never / "keys").mkdir(parents=True, mode=0o700)
+        config = json.loads(lab.agent_config_file.read_text())
+        bpftool("cgroup", "attach", config["openmsp"]["cgroup"], "sendmsg6", "pinned", in_the_way)
+        try:
+            config = config | {"latchKeyFolder": str(never / "keys"),
+                               "openmsp": config["openmsp"] | {"stateDirectory": str(never)}}
+            file = lab.folder / "second.json"
+            file.write_text(json.dumps(config))
+            file.chmod(0o600)
+            done = lab.agent_place.run([lab.programs / "msp-agent", "--config", file], cwd="/")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("cannot attach sendmsg6", (done.stdout + done.stderr).decode())
+            links = lab.bpffs / "openmsp" / "links"
+            self.assertEqual(list(links.iterdir()) if links.exists() else [], [])
+        finally:
+            bpftool("cgroup", "detach", config["openmsp"]["cgroup"], "sendmsg6", "pinned", in_the_way)
+            in_the_way.unlink()
+        lab.start_agent()
+        self.assertEqual(lab.guest_get(VERSIONS).status, 200)
+
     def uninstall(self) -> subprocess.CompletedProcess:
         return self.lab.agent_place.run([self.lab.programs / "msp-agent", "--config", self.lab.agent_config_file, "uninstall"], cwd="/")
 
