@@ -182,6 +182,7 @@ class Inventory {
   void stage_scale_set(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const;
   void check_scale_sets(Staged& staged) const;
+  void check_sets_are_there(Staged& staged, const std::vector<GivenResource>& given) const;
   /// Gives an instance what its set says.
   void join_scale_set(const Staged& staged, VmModel& model) const;
   bool has_new_incarnation(const Vm& vm) const;

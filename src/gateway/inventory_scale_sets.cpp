@@ -28,7 +28,8 @@ void Inventory::stage_scale_set(Staged& staged, std::size_t index, Resource reso
 std::vector<const Vm*> Inventory::instances_of(const std::string& set_id) const {
   std::vector<const Vm*> found;
   for (const auto& vm : registry_.all()) {
-    if (vm->model.scale_set == set_id) {
+    // A machine of no set has no name for it, and is no instance of one that has none either.
+    if (!set_id.empty() && vm->model.scale_set == set_id) {
       found.push_back(vm.get());
     }
   }
@@ -56,6 +57,19 @@ void Inventory::check_scale_sets(Staged& staged) const {
                     "give one that is higher than that of every instance");
       }
     }
+  }
+}
+
+// An instance that leaves it to its set what is closed is open while that is not there, whatever was meant.
+void Inventory::check_sets_are_there(Staged& staged, const std::vector<GivenResource>& given) const {
+  for (const auto& [index, model] : staged.models) {
+    if (model.scale_set.empty() || model.proxy_agent.says_enabled || given[index].as_before ||
+        staged.sets.contains(model.scale_set) || scale_sets_.contains(model.scale_set)) {
+      continue;
+    }
+    staged.fail(index, fmt::format("{}/enabled", kMachineSettings),
+                fmt::format("is missing, and the scale set {} is not there", model.scale_set),
+                "apply the scale set first, or along with this; or say in the instance whether it is enabled");
   }
 }
 

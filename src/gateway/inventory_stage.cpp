@@ -62,6 +62,7 @@ Task<Inventory::Staged> Inventory::stage(const std::vector<GivenResource>& given
   }
   // Profiles and scale sets of the same change are all there now.
   check_scale_sets(staged);
+  check_sets_are_there(staged, given);
   co_await build_machines(staged, pauses);
   co_await build_affected(staged, pauses);
   check_places(staged);
@@ -74,6 +75,11 @@ void Inventory::stage_one(Staged& staged, std::size_t index, const GivenResource
       json::parse(given.text, {.max_bytes = kMostBytes, .max_nodes = kMostNodes, .source = Source::kClient});
   if (!tree) {
     staged.fail(index, {}, tree.error().message, kNoJson);
+    return;
+  }
+  if (tree->find("$schema") != nullptr && tree->find("resources") != nullptr) {
+    staged.fail(index, {}, "is a template: its resources are not there before it is deployed",
+                "give what was made from it: 'az resource show --ids ID' or 'az rest' writes a resource whole");
     return;
   }
   const auto kind = kind_of(*tree);
@@ -216,7 +222,8 @@ Task<void> Inventory::build_affected(Staged& staged, Pauses& pauses) const {
     const ProxyAgentSettings& settings = vm->model.proxy_agent;
     auto by = touched(settings.imds.profile_reference);
     by = by ? by : touched(settings.wire_server.profile_reference);
-    if (const auto set = staged.sets.find(vm->model.scale_set); set != staged.sets.end()) {
+    if (const auto set = staged.sets.find(vm->model.scale_set);
+        set != staged.sets.end() && !vm->model.scale_set.empty()) {
       if (!set->second.good) {
         continue;
       }

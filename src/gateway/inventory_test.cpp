@@ -532,6 +532,35 @@ TEST_F(InventoryTest, AnInstanceStandsForItselfUntilItsSetIsThere) {
   EXPECT_FALSE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
 }
 
+TEST_F(InventoryTest, AnInstanceThatSaysNothingNeedsItsSet) {
+  EXPECT_THAT(faults(apply({instance(kVm1, "10.0.0.4")})),
+              ElementsAre(AllOf(HasSubstr("/proxyAgentSettings/enabled: is missing, and the scale set "),
+                                HasSubstr("virtualmachinescalesets/web is not there"))));
+  good({instance(kVm1, "10.0.0.4"), scale_set(R"({"enabled":true})")});
+  EXPECT_TRUE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
+  std::string mistyped = instance(kVm2, "10.0.0.5");
+  mistyped.replace(mistyped.find("/web/"), 5, "/wbe/");
+  EXPECT_THAT(faults(apply({mistyped})), ElementsAre(HasSubstr("virtualmachinescalesets/wbe is not there")));
+}
+
+TEST_F(InventoryTest, AScaleSetWithoutANameHasNoInstances) {
+  std::string nameless = scale_set(R"({"enabled":true})");
+  nameless.replace(nameless.find(kSetId), kSetId.size(), "");
+  nameless.insert(1, R"("type":"Microsoft.Compute/virtualMachineScaleSets",)");
+  good({machine(kVm1, "10.0.0.4", R"({"enabled":true})")});
+  EXPECT_THAT(faults(apply({nameless})), ElementsAre(HasSubstr("/id: is not that of a scale set")));
+  ASSERT_TRUE(inventory_->apply({{.text = nameless, .as_before = true}}, false)->faults.empty());
+  const auto removed = inventory_->remove({.kind = ResourceKind::kScaleSet, .key = ""});
+  ASSERT_TRUE(removed);
+  EXPECT_THAT(removed->resources, testing::SizeIs(1)) << "the set alone";
+  EXPECT_NE(vm(), nullptr);
+}
+
+TEST_F(InventoryTest, ATemplateIsNoResource) {
+  EXPECT_THAT(faults(apply({R"({"$schema":"https://schema.management.azure.com/x.json#","resources":[]})"})),
+              ElementsAre(HasSubstr("is a template")));
+}
+
 TEST_F(InventoryTest, AnAddressGoesToAMachineThatComes) {
   const std::string settings = R"({"enabled":true})";
   // In both orders of their ids.

@@ -18,12 +18,15 @@ namespace {
 using json::Member;
 using json::Value;
 
+constexpr std::string_view kOfOthers = "replicationMode";  ///< ends as one of ours, and is ARM's own
 constexpr std::string_view kSetForm = "…/virtualMachineScaleSets/NAME";
 
-/// An id that leads to a scale set but for what stands between slashes: read as it is, it would lead to none.
+/// An id of a scale set that another spells in the same way.
 bool is_whole_set_id(std::string_view id) {
-  return is_scale_set_id(id) && id.find("//") == std::string_view::npos &&
-         id.find_first_of(" \t%") == std::string_view::npos;
+  const auto strange = [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || std::string_view("%?#\\\x7f").contains(c);
+  };
+  return is_scale_set_id(id) && id.starts_with('/') && !id.contains("//") && std::ranges::none_of(id, strange);
 }
 
 /// True for an id of which a part is `meant`, and is no name that somebody chose.
@@ -119,6 +122,9 @@ void refuse_near(const Value& resource, const std::string& at, std::span<const s
   }
   for (const Member& member : value->object()->members) {
     const auto is = [&](std::string_view known) { return same_name(member.name, known); };
+    if (is(kOfOthers)) {
+      continue;
+    }
     const auto meant =
         std::ranges::find_if(names, [&](std::string_view known) { return is_near_name(member.name, known); });
     if (!member.value.is_null() && meant != names.end() && std::ranges::none_of(names, is)) {
@@ -155,8 +161,8 @@ void refuse_misplaced(const Value& resource, ResourceKind kind, const std::strin
       break;
     case ResourceKind::kScaleSet:
       refuse_settings(resource, kind, findings);
-      if (const Value* id = resource.find("id");
-          id != nullptr && id->is_string() && is_scale_set_id(*id->string()) && !is_whole_set_id(*id->string())) {
+      if (const Value* id = resource.find("id"); id != nullptr && id->is_string() && !is_whole_set_id(*id->string()) &&
+                                                 (id->string()->empty() || is_scale_set_id(*id->string()))) {
         findings.add("/id", id->begin, fmt::format("is not that of a scale set: write {}", kSetForm));
       }
       break;

@@ -66,6 +66,22 @@ bool allows_by_default(const Value& version) {
   return access != nullptr && access->is_string() && same_name(*access->string(), "allow");
 }
 
+/// Rules that name no privilege hold for no request.
+void refuse_without_privileges(const Value& version, Findings& findings) {
+  const Value* const rules = version.at("/properties/rules");
+  if (rules == nullptr || rules->object() == nullptr) {
+    return;
+  }
+  const Value* const privileges = rules->find("privileges");
+  const bool says_something = std::ranges::any_of(rules->object()->members, [](const Member& member) {
+    return !member.value.is_null() && (member.value.array() == nullptr || !member.value.array()->empty());
+  });
+  if (says_something && (privileges == nullptr || privileges->is_null())) {
+    findings.add("/properties/rules/privileges", rules->begin,
+                 "is missing: without it these rules close nothing, and the default is to allow");
+  }
+}
+
 }  // namespace
 
 void refuse_in_profile(const Value& resource, ResourceKind kind, Findings& findings) {
@@ -83,6 +99,7 @@ void refuse_in_profile(const Value& resource, ResourceKind kind, Findings& findi
   // A section that nobody reads closes nothing; where the default is to deny, it opens nothing.
   if (is_version && allows_by_default(resource)) {
     refuse_near(resource, "/properties/rules", kRules, findings);
+    refuse_without_privileges(resource, findings);
   }
 }
 

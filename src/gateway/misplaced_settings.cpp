@@ -46,6 +46,10 @@ constexpr auto kOfMachines = std::to_array<Setting>({
 /// Names long enough to be meant wherever something like them stands. Beside the right place they are found as near.
 constexpr std::size_t kDistinctive = 12;
 
+constexpr std::array<std::string_view, 5> kSettings{"enabled", "mode", "keyIncarnationId", "wireServer", "imds"};
+
+constexpr std::array<std::string_view, 2> kEndpoint{"mode", kReference};
+
 /// What versions of profiles say: in a machine's own settings nobody reads it.
 constexpr std::array<std::string_view, 6> kAllowlist{"defaultAccess", "rules",      "privileges",
                                                      "roles",         "identities", "roleAssignments"};
@@ -80,13 +84,14 @@ class Search {
   /// True where what is below the member is to be looked at.
   bool operator()(const Member& member, const Trail& trail) {
     return !member.value.is_null() && !is_free(member, trail) && !refuse_allowlist(member, trail) &&
-           !refuse(member, trail) && !refuse_mistyped(member, trail);
+           !refuse(member, trail) && !refuse_mistyped(member, trail) && !refuse_alike(member, trail);
   }
 
  private:
   static bool is_all_text(const Value& value) {
-    return value.object() != nullptr &&
-           std::ranges::all_of(value.object()->members, [](const Member& tag) { return tag.value.is_string(); });
+    return value.object() != nullptr && std::ranges::all_of(value.object()->members, [](const Member& tag) {
+             return tag.value.is_string() || tag.value.is_null();
+           });
   }
 
   /// Texts of the operator's own.
@@ -150,6 +155,18 @@ class Search {
     return true;
   }
 
+  /// Whatever else is named after the proxy agent: the settings themselves have such a member of ARM's own.
+  bool refuse_alike(const Member& member, const Trail& trail) {
+    const Setting& meant = kOfMachines[1];
+    const std::string place = place_of(meant, kind_);
+    if (!ascii_lower(member.name).contains("proxyagent") || trail.is_within(meant.name) || trail.is(place) ||
+        (trail.is_beside(place) && is_near_name(member.name, meant.name))) {
+      return false;
+    }
+    add(member, trail, fmt::format("is not read: if {} is meant, {}", meant.name, advice(dotted(place))));
+    return true;
+  }
+
   std::string advice(const std::string& places) const {
     return places.empty()
                ? fmt::format("no {} has it", kind_ == ResourceKind::kScaleSet ? "scale set" : "virtual machine")
@@ -163,11 +180,34 @@ class Search {
   Findings& findings_;
 };
 
-/// A mode that asks for something, or an allowlist, of which a machine that is not enabled has nothing.
+bool says(const Value& object, std::string_view name) {
+  const Value* const value = object.find(name);
+  return value != nullptr && !value->is_null();
+}
+
+/// A member that says something, is none of `names` and nothing near, which refuse_near() tells; null: none.
+const Member* other_than(const Value& object, std::span<const std::string_view> names) {
+  for (const Member& member : object.object()->members) {
+    const auto told = [&](std::string_view name) {
+      return same_name(member.name, name) || is_near_name(member.name, name);
+    };
+    if (!member.value.is_null() && std::ranges::none_of(names, told)) {
+      return &member;
+    }
+  }
+  return nullptr;
+}
+
+/// A mode that asks for something, an allowlist or something unknown, of which a machine that is not enabled has
+/// nothing.
 void refuse_unenabled(const Value& resource, const std::string& at, Findings& findings) {
   const Value* const settings = resource.at(at);
-  const Value* const enabled = settings == nullptr ? nullptr : settings->find("enabled");
-  if (settings == nullptr || (enabled != nullptr && !enabled->is_null())) {
+  if (settings == nullptr || settings->object() == nullptr || says(*settings, "enabled")) {
+    return;
+  }
+  if (const Member* const unknown = other_than(*settings, kSettings); unknown != nullptr) {
+    findings.add(at + "/enabled", settings->begin,
+                 fmt::format("is missing, and there is {}: say true or false", pointer_under({}, unknown->name)));
     return;
   }
   for (const std::string_view asks :
@@ -184,6 +224,18 @@ void refuse_unenabled(const Value& resource, const std::string& at, Findings& fi
   }
 }
 
+/// Settings of a service of which nothing is read: every user may ask it then.
+void refuse_unread(const Value& resource, const std::string& at, Findings& findings) {
+  const Value* const endpoint = resource.at(at);
+  if (endpoint == nullptr || endpoint->object() == nullptr || says(*endpoint, "mode") || says(*endpoint, kReference)) {
+    return;
+  }
+  if (const Member* const unknown = other_than(*endpoint, kEndpoint); unknown != nullptr) {
+    findings.add(pointer_under(at, unknown->name), unknown->begin,
+                 fmt::format("is not read, and nothing beside it is: write mode or {}", kReference));
+  }
+}
+
 }  // namespace
 
 void refuse_settings(const Value& resource, ResourceKind kind, Findings& findings) {
@@ -191,9 +243,6 @@ void refuse_settings(const Value& resource, ResourceKind kind, Findings& finding
   static constexpr std::array<std::string_view, 2> kMachine{"securityProfile", "virtualMachineScaleSet"};
   static constexpr std::array<std::string_view, 1> kSet{"virtualMachineProfile"};
   static constexpr std::array<std::string_view, 1> kSecurity{"proxyAgentSettings"};
-  static constexpr std::array<std::string_view, 5> kSettings{"enabled", "mode", "keyIncarnationId", "wireServer",
-                                                             "imds"};
-  static constexpr std::array<std::string_view, 2> kEndpoint{"mode", kReference};
   refuse_spellings(resource, kRoot, findings);
   Trail trail;
   Search search(kind, findings);
@@ -211,6 +260,8 @@ void refuse_settings(const Value& resource, ResourceKind kind, Findings& finding
   refuse_near(resource, settings + "/imds", kEndpoint, findings);
   refuse_near(resource, settings + "/wireServer", kEndpoint, findings);
   refuse_unenabled(resource, settings, findings);
+  refuse_unread(resource, settings + "/imds", findings);
+  refuse_unread(resource, settings + "/wireServer", findings);
 }
 
 }  // namespace msp::gateway

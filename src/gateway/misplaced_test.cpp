@@ -90,8 +90,15 @@ TEST(Misplaced, InAScaleSet) {
   EXPECT_THAT(in_set("", R"("virtualMachineProfiles":{},)"), HasSubstr("write virtualMachineProfile"));
   EXPECT_THAT(in_set("", R"("virtualMachineProfile":{"securityProfile":{"proxyAgentSettings":{"mode":"Enforce"}}},)"),
               HasSubstr("proxyAgentSettings/enabled is missing"));
-  EXPECT_EQ(found_in(R"({"id":"/s//virtualMachineScaleSets/w","properties":{}})", ResourceKind::kScaleSet),
-            "/id is not that of a scale set: write …/virtualMachineScaleSets/NAME\n");
+  const auto with_id = [](std::string_view id) {
+    return found_in(fmt::format(R"({{"id":"{}","properties":{{}}}})", id), ResourceKind::kScaleSet);
+  };
+  EXPECT_EQ(with_id("/s/resourceGroups/virtualMachineScaleSets/virtualMachineScaleSets/w"), "");
+  for (const std::string_view id :
+       {"", "/s//virtualMachineScaleSets/w", "s/virtualMachineScaleSets/w", "/s/virtualMachineScaleSets/w\\n",
+        "/s/virtualMachineScaleSets/w?api-version=1", "/s/virtualMachineScaleSets/w%20"}) {
+    EXPECT_EQ(with_id(id), "/id is not that of a scale set: write …/virtualMachineScaleSets/NAME\n") << id;
+  }
 }
 
 TEST(Misplaced, WhatIsAskedForNeedsEnabled) {
@@ -102,11 +109,41 @@ TEST(Misplaced, WhatIsAskedForNeedsEnabled) {
     EXPECT_THAT(in_settings(asks), AllOf(HasSubstr("/properties/securityProfile/proxyAgentSettings/enabled is missing"),
                                          HasSubstr("say true or false")));
   }
+  // Words of other tools, and of nobody.
+  for (const std::string_view unknown : {R"({"enableProxyAgent":true})", R"({"addProxyAgentExtension":true})",
+                                         R"({"state":"Enabled"})", R"({"keyIncarnationId":1,"enforce":true})"}) {
+    EXPECT_THAT(in_settings(unknown), HasSubstr("/proxyAgentSettings/enabled is missing, and there is /"));
+  }
   for (const std::string_view nothing :
-       {"{}", R"({"keyIncarnationId":3})", R"({"imds":{"mode":"Disabled"}})", R"({"mode":null,"imds":null})",
+       {"{}", R"({"keyIncarnationId":3})", R"({"enabled":false,"addProxyAgentExtension":true})",
+        R"({"imds":{"mode":"Disabled"}})", R"({"mode":null,"imds":null})",
         R"({"enabled":false,"mode":"Enforce","imds":{"mode":"Enforce"}})"}) {
     EXPECT_EQ(in_settings(nothing), "");
   }
+}
+
+TEST(Misplaced, SettingsOfAServiceOfWhichNothingIsRead) {
+  EXPECT_EQ(in_settings(R"({"enabled":true,"imds":{"profile":"x"}})"),
+            "/properties/securityProfile/proxyAgentSettings/imds/profile is not read, and nothing beside it is: write "
+            "mode or inVMAccessControlProfileReferenceId\n");
+  EXPECT_THAT(in_settings(R"({"enabled":true,"wireServer":{"mode":null,"allowlist":[]}})"),
+              HasSubstr("/wireServer/allowlist is not read"));
+  for (const std::string_view good : {R"({"enabled":true,"imds":{}})", R"({"enabled":true,"imds":{"profile":null}})",
+                                      R"({"enabled":true,"imds":{"mode":"Audit","profile":"x"}})"}) {
+    EXPECT_EQ(in_settings(good), "");
+  }
+}
+
+TEST(Misplaced, WhateverElseIsNamedAfterTheProxyAgent) {
+  EXPECT_EQ(in_machine(R"("proxyAgentProfile":{"enabled":true},)", ""),
+            "/proxyAgentProfile is not read: if proxyAgentSettings is meant, put it at "
+            "properties.securityProfile.proxyAgentSettings\n");
+  EXPECT_THAT(in_machine("", R"("proxyAgent":{"enabled":true},)"), HasSubstr("/properties/proxyAgent is not"));
+  EXPECT_THAT(in_machine("", R"("securityProfile":{"enableProxyAgent":true},)"),
+              HasSubstr("/properties/securityProfile/enableProxyAgent is not read"));
+  EXPECT_THAT(in_set("", R"("virtualMachineProfile":{"enableProxyAgent":true},)"),
+              HasSubstr("put it at properties.virtualMachineProfile.securityProfile.proxyAgentSettings"));
+  EXPECT_EQ(in_machine(R"("tags":{"proxyAgent":"x"},)", ""), "");
 }
 
 TEST(Misplaced, NearNames) {
@@ -171,7 +208,7 @@ TEST(Misplaced, AnAllowlistInTheModelItself) {
 
 TEST(Misplaced, TagsOfResourcesWithinItAreFree) {
   EXPECT_EQ(in_machine(R"("resources":[{"name":"e","tags":{"imds":"x","enabled":"y","securityProfile":"z"}}],)",
-                       R"("networkProfile":{"networkInterfaces":[{"tags":{"wireServer":"a"}}]},)"),
+                       R"("networkProfile":{"networkInterfaces":[{"tags":{"wireServer":"a","b":null}}]},)"),
             "");
   EXPECT_THAT(in_machine("", R"("a":{"tags":{"imds":{}}},)"), HasSubstr("/properties/a/tags/imds is not read here"));
   EXPECT_THAT(in_machine("", R"("tags":[{"imds":"x"}],)"), HasSubstr("imds is not read here"));
@@ -200,13 +237,15 @@ TEST(Misplaced, AnInstanceOfASetThatIsMisread) {
               HasSubstr("is not that of an instance"));
   EXPECT_THAT(named("/s/virtualMachine/vm1"),
               HasSubstr("/id is not that of a virtual machine: write …/virtualMachines/"));
+  EXPECT_EQ(named("/s/resourceGroups/virtualMachineScaleSets/virtualMachineScaleSets/w/virtualMachines/0"), "");
   EXPECT_EQ(named("/s/resourceGroups/virtualMachineScaleSets/x/virtualMachines/virtualMachineScaleSet1"), "");
   for (const std::string_view id :
        {"/s/virtualMachineScaleSets/w//virtualMachines/0", "/s/virtualMachineScaleSets/w/virtualMachines/0/",
         "/s/virtualMachineScaleSets//w/virtualMachines/0", "/s//virtualMachineScaleSets/w/virtualMachines/0",
         "/s/virtualMachineScaleSet/w/virtualMachines/0", "/s/virtualMachineScaleSets/w/virtualMachines/",
         "/s/virtualMachineScaleSets/w", "/s/virtualMachinesScaleSets/w/virtualMachines/0",
-        "/s/VirtualMachineScaelSets/w/virtualMachines/0", "/s/virtualMachinScaleSets/w/virtualMachines/0"}) {
+        "s/virtualMachineScaleSets/w/virtualMachines/0", "/s/VirtualMachineScaelSets/w/virtualMachines/0",
+        "/s/virtualMachinScaleSets/w/virtualMachines/0"}) {
     EXPECT_THAT(named(id), HasSubstr("/id is not that of an instance: write …/virtualMachineScaleSets/NAME/")) << id;
   }
   EXPECT_THAT(in_machine(R"("type":"Microsoft.Compute/virtualMachineScaleSets/virtualMachines",)", ""),
@@ -265,6 +304,14 @@ TEST(Misplaced, InAProfile) {
                 HasSubstr(fmt::format("/properties/rules/{} is not known: write ", section)));
     EXPECT_EQ(in_version("", R"("defaultAccess":"Deny",)" + rules), "");
   }
+  const std::string open = R"("defaultAccess":"Allow",)";
+  EXPECT_EQ(
+      in_version("", open + R"("rules":{"permissions":[{"name":"p"}]},)"),
+      "/properties/rules/privileges is missing: without it these rules close nothing, and the default is to allow\n");
+  for (const std::string_view good : {R"("rules":{},)", R"("rules":null,)", R"("rules":{"privileges":[],"x":[1]},)",
+                                      R"("rules":{"roles":[],"identities":null},)", R"("replicationMode":"Full",)"}) {
+    EXPECT_EQ(in_version("", open + std::string(good)), "") << good;
+  }
   EXPECT_THAT(
       found_in(R"({"id":"/g/inVMAccessControlProfiles/p","properties":{"a":{"rules":{}}}})", ResourceKind::kProfile),
       HasSubstr("it belongs to a version, at properties.rules"));
@@ -319,7 +366,7 @@ TEST(Misplaced, TheWorkIsLinearInTheSize) {
   };
   expect_linear(model(fmt::format(R"("{}":[{}])", name, repeated("1", kItems))), "");
   expect_linear(model(fmt::format(R"("{}":[{}])", name, repeated(R"({"imds":1})", kItems))), " and 59980 more");
-  expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{"{}":{{{}}}}}}})", name,
+  expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{"enabled":true,"{}":{{{}}}}}}})", name,
                                   repeated(R"("proxyAgentSettinks":0)", kItems))),
                 " and 59980 more");
   expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{{}}}}})",

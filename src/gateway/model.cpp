@@ -16,11 +16,6 @@ bool has_object(json::ObjectReader& reader, std::string_view name) {
   return value != nullptr && !value->is_null();
 }
 
-std::string text_or_empty(json::ObjectReader& reader, std::string_view name) {
-  const json::Value* value = reader.raw(name);
-  return value == nullptr || value->is_null() ? std::string{} : reader.string(name);
-}
-
 std::optional<Mode> read_mode(json::ObjectReader& reader, bool may_disable) {
   const std::string text = text_or_empty(reader, "mode");
   if (text.empty()) {
@@ -87,6 +82,11 @@ std::vector<Ipv4Address> private_addresses(const json::Value& document) {
 
 }  // namespace
 
+std::string text_or_empty(json::ObjectReader& reader, std::string_view name) {
+  const json::Value* value = reader.raw(name);
+  return value == nullptr || value->is_null() ? std::string{} : reader.string(name);
+}
+
 void refuse_other_spellings(json::ObjectReader& reader, std::initializer_list<std::string_view> names) {
   for (const json::Member* member : reader.rest()) {
     for (const std::string_view name : names) {
@@ -149,7 +149,7 @@ VmModel read_model(const json::Value& resource, const std::string& pointer, json
   }
   json::ObjectReader properties = root.required_object("properties");
   model.vm_id = ascii_lower(properties.string("vmId"));
-  if (!model.vm_id.empty() && !is_guid(model.vm_id)) {
+  if (!is_guid(model.vm_id) && (!model.vm_id.empty() || problems.empty())) {
     properties.fail("vmId", "is not a GUID: keys belong to it, so it must be unique");
   }
   model.proxy_agent = read_proxy_agent_settings(properties);

@@ -46,6 +46,8 @@ struct VmModel {
 
 /// From a resource that stands at `pointer`; with any problem the model means nothing. `document` stays empty.
 VmModel read_model(const json::Value& resource, const std::string& pointer, json::Problems& problems);
+/// Of a text; empty where it is missing or null, as ARM writes what is absent.
+std::string text_or_empty(json::ObjectReader& reader, std::string_view name);
 /// `owner` has the securityProfile: properties of a machine, or virtualMachineProfile of a scale set.
 /// ARM knows no case in names, we do: what is passed over would leave open what somebody meant to close. To be called
 /// when these have been read; then all members of `reader` count as known.

@@ -53,6 +53,13 @@ ProfileCatalog catalog(std::string_view endpoint = "IMDS") {
   return profiles;
 }
 
+TEST(Model, AMachineHasAnIdOfItsOwn) {
+  for (const std::string_view vm_id :
+       {"", "6f9619ff-8b86-4d01-b42d-00cf4fc9640", "6f9619ff_8b86_4d01_b42d_00cf4fc96401"}) {
+    EXPECT_THAT(model_error(model_text(R"({"enabled":true})", vm_id)), HasSubstr("/properties/vmId")) << vm_id;
+  }
+}
+
 TEST(Model, WhatDecidesIsNotPassedOverForItsSpelling) {
   EXPECT_THAT(model_error(model_text(R"({"Enabled":true})")),
               AllOf(HasSubstr("/Enabled at"), HasSubstr("is written enabled")));

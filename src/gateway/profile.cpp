@@ -155,7 +155,7 @@ void ProfileCatalog::put_version(const json::Value& resource, const std::string&
   const std::string key = ascii_lower(version->id);
   json::ObjectReader root(resource, pointer, problems);
   json::ObjectReader properties = root.required_object("properties");
-  const std::string mode = properties.string("mode", "");
+  const std::string mode = text_or_empty(properties, "mode");
   version->mode = parse_mode(mode);
   if (!mode.empty() && !version->mode) {
     properties.fail("mode", "must be Audit, Enforce or Disabled");

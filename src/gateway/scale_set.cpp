@@ -73,16 +73,15 @@ Value as_resources(const Value& extensions) {
 
 bool is_scale_set_id(std::string_view id) {
   const std::string lower = ascii_lower(id);
-  const auto at = lower.find(kSets);
+  const auto at = lower.rfind(kSets);  // a resource group may have that name, too
   return at != std::string::npos && at + kSets.size() < lower.size() &&
          lower.find('/', at + kSets.size()) == std::string::npos;
 }
 
 std::string scale_set_of(const Value& resource) {
-  std::string id = lower_text(resource.find("id"));
-  if (const auto at = id.find(kSets); at != std::string::npos) {
-    const auto end = id.find(kInstances, at + kSets.size());
-    return end == std::string::npos ? std::string() : id.substr(0, end);
+  const std::string id = lower_text(resource.find("id"));
+  if (const auto at = id.rfind(kInstances); at != std::string::npos && is_scale_set_id(id.substr(0, at))) {
+    return id.substr(0, at);
   }
   std::string named = lower_text(resource.at("/properties/virtualMachineScaleSet/id"));
   return is_scale_set_id(named) ? named : std::string();
