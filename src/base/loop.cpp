@@ -175,6 +175,7 @@ void Loop::turn(int max_wait_ms) {
   run_timers();
   run_ready();
   run_posted();
+  ++turns_;
   ready_.splice(next_turn_);
   run_ready();
 }

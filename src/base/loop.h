@@ -110,6 +110,8 @@ class Loop {
   class Sleep;
   Sleep sleep_until(Deadline deadline);
   class NextTurn;
+  /// Counts turns, each from when those go on that waited for the next one.
+  std::uint64_t turns() const { return turns_; }
   /// Lets every other ready descriptor have its turn first: for loops that may never block.
   NextTurn next_turn();
 
@@ -138,6 +140,7 @@ class Loop {
   List<Waiter, ReadyTag> reads_;
   List<Waiter, ReadyTag> writes_;
   List<Waiter, ReadyTag> next_turn_;
+  std::uint64_t turns_ = 0;
   std::array<epoll_event, kBatch> batch_{};
   int batch_size_ = 0;
   std::atomic<bool> stop_ = false;

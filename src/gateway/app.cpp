@@ -16,6 +16,14 @@
 #include "gateway/successor.h"
 
 namespace msp::gateway {
+namespace {
+
+// Some hundred usual requests, or two of the longest, take a millisecond or two: so long do others wait for one
+// machine.
+constexpr std::uint64_t kTurnBytes = std::uint64_t{128} << 10;
+
+}  // namespace
+
 HostApp::HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<Inventory> inventory)
     : config_(std::move(config)), loop_(loop), clock_(clock), inventory_(std::move(inventory)) {}
 
@@ -134,6 +142,7 @@ Result<Ipv4Endpoint> HostApp::serve(http::Handler& handler, Fd listener) {
   http::ServerLimits limits;
   limits.max_connections = config_.limits.connections;
   limits.body_bytes = config_.limits.body_bytes;
+  limits.turn_bytes = kTurnBytes;
   auto server = std::make_unique<http::Server>(loop_, buffers_, handler, limits);
   if (auto started = server->listen(std::move(listener)); !started) {
     return std::move(started).error();

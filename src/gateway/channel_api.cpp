@@ -7,7 +7,6 @@
 #include "base/ascii.h"
 #include "base/crypto.h"
 #include "base/json.h"
-#include "gateway/percent.h"
 #include "http/date.h"
 #include "protocol/guid.h"
 #include "protocol/headers.h"
@@ -42,10 +41,15 @@ bool is_below_channel(std::string_view path) {
 
 std::string lenient_decoded(std::string_view text) {
   std::string out;
-  while (!text.empty()) {
-    const auto decoded = percent_decoded(text.substr(0, text.front() == '%' ? 3 : 1));
-    out += decoded.value_or(std::string("%"));
-    text.remove_prefix(decoded && text.front() == '%' ? 3 : 1);
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::uint8_t byte = 0;
+    if (text[i] == '%' && hex_decode_to(text.substr(i + 1, 2), {&byte, 1})) {
+      out += static_cast<char>(byte);
+      i += 2;
+    } else {
+      out += text[i];
+    }
   }
   return out;
 }

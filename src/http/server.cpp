@@ -66,14 +66,22 @@ ServerShared::ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request,
 
 ServerShared::~ServerShared() = default;
 
-bool ServerShared::admit(const Party& party) {
+ServerShared::Held* ServerShared::admit(const Party& party) {
   Held& held = parties[party.id];
   if (party.most_connections != 0 && held.connections >= party.most_connections) {
-    return false;
+    return nullptr;
   }
   ++held.connections;
   ++connections;
-  return true;
+  return &held;
+}
+
+bool ServerShared::has_turn(Held& held) const {
+  if (held.turn != loop.turns()) {
+    held.turn = loop.turns();
+    held.spent = 0;
+  }
+  return held.spent < limits.turn_bytes;
 }
 
 void ServerShared::left(const Party& party) {
@@ -165,13 +173,14 @@ void Server::start(Accepted accepted) {
   }
   const ConnectionInfo info = describe(accepted);
   const Party party = shared_.handler.party(info);
-  if (!shared_.admit(party)) {
+  ServerShared::Held* const held = shared_.admit(party);
+  if (held == nullptr) {
     turn_away(accepted.socket);
     shared_.handler.on_refused(info, {}, {503, "too_many_connections", "this client has as many open as it may"});
     return;
   }
   ++shared_.counters.accepted;
-  auto connection = std::make_unique<ServerConnection>(shared_, std::move(accepted.socket), info, party);
+  auto connection = std::make_unique<ServerConnection>(shared_, std::move(accepted.socket), info, party, *held);
   shared_.active.push_back(*connection);
   connection.release()->start();
 }

@@ -60,6 +60,8 @@ struct ServerLimits {
   std::size_t max_connections = 4096;
   /// Of bodies that are kept while they come, of all connections; of one party an eighth. Above it: 503.
   std::uint64_t body_bytes = std::numeric_limits<std::uint64_t>::max();
+  /// What one party's requests may be long together, each at least 1 KB, before all others had their turn.
+  std::uint64_t turn_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
 struct ServerCounters {
@@ -78,12 +80,20 @@ struct ServerShared {
   ServerShared(Loop& of_loop, BufferPool& pool, Handler& on_request, ServerLimits given);
   ~ServerShared();
 
-  /// False: as many of this party are open already.
-  bool admit(const Party& party);
+  struct Held {
+    std::size_t connections = 0;
+    std::uint64_t body_bytes = 0;
+    std::uint64_t turn = 0;   ///< of the loop, in which
+    std::uint64_t spent = 0;  ///< so many bytes of requests were served
+  };
+  /// None: as many of this party are open already. Else valid until as many have left as were admitted.
+  Held* admit(const Party& party);
   void left(const Party& party);
   /// False: the bodies that are kept may not grow by so much; nothing has changed.
   bool hold(const Party& party, std::uint64_t bytes);
   void let_go(const Party& party, std::uint64_t bytes);
+  /// False: the others first.
+  bool has_turn(Held& held) const;
 
   Loop& loop;
   BufferPool& buffers;
@@ -99,10 +109,6 @@ struct ServerShared {
   List<ServerConnection, ServerConnection>
       finished;  ///< freed by the next event, never from inside their own coroutine
   std::size_t connections = 0;
-  struct Held {
-    std::size_t connections = 0;
-    std::uint64_t body_bytes = 0;
-  };
   std::unordered_map<std::uint64_t, Held> parties;  ///< those with an open connection
   std::uint64_t body_bytes = 0;                     ///< of all of them
   Signal closed;

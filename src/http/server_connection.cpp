@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxKeptString = std::size_t{64} * 1024;
 constexpr std::size_t kMaxUnusedScratch = 64;
+constexpr std::uint64_t kLeastCost = 1024;      // bytes: of a request with a short head, as it is counted for its party
 constexpr std::uint64_t kRequestsPerTurn = 32;  // a client that pipelines without end must not starve the others
 
 std::int64_t unix_seconds() {
@@ -27,8 +28,9 @@ std::int64_t unix_seconds() {
 
 }  // namespace
 
-ServerConnection::ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info, Party party)
-    : shared_(shared), info_(info), party_(party) {
+ServerConnection::ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info, Party party,
+                                   ServerShared::Held& held)
+    : shared_(shared), info_(info), party_(party), of_party_(held) {
   stream_ = std::make_unique<Stream>(shared.loop, std::move(socket));
   info_.fd = stream_->fd();
 }
@@ -65,6 +67,9 @@ Task<void> ServerConnection::run() {
   bool more = stream_->registered();
   for (std::uint64_t served = 0; more; ++served) {
     more = co_await wait_for_request(served == 0);
+    while (more && !shared_.has_turn(of_party_)) {
+      co_await shared_.loop.next_turn();
+    }
     if (more) {
       more = co_await serve_one(served == 0);
     }
@@ -123,6 +128,10 @@ Task<bool> ServerConnection::serve_one(bool first) {
   }
   Checked<Admission> admission = std::unexpected(refusal);
   if (good) {
+    while (!shared_.has_turn(of_party_)) {
+      co_await shared_.loop.next_turn();
+    }
+    of_party_.spent += std::max<std::uint64_t>(read.size, kLeastCost);
     admission = admit(head);
   }
   if (admission) {
@@ -205,6 +214,7 @@ Task<bool> ServerConnection::serve_admitted(const Admission& admission, std::siz
     request.body = scratch.body;
   }
   request.body_bytes = std::max<std::uint64_t>(request.body_bytes, request.body.size());
+  of_party_.spent += request.body_bytes;
   ++shared_.counters.requests;
   const bool more = co_await serve_collected(admission, request, passing);
   forget_body();

@@ -29,7 +29,7 @@ struct ServerScratch {
 
 class ServerConnection : public ListHook<ServerConnection> {
  public:
-  ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info, Party party);
+  ServerConnection(ServerShared& shared, Fd socket, ConnectionInfo info, Party party, ServerShared::Held& held);
   ~ServerConnection();
 
   void start();
@@ -75,6 +75,7 @@ class ServerConnection : public ListHook<ServerConnection> {
   ServerShared& shared_;
   ConnectionInfo info_;
   Party party_;
+  ServerShared::Held& of_party_;
   std::uint64_t held_bytes_ = 0;  // of the body that is kept
   std::unique_ptr<Stream> stream_;
   Buffer buffer_;

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <optional>
@@ -232,6 +233,38 @@ TEST_F(ServerTest, OnePartyCannotTakeAllConnections) {
   open.pop_back();
   test::run_until(loop, [&] { return server->connections() == 2; });
   EXPECT_TRUE(talk(connect({127, 0, 0, 3}), get("/c", "connection: close\r\n")).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(ServerTest, NobodyWaitsForAllThatOnePartyAsks) {
+  constexpr std::size_t kConnections = 12;
+  constexpr std::size_t kRequests = 30;
+  // Four short requests a turn, or one that is long: by its head or by its body.
+  const std::string path = "/" + std::string(5'000, 'a');
+  for (const std::string& asked :
+       {get("/a"), get(path),
+        "POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 5000\r\n\r\n" + std::string(5'000, 'x')}) {
+    restart({.max_connections = 40, .turn_bytes = 4'096});
+    echo.seen.clear();
+    std::string all;
+    for (std::size_t i = 0; i < kRequests; ++i) {
+      all += asked;
+    }
+    std::vector<Fd> open;
+    for (std::size_t i = 0; i < kConnections; ++i) {
+      open.push_back(connect({127, 0, 0, 2}));
+      test::send_all(open.back().get(), all);
+    }
+    const Fd other = connect({127, 0, 0, 4});
+    test::send_all(other.get(), get("/other"));
+    test::run_until(loop, [&] {
+      for (const Fd& socket : open) {
+        test::receive(socket.get());
+      }
+      return echo.seen.size() == kConnections * kRequests + 1;
+    });
+    const auto at = std::ranges::find(echo.seen, "GET /other ") - echo.seen.begin();
+    EXPECT_LE(at, asked.size() > 1'000 ? 2 : 8) << asked.substr(0, 10);
+  }
 }
 
 TEST_F(ServerTest, BodiesThatAreKeptAreBoundedForEachPartyAndForAll) {
