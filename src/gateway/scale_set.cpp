@@ -53,6 +53,15 @@ Value object_of(std::string_view name, const Value& value) {
   return Value(std::move(out));
 }
 
+/// All but one member.
+Value without(const Value& value, std::string_view name) {
+  Value out = value;
+  if (out.object() != nullptr) {
+    std::erase_if(out.object()->members, [&](const Member& member) { return member.name == name; });
+  }
+  return out;
+}
+
 /// Extensions of a set, in the form that those of a machine have.
 Value as_resources(const Value& extensions) {
   json::Array out;
@@ -135,7 +144,9 @@ Value document_of_instance(const Value& instance, const ScaleSet& set) {
   if (profile != nullptr && profile->object() != nullptr) {
     for (const Member& common : profile->object()->members) {
       // Interfaces and extensions have another form in a set; what is closed comes by settings_of_instance().
-      if (common.name != "networkProfile" && common.name != "extensionProfile" && common.name != "securityProfile") {
+      if (common.name == "securityProfile") {
+        fill_deep(properties, common.name, without(common.value, "proxyAgentSettings"));
+      } else if (common.name != "networkProfile" && common.name != "extensionProfile") {
         fill_deep(properties, common.name, common.value);
       }
     }

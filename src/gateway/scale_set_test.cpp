@@ -28,8 +28,9 @@ std::string text_at(const json::Value& of, std::string_view pointer) {
 
 constexpr std::string_view kSet =
     R"({"name":"web","id":"/subscriptions/S/providers/C/virtualMachineScaleSets/Web","tags":{"a":"b"},"sku":{"name":"big"},
-        "properties":{"virtualMachineProfile":{"priority":"Spot","osProfile":{"adminUsername":"op","secrets":[]},
-          "networkProfile":{"x":1},"securityProfile":{"proxyAgentSettings":{"enabled":true,"keyIncarnationId":4}},
+        "plan":{"name":"p"},"properties":{"virtualMachineProfile":{"priority":"Spot","osProfile":{"adminUsername":"op","secrets":[]},
+          "networkProfile":{"x":1},"securityProfile":{"securityType":"TrustedLaunch","encryptionAtHost":true,
+            "uefiSettings":{"secureBootEnabled":true},"proxyAgentSettings":{"enabled":true,"keyIncarnationId":4}},
           "extensionProfile":{"extensions":[{"name":"e","properties":{"type":"T"}}]}}}})";
 
 TEST(ScaleSet, AnInstanceIsFoundByItsIdOrByWhatItNames) {
@@ -70,16 +71,30 @@ TEST(ScaleSet, AnInstanceKeepsWhatItSaysAndGetsTheRest) {
           R"({"name":"web_0","tags":null,"sku":{"name":"small"},"properties":{"osProfile":{"computerName":"c","adminUsername":"own"}}})"),
       set_of(kSet));
   EXPECT_EQ(text_at(document, "/tags/a"), R"("b")");
+  EXPECT_EQ(text_at(document, "/plan/name"), R"("p")");
   EXPECT_EQ(text_at(document, "/properties/priority"), R"("Spot")");
   EXPECT_EQ(text_at(document, "/properties/osProfile/computerName"), R"("c")");
   EXPECT_EQ(text_at(document, "/properties/osProfile/adminUsername"), R"("own")");
   EXPECT_EQ(text_at(document, "/properties/osProfile/secrets"), "[]");
   EXPECT_EQ(text_at(document, "/properties/hardwareProfile/vmSize"), R"("small")");
   EXPECT_EQ(text_at(document, "/properties/networkProfile"), "nothing");
-  EXPECT_EQ(text_at(document, "/properties/securityProfile"), "nothing");
+  EXPECT_EQ(text_at(document, "/properties/securityProfile/securityType"), R"("TrustedLaunch")");
+  EXPECT_EQ(text_at(document, "/properties/securityProfile/uefiSettings/secureBootEnabled"), "true");
+  EXPECT_EQ(text_at(document, "/properties/securityProfile/proxyAgentSettings"), "nothing");
   EXPECT_EQ(text_at(document, "/resources/0/type"), R"("Microsoft.Compute/virtualMachineScaleSets/extensions")");
   EXPECT_EQ(text_at(document, "/properties/virtualMachineScaleSet/id"),
             R"("/subscriptions/S/providers/C/virtualMachineScaleSets/Web")");
+}
+
+TEST(ScaleSet, AnInstanceKeepsItsOwnSecurityBesideThatOfItsSet) {
+  const json::Value document = document_of_instance(
+      tree(R"({"name":"web_0","plan":{"name":"own"},"properties":{"securityProfile":{"encryptionAtHost":false,
+              "proxyAgentSettings":{"keyIncarnationId":9}}}})"),
+      set_of(kSet));
+  EXPECT_EQ(text_at(document, "/plan/name"), R"("own")");
+  EXPECT_EQ(text_at(document, "/properties/securityProfile/encryptionAtHost"), "false");
+  EXPECT_EQ(text_at(document, "/properties/securityProfile/securityType"), R"("TrustedLaunch")");
+  EXPECT_EQ(text_at(document, "/properties/securityProfile/proxyAgentSettings"), R"({"keyIncarnationId":9})");
 }
 
 TEST(ScaleSet, WrongSettingsRefuseIt) {
