@@ -24,7 +24,7 @@ Answer invalid(Reason reason, std::string_view description) {
   return imds_identity_error(reason, 400, "invalid_request", description);
 }
 
-/// A URI or a GUID: one word.
+/// A URI or the id of an application: one word. Which of them exist only a directory knows, and none is here.
 bool is_resource(std::string_view text) {
   return !text.empty() && text.size() <= kLongestResource &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; });
@@ -74,7 +74,8 @@ Answer token(const Asked& asked, const ImdsQuery& query) {
     return invalid(Reason::kBadQuery, "Required query variable 'resource' is missing");
   }
   if (!is_resource(resource)) {
-    return imds_identity_error(Reason::kBadQuery, 400, "invalid_resource", "The resource is no URI");
+    return imds_identity_error(Reason::kBadQuery, 400, "invalid_resource",
+                               "The resource must be a URI or the id of an application, one word");
   }
   ChoiceText choice;
   if (auto refusal = read_choice(query, choice)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/imds_identity.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -76,7 +77,8 @@ TEST_F(IdentityTest, RefusesAsSdksKnowIt) {
   EXPECT_THAT(body("&client_id=c-1&client_id=c-1"), HasSubstr(R"("error":"invalid_request")"));
   const std::string path = "/metadata/identity/oauth2/token";
   EXPECT_THAT(ask(path + "?api-version=2018-02-01").response.body(), HasSubstr("'resource' is missing"));
-  for (const char* bad : {"", "a%20b", "%22", "%zz", "a%0ab"}) {
+  const std::string too_long(2049, 'a');
+  for (const char* bad : {"", "a%20b", "%22", "%zz", "a%0ab", "%5c", "%c3%a9", too_long.c_str()}) {
     EXPECT_THAT(ask(path + "?api-version=2018-02-01&client_id=c-1&resource=" + bad).response.body(),
                 HasSubstr("invalid_resource"))
         << bad;
@@ -86,6 +88,17 @@ TEST_F(IdentityTest, RefusesAsSdksKnowIt) {
   EXPECT_EQ(ask("/metadata/identity/else?api-version=2018-02-01").response.status(), 404);
   EXPECT_THAT(ask(std::string(kToken) + "&client_id=c-1", false).response.body(), HasSubstr("Identity not found"))
       << "the host issues no tokens";
+}
+
+TEST_F(IdentityTest, WhatAResourceMayBe) {
+  const std::string longest(2048, 'a');
+  for (const char* good : {"https://vault.example/", "api://6f9619ff-8b86-4d01-b42d-00cf4fc964ff/scope", "urn:x",
+                           "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "service.example", "notauri", longest.c_str()}) {
+    const Answer answer =
+        ask(fmt::format("/metadata/identity/oauth2/token?api-version=2018-02-01&client_id=c-1&resource={}", good));
+    ASSERT_EQ(answer.response.status(), 200) << good << answer.response.body();
+    EXPECT_THAT(answer.response.body(), HasSubstr(fmt::format(R"("resource":"{}")", good)));
+  }
 }
 
 TEST_F(IdentityTest, AChoiceThatSaysNothingIsNotTakenForNone) {
