@@ -74,7 +74,7 @@ struct ReasonFacts {
   std::string_view code;    ///< snake_case, stable
   int status;               ///< HTTP status of the refusal
   std::string_view advice;  ///< what happened and what to do; safe for every client to read
-  std::string_view remedy;  ///< what the host's operator does about it; empty: it is the client's own mistake
+  std::string_view remedy;  ///< what the host's operator does about it, or has done in the machine
 };
 
 const ReasonFacts& facts(Reason reason);
