@@ -131,6 +131,21 @@ void read_upstream(json::ObjectReader& root, UpstreamConfig& out) {
   upstream.finish();
 }
 
+/// What may be meant as an address is never made a path: a slip in it would be a socket that nobody asks.
+bool is_meant_as_address(std::string_view place) {
+  return !place.contains('/') &&
+         (place.contains(':') || place.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
+void read_metrics(json::ObjectReader& root, const std::string& directory, Config& config) {
+  const std::string place = root.string("metricsListen", "");
+  config.metrics_listen = is_meant_as_address(place) ? place : absolute(directory, place);
+  if (!place.empty() && !http::MetricsServer::check_place(config.metrics_listen)) {
+    root.fail("metricsListen",
+              "must be the path of a unix socket, 107 bytes at most, or a loopback address with a port");
+  }
+}
+
 // The public contract's; a service behind the host has its own, and may be asked leaf by leaf (docs/host.md).
 constexpr std::uint64_t kImdsPerSecond = 5;
 constexpr std::uint64_t kIdentityPerSecond = 20;
@@ -185,12 +200,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   config.master_key_file = master.empty() ? config.state_directory + "/master.key" : absolute(directory, master);
   config.access_log = absolute(directory, root.string("accessLog", ""));
   config.admin_socket = absolute(directory, root.string("adminSocket", ""));
-  config.metrics_listen = root.string("metricsListen", "");
-  if (!config.metrics_listen.empty()) {
-    if (auto good = http::MetricsServer::check_place(config.metrics_listen); !good) {
-      root.fail("metricsListen", good.error().message);
-    }
-  }
+  read_metrics(root, directory, config);
   config.log_level =
       static_cast<log::Level>(root.choice("logLevel", 4, {"bug", "error", "warn", "hint", "info", "debug"}));
   root.each_object("listeners", [&](json::ObjectReader& item) { read_listener(item, config); });

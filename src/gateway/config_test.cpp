@@ -39,6 +39,28 @@ TEST(Config, HasADefaultForEverythingElse) {
   EXPECT_EQ(config->listeners[0].service, Service::kImds);
 }
 
+TEST(Config, MetricsAreAtAPathLikeOthersOrAtALoopbackAddress) {
+  const auto with = [](std::string_view place) {
+    return fmt::format(R"({{"metricsListen":"{}",{})", place, kSmallest.substr(1));
+  };
+  const std::pair<std::string, const char*> rows[] = {{"run/metrics.sock", "/etc/x/run/metrics.sock"},
+                                                      {"metrics.sock", "/etc/x/metrics.sock"},
+                                                      {"./a:1", "/etc/x/a:1"},
+                                                      {"/run/m.sock", "/run/m.sock"},
+                                                      {"127.0.0.1:9464", "127.0.0.1:9464"},
+                                                      {"", ""}};
+  for (const auto& [place, wanted] : rows) {
+    auto config = parse_config(with(place), "host.json", "/etc/x");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->metrics_listen, wanted);
+  }
+  for (const std::string& place :
+       {std::string("0.0.0.0:9464"), std::string("10.0.0.4:9464"), std::string("127.0.0.1:0"), std::string("127.0.0.1"),
+        std::string("9464"), std::string("localhost:9464"), "/" + std::string(107, 'a'), std::string(105, 'a')}) {
+    EXPECT_THAT(error_of(with(place)), HasSubstr("/metricsListen")) << place;
+  }
+}
+
 TEST(Config, ReadsEveryField) {
   auto config = parse_config(
       R"({"stateDirectory":"state","masterKeyFile":"/k/master.key","accessLog":"a.jsonl","logLevel":"debug",
