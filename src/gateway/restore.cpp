@@ -16,6 +16,7 @@
 #include "gateway/master_key.h"
 #include "gateway/model_text.h"
 #include "gateway/scale_set.h"
+#include "gateway/sqlite.h"
 #include "gateway/state_lock.h"
 
 namespace msp::gateway {
@@ -31,11 +32,30 @@ Error foreign_master(std::string_view what) {
                       "put the master key that belongs to it in its place");
 }
 
-/// An empty file would be taken for a database that is to be made.
-bool is_a_database_of_ours(std::string_view bytes) {
+/// Why a file is none; empty: it looks like one. An empty file would be taken for a database that is to be made.
+std::string_view why_no_backup(std::string_view bytes) {
   constexpr std::size_t kHeader = 100;  // https://www.sqlite.org/fileformat2.html 1.3; the application's id at 68
   constexpr std::size_t kIdAt = 68;
-  return bytes.size() >= kHeader && bytes.substr(kIdAt, 4) != std::string_view("\0\0\0\0", 4);
+  constexpr std::string_view kNothing("\0\0\0\0", 4);
+  if (bytes.find_first_not_of('\0') == std::string_view::npos) {
+    return "it is empty";
+  }
+  if (bytes.size() < kHeader || !bytes.starts_with("SQLite format 3")) {
+    return "it is no database";
+  }
+  const std::string_view id = bytes.substr(kIdAt, kNothing.size());
+  if (id == kNothing) {
+    return "it was never written to";
+  }
+  return id == "MSPH" ? "" : "it is a database of another program";
+}
+
+/// The advice of the database is for the one in the state directory, of which nothing is lost here.
+Error about_the_backup(Error error, const std::string& backup) {
+  if (error.code == kDamaged) {
+    error.hint = "take another backup: nothing was changed";
+  }
+  return std::move(error).context("backup " + backup);
 }
 
 /// A copy of the backup that may be changed; what an earlier try left behind goes.
@@ -44,9 +64,9 @@ Result<std::unique_ptr<HostStore>> open_copy(const std::string& backup, const st
   if (!bytes) {
     return std::move(bytes).error().context("backup");
   }
-  if (!is_a_database_of_ours(*bytes)) {
-    return config_error(fmt::format("{} is no backup of msp-host: it is empty, or was never written to", backup),
-                        "take another one");
+  if (const std::string_view why = why_no_backup(*bytes); !why.empty()) {
+    return config_error(fmt::format("{} is no backup of msp-host: {}", backup, why),
+                        "name the file that 'mspctl host backup' has written: nothing was changed");
   }
   for (const std::string_view more : {"", "-wal", "-shm"}) {
     if (auto gone = file::remove(fmt::format("{}{}", path, more)); !gone) {
@@ -58,7 +78,7 @@ Result<std::unique_ptr<HostStore>> open_copy(const std::string& backup, const st
   }
   auto store = open_sqlite_store(path);
   if (!store) {
-    return std::move(store).error().context("backup " + backup);
+    return about_the_backup(std::move(store).error(), backup);
   }
   return store;
 }

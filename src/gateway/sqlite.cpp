@@ -40,6 +40,7 @@ Error database_error(std::string_view what, sqlite3* database, int code) {
       error.hint =
           "the file is damaged or no database: put back a backup, or move all of the state directory but the master "
           "key away and reset every key";
+      error.code = kDamaged;
       break;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -106,7 +107,7 @@ Result<void> check_sound(Database& database) {
   if (!*row || statement->text(0) != "ok") {
     return Error{Source::kHost,
                  fmt::format("the database is damaged: {}", *row ? statement->text(0) : std::string_view("no answer")),
-                 "put back a backup, or move host.db* away: then each machine latches a new key", 0};
+                 "put back a backup, or move host.db* away: then each machine latches a new key", kDamaged};
   }
   return {};
 }

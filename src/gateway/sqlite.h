@@ -4,6 +4,7 @@
 // Failures come back as host errors with SQLite's text; a file that is no sound database of ours is refused at open.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,6 +17,9 @@ struct sqlite3_backup;
 struct sqlite3_stmt;
 
 namespace msp::gateway {
+
+/// Error::code of a file that is damaged, or no database at all.
+inline constexpr int kDamaged = EUCLEAN;
 
 /// A prepared statement in use. Bind, step, read columns; reset by the destructor.
 class Statement {

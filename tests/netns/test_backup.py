@@ -162,7 +162,7 @@ class Backup(ModelledLab):
             bad.write_bytes(file.read_bytes()[:8192] + b"\x5a" * 8192 + file.read_bytes()[16384:])
             self.assertRegex(self.restore(bad, code=1), "damaged|malformed")
             bad.write_bytes(b"no database at all" * 1000)
-            self.assertIn("not a database", self.restore(bad, code=1))
+            self.assertIn("is no backup of msp-host: it is no database", self.restore(bad, code=2))
             for nothing in (b"", bytes(4096)):
                 bad.write_bytes(nothing)
                 self.assertIn("is no backup of msp-host", self.restore(bad, code=2))
