@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <tuple>
 
 #include "gateway/imds.h"
 #include "tests/support/host_request.h"
@@ -76,7 +77,13 @@ TEST_F(DocumentsTest, EventsAreShownAsEachVersionKnowsThem) {
                         R"(","EventStatus":"Scheduled","EventType":"Reboot","ResourceType":"VirtualMachine",)"
                         R"("Resources":["vm"],"NotBefore":"Tue, 14 Nov 2023 22:28:20 GMT","Description":"why",)"
                         R"("EventSource":"User","DurationInSeconds":-1})"));
-  EXPECT_THAT(events("2017-08-01"), Not(HasSubstr("Description")));
+  const std::tuple<const char*, const char*, const char*> rows[] = {{"Description", "2019-01-01", "2019-04-01"},
+                                                                    {"EventSource", "2019-04-01", "2019-08-01"},
+                                                                    {"DurationInSeconds", "2019-08-01", "2020-07-01"}};
+  for (const auto& [member, before, since] : rows) {
+    EXPECT_THAT(events(before), Not(HasSubstr(member)));
+    EXPECT_THAT(events(since), HasSubstr(member));
+  }
   EXPECT_THAT(events("2017-11-01"), Not(HasSubstr("Terminate")));
   EXPECT_THAT(events("2019-01-01"), HasSubstr("Terminate"));
   EXPECT_THAT(events("2021-01-01"), HasSubstr(R"("newest-versions":["2020-07-01","2019-08-01","2019-04-01"])"));

@@ -213,6 +213,30 @@ TEST_F(InventoryTest, ANetworkIsTheInterfaceOfAListener) {
   EXPECT_EQ(vm()->network, "br-a");
 }
 
+TEST_F(InventoryTest, AMachineThatAProfileChangesStaysInItsNetwork) {
+  config_.listeners = {{.interface = "br-a"}};
+  open();
+  good({version()});
+  ASSERT_TRUE(inventory_->apply({{.text = machine(kVm1, "10.0.0.1", referring()), .network = "br-a"}}, false).ok());
+  good({version(R"("mode":"Audit","defaultAccess":"Allow")")});
+  EXPECT_EQ(vm()->imds.mode, Mode::kAudit);
+  EXPECT_EQ(vm()->network, "br-a");
+  EXPECT_EQ(inventory_->registry().find({10, 0, 0, 1}, "br-a"), vm());
+}
+
+TEST_F(InventoryTest, AnIdThatAMachineHasNoMoreIsFree) {
+  const auto named = [](const std::string& vm_id, std::string_view address, std::string_view id) {
+    return machine(vm_id, address, "{}").insert(1, fmt::format(R"("id":"/s/virtualMachines/{}",)", id));
+  };
+  good({named(kVm1, "10.0.0.1", "Old")});
+  EXPECT_EQ(inventory_->find(Listing::kMachines, "/S/virtualMachines/old").size(), 1U);
+  good({named(kVm1, "10.0.0.1", "New")});
+  EXPECT_THAT(inventory_->find(Listing::kMachines, "/s/virtualMachines/Old"), IsEmpty());
+  EXPECT_EQ(inventory_->find(Listing::kMachines, "/s/virtualMachines/New").size(), 1U);
+  good({named(kVm2, "10.0.0.2", "Old")});
+  EXPECT_THAT(faults(apply({named(kVm2, "10.0.0.2", "new")})), ElementsAre(HasSubstr("has this id")));
+}
+
 TEST_F(InventoryTest, TwoMachinesMayExchangeTheirAddressesInOneChange) {
   good({machine(kVm1, "10.0.0.1", "{}"), machine(kVm2, "10.0.0.2", "{}")});
   EXPECT_FALSE(apply({machine(kVm1, "10.0.0.2", "{}")}).faults.empty());
