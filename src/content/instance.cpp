@@ -143,7 +143,7 @@ Object disk(const Value* source, bool data) {
   } else {
     put_text(out, "bytesPerSecondThrottle", times(source, "/diskMBpsReadWrite", 1'000'000));
     put_text(out, "diskCapacityBytes", times(source, "/diskSizeGB", std::int64_t{1} << 30));
-    put_text(out, "isSharedDisk", "false");
+    put_text(out, "isSharedDisk", leaf_text(source->at("/openmsp/isSharedDisk")) == "true" ? "true" : "false");
     put_text(out, "isUltraDisk",
              leaf_text(source->at("/managedDisk/storageAccountType")) == "UltraSSD_LRS" ? "true" : "false");
     put_text(out, "opsPerSecondThrottle", leaf_text(source->at("/diskIOPSReadWrite")));
@@ -151,7 +151,7 @@ Object disk(const Value* source, bool data) {
   return out;
 }
 
-Object storage_profile(const Value* source) {
+Object storage_profile(const Value& document) {
   static constexpr std::array<Field, 8> kImage = {{{"communityGalleryImageId", "/communityGalleryImageId"},
                                                    {"exactVersion", "/exactVersion"},
                                                    {"id", "/id"},
@@ -160,7 +160,8 @@ Object storage_profile(const Value* source) {
                                                    {"sharedGalleryImageId", "/sharedGalleryImageId"},
                                                    {"sku", "/sku"},
                                                    {"version", "/version"}}};
-  static constexpr std::array<Field, 1> kResource = {{{"size", ""}}};
+  static constexpr std::array<Field, 1> kResource = {{{"size", "/openmsp/compute/storageProfile/resourceDisk/size"}}};
+  const Value* source = document.at("/properties/storageProfile");
   const auto part = [&](std::string_view name) { return source == nullptr ? nullptr : source->find(name); };
   Object out;
   Array data;
@@ -170,7 +171,7 @@ Object storage_profile(const Value* source) {
   put(out, "dataDisks", Value(std::move(data)));
   put(out, "imageReference", Value(pick(part("imageReference"), kImage)));
   put(out, "osDisk", Value(disk(part("osDisk"), false)));
-  put(out, "resourceDisk", Value(pick(nullptr, kResource)));
+  put(out, "resourceDisk", Value(pick(&document, kResource)));
   return out;
 }
 
@@ -183,20 +184,21 @@ Array public_keys(const Value& document) {
   return out;
 }
 
-// In the order of the public contract, which is alphabetical.
-constexpr std::array<Field, 4> kComputeA = {{{"azEnvironment", ""},
-                                             {"customData", ""},
-                                             {"evictionPolicy", "/properties/evictionPolicy"},
-                                             {"isHostCompatibilityLayerVm", ""}}};
+// In the order of the public contract, which is alphabetical. Below /openmsp stands what ARM has no place for.
+constexpr std::array<Field, 4> kComputeA = {
+    {{"azEnvironment", "/openmsp/compute/azEnvironment"},
+     {"customData", ""},  // the contract has it empty
+     {"evictionPolicy", "/properties/evictionPolicy"},
+     {"isHostCompatibilityLayerVm", "/openmsp/compute/isHostCompatibilityLayerVm"}}};
 constexpr std::array<Field, 4> kComputeL = {{{"licenseType", "/properties/licenseType"},
                                              {"location", "/location"},
                                              {"name", "/name"},
                                              {"offer", "/properties/storageProfile/imageReference/offer"}}};
-constexpr std::array<Field, 6> kComputeP = {{{"physicalZone", ""},
-                                             {"placementGroupId", ""},
+constexpr std::array<Field, 6> kComputeP = {{{"physicalZone", "/openmsp/compute/physicalZone"},
+                                             {"placementGroupId", "/openmsp/compute/placementGroupId"},
                                              {"platformFaultDomain", "/properties/platformFaultDomain"},
-                                             {"platformSubFaultDomain", ""},
-                                             {"platformUpdateDomain", ""},
+                                             {"platformSubFaultDomain", "/openmsp/compute/platformSubFaultDomain"},
+                                             {"platformUpdateDomain", "/properties/instanceView/platformUpdateDomain"},
                                              {"priority", "/properties/priority"}}};
 constexpr std::array<Field, 2> kExtendedLocation = {
     {{"name", "/extendedLocation/name"}, {"type", "/extendedLocation/type"}}};
@@ -244,7 +246,7 @@ Object compute(const Value& document, std::string_view vm_id) {
   put_text(out, "resourceId", id);
   put(out, "securityProfile", Value(pick(&document, kSecurity)));
   put_text(out, "sku", text("/properties/storageProfile/imageReference/sku"));
-  put(out, "storageProfile", Value(storage_profile(document.at("/properties/storageProfile"))));
+  put(out, "storageProfile", Value(storage_profile(document)));
   put_text(out, "subscriptionId", id_segment(id, "subscriptions"));
   put_tags(out, document);
   put_text(out, "userData", text("/properties/userData"));

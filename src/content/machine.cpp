@@ -42,6 +42,7 @@ json::Value instance_of(const std::string& instance_text) {
 Machine make_machine(const json::Value& model, std::string_view vm_id, std::string_view name, const Vault& vault,
                      const std::string& pointer, json::Problems& problems) {
   Machine machine;
+  check_instance_members(model, pointer, problems);
   const json::Value instance = make_instance_document(model, vm_id);
   machine.instance_text = json::to_text(instance);
   machine.instance_text.shrink_to_fit();

@@ -169,6 +169,16 @@ TEST(Instance, HasEverySectionAndLeafOfTheContract) {
   }
 }
 
+TEST(Instance, AMemberOfOursThatIsNotKnownRefusesTheModel) {
+  auto model = parse_model(R"({"name":"vm","openmsp":{"compute":{"azEnviroment":"x"}},
+      "properties":{"vmId":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"}})",
+                           "model");
+  ASSERT_TRUE(model);
+  const auto vm = make_vm(std::move(*model), {});
+  ASSERT_FALSE(vm);
+  EXPECT_THAT(vm.error().text(), HasSubstr("/openmsp/compute/azEnviroment"));
+}
+
 TEST_F(ImdsTest, WalksThePath) {
   EXPECT_EQ(ask("/metadata/instance/?api-version=2021-02-01").response.status(), 200);
   const json::Value compute = body_of(ask("/metadata/instance/compute?api-version=2018-02-01"));

@@ -135,6 +135,9 @@ Value document_of_instance(const Value& instance, const ScaleSet& set) {
   for (const std::string_view name : {"location", "tags", "zones", "plan", "identity"}) {
     fill(top, name, set.document.find(name));
   }
+  if (const Value* ours = set.document.find("openmsp"); ours != nullptr) {
+    fill_deep(top, "openmsp", *ours);
+  }
   const auto member = std::ranges::find(top.members, "properties", &Member::name);
   if (member == top.members.end() || member->value.object() == nullptr) {
     return out;

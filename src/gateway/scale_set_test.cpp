@@ -28,7 +28,7 @@ std::string text_at(const json::Value& of, std::string_view pointer) {
 
 constexpr std::string_view kSet =
     R"({"name":"web","id":"/subscriptions/S/providers/C/virtualMachineScaleSets/Web","tags":{"a":"b"},"sku":{"name":"big"},
-        "plan":{"name":"p"},"properties":{"virtualMachineProfile":{"priority":"Spot","osProfile":{"adminUsername":"op","secrets":[]},
+        "plan":{"name":"p"},"openmsp":{"compute":{"azEnvironment":"lab"}},"properties":{"virtualMachineProfile":{"priority":"Spot","osProfile":{"adminUsername":"op","secrets":[]},
           "networkProfile":{"x":1},"securityProfile":{"securityType":"TrustedLaunch","encryptionAtHost":true,
             "uefiSettings":{"secureBootEnabled":true},"proxyAgentSettings":{"enabled":true,"keyIncarnationId":4}},
           "extensionProfile":{"extensions":[{"name":"e","properties":{"type":"T"}}]}}}})";
@@ -72,6 +72,7 @@ TEST(ScaleSet, AnInstanceKeepsWhatItSaysAndGetsTheRest) {
       set_of(kSet));
   EXPECT_EQ(text_at(document, "/tags/a"), R"("b")");
   EXPECT_EQ(text_at(document, "/plan/name"), R"("p")");
+  EXPECT_EQ(text_at(document, "/openmsp/compute/azEnvironment"), R"("lab")");
   EXPECT_EQ(text_at(document, "/properties/priority"), R"("Spot")");
   EXPECT_EQ(text_at(document, "/properties/osProfile/computerName"), R"("c")");
   EXPECT_EQ(text_at(document, "/properties/osProfile/adminUsername"), R"("own")");
