@@ -17,20 +17,26 @@ void FieldFiles::tell(Result<void> done, bool& failed, std::string_view what) {
 }
 
 void FieldFiles::status(const std::string& text) {
-  tell(file::replace(status_file_, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}}), status_failed_,
-       "the status file is not kept up to date");
+  writer_.post([this, text] {
+    tell(file::replace(status_file_, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}}), status_failed_,
+         "the status file is not kept up to date");
+  });
 }
 
 void FieldFiles::rules(const rules::EffectiveItems& items, const policy::Snapshot& rules, std::int64_t unix_ns) {
   if (wants_status()) {
-    const std::string folder = std::filesystem::path(status_file_).parent_path();
-    tell(rules::write_dump(folder, rules::dump_text(items, rules), unix_ns), rules_failed_, "dump of the rules");
+    writer_.post([this, text = rules::dump_text(items, rules), unix_ns] {
+      const std::string folder = std::filesystem::path(status_file_).parent_path();
+      tell(rules::write_dump(folder, text, unix_ns), rules_failed_, "dump of the rules");
+    });
   }
 }
 
 void FieldFiles::tags(const std::string& error_text, std::int64_t unix_ns) {
-  tell(status::write_provision_tags(key_directory_, error_text, unix_ns), tags_failed_,
-       "provisioned.tag and status.tag");
+  writer_.post([this, error_text, unix_ns] {
+    tell(status::write_provision_tags(key_directory_, error_text, unix_ns), tags_failed_,
+         "provisioned.tag and status.tag");
+  });
 }
 
 }  // namespace msp::agent

@@ -9,9 +9,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/rolling_log.h"
 
@@ -20,11 +22,17 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kFieldLevels = {"ERROR", "ERROR", "WARN", "INFO", "INFO", "DEBUG"};
 
+constexpr std::size_t kMostLinesWaiting = 10'000;
+
+/// What is written is written by its own thread: a disk that stands still must not stop who has something to say.
 struct FieldFile {
-  RollingLog log;
+  FieldFile(RollingLog of_file, Level most) : log(std::move(of_file)), level(most) {}
+  RollingLog log;  // the thread's
   Level level;
-  std::mutex lock;
-  bool failed = false;
+  bool failed = false;  // the thread's
+  std::mutex lock;      // of posting: lines come from several threads
+  bool standing = false;
+  Background writer{"log file", kMostLinesWaiting};
 };
 
 class ProgramSink final : public Sink {
@@ -49,7 +57,12 @@ class ProgramSink final : public Sink {
       }
     }
   }
-  void leave_journal() { journal_.reset(); }
+  void leave_journal() {
+    if (file_) {
+      file_->writer.finish();  // it may have something to say of it
+    }
+    journal_.reset();
+  }
   void also_to_file(RollingLog log, Level level) { file_ = std::make_unique<FieldFile>(std::move(log), level); }
 
  private:
@@ -60,6 +73,7 @@ class ProgramSink final : public Sink {
   }
   bool to_journal(Level level, const std::string& text, Fields fields);
   void to_file(Level level, const std::string& text);
+  void not_kept(const std::string& why);
 
   spdlog::logger stderr_;
   std::optional<JournalSocket> journal_;
@@ -82,17 +96,25 @@ void ProgramSink::to_file(Level level, const std::string& text) {
   if (!file_ || level > file_->level) {
     return;
   }
-  std::optional<Error> first;
+  const auto line = [this, level, text, now = SystemClock().realtime_ns()] {
+    auto done = file_->log.write(kFieldLevels[static_cast<std::size_t>(level)], text, now);
+    if (!std::exchange(file_->failed, !done) && !done) {
+      not_kept(done.error().text());
+    }
+  };
+  bool first = false;
   {
     const std::lock_guard held(file_->lock);
-    auto done = file_->log.write(kFieldLevels[static_cast<std::size_t>(level)], text, SystemClock().realtime_ns());
-    if (!std::exchange(file_->failed, !done) && !done) {
-      first = std::move(done).error();
-    }
+    const bool posted = file_->writer.post(line);
+    first = !std::exchange(file_->standing, !posted) && !posted;
   }
   if (first) {
-    to_journal_or_stderr(Level::kWarn, escape("the log file is not kept up to date: " + first->text()), {});
+    not_kept("the disk stands still, and lines are lost");
   }
+}
+
+void ProgramSink::not_kept(const std::string& why) {
+  to_journal_or_stderr(Level::kWarn, escape("the log file is not kept up to date: " + why), {});
 }
 
 /// One a process: stderr is one, too.

@@ -15,12 +15,13 @@ namespace msp::log {
 void use_stderr();
 /// To the journal, if stderr is a stream of its; where it cannot be reached, to stderr.
 void use_journal();
-/// Back to stderr, for the last words of a program: the journal looks up whose an entry is when it reads it, and of a
-/// process that has ended it cannot tell the unit. Only while no other thread logs.
+/// Waits until the log file has all lines, then back to stderr, for the last words of a program: the journal looks up
+/// whose an entry is when it reads it, and of a process that has ended it cannot tell the unit. Only while no other
+/// thread logs.
 void leave_journal();
 
-/// From here on lines up to `level` go to a file in the existing agent's form as well. What cannot be written there is
-/// lost, with one line about it on the way that all lines go.
+/// From here on lines up to `level` go to a file in the existing agent's form as well, by a thread of its own. What
+/// cannot be written there is lost, with one line about it on the way that all lines go.
 Result<void> also_to_file(const std::string& path, Level level);
 
 }  // namespace msp::log

@@ -43,6 +43,7 @@ TEST_F(LogSinks, AFileMayWantMoreThanTheRest) {
   EXPECT_EQ(most_detailed(), Level::kDebug);
   EXPECT_EQ(level(), Level::kInfo);
   EXPECT_EQ(said([] { debug("for developers"); }), "");
+  leave_journal();  // the file's thread is done
   const auto text = file::read(path, {});
   ASSERT_TRUE(text.ok());
   EXPECT_TRUE(text->ends_with("for developers\n")) << *text;

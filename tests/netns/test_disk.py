@@ -6,6 +6,8 @@ MSP_POWER_ROUNDS says how often power is lost (ordinary run 6), MSP_SEED repeats
 import json
 import os
 import random
+import subprocess
+import time
 
 from base import LabCase, number
 from lab import faults
@@ -59,6 +61,43 @@ class FirstBootOnABrokenDisk(LabCase):
 
     def test_forbidden(self):
         self.boot("EACCES", faults.CREATE, "namei")
+
+
+class DiskThatStandsStill(LabCase):
+    """A file system that is frozen, as for a snapshot: whoever writes to it waits, and cannot even be killed."""
+
+    start_agent = False
+    agent_config = {"openmsp": {"statusIntervalSeconds": 1, "logLevel": "debug"}}
+
+    @classmethod
+    def prepare(cls) -> None:
+        disk, image = cls.lab.folder / "agent", cls.lab.folder / "disk.img"
+        with image.open("wb") as file:
+            file.truncate(128 << 20)
+        subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+        cls.lab.world.on_close(subprocess.run, ["umount", "-l", disk])
+        for name in ("keys", "log"):
+            (disk / name).mkdir(mode=0o700)
+        cls.disk, cls.status_file = disk, disk / "log" / "status.json"
+
+    def test_the_agent_serves_and_answers_meanwhile(self):
+        lab = self.lab
+        lab.start_agent()
+        lab.wait_served()
+        # What is written once: the key, the marks.
+        poll("all is noted", lambda: self.status_file.exists() and lab.status()["channel"]["signedStatus"])
+        before = self.status_file.stat().st_mtime_ns
+        subprocess.run(["fsfreeze", "-f", self.disk], check=True)
+        try:
+            for _ in range(6):  # some turns of the status file: the first one stands still
+                time.sleep(0.5)
+                self.assertEqual(lab.guest_get("/metadata/versions").status, 200)
+                self.assertTrue(lab.status()["protected"])
+        finally:
+            subprocess.run(["fsfreeze", "-u", self.disk], check=True)
+        poll("the status file is kept up to date", lambda: self.status_file.stat().st_mtime_ns > before)
+        lab.stop_agent()
 
 
 def raise_incarnation(lab, start: bool = True) -> None:
