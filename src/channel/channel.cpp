@@ -187,8 +187,23 @@ Task<Event> Channel::attest() {
   co_return Attested{};
 }
 
+/// A file may be whole and hold other digits than were saved: what the host has signed with tells.
+Result<protocol::KeyDocument> Channel::load_fitting(const std::string& guid) const {
+  auto key = store_.load(guid);
+  if (!key.ok()) {
+    return key;
+  }
+  const auto bytes = key->key();
+  if (!bytes.ok() || !guard_.fits(guid, *bytes)) {
+    return config_error(
+        fmt::format("{} holds another key than the one that {} knows", store_.path_of(guid), guard_.path()),
+        "one of the two is damaged: put it back");
+  }
+  return key;
+}
+
 Event Channel::load_key() {
-  auto key = store_.load(machine_.candidate);
+  auto key = load_fitting(machine_.candidate);
   if (!key.ok()) {
     const std::string why = key.error().code == ENOENT ? store_.what_is_there() : key.error().text();
     return NotStored{fmt::format("the host names key {}, which cannot be used: {}", machine_.candidate, why)};

@@ -66,6 +66,7 @@ class Channel {
   Task<Event> acquire();
   Task<Event> attest();
   Task<Event> wait();
+  Result<protocol::KeyDocument> load_fitting(const std::string& guid) const;
   Event load_key();
   Event save_key();
   void settle();

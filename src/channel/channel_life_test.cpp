@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "channel/channel_fixture.h"
 
@@ -11,6 +12,7 @@ namespace msp::channel {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class ChannelLife : public ChannelTest {
  protected:
@@ -226,6 +228,38 @@ TEST_F(ChannelLife, CorruptAndHalfWrittenKeyFilesStayClosedAndSayWhichFile) {
   std::filesystem::copy_file(directory + "/whole", path, std::filesystem::copy_options::overwrite_existing);
   restart();
   ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "put back from a backup";
+}
+
+// Whole, of the right id, and of other digits: only what the host has signed with tells.
+TEST_F(ChannelLife, AKeyFileOfOtherDigitsIsNotUsedWhereTheHostHasSignedAndIsUsedOncePutRight) {
+  host.enforce();
+  host.signs = true;
+  start();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().signed_status; }));
+  for (const bool later : {false, true}) {
+    const std::string guid = host.latched;
+    const std::string path = directory + "/keys/" + guid + ".key";
+    channel.reset();
+    host.refuse_keys = 403;
+    std::stringstream good;
+    good << std::ifstream(path).rdbuf();
+    std::string bad = good.str();
+    char& digit = bad[bad.find(host.keys[guid])];
+    digit = digit == '0' ? '1' : '0';
+    std::ofstream(path) << bad;
+    restart();
+    ASSERT_TRUE(run_until_phase(Phase::kRefused)) << later;
+    EXPECT_TRUE(state().closed);
+    EXPECT_EQ(state().key, nullptr);
+    EXPECT_THAT(state().message, AllOf(HasSubstr(path), HasSubstr("status-signed"), Not(HasSubstr(bad))));
+    std::ofstream(path) << good.str();
+    ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "without a restart";
+    EXPECT_EQ(state().key->guid, guid);
+    // The same once another key has taken its place, and is vouched for.
+    host.reset();
+    ASSERT_TRUE(run_until([&] { return state().key->guid != guid && state().phase == Phase::kLatched; }));
+    ASSERT_TRUE(run_until([&] { return host.asked_signs.back().ends_with(host.latched); }));
+  }
 }
 
 TEST_F(ChannelLife, WhatIsNotSignedIsNotBelievedOnceTheHostHasSigned) {

@@ -40,10 +40,11 @@ class KeyStore {
   /// Removes the oldest key files beyond the newest few, never that of `keep`, and what crashes left half written.
   /// Errors are ignored: garbage, no danger; the next time removes it.
   void prune(std::string_view keep) const;
+  /// For messages.
+  std::string path_of(std::string_view guid) const;
 
  private:
   Result<void> check_directory() const;
-  std::string path_of(std::string_view guid) const;
   std::string mark_path() const;
 
   std::string key_directory_;

@@ -140,6 +140,17 @@ void StatusGuard::use(const Key* key) {
   }
 }
 
+bool StatusGuard::fits(std::string_view guid, const Secret& key) const {
+  if (!anchor_ || (guid != anchor_->first.guid && guid != anchor_->last())) {
+    return true;
+  }
+  auto secret = protocol::status_secret(key);
+  if (secret.ok() && guid != anchor_->first.guid) {
+    secret = protocol::linked_secret(anchor_->first.secret, *secret);
+  }
+  return secret.ok() && *secret == (guid == anchor_->first.guid ? anchor_->first.secret : anchor_->linked);
+}
+
 std::optional<protocol::SignRequest> StatusGuard::ask() {
   std::array<std::uint8_t, kNonceBytes> nonce{};
   const Signer* const first = anchor_ ? &anchor_->first : in_use_ ? &*in_use_ : nullptr;

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/secret.h"
@@ -41,6 +42,8 @@ class StatusGuard {
   /// The key in use; null: none. Whoever answered for the host gave it: it signs the status alone only where no key has
   /// signed before, else together with the first one.
   void use(const Key* key);
+  /// False: a key of this id was heard to sign, and it is another than this one.
+  bool fits(std::string_view guid, const Secret& key) const;
   /// For one request: a fresh nonce, and the key that the answer has to be signed with. Nothing: there is none yet.
   std::optional<protocol::SignRequest> ask();
   /// The key in use, while the host has not yet signed with it; empty: none such. With the same request.
@@ -53,6 +56,8 @@ class StatusGuard {
   /// it is not on the disk.
   Result<void> keep();
 
+  /// Of the file, for messages.
+  const std::string& path() const { return path_; }
   /// The host has signed before: what is not signed is not believed.
   bool demands() const { return anchor_.has_value() || unreadable_; }
   /// The host, by its signed word, has another key of the id in use; or it does not vouch for the one in use, though it

@@ -55,12 +55,12 @@ std::string_view remedy_of(const Channel& channel) {
            "have "
            "the host's operator allow another key (on the host: mspctl key reset VM); if the key's file is only "
            "damaged or "
-           "has wrong rights, mend it (the message and the log name it) and restart the agent; see docs/disks.md";
+           "has wrong rights, mend it (the message and the log name it): it is read at each poll; see docs/disks.md";
   }
   if (channel.phase == "refused") {
     return "the host refuses another key for this machine. If the stored key is damaged or has wrong rights, mend that "
            "(the "
-           "message and the log name the file) and restart the agent; if it is lost, have the host's operator raise "
+           "message and the log name the file): it is read at each poll; if it is lost, have the host's operator raise "
            "the key "
            "incarnation (keyIncarnationId)";
   }

@@ -148,7 +148,8 @@ void SimAgent::hear_nothing() {
 void SimAgent::use_disk(bool disk_fails) {
   if (action_ == Action::kLoadKey) {
     auto key = store_.load(machine_.candidate);
-    if (disk_fails || !key.ok()) {
+    const auto bytes = key.ok() ? key->key() : Result<Secret>(key.error());
+    if (disk_fails || !bytes.ok() || !guard_->fits(key->guid, *bytes)) {
       return step(channel::NotStored{"it cannot be read"});
     }
     candidate_ = std::move(*key);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What root takes away under a running agent: pins, key, mark. It is put back, or told."""
+"""What root takes away or damages under an agent: pins, key, mark. It is put back, or told."""
 import json
 import shutil
 
@@ -62,3 +62,19 @@ class TakenAway(LabCase):
             mark = self.lab.folder / "agent" / name
             mark.unlink()
             poll("written again", mark.exists, 5)
+
+    def test_3_a_key_file_of_other_digits_closes_until_it_is_put_right(self):
+        lab = self.lab
+        poll("signed", lambda: lab.status()["channel"]["signedStatus"])
+        lab.stop_agent()
+        file = lab.folder / "agent" / "keys" / lab.key_files()[0]
+        good = file.read_text()
+        digits = json.loads(good)["key"]
+        file.write_text(good.replace(digits, ("0" if digits[0] != "0" else "1") + digits[1:]))
+        lab.start_agent(wait=False)
+        poll("told", lambda: "holds another key than the one that" in self.problems())
+        self.assertTrue(lab.status()["channel"]["closed"])
+        self.assertFalse(self.served())
+        file.write_text(good)
+        poll("served again", self.served)
+        self.assertTrue(lab.status()["protected"])
