@@ -262,6 +262,22 @@ TEST_F(ChannelLife, AKeyFileOfOtherDigitsIsNotUsedWhereTheHostHasSignedAndIsUsed
   }
 }
 
+TEST_F(ChannelLife, AStatusMarkThatIsDamagedClosesAndSaysSo) {
+  host.enforce();
+  host.signs = true;
+  start();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().signed_status; }));
+  channel.reset();
+  const std::string mark = directory + "/status-signed";
+  std::filesystem::permissions(mark, std::filesystem::perms(0644));
+  restart();
+  ASSERT_TRUE(run_until([&] { return state().host_code == kStatusUncheckable; })) << state().message;
+  EXPECT_TRUE(state().closed);
+  EXPECT_THAT(state().message, HasSubstr(mark));
+  std::filesystem::permissions(mark, std::filesystem::perms(0600));
+  EXPECT_TRUE(run_until_phase(Phase::kLatched)) << "without a restart";
+}
+
 TEST_F(ChannelLife, WhatIsNotSignedIsNotBelievedOnceTheHostHasSigned) {
   host.enforce();
   host.signs = true;

@@ -204,7 +204,8 @@ std::string HostClient::date_now() const {
 
 Task<Answer<protocol::StatusDocument>> HostClient::status(std::optional<protocol::Wait> wait, StatusGuard* guard) {
   if (auto ready = guard == nullptr ? Result<void>() : guard->prepare(); !ready.ok()) {
-    co_return Answer<protocol::StatusDocument>{.value = std::nullopt, .why = ready.error().text()};
+    co_return Answer<protocol::StatusDocument>{
+        .value = std::nullopt, .why = ready.error().text(), .code = std::string(kStatusUncheckable)};
   }
   const Outgoing request{.what = "cannot poll the host",
                          .method = "GET",

@@ -2,9 +2,9 @@
 #include "channel/status_guard.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -87,7 +87,8 @@ Result<std::optional<StatusGuard::Anchor>> StatusGuard::read() {
   if (!text.ok()) {
     return text.error().code == ENOENT ? Result<std::optional<Anchor>>(std::nullopt) : std::move(text).error();
   }
-  std::string_view line = text->reveal();
+  on_disk_ = std::move(*text);
+  std::string_view line = on_disk_.reveal();
   line.remove_suffix(line.ends_with('\n') ? 1 : 0);
   return parse(line);
 }
@@ -113,7 +114,7 @@ Result<std::optional<StatusGuard::Anchor>> StatusGuard::parse(std::string_view l
                       "put it back; or, if this machine's host can be trusted now, remove it");
 }
 
-Result<void> StatusGuard::save(const Anchor& anchor) const {
+Secret StatusGuard::text_of(const Anchor& anchor) const {
   const std::string head =
       fmt::format("{} {} ", anchor.first.guid, machine_.empty() ? std::string(kUnknownMachine) : machine_);
   const Secret digits = anchor.first.secret.to_hex();
@@ -125,7 +126,7 @@ Result<void> StatusGuard::save(const Anchor& anchor) const {
                                       linked.empty() ? std::string_view() : linked.reveal(), std::string_view("\n")}) {
     append(text, at, part);
   }
-  return file::replace(path_, text.reveal(), {.mode = 0600, .durable = true, .owner = {}, .group = {}});
+  return text;
 }
 
 void StatusGuard::use(const Key* key) {
@@ -227,26 +228,43 @@ void StatusGuard::doubt(const std::string& guid) {
 }
 
 Result<void> StatusGuard::keep() {
-  if (anchor_ && saved_ && !is_there()) {
-    log::warn("somebody removed {} under the running agent: it is written again", path_);
-    saved_ = false;
+  if (!anchor_) {
+    return {};
   }
-  return saved_ ? Result<void>() : save_anchor();
+  if (saved_) {
+    auto same = check();
+    if (same.ok()) {
+      warned_ = false;
+      return same;
+    }
+    if (!std::exchange(warned_, true)) {
+      log::warn("somebody changed or removed {} under the running agent ({}): it is written again", path_,
+                same.error().text());
+    }
+  }
+  auto saved = save_anchor();
+  return saved.ok() ? check() : saved;
 }
 
-/// Or it cannot be told.
-bool StatusGuard::is_there() const {
-  struct stat info{};
-  return ::lstat(path_.c_str(), &info) == 0 || errno != ENOENT;
+/// A restart would find what was read or written last.
+Result<void> StatusGuard::check() const {
+  const auto found = file::read_secret(path_, file::private_state(), kMostBytes);
+  if (!found.ok()) {
+    return found.error();
+  }
+  return *found == on_disk_ ? Result<void>() : config_error("it holds something else");
 }
 
 Result<void> StatusGuard::save_anchor() {
   if (!anchor_) {
     return {};
   }
-  auto saved = save(*anchor_);
+  Secret text = text_of(*anchor_);
+  auto saved = file::replace(path_, text.reveal(), {.mode = 0600, .durable = true, .owner = {}, .group = {}});
   saved_ = saved.ok();
-  if (!saved.ok() && !std::exchange(told_, true)) {
+  if (saved_) {
+    on_disk_ = std::move(text);
+  } else if (!std::exchange(told_, true)) {
     log::error("cannot note that the host signs its status: {}", saved.error().text());
   }
   told_ = told_ && !saved_;

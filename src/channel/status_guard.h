@@ -29,6 +29,8 @@ struct Signatures {
 };
 inline constexpr std::string_view kStatusUnsigned = "status_unsigned";
 inline constexpr std::string_view kStatusWronglySigned = "status_wrongly_signed";
+/// No answer is asked for: prepare() has failed.
+inline constexpr std::string_view kStatusUncheckable = "status_uncheckable";
 
 class StatusGuard {
  public:
@@ -52,8 +54,8 @@ class StatusGuard {
   std::optional<Disbelief> judge(const std::optional<protocol::SignRequest>& asked, const Signatures& given,
                                  const protocol::SignedStatus& answer);
 
-  /// To be called now and then: writes again what a restart needs where it is gone or could not be written. An error:
-  /// it is not on the disk.
+  /// To be called now and then: writes again what a restart needs where it is gone, is another, is not ours alone, or
+  /// could not be written. An error: it is not on the disk.
   Result<void> keep();
 
   /// Of the file, for messages.
@@ -80,8 +82,8 @@ class StatusGuard {
   };
   Result<std::optional<Anchor>> read();
   Result<std::optional<Anchor>> parse(std::string_view line);
-  Result<void> save(const Anchor& anchor) const;
-  bool is_there() const;
+  Secret text_of(const Anchor& anchor) const;
+  Result<void> check() const;
   Result<void> save_anchor();
   void hear_next(Anchor& anchor, const std::string* header, const protocol::SignedStatus& answer);
   void doubt(const std::string& guid);
@@ -93,7 +95,9 @@ class StatusGuard {
   bool read_ = false;
   bool unreadable_ = false;
   bool saved_ = false;
+  Secret on_disk_;                ///< the file's text, as it was read or written last
   bool told_ = false;             ///< that it could not be
+  bool warned_ = false;           ///< that somebody changed it
   std::optional<Anchor> anchor_;  ///< has signed before
   std::optional<Signer> in_use_;
   std::string doubted_;  ///< key id: the host has another key of this id, or none

@@ -3,11 +3,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <set>
+#include <utility>
+#include <vector>
 
 namespace msp::channel {
 namespace {
@@ -306,6 +310,65 @@ TEST_F(StatusGuardTest, WhatIsGoneOrCouldNotBeNotedIsNotedWithoutAnAnswer) {
   EXPECT_TRUE(guard->keep().ok());
   EXPECT_FALSE(guard->demands()) << "removed while it was stopped: it begins anew";
   EXPECT_FALSE(std::filesystem::exists(mark()));
+}
+
+TEST_F(StatusGuardTest, WhatSomebodyDamagesUnderARunningAgentIsNotedAgain) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  std::string good;
+  std::getline(std::ifstream(mark()), good);
+  std::string other = good;
+  other.back() = other.back() == '0' ? '1' : '0';
+  const std::string elsewhere = directory + "/elsewhere";
+  std::ofstream(elsewhere) << good << '\n';
+  const auto write = [&](const std::string& text) { std::ofstream(mark()) << text; };
+  const std::vector<std::pair<const char*, std::function<void()>>> damages = {
+      {"empty", [&] { write(""); }},
+      {"garbage", [&] { write("x y z\n"); }},
+      {"another secret", [&] { write(other + "\n"); }},
+      {"endless", [&] { write(std::string(100'000, 'a')); }},
+      {"others may read it", [&] { ::chmod(mark().c_str(), 0644); }},
+      {"a link", [&] { std::filesystem::create_symlink(elsewhere, mark()); }},
+      {"a pipe", [&] { ::mkfifo(mark().c_str(), 0600); }}};
+  for (const auto& [what, damage] : damages) {
+    if (std::string_view(what).starts_with("a ")) {
+      std::filesystem::remove(mark());
+    }
+    damage();
+    EXPECT_TRUE(guard->keep().ok()) << what;
+    std::string now;
+    std::getline(std::ifstream(mark()), now);
+    EXPECT_EQ(now, good) << what;
+    EXPECT_TRUE(std::filesystem::is_regular_file(std::filesystem::symlink_status(mark()))) << what;
+    restart();
+  }
+  std::filesystem::remove(mark());
+  std::filesystem::create_directory(mark());
+  EXPECT_FALSE(guard->keep().ok()) << "told, where it cannot be";
+  std::filesystem::remove(mark());
+  EXPECT_TRUE(guard->keep().ok());
+}
+
+TEST_F(StatusGuardTest, AMarkThatNamesAMachineStaysAsItIsWhereTheMachineCannotBeTold) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  std::filesystem::remove(machine_file());
+  restart();
+  EXPECT_TRUE(guard->keep().ok());
+  on_machine("two");
+  restart();
+  EXPECT_FALSE(guard->demands()) << "it names machine one as before";
+}
+
+// Written where the machine could not be told.
+TEST_F(StatusGuardTest, AMarkThatNamesNoMachineBindsOnAny) {
+  std::filesystem::remove(machine_file());
+  restart();
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  on_machine("two");
+  restart();
+  EXPECT_TRUE(guard->demands());
 }
 
 TEST_F(StatusGuardTest, WhatCannotBeNotedIsNotedWithTheNextAnswer) {

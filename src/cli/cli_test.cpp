@@ -295,6 +295,8 @@ TEST(StatusView, AHostThatAnswersIsNotCalledSilent) {
   snapshot.channel.host_status = 0;
   snapshot.channel.host_code = "status_unsigned";
   EXPECT_THAT(view_of(snapshot), HasSubstr("host           ANSWERS, AND IS NOT BELIEVED (status_unsigned)\n"));
+  snapshot.channel.host_code = "status_uncheckable";
+  EXPECT_THAT(view_of(snapshot), HasSubstr("host           NOT ASKED"));
 }
 
 TEST_F(Cli, TextOfClientsCannotSteerTheTerminal) {

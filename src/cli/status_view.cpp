@@ -95,6 +95,9 @@ std::string host_in_words(const json::Value& s) {
   if (status != 0) {
     return fmt::format("ANSWERS {}{} TO THE POLL", status, code.empty() ? "" : fmt::format(" ({})", code));
   }
+  if (code == "status_uncheckable") {
+    return fmt::format("NOT ASKED: ITS ANSWER CANNOT BE CHECKED ({})", code);
+  }
   return code.empty() ? "DOES NOT ANSWER" : fmt::format("ANSWERS, AND IS NOT BELIEVED ({})", code);
 }
 

@@ -113,6 +113,15 @@ TEST(Problems, AHostThatAnswersIsNotCalledSilent) {
   EXPECT_THAT(problems_of(s).front().remedy, HasSubstr("have its operator look why"));
 }
 
+TEST(Problems, AStatusMarkThatCannotBeReadIsNotTheHostsSilence) {
+  Snapshot s = example_snapshot();
+  s.channel.phase = "unknown";
+  s.channel.closed = true;
+  s.channel.host_answers = false;
+  s.channel.host_code = "status_uncheckable";
+  EXPECT_THAT(problems_of(s).front().remedy, testing::AllOf(HasSubstr("status-signed"), HasSubstr("docs/disks.md")));
+}
+
 TEST(Problems, ALocalRuleFileIsNamedWithItsRemedy) {
   Snapshot s = example_snapshot();
   s.services[0].local_failure = "/var/lib/azure-proxy-agent/rules/IMDS_Rules.json: no JSON";

@@ -45,6 +45,12 @@ std::string_view remedy_of(const Channel& channel) {
            "stop the agent, remove the file status-signed in the state directory, and start it; see "
            "docs/signed-status.md";
   }
+  if (channel.host_code == "status_uncheckable") {
+    return "mend the file that the message names, or put it back: it is read at each poll. If it is lost, and only if "
+           "it "
+           "is certain who answers as this machine's host, stop the agent, remove the file status-signed in the state "
+           "directory, and start it; see docs/disks.md (Move to another host)";
+  }
   if (channel.host_code == "status_not_understood") {
     return "rules, key and state stay as they were. The host speaks a form of the protocol that this agent does not "
            "know "
