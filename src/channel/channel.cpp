@@ -12,6 +12,8 @@
 namespace msp::channel {
 namespace {
 
+constexpr std::size_t kKeptAttempts = 8;
+
 StatusFacts facts_of(const protocol::StatusDocument& document) {
   StatusFacts facts;
   facts.state = protocol::state_text(document);
@@ -213,11 +215,25 @@ Event Channel::load_key() {
 }
 
 Event Channel::save_key() {
+  const auto before = store_.load(candidate_.guid);
   auto saved = store_.save(candidate_);
   if (!saved.ok()) {
     return SaveFailed{saved.error().text()};
   }
+  if (!before.ok() && before.error().code == ENOENT) {
+    note_attempt(candidate_.guid);
+  }
   return Saved{};
+}
+
+/// The host may have taken an attestation without our hearing it, and name the key later: the last few stay. A file
+/// that was there before this run is never removed for them: it may be the one that the host names again.
+void Channel::note_attempt(const std::string& guid) {
+  attempts_.push_back(guid);
+  if (attempts_.size() > kKeptAttempts) {
+    store_.remove(attempts_.front());
+    attempts_.erase(attempts_.begin());
+  }
 }
 
 Task<Event> Channel::wait() {
@@ -256,6 +272,7 @@ void Channel::settle() {
     }
   }
   guard_.use(key_.get());
+  std::erase(attempts_, machine_.key_guid);
   if (machine_.candidate.empty()) {
     candidate_ = {};
   }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/loop.h"
@@ -69,6 +70,7 @@ class Channel {
   Result<protocol::KeyDocument> load_fitting(const std::string& guid) const;
   Event load_key();
   Event save_key();
+  void note_attempt(const std::string& guid);
   void settle();
   void mark();
   void publish();
@@ -94,6 +96,8 @@ class Channel {
   std::uint64_t started_ms_ = 0;
   std::minstd_rand random_;
   protocol::KeyDocument candidate_;  ///< being loaded, saved or attested; no guid: none
+  std::vector<std::string>
+      attempts_;  ///< key ids whose files this run has made, and that came into no use; oldest first
   std::shared_ptr<const Key> key_;
   std::shared_ptr<const protocol::StatusDocument> document_;
   std::shared_ptr<const ChannelState> state_;

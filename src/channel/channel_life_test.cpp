@@ -210,6 +210,25 @@ TEST_F(ChannelLife, KeyIsNeverReplacedByAnotherOfTheSameId) {
   EXPECT_TRUE(state().key->bytes == key->bytes) << "the file is as it was";
 }
 
+TEST_F(ChannelLife, KeyFilesOfFailedAttemptsAreBoundedAndCostNoOther) {
+  host.enforce();
+  start(2'000, 1);
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  const std::string first = host.latched;
+  channel.reset();
+  host.latched.clear();  // it names no key for a while
+  host.refuse_attestations = 500;
+  start(2'000, 1);
+  ASSERT_TRUE(run_until([&] { return host.keys_issued >= 11; }, 20'000));
+  run_polls(2);
+  EXPECT_LE(key_files().size(), 9U);
+  EXPECT_THAT(key_files(), testing::Contains(first + ".key"));
+  EXPECT_TRUE(state().closed);
+  host.latched = first;
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  EXPECT_EQ(state().key->guid, first);
+}
+
 TEST_F(ChannelLife, CorruptAndHalfWrittenKeyFilesStayClosedAndSayWhichFile) {
   latch();
   channel.reset();

@@ -302,7 +302,7 @@ TEST_F(ChannelTest, HostThatForgetsGetsAnotherKeyAndTheOldOneIsUsedMeanwhile) {
   }
 }
 
-TEST_F(ChannelTest, KeyFilesOfFailedAttemptsAreBounded) {
+TEST_F(ChannelTest, KeyFilesOfEndedKeysAreBounded) {
   host.enforce();
   start();
   ASSERT_TRUE(run_until_phase(Phase::kLatched));

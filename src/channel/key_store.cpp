@@ -182,6 +182,12 @@ Result<void> KeyStore::save(const protocol::KeyDocument& key) const {
   return {};
 }
 
+void KeyStore::remove(std::string_view guid) const {
+  if (protocol::is_guid(guid)) {
+    [[maybe_unused]] const auto removed = file::remove(path_of(guid));
+  }
+}
+
 void KeyStore::prune(std::string_view keep) const {
   const auto names = file::list(key_directory_);
   if (!names.ok()) {

@@ -40,6 +40,8 @@ class KeyStore {
   /// Removes the oldest key files beyond the newest few, never that of `keep`, and what crashes left half written.
   /// Errors are ignored: garbage, no danger; the next time removes it.
   void prune(std::string_view keep) const;
+  /// Likewise, the file of one id.
+  void remove(std::string_view guid) const;
   /// For messages.
   std::string path_of(std::string_view guid) const;
 
