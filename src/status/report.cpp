@@ -112,8 +112,10 @@ void write_module(Writer& w, std::string_view name, std::string_view status, std
   }
 }
 
+/// What the existing agent cannot tell, readers hear as STOPPED: that the key in use is none of the host's (protocol.md
+/// H.3). A change of the key (acquiring, attesting) goes on with the one so far.
 std::string_view key_latch_status(const Channel& c) {
-  if (c.key_doubted) {
+  if (c.key_doubted || c.phase == "refused") {
     return "STOPPED";
   }
   if (!c.key_guid.empty() || c.phase == "disabled") {

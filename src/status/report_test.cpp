@@ -95,6 +95,17 @@ TEST(Problems, AKeyThatTheHostHasNotIsNoProtection) {
   EXPECT_EQ(at(aggregate, "/proxyAgentStatus/keyLatchStatus/status"), "\"STOPPED\"");
 }
 
+// Somebody else has latched the next key, and the one in use has ended.
+TEST(Problems, AKeyInUseThatTheHostHasReplacedIsNoSuccess) {
+  Snapshot s = example_snapshot();
+  for (const auto& [phase, status] : {std::pair("refused", "\"ERROR\""), std::pair("acquiring", "\"SUCCESS\"")}) {
+    s.channel.phase = phase;
+    const json::Value aggregate = parsed(aggregate_json(s, json::Style::kPretty, ""));
+    EXPECT_EQ(at(aggregate, "/proxyAgentStatus/status"), status) << phase;
+    EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("the host does not know the key in use"))) << phase;
+  }
+}
+
 TEST(Problems, AHostThatAnswersIsNotCalledSilent) {
   Snapshot s = example_snapshot();
   s.channel = Channel();
