@@ -18,6 +18,7 @@
 #include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
 #include "agent/listener_keeper.h"
+#include "agent/refusal_watch.h"
 #include "audit/log.h"
 #include "base/clock.h"
 #include "base/loop.h"
@@ -62,6 +63,7 @@ class App {
   void follow_local_rules();
   void watch_local_rules(const std::string& directory);
   void keep_pins();
+  void watch_key();
   Task<> look_after();
   void install_gate();
   void grant(std::function<void()> wish);
@@ -96,6 +98,7 @@ class App {
   std::unique_ptr<rules::Publisher> rules_;
   std::unique_ptr<rules::LocalWatch> local_watch_;
   status::Provisioning provisioning_;
+  RefusalWatch refusals_;
   std::atomic<std::uint32_t> wishes_ = 0;  ///< of the worker, that wait
   std::string hooks_message_;
   std::optional<intercept::Settings> hook_settings_;

@@ -78,11 +78,22 @@ void App::keep_pins() {
   }
 }
 
+void App::watch_key() {
+  if (!audit_) {
+    return;
+  }
+  if (const auto refused =
+          refusals_.look(state_->key.get(), audit_->recent_host_refusals(), data_->counters().served)) {
+    channel_->key_refused(*refused);
+  }
+}
+
 /// Root can take away what lies on disks and file systems, by mistake mostly; nothing says so.
 Task<> App::look_after() {
   for (;;) {
     co_await loop_.sleep_until(loop_.after_ms(kUpkeepMs));
     keep_pins();
+    watch_key();
     channel_->look_at_disk();
     // Nothing else need happen when the time is over.
     if (provisioning_.is_overdue(clock_.boottime_ms())) {

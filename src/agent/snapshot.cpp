@@ -63,6 +63,7 @@ void add_channel(status::Snapshot& out, const SnapshotParts& parts) {
   to.long_poll = from.long_poll;
   to.signed_status = from.signed_status;
   to.key_doubted = from.key_doubted;
+  to.key_refused = from.key_refused;
   to.message = from.message;
   to.host_code = from.host_code;
   if (from.host_time_offset_ms) {

@@ -37,8 +37,9 @@ bool same(const ChannelState& a, const ChannelState& b) {
   return a.phase == b.phase && a.state == b.state && a.closed == b.closed && a.key == b.key &&
          a.document == b.document && a.ever_latched == b.ever_latched && a.disk_trouble == b.disk_trouble &&
          a.host_answers == b.host_answers && a.host_status == b.host_status && a.long_poll == b.long_poll &&
-         a.signed_status == b.signed_status && a.key_doubted == b.key_doubted && a.asks == b.asks &&
-         a.message == b.message && a.host_code == b.host_code && a.host_time_offset_ms == b.host_time_offset_ms;
+         a.signed_status == b.signed_status && a.key_doubted == b.key_doubted && a.key_refused == b.key_refused &&
+         a.asks == b.asks && a.message == b.message && a.host_code == b.host_code &&
+         a.host_time_offset_ms == b.host_time_offset_ms;
 }
 
 }  // namespace
@@ -214,6 +215,34 @@ Event Channel::load_key() {
   return Loaded{};
 }
 
+/// The key in use is not the host's, and its file holds another one by now. One that was not read from a file is the
+/// better of the two, whatever somebody has made of its file, unless the host's signature says that it has another.
+void Channel::take_what_was_put_right() {
+  if (key_ == nullptr || !(guard_.doubts() || (key_refused_ && loaded_))) {
+    return;
+  }
+  auto stored = load_fitting(key_->guid);
+  auto bytes = stored.ok() ? stored->key() : Result<Secret>(stored.error());
+  if (!bytes.ok() || *bytes == key_->bytes) {
+    return;
+  }
+  log::warn("the host refuses key {} as it was read, and its file holds another by now: that one is used", key_->guid);
+  key_ = std::make_shared<const Key>(Key{stored->guid, stored->incarnation_id, std::move(*bytes)});
+  guard_.use(nullptr);
+  guard_.use(key_.get());
+  key_refused_ = false;
+  publish();
+}
+
+void Channel::key_refused(bool refused) {
+  if (std::exchange(key_refused_, refused) != refused) {
+    if (refused) {
+      log::warn("the host refuses what is signed with the key in use");
+    }
+    publish();
+  }
+}
+
 Event Channel::save_key() {
   const auto before = store_.load(candidate_.guid);
   auto saved = store_.save(candidate_);
@@ -260,6 +289,8 @@ void Channel::settle() {
   const std::string in_use = key_ == nullptr ? std::string() : key_->guid;
   if (machine_.key_guid != in_use) {
     key_.reset();
+    key_refused_ = false;
+    loaded_ = std::erase(attempts_, machine_.key_guid) == 0;
     if (!machine_.key_guid.empty() && candidate_.guid == machine_.key_guid) {
       auto bytes = candidate_.key();
       if (bytes.ok()) {
@@ -272,7 +303,6 @@ void Channel::settle() {
     }
   }
   guard_.use(key_.get());
-  std::erase(attempts_, machine_.key_guid);
   if (machine_.candidate.empty()) {
     candidate_ = {};
   }
@@ -297,6 +327,7 @@ void Channel::mark() {
 }
 
 void Channel::look_at_disk() {
+  take_what_was_put_right();
   if (marked_ && !store_.is_marked()) {
     log::warn("somebody removed the mark that this machine was latched: it is written again");
     marked_ = false;
@@ -345,6 +376,7 @@ void Channel::publish() {
   next->signed_status = guard_.demands();
   // Where the host names another key, or none, that is on its way already.
   next->key_doubted = machine_.phase == Phase::kLatched && guard_.doubts();
+  next->key_refused = key_refused_;
   next->message = machine_.message;
   next->host_code = machine_.host_code;
   next->host_time_offset_ms = client_.time().offset_ms();

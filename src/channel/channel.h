@@ -55,6 +55,9 @@ class Channel {
   /// could not be written; that of the latch also where it is from before this start.
   void look_at_disk();
 
+  /// What the host makes of requests that are signed with the key in use.
+  void key_refused(bool refused);
+
   /// Never null after start().
   const std::shared_ptr<const ChannelState>& state() const { return state_; }
 
@@ -69,6 +72,7 @@ class Channel {
   Task<Event> wait();
   Result<protocol::KeyDocument> load_fitting(const std::string& guid) const;
   Event load_key();
+  void take_what_was_put_right();
   Event save_key();
   void note_attempt(const std::string& guid);
   void settle();
@@ -99,6 +103,8 @@ class Channel {
   std::vector<std::string>
       attempts_;  ///< key ids whose files this run has made, and that came into no use; oldest first
   std::shared_ptr<const Key> key_;
+  bool loaded_ = false;       ///< the key in use is from a file of before this run
+  bool key_refused_ = false;  ///< the key in use
   std::shared_ptr<const protocol::StatusDocument> document_;
   std::shared_ptr<const ChannelState> state_;
   std::optional<Task<void>> task_;  // last: dies before what it uses

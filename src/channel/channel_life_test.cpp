@@ -281,6 +281,34 @@ TEST_F(ChannelLife, AKeyFileOfOtherDigitsIsNotUsedWhereTheHostHasSignedAndIsUsed
   }
 }
 
+// A host that does not sign: its refusals alone tell.
+TEST_F(ChannelLife, AKeyThatIsRefusedIsToldAndItsFileUsedOncePutRight) {
+  latch();
+  const std::string path = directory + "/keys/" + host.latched + ".key";
+  std::stringstream good;
+  good << std::ifstream(path).rdbuf();
+  std::string bad = good.str();
+  char& digit = bad[bad.find(host.keys[host.latched])];
+  digit = digit == '0' ? '1' : '0';
+  std::ofstream(path) << bad;
+  const auto received = state().key;
+  channel->key_refused(true);
+  channel->look_at_disk();
+  EXPECT_TRUE(state().key_refused);
+  EXPECT_EQ(state().key, received) << "as it came from the host it is better than any file";
+  channel->key_refused(false);
+  EXPECT_FALSE(state().key_refused);
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  std::ofstream(path) << good.str();
+  channel->look_at_disk();
+  EXPECT_FALSE(state().key->bytes == received->bytes) << "nobody has refused the one in use";
+  channel->key_refused(true);
+  channel->look_at_disk();
+  EXPECT_TRUE(state().key->bytes == received->bytes);
+  EXPECT_FALSE(state().key_refused);
+}
+
 TEST_F(ChannelLife, AStatusMarkThatIsDamagedClosesAndSaysSo) {
   host.enforce();
   host.signs = true;

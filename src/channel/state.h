@@ -45,6 +45,7 @@ struct ChannelState {
   bool long_poll = false;      ///< the host holds polls (docs/long-poll.md)
   bool signed_status = false;  ///< the host signs its status, and what it does not sign is not believed
   bool key_doubted = false;    ///< the host names the key in use, and its signature says that it has another of this id
+  bool key_refused = false;    ///< the host refuses what is signed with the key in use
   protocol::Asks asks;         ///< of each signed request (docs/request-extensions.md)
   std::string disk_trouble;    ///< what a restart would not find of key and marks; empty: nothing
   std::string message;         ///< of the last poll; never a key, never text of the host's document

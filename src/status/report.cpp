@@ -50,6 +50,7 @@ void write_channel(Writer& w, const Channel& c) {
   w.field("closed", c.closed).field("hostAnswers", c.host_answers).field("everLatched", c.ever_latched);
   field_or_null(w, "hostStatus", c.host_status == 0 ? std::nullopt : std::optional(c.host_status));
   w.field("longPoll", c.long_poll).field("signedStatus", c.signed_status).field("keyDoubted", c.key_doubted);
+  w.field("keyRefused", c.key_refused);
   field_or_null(w, "hostClockOffsetMilliseconds", c.host_clock_offset_ms);
   w.field("message", c.message);
   field_or_null(w, "hostCode", c.host_code.empty() ? std::nullopt : std::optional(c.host_code));
@@ -115,7 +116,7 @@ void write_module(Writer& w, std::string_view name, std::string_view status, std
 /// What the existing agent cannot tell, readers hear as STOPPED: that the key in use is none of the host's (protocol.md
 /// H.3). A change of the key (acquiring, attesting) goes on with the one so far.
 std::string_view key_latch_status(const Channel& c) {
-  if (c.key_doubted || c.phase == "refused") {
+  if (c.key_doubted || c.key_refused || c.phase == "refused") {
     return "STOPPED";
   }
   if (!c.key_guid.empty() || c.phase == "disabled") {
@@ -127,7 +128,9 @@ std::string_view key_latch_status(const Channel& c) {
 void write_key_latch(Writer& w, const Snapshot& s) {
   const Channel& c = s.channel;
   write_module(w, "keyLatchStatus", key_latch_status(c),
-               c.key_doubted ? "the host has another key than the one in use" : c.message);
+               c.key_doubted   ? "the host has another key than the one in use"
+               : c.key_refused ? "the host refuses what is signed with the key in use"
+                               : c.message);
   w.key("states").begin_object().field("secureChannelState", c.state);
   if (!c.key_guid.empty()) {
     w.field("keyGuid", c.key_guid);

@@ -95,6 +95,14 @@ TEST(Problems, AKeyThatTheHostHasNotIsNoProtection) {
   EXPECT_EQ(at(aggregate, "/proxyAgentStatus/keyLatchStatus/status"), "\"STOPPED\"");
 }
 
+TEST(Problems, AKeyThatTheHostRefusesIsNoProtection) {
+  Snapshot s = example_snapshot();
+  s.channel.key_refused = true;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("the host refuses what is signed with the key in use")));
+  EXPECT_FALSE(problems_of(s).front().warning);
+  EXPECT_EQ(at(parsed(aggregate_json(s, json::Style::kPretty, "")), "/proxyAgentStatus/status"), "\"ERROR\"");
+}
+
 // Somebody else has latched the next key, and the one in use has ended.
 TEST(Problems, AKeyInUseThatTheHostHasReplacedIsNoSuccess) {
   Snapshot s = example_snapshot();

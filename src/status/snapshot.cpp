@@ -124,6 +124,11 @@ void check_channel(const Snapshot& s, std::vector<Problem>& out) {
                    "somebody between this machine and its host may have given it out, or the key's file was altered: "
                    "have the host's operator end it (on the host: mspctl key reset VM), once the way to the host is "
                    "in order; see docs/signed-status.md"});
+  } else if (channel.key_refused) {
+    out.push_back(
+        {fmt::format("the host refuses what is signed with the key in use ({})", channel.key_guid),
+         "if the key's file was altered or damaged, put the right one back: it is used at once; otherwise have "
+         "the host's operator replace the key (on the host: mspctl key reset VM)"});
   } else if (!channel.host_answers) {
     out.push_back({fmt::format("the last poll of the host failed; the last rules stay ({})", channel.message),
                    std::string(remedy_of(channel)), Area::kChannel, true});

@@ -53,6 +53,7 @@ struct Channel {
   bool long_poll = false;                            ///< the host holds polls until there is something to say
   bool signed_status = false;                        ///< what the host does not sign is not believed
   bool key_doubted = false;                          ///< the host has another key of the id in use
+  bool key_refused = false;                          ///< the host refuses what is signed with the key in use
   std::optional<std::int64_t> host_clock_offset_ms;  ///< host time minus ours; absent: never heard
   std::string message;
   std::string host_code;  ///< with the message: the host's word for its refusal; empty: none

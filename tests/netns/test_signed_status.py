@@ -310,3 +310,20 @@ class WithoutTheExtension(DisksCase):
             lab.stop_agent()
             lab.start_agent()
         self.assertIn("is not signed", self.run_page("look, in the guest"))
+        self.damaged_key()
+
+    def damaged_key(self) -> None:
+        """Nothing but refusals tells that the stored key is another; put right it is used without a restart."""
+        lab = self.lab
+        lab.stop_agent()
+        file = lab.folder / "agent" / "keys" / f"{self.first_key}.key"
+        good = file.read_text()
+        digits = json.loads(good)["key"]
+        file.write_text(good.replace(digits, ("0" if digits[0] != "0" else "1") + digits[1:]))
+        lab.start_agent(wait=False)
+        poll("refused and told", lambda: lab.guest_get(VERSIONS).code == "bad_signature" and self.channel().get("keyRefused"))
+        self.assertIn("the host refuses what is signed with the key in use", json.dumps(lab.status()["problems"]))
+        self.assertIn('"ERROR"', (lab.folder / "agent" / "log" / "status.json").read_text())
+        file.write_text(good)
+        poll("served again", lambda: lab.guest_get(VERSIONS).status == 200)
+        poll("well again", lambda: not self.channel()["keyRefused"])
