@@ -321,15 +321,22 @@ void Channel::mark() {
   }
   const auto marked = store_.mark_latched();
   marked_ = marked.ok();
-  if (!marked.ok()) {
-    log::error("cannot note that this machine was latched: {}", marked.error().text());
+  std::string why = marked.ok() ? std::string() : marked.error().text();
+  if (why == mark_trouble_) {
+    return;
   }
+  if (why.empty()) {
+    log::info("that this machine was latched is noted by now");
+  } else {
+    log::error("cannot note that this machine was latched: {}", why);
+  }
+  mark_trouble_ = std::move(why);
 }
 
 void Channel::look_at_disk() {
   take_what_was_put_right();
   if (marked_ && !store_.is_marked()) {
-    log::warn("somebody removed the mark that this machine was latched: it is written again");
+    log::warn("somebody removed or replaced the mark that this machine was latched: it is written again");
     marked_ = false;
   }
   mark();

@@ -94,6 +94,7 @@ class Channel {
   bool cut_ = false;       ///< by notify()
   bool answered_ = false;  ///< by the host, since the last publish()
   bool marked_ = false;
+  std::string mark_trouble_;  ///< why the mark cannot be written, as it was told; empty: it can
   std::string disk_trouble_;  ///< of the key in use, or the mark; empty: none
   bool known_ = false;        ///< that this machine was latched: the disk said so at start
   bool guessed_ = false;      ///< the same: the disk could not say

@@ -404,8 +404,14 @@ TEST_F(ChannelTest, TheMarkIsWrittenAgainWhereItIsGoneOrCouldNotBeWritten) {
   std::filesystem::rename(mark + "x", mark);
   std::ofstream(mark + "/in-it") << "x";
   start();
+  testing::internal::CaptureStderr();
   ASSERT_TRUE(run_until_phase(Phase::kLatched));
   channel->look_at_disk();
+  channel->look_at_disk();
+  const std::string said = testing::internal::GetCapturedStderr();
+  const auto told = said.find("cannot note");
+  EXPECT_NE(told, std::string::npos);
+  EXPECT_EQ(said.find("cannot note", told + 1), std::string::npos) << "once";
   EXPECT_THAT(state().disk_trouble, HasSubstr("the mark that this machine was latched cannot be written"));
   expect_written_again(mark);
 }

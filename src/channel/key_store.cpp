@@ -64,7 +64,7 @@ Result<void> KeyStore::check_directory() const {
 
 bool KeyStore::is_marked() const {
   struct stat info{};
-  return ::lstat(mark_path().c_str(), &info) == 0 || errno != ENOENT;
+  return ::lstat(mark_path().c_str(), &info) == 0 ? S_ISREG(info.st_mode) : errno != ENOENT;
 }
 
 Result<void> KeyStore::check(std::string_view guid, const Secret& bytes) const {

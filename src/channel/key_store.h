@@ -24,7 +24,7 @@ class KeyStore {
   bool ever_latched(std::string& why) const;
   /// Durable before success is reported.
   Result<void> mark_latched() const;
-  /// The mark is there, or it cannot be told.
+  /// The mark is there, a file and nothing else, or it cannot be told.
   bool is_marked() const;
 
   /// What a restart would find of a key in use: an error where it would not find it.

@@ -58,6 +58,18 @@ TEST_F(KeyStoreTest, TheMarkIsOursAlone) {
   EXPECT_EQ(info.st_mode & 07777U, 0600U);
 }
 
+TEST_F(KeyStoreTest, WhatTakesThePlaceOfTheMarkIsNone) {
+  const std::string mark = directory + "/ever-latched";
+  EXPECT_FALSE(store->is_marked());
+  std::filesystem::create_symlink("/dev/null", mark);
+  EXPECT_FALSE(store->is_marked());
+  EXPECT_TRUE(store->mark_latched().ok());
+  EXPECT_TRUE(store->is_marked());
+  std::filesystem::remove(mark);
+  std::filesystem::create_directory(mark);
+  EXPECT_FALSE(store->is_marked());
+}
+
 TEST_F(KeyStoreTest, WhoLooksForAKeyIsToldTheNewest) {
   save(kA);
   save(kB);
