@@ -17,9 +17,12 @@ struct Asking {
   CallerHeader caller = CallerHeader::kNever;
   std::uint64_t epoch = 0;  ///< random, of this start: what was signed for an earlier one is stale
 
+  /// What is known of a machine's nonces goes with it, and its key may come back: each arrival has an epoch of its own.
+  std::uint64_t epoch_of(const Vm& vm) const { return epoch + vm.moves; }
+
   protocol::Asks of(const Vm& vm) const {
     const bool audits = vm.imds.mode == Mode::kAudit || vm.wire_server.mode == Mode::kAudit;
-    return {.epoch = replay == ReplayProtection::kOff ? std::nullopt : std::optional(epoch),
+    return {.epoch = replay == ReplayProtection::kOff ? std::nullopt : std::optional(epoch_of(vm)),
             .caller = caller == CallerHeader::kAlways || (caller == CallerHeader::kAudit && audits)};
   }
 };

@@ -87,6 +87,7 @@ Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine, std::option
   }
   log::info("{} has come from another host{}", outcome.resources.front().label,
             machine.key ? fmt::format(" with its key {}", machine.key->guid) : std::string(", without a key"));
+  staged.machines.at(machine.vm_id).vm.moves = machine.moves;
   commit(std::move(staged), KeyEnd::kAtOnce);
   return outcome;
 }

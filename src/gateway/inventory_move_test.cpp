@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "gateway/asking.h"
 #include "gateway/inventory.h"
 
 namespace msp::gateway {
@@ -116,6 +117,22 @@ TEST(InventoryMove, ItMayComeBackButNothingThatHasBeenSurpassed) {
   const MovedMachine third = a.depart(b);
   EXPECT_THAT(a.arrive(second), HasSubstr("have been seen here"));
   EXPECT_EQ(b.arrive(third), "");
+}
+
+TEST(InventoryMove, EachArrivalHasAnEpochOfItsOwn) {
+  Host a('a');
+  Host b('b');
+  a.apply();
+  a.latch();
+  const Asking asking{.replay = ReplayProtection::kOffered, .epoch = 0xE};
+  const auto epoch = [&] { return *asking.of(*a.inventory->registry().find_by_id(kVm)).epoch; };
+  const std::uint64_t first = epoch();
+  EXPECT_EQ(b.arrive(a.depart(b)), "");
+  EXPECT_EQ(a.arrive(b.depart(a)), "");
+  const std::uint64_t second = epoch();
+  EXPECT_NE(second, first) << "what was signed before is stale: which of it was used is forgotten";
+  a.apply();
+  EXPECT_EQ(epoch(), second) << "a change of the model is no arrival";
 }
 
 TEST(InventoryMove, AfterAResetAnOlderExportBringsNothingBack) {

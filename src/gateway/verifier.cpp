@@ -102,7 +102,7 @@ Reason Verifier::check_nonce(Vm& vm, const Trusted& trusted) const {
   if (!nonce) {
     return Reason::kBadNonce;
   }
-  if (nonce->epoch != asking_.epoch) {
+  if (nonce->epoch != asking_.epoch_of(vm)) {
     return Reason::kNonceStale;
   }
   // A request is fresh for the window before and the one behind its date.

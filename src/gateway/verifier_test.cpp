@@ -162,6 +162,19 @@ TEST_F(VerifierTest, EachNonceIsAcceptedOnce) {
       << "the channel itself goes on without";
 }
 
+TEST_F(VerifierTest, WhatWasSignedBeforeTheMachineCameBackIsStale) {
+  constexpr std::uint64_t kEpoch = 0xE;
+  const Asking asking{.replay = ReplayProtection::kOffered, .epoch = kEpoch};
+  verifier_.emplace(*ring_, clock_, 300, asking);
+  Vm& vm = *registry_.all()[0];
+  const RequestText captured = with_nonce({kEpoch, 1, 1});
+  EXPECT_EQ(verify(captured).reason, Reason::kNone);
+  vm.nonces = {};
+  vm.moves = 2;
+  EXPECT_EQ(verify(captured).reason, Reason::kNonceStale);
+  EXPECT_EQ(verify(with_nonce({asking.epoch_of(vm), 1, 1})).reason, Reason::kNone);
+}
+
 TEST_F(VerifierTest, ANonceIsKnownForAsLongAsItsDateIsGood) {
   constexpr std::uint64_t kEpoch = 0xE;
   verifier_.emplace(*ring_, clock_, 300, Asking{.replay = ReplayProtection::kOffered, .epoch = kEpoch});

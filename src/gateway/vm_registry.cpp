@@ -132,6 +132,7 @@ void VmRegistry::replace(Vm& old, Vm vm) {
   give_up_place(old);
   vm.counters = old.counters;
   vm.nonces = std::move(old.nonces);
+  vm.moves = old.moves;
   if (vm.model.proxy_agent.key_incarnation_id != old.model.proxy_agent.key_incarnation_id) {
     vm.counters.key_asked = 0;
     vm.counters.key_asked_ns = 0;

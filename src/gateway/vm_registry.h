@@ -63,6 +63,7 @@ struct Vm {
   RateLimit identity_rate;
   RateLimit key_rate;
   NonceStreams nonces;
+  std::uint32_t moves = 0;           ///< that it has made, if it has arrived in this run of the host
   LiveKey* latched = nullptr;        ///< owned by the key ring
   LiveKey* outgoing = nullptr;       ///< the one before it, for a while after a rotation; owned by the key ring
   std::vector<std::string> pending;  ///< guids of its other keys there

@@ -8,6 +8,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 from disks import Disk, DisksCase, OtherHost
 from lab import http
@@ -16,6 +17,7 @@ from lab.lab import GUEST_ADDRESS, IMDS, VM_ID, stop
 from lab.signing import string_to_sign
 from lab.world import poll
 from modelled import GUEST_2, VERSIONS, VM_ID_2, SecondGuest, model
+from test_extensions import NONCE, Wire
 
 REMEDY = "mspctl key reset"
 
@@ -248,6 +250,35 @@ class Move(DisksCase):
 
     def known_there(self, other: OtherHost) -> dict:
         return json.loads(self.other_mspctl(other, "vm", "get", "vm-1", "--json"))
+
+
+class MoveAndBack(DisksCase):
+    def test_what_was_captured_before_is_worth_nothing_afterwards(self):
+        lab = self.lab
+        other = OtherHost(lab)
+        wire = Wire(lab)
+        self.addCleanup(wire.close)
+        self.assertEqual(lab.guest_get(VERSIONS).status, 200)
+        captured = wire.last()
+        self.assertRegex(captured, NONCE)
+        there, here = (self.mspctl("key", "recipient", at=at).strip() for at in (other.config, None))
+        self.mspctl("vm", "export", "vm-1", "--to", there, "--out", lab.folder / "there.moved")
+        self.mspctl("vm", "import", lab.folder / "there.moved", at=other.config)
+        self.mspctl("vm", "export", "vm-1", "--to", here, "--out", lab.folder / "back.moved", at=other.config)
+        self.mspctl("vm", "import", lab.folder / "back.moved")
+        for _ in range(2):
+            self.assertEqual(lab.outside.call(http.exchange, IMDS, captured).code, "nonce_stale")
+        self.assertEqual(self.latched(), self.first_key)
+        self.assertNotEqual(NONCE.search(wire.last()).group(1), NONCE.search(captured).group(1))
+        self.judge()
+
+    def mspctl(self, *words, at: Path | None = None, **more) -> str:
+        mine = self.lab.host_config_file
+        self.lab.host_config_file = at or mine
+        try:
+            return super().mspctl(*words, **more)
+        finally:
+            self.lab.host_config_file = mine
 
 
 class MoveWithoutTheLatch(DisksCase):
