@@ -177,7 +177,7 @@ Result<void> HostApp::listen(KeptListeners& kept) {
     endpoints_.push_back(*at);
   }
   if (issuer_) {
-    tokens_ = std::make_unique<TokenServer>(*issuer_);
+    tokens_ = std::make_unique<TokenServer>(*issuer_, config_.limits.connections_per_machine);
     auto at = serve(*tokens_, std::move(*socket));
     if (!at) {
       return std::move(at).error();

@@ -128,6 +128,9 @@ class HostTest : public testing::Test {
   }
 
   Fd connect(Service service, std::string_view from) const {
+    return connect(host_->app().endpoints()[static_cast<std::size_t>(service)], from);
+  }
+  static Fd connect(const Ipv4Endpoint& to, std::string_view from) {
     Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval patience{.tv_sec = 10, .tv_usec = 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -135,7 +138,6 @@ class HostTest : public testing::Test {
     address.sin_family = AF_INET;
     ::inet_pton(AF_INET, std::string(from).c_str(), &address.sin_addr);
     EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    const Ipv4Endpoint to = host_->app().endpoints()[static_cast<std::size_t>(service)];
     address.sin_port = htons(to.port);
     std::memcpy(&address.sin_addr, to.address.data(), 4);
     EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
@@ -344,6 +346,20 @@ TEST_F(HostTest, AMachineWithManyAddressesIsOne) {
   open.push_back(connect(Service::kImds, "127.0.0.14"));
   EXPECT_EQ(receive(connect(Service::kImds, "127.0.0.14")).status, 503);
   EXPECT_EQ(ask(Service::kImds, kOff, get(kInstance)).status, 200);
+}
+
+TEST_F(HostTest, OneClientLeavesThePlaceOfTokensToOthers) {
+  write("host.json", R"({"stateDirectory":"state","accessLog":"access.jsonl","logLevel":"error",
+      "tokens":{"issuer":"https://issuer.example","address":"127.0.0.1","port":0,"algorithm":"ES256"},
+      "listeners":[{"address":"127.0.0.1","port":0,"service":"imds"}],"virtualMachines":[
+      {"model":"off.json","sourceAddresses":["127.0.0.13"]}],"limits":{"connections":8,"connectionsPerMachine":2}})");
+  start();
+  const Ipv4Endpoint tokens = host_->app().endpoints().back();
+  const Fd idle[] = {connect(tokens, kStranger), connect(tokens, kStranger)};
+  EXPECT_EQ(receive(connect(tokens, kStranger)).status, 503);
+  const Fd verifier = connect(tokens, "127.0.0.98");
+  send(verifier, "GET /.well-known/jwks.json HTTP/1.1\r\nhost: h\r\n\r\n");
+  EXPECT_EQ(receive(verifier).status, 200);
 }
 
 TEST_F(HostTest, NoBodyIsReadOfWhatIsRefusedForItsHead) {

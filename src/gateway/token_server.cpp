@@ -3,6 +3,12 @@
 
 namespace msp::gateway {
 
+http::Party TokenServer::party(const http::ConnectionInfo& connection) {
+  http::Party party = Handler::party(connection);
+  party.most_connections = most_of_one_;
+  return party;
+}
+
 Task<http::Response> TokenServer::handle(const http::Request& request) {
   const std::string_view path = request.target.path;
   const bool discovery = path == content::TokenIssuer::kDiscoveryPath;

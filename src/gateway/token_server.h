@@ -11,13 +11,17 @@ namespace msp::gateway {
 
 class TokenServer final : public http::Handler {
  public:
-  explicit TokenServer(const content::TokenIssuer& issuer) : issuer_(issuer) {}
+  /// `most_of_one`: connections of one source address.
+  TokenServer(const content::TokenIssuer& issuer, std::size_t most_of_one)
+      : issuer_(issuer), most_of_one_(most_of_one) {}
 
+  http::Party party(const http::ConnectionInfo& connection) override;
   std::uint64_t body_limit(const http::Request&) override { return 0; }
   Task<http::Response> handle(const http::Request& request) override;
 
  private:
   const content::TokenIssuer& issuer_;
+  std::size_t most_of_one_;
 };
 
 }  // namespace msp::gateway
