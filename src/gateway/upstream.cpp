@@ -32,11 +32,12 @@ bool is_kept_from_others(std::string_view spelled) {
 }
 
 /// The guest's answer: everything of the service's that is not of its connection, and that nobody takes for ours.
+/// Length and date are our own, so no list of the service's takes them away.
 http::Response answer_head(const http::ResponseHead& head) {
   http::Response response(head.status);
   for (const http::Header& header : head.headers) {
     const std::string spelled = usual_spelling(header.name);
-    if (!is_kept_from_others(spelled) && spelled != "date") {
+    if (!is_kept_from_others(spelled) && spelled != "date" && !http::is_connection_option(head.headers, header.name)) {
       response.header(header.name, header.value);
     }
   }

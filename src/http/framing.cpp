@@ -122,6 +122,16 @@ ConnectionOptions connection_options(const HeaderList& headers) {
   return out;
 }
 
+bool is_connection_option(const HeaderList& headers, std::string_view name) {
+  bool named = false;
+  for (const Header& header : headers) {
+    if (iequals(header.name, "connection")) {
+      for_each_option(header.value, [&](std::string_view option) { named = named || iequals(option, name); });
+    }
+  }
+  return named;
+}
+
 bool is_connection_header(std::string_view name) {
   switch (name.size()) {
     case 2:

@@ -46,6 +46,9 @@ ConnectionOptions connection_options(const HeaderList& headers);
 /// `te`, `upgrade`, `expect`, `http2-settings`. Any case.
 bool is_connection_header(std::string_view name);
 
+/// True: a `connection` header names it, so it concerns this connection only (RFC 9110 7.6.1).
+bool is_connection_option(const HeaderList& headers, std::string_view name);
+
 enum class Expectation : unsigned char { kNone, k100Continue, kUnknown };
 /// kUnknown is to be answered with 417; HTTP/1.0 requests have no expectation.
 Expectation expectation(const RequestHead& head);

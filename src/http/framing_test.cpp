@@ -132,6 +132,14 @@ TEST(Framing, ConnectionOptions) {
   EXPECT_FALSE(is_connection_header("host"));
 }
 
+TEST(Framing, WhatAConnectionHeaderNamesIsOfTheConnection) {
+  const auto head = response(200, {{"connection", "close, X-Own"}, {"x-own", "1"}, {"Connection", ",\tx-other"}});
+  EXPECT_TRUE(is_connection_option(head.headers, "x-own"));
+  EXPECT_TRUE(is_connection_option(head.headers, "X-Other"));
+  EXPECT_FALSE(is_connection_option(head.headers, "x-o"));
+  EXPECT_FALSE(is_connection_option(response(200, {{"x-own", "x-own"}}).headers, "x-own"));
+}
+
 TEST(Framing, Expectations) {
   EXPECT_EQ(expectation(request({})), Expectation::kNone);
   EXPECT_EQ(expectation(request({{"Expect", "100-Continue"}})), Expectation::k100Continue);

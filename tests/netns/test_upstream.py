@@ -83,7 +83,8 @@ class Behind(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"what is this\r\n\r\n")
             self.close_connection = True
         elif self.path.startswith("/teapot"):
-            self._plain(418, b"short and stout", X_Own="kept", x_ms_azure_host_authorization="forged", Connection="x-own")
+            self._plain(418, b"short and stout", X_Own="kept", X_Hop="1", x_ms_azure_host_authorization="forged",
+                        Connection="X-hop, content-length, date")
         else:
             self._plain(200, f"behind: {self.path}".encode())
 
@@ -240,6 +241,9 @@ class Upstream(LabCase):
         answer = self.ask("/teapot")
         self.assertEqual((answer.status, answer.body, answer.headers["x-own"]), (418, b"short and stout", "kept"))
         self.assertNotEqual(answer.headers.get(AUTHORIZATION), "forged")
+        self.assertNotIn("x-hop", answer.headers, "its connection is not the guest's")
+        self.assertIn("date", answer.headers)
+        self.assertEqual(answer.headers["content-length"], "15", "the length is the host's own word")
         answer = self.ask("/teapot", method="HEAD")
         self.assertEqual((answer.status, answer.body, answer.headers["content-length"]), (418, b"", "15"))
         two = self.lab.guest.as_user(ORDINARY_USER).call(ask_twice, IMDS, ["/one", "/two"])
