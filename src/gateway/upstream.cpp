@@ -44,6 +44,12 @@ http::Response answer_head(const http::ResponseHead& head) {
   return response;
 }
 
+/// HTTP/1.0 asks an address and need not name it, HTTP/1.1 must (RFC 9112 3.2).
+std::string authority(const Ipv4Endpoint& asked) {
+  constexpr std::uint16_t kHttpPort = 80;
+  return asked.port == kHttpPort ? address_text(asked) : to_string(asked);
+}
+
 /// Of the body that follows, or, to HEAD, of the one that would; nothing: nobody knows.
 std::optional<std::uint64_t> length_of(const http::ResponseHead& head, const http::Framing& framing,
                                        std::string_view method) {
@@ -88,6 +94,9 @@ std::string Upstream::head_for(const UpstreamService& to, std::string_view vm_id
     if (!is_kept_from_others(spelled) && std::ranges::find(kForwarded, spelled) == kForwarded.end()) {
       writer.header(header.name, header.value);
     }
+  }
+  if (request.head.headers.find("host") == nullptr) {
+    writer.header("host", authority(request.connection.local));
   }
   writer.header("x-openmsp-vm-id", vm_id);
   if (to.forwarded_for) {

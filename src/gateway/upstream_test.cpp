@@ -29,6 +29,14 @@ TEST(Upstream, TrustedAndForwardedHeadersAreTakenAway) {
   EXPECT_THAT(head(text, {}, true), testing::HasSubstr("x-forwarded-for: 10.0.0.4\r\n"));
 }
 
+TEST(Upstream, WhoNamesNoHostAsksTheAddress) {
+  RequestText text;
+  text.minor = '0';
+  EXPECT_EQ(head(text), "GET / HTTP/1.1\r\nhost: 169.254.169.254\r\nx-openmsp-vm-id: vm\r\nconnection: close\r\n\r\n");
+  text.header("Host", "h");
+  EXPECT_EQ(head(text), "GET / HTTP/1.1\r\nhost: h\r\nx-openmsp-vm-id: vm\r\nconnection: close\r\n\r\n");
+}
+
 TEST(Upstream, SpellingsThatOthersTakeForThemAreTakenAway) {
   RequestText text;
   text.header("host", "h").header("X_OpenMSP_VM_Id", "me").header("x-openmsp_vm-id", "me");

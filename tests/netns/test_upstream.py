@@ -79,6 +79,9 @@ class Behind(http.server.BaseHTTPRequestHandler):
         elif self.path.startswith("/switch"):
             self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\nnot http")
             self.close_connection = True
+        elif self.path.startswith("/interim"):
+            self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * int(self.path.rsplit("/", 1)[1]))
+            self._plain(200, b"after all")
         elif self.path.startswith("/none"):
             self.wfile.write(b"what is this\r\n\r\n")
             self.close_connection = True
@@ -232,6 +235,18 @@ class Upstream(LabCase):
                 self.assertEqual(Behind.seen, [], "nothing of it gets there")
         self.assertEqual(self.ask("/machine?comp=goalstate", WIRESERVER, None).body, b"behind: /machine?comp=goalstate")
         self.assertEqual([seen[1] for seen in Behind.seen], ["/machine?comp=goalstate"])
+
+    def test_so_many_interim_answers_and_no_more(self):
+        answer = self.ask("/interim/8")
+        self.assertEqual((answer.status, answer.body), (200, b"after all"))
+        answer = self.ask("/interim/9")
+        self.assertEqual((answer.status, answer.code), (502, "upstream_bad_answer"))
+
+    def test_a_host_for_who_names_none(self):
+        answer = self.lab.outside.call(client.exchange, HOSTGA, b"PUT /vmAgentLog HTTP/1.0\r\ncontent-length: 1\r\n\r\nx")
+        self.assertEqual(answer.status, 201)
+        self.assertEqual(self.heads("/vmAgentLog")["host"], HOSTGA)
+        self.assertEqual(self.record("/vmAgentLog")["body_bytes"], 1)
 
     def test_limits_hold_before_it_as_well(self):
         answers = [self.ask("/metadata/identity/oauth2/token").status for _ in range(6)]

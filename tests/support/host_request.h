@@ -30,13 +30,14 @@ struct RequestText {
   std::string target = "/";
   HeaderLines headers;
   std::string body;
+  char minor = '1';  ///< of the version: HTTP/1.0 or 1.1
 
   RequestText& header(std::string name, std::string value) {
     headers.emplace_back(std::move(name), std::move(value));
     return *this;
   }
   std::string head() const {
-    std::string out = method + " " + target + " HTTP/1.1\r\n";
+    std::string out = method + " " + target + " HTTP/1." + minor + "\r\n";
     for (const auto& [name, value] : headers) {
       out += name + ": " + value + "\r\n";
     }
@@ -60,6 +61,7 @@ class ParsedRequest {
     EXPECT_TRUE(target.has_value());
     target_ = target.value_or(http::Target{});
     connection_.peer = peer;
+    connection_.local = {{169, 254, 169, 254}, 80};
     request_.emplace(head_, target_, body_, connection_, "0123456789abcdef", body_.size());
   }
   ParsedRequest(const ParsedRequest&) = delete;
