@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -99,6 +101,15 @@ std::vector<std::string> words_of(int argc, char** argv) {
   if (!words.empty() && std::filesystem::path(words[0]).filename() == kFieldSetupName) {
     words.insert(words.begin() + 1, "setup");
   }
+  if (words.size() == 2 && words[1] == "help") {
+    words[1] = "--help";
+  }
+  // The existing agent takes "=" after the letter, too.
+  for (std::string& word : words) {
+    if (word.starts_with("-w=") || word.starts_with("-sw=")) {
+      word.erase(word.find('='), 1);
+    }
+  }
   return words;
 }
 
@@ -114,13 +125,17 @@ Result<Ipv4Endpoint> agent_to_ask(const std::optional<std::string>& config_path)
   return Config().listen;
 }
 
-int status(const std::optional<std::string>& config_path, std::optional<std::uint32_t> wait, std::uint64_t began_ms) {
+int status(const std::optional<std::string>& config_path, std::optional<std::uint64_t> wait, std::uint64_t began_ms) {
   auto agent = agent_to_ask(config_path);
   if (!agent) {
     return fail(agent.error(), kBadUsage);
   }
-  const ProvisionQuery query{
-      .agent = *agent, .began_ms = began_ms, .wait = wait, .tick_ns = SystemClock().realtime_ns()};
+  ProvisionQuery query{
+      .agent = *agent, .began_ms = began_ms, .wait = std::nullopt, .tick_ns = SystemClock().realtime_ns()};
+  if (wait) {
+    constexpr std::uint64_t kLongest = std::numeric_limits<std::uint32_t>::max();
+    query.wait = static_cast<std::uint32_t>(std::min(*wait, kLongest));
+  }
   const ProvisionState state = query_provision(query, [](const Error& error) {
     fmt::print("Failed to query the current provision state with error: {}\n", error.text());
   });
@@ -144,7 +159,7 @@ int run_cli(int argc, char** argv) {
   app.footer("Exit code: 0; 1 it cannot guard this machine; 2 the configuration or the command line is wrong.");
   app.set_version_flag("-v,--version", std::string(version()));
   std::optional<std::string> config_path;
-  std::optional<std::uint32_t> wait;
+  std::optional<std::uint64_t> wait;
   bool check = false;
   app.add_option("--config", config_path,
                  "configuration file (default: /etc/azure/proxy-agent.json); stands before a subcommand")
@@ -155,6 +170,7 @@ int run_cli(int argc, char** argv) {
                            "ask the running agent whether provisioning is over: exit 0 yes, 1 no, 2 failed");
   app.add_option("-w,--wait", wait, "with --status: ask until it is over or these seconds have passed")
       ->type_name("SECONDS")
+      ->check([](const std::string& text) { return std::string(text.starts_with('-') ? "no negative number" : ""); })
       ->needs(ask);
   const auto* console =
       app.add_subcommand("console", "the same as without a subcommand, until a line is read from standard input");

@@ -71,6 +71,12 @@ TEST(Cli, VersionIsThatAlone) {
   }
 }
 
+TEST(Cli, TheFieldsOtherSpellingsAreTaken) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(run({"azure-proxy-agent", "help"}), 0);
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), testing::HasSubstr("Usage: azure-proxy-agent"));
+}
+
 TEST(Cli, HelpSpeaksOfTheNameThatWasCalled) {
   for (const auto& [called, shown] :
        {std::pair("/usr/sbin/azure-proxy-agent", "Usage: azure-proxy-agent"),
@@ -93,6 +99,12 @@ TEST(Cli, StatusAsksWhereTheConfigurationSays) {
   EXPECT_THAT(
       testing::internal::GetCapturedStdout(),
       testing::StartsWith("Failed to query the current provision state with error: cannot connect to 127.0.0.2:9"));
+  for (const char* asked : {"-sw=0", "-sw0", "--status"}) {
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(run({"azure-proxy-agent", asked, "--config", config}), 1) << asked;
+    EXPECT_EQ(run({"azure-proxy-agent", "--config", config, "-s", "-w=0"}), 1);
+    testing::internal::GetCapturedStdout();
+  }
   std::ofstream(config) << "{";
   EXPECT_EQ(run({"azure-proxy-agent", "--status", "--config", config}), 2) << "named, and of no use";
   std::filesystem::remove_all(directory);
