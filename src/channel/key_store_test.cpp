@@ -58,6 +58,14 @@ TEST_F(KeyStoreTest, TheMarkIsOursAlone) {
   EXPECT_EQ(info.st_mode & 07777U, 0600U);
 }
 
+TEST_F(KeyStoreTest, OthersCannotChangeTheStateDirectory) {
+  const KeyStore made(directory + "/state/keys", directory + "/state");
+  ASSERT_TRUE(made.prepare().ok());
+  struct stat info{};
+  ASSERT_EQ(::stat((directory + "/state").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0755U);
+}
+
 TEST_F(KeyStoreTest, WhatTakesThePlaceOfTheMarkIsNone) {
   const std::string mark = directory + "/ever-latched";
   EXPECT_FALSE(store->is_marked());

@@ -297,7 +297,9 @@ TEST_F(StatusGuardTest, WhatIsGoneOrCouldNotBeNotedIsNotedWithoutAnAnswer) {
   use(kA);
   std::filesystem::create_directory(mark());
   EXPECT_EQ(hear(kA), "");
+  testing::internal::CaptureStderr();
   EXPECT_THAT(guard->keep().error().text(), HasSubstr(mark()));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), Not(HasSubstr("cannot note"))) << "told with the answer";
   std::filesystem::remove(mark());
   EXPECT_TRUE(guard->keep().ok());
   EXPECT_TRUE(std::filesystem::is_regular_file(mark()));

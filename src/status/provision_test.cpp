@@ -97,6 +97,8 @@ TEST(Provisioning, RestartAsksForTheKeyAnew) {
   EXPECT_EQ(p.finished_tick_ns(), 0);
   EXPECT_FALSE(p.check_timeout(170'000, 4));
   EXPECT_TRUE(p.check_timeout(170'001, 4));
+  p.restart(200'000);
+  EXPECT_TRUE(p.check_timeout(320'001, 5)) << "said again";
 }
 
 TEST(Provisioning, XmlEscape) { EXPECT_EQ(xml_escape("a<&'\">b"), "a&lt;&amp;&apos;&quot;&gt;b"); }

@@ -201,6 +201,9 @@ TEST(Report, SuccessIsSaidOnlyWithAKeyOrADisabledChannel) {
     return at(parsed(aggregate_json(s, json::Style::kPretty, "")), "/proxyAgentStatus/status");
   };
   EXPECT_EQ(overall(), "\"SUCCESS\"");
+  s.listener.listening = false;
+  EXPECT_EQ(overall(), "\"ERROR\"");
+  s.listener.listening = true;
   s.channel.key_guid.clear();
   s.channel.phase = "refused";
   EXPECT_EQ(overall(), "\"ERROR\"");
