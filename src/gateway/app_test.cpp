@@ -16,6 +16,7 @@
 #include "gateway/restore.h"
 #include "protocol/key.h"
 #include "protocol/status.h"
+#include "protocol/wait.h"
 #include "tests/support/host_request.h"
 
 namespace msp::gateway {
@@ -384,6 +385,34 @@ TEST_F(HostTest, NoBodyIsReadOfWhatIsRefusedForItsHead) {
   EXPECT_EQ(first_answer(kEnforced, signed_by(key.guid)).status, 100);
   EXPECT_EQ(first_answer(kAudited, "").status, 100);
   EXPECT_EQ(host_->app().registry().all()[0]->counters.refused[static_cast<std::size_t>(Reason::kUnsigned)], 1U);
+}
+
+TEST_F(HostTest, AKeyRequestMayComeInPieces) {
+  const Fd socket = connect(Service::kWireServer, kEnforced);
+  RequestText text = acquire();
+  text.header("expect", "100-continue");
+  send(socket, text.head());
+  EXPECT_EQ(receive(socket).status, 100) << "the body is waited for";
+  send(socket, text.body);
+  EXPECT_EQ(receive(socket).status, 200);
+}
+
+TEST_F(HostTest, WhoWaitsForAChangeIsToldOfALatchAtOnce) {
+  const auto poll = [&](std::string_view tag) {
+    RequestText text = get(protocol::kStatusPath);
+    return text.header(std::string(protocol::kWaitHeader), std::string(tag) + " 30");
+  };
+  const protocol::KeyDocument key = take_key(kEnforced);
+  const Reply before = ask(Service::kWireServer, kEnforced, poll(protocol::kNoTag));
+  const auto at = before.head.find(std::string(protocol::kWaitHeader) + ": ") + protocol::kWaitHeader.size() + 2;
+  const std::string tag = before.head.substr(at, before.head.find(' ', at) - at);
+  const Fd waiting = connect(Service::kWireServer, kEnforced);
+  send(waiting, poll(tag).bytes());
+  char byte = 0;
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(::recv(waiting.get(), &byte, 1, MSG_DONTWAIT), -1) << "nothing has changed";
+  EXPECT_EQ(ask(Service::kWireServer, kEnforced, attestation(key)).status, 200);
+  EXPECT_THAT(receive(waiting).body, HasSubstr(key.guid)) << "within the patience of receive(), not of the poll";
 }
 
 TEST_F(HostTest, AHostThatRestartsBetweenIssueAndAttestationGoesOn) {

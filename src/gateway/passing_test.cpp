@@ -48,6 +48,13 @@ class PassingTest : public testing::Test {
     return gateway_->passes_on({.service = service}, parsed.request());
   }
 
+  /// Answered when the head is there, without a look at the body.
+  bool answered_early(int machine, Service service, const std::string& target) {
+    const ParsedRequest parsed({.method = "POST", .target = target, .headers = {}, .body = {}},
+                               {{10, 0, 0, static_cast<std::uint8_t>(machine)}, 40000});
+    return gateway_->before_body({.service = service}, parsed.request()).has_value();
+  }
+
   std::string directory_;
   Config config_;
   SystemClock clock_;
@@ -67,6 +74,14 @@ TEST_F(PassingTest, WhatIsVerifiedIsCollectedFirst) {
     EXPECT_EQ(passing(3, service, "/x"), Passing::kCollected);
     EXPECT_EQ(passing(4, service, "/x"), Passing::kCollected) << "a stranger is refused";
   }
+}
+
+TEST_F(PassingTest, WhatNeedsNoSignatureIsJudgedWithItsBody) {
+  EXPECT_TRUE(answered_early(3, Service::kWireServer, "/machine"));
+  EXPECT_FALSE(answered_early(3, Service::kWireServer, "/secure-channel/key")) << "else it could never latch";
+  EXPECT_TRUE(answered_early(3, Service::kImds, "/secure-channel/key")) << "the channel is WireServer's";
+  EXPECT_FALSE(answered_early(2, Service::kWireServer, "/machine"));
+  EXPECT_TRUE(answered_early(4, Service::kWireServer, "/secure-channel/key")) << "a stranger";
 }
 
 TEST_F(PassingTest, TheChannelIsTheHostsOwn) {

@@ -38,7 +38,7 @@ class PassOn final : public Handler {
     if (path == "/early" || path == "/nothing") {
       co_return;
     }
-    for (;;) {
+    while (path != "/hasty") {
       const BodyPiece piece = co_await passage.read();
       if (piece.status == BodyStatus::kEnd) {
         break;
@@ -50,7 +50,7 @@ class PassOn final : public Handler {
       ++pieces;
       body += piece.data;
     }
-    const auto length = path == "/known" ? std::optional<std::uint64_t>(6) : std::nullopt;
+    const auto length = path == "/known" || path == "/hasty" ? std::optional<std::uint64_t>(6) : std::nullopt;
     const bool begun = co_await passage.begin(Response(path == "/204" ? 204 : 200), length);
     const bool one = co_await passage.write("one");
     const bool two = co_await passage.write("two");
@@ -151,6 +151,12 @@ TEST_F(PassageTest, AnAnswerBeforeTheBodyEndsTheConnection) {
   const std::string out = talk(put("/early", "content-length: 50", "part"));
   EXPECT_TRUE(out.starts_with("HTTP/1.1 403")) << out;
   EXPECT_NE(out.find("connection: close"), std::string::npos);
+}
+
+TEST_F(PassageTest, AnAnswerThatBeginsBeforeTheBodyHasEndedEndsTheConnection) {
+  const std::string out = talk(put("/hasty", "content-length: 50", "part"));
+  EXPECT_NE(out.find("\r\nconnection: close\r\n"), std::string::npos) << out;
+  EXPECT_TRUE(out.ends_with("\r\n\r\nonetwo")) << "what is left of the body is no request: " << out;
 }
 
 TEST_F(PassageTest, NoAnswerIsAnError) {
