@@ -26,15 +26,20 @@ void check_compute(json::ObjectReader& compute) {
 }  // namespace
 
 void check_instance_members(const json::Value& model, const std::string& pointer, json::Problems& problems) {
-  if (const json::Value* given = model.at("/openmsp/compute")) {
-    json::ObjectReader compute(*given, pointer + "/openmsp/compute", problems);
-    check_compute(compute);
+  if (const json::Value* given = model.find("openmsp"); given != nullptr && !given->is_null()) {
+    json::ObjectReader ours(*given, pointer + "/openmsp", problems);
+    ours.raw("loadBalancer");  // read by who makes its answer
+    if (const json::Value* compute = ours.raw("compute"); compute != nullptr && !compute->is_null()) {
+      json::ObjectReader reader(*compute, pointer + "/openmsp/compute", problems);
+      check_compute(reader);
+    }
+    ours.finish();
   }
   constexpr std::string_view kDisks = "/properties/storageProfile/dataDisks";
   const json::Value* disks = model.at(kDisks);
   const json::Array* all = disks == nullptr ? nullptr : disks->array();
   for (std::size_t i = 0; all != nullptr && i < all->size(); ++i) {
-    if (const json::Value* given = (*all)[i].find("openmsp")) {
+    if (const json::Value* given = (*all)[i].find("openmsp"); given != nullptr && !given->is_null()) {
       json::ObjectReader ours(*given, fmt::format("{}{}/{}/openmsp", pointer, kDisks, i), problems);
       ours.boolean("isSharedDisk", false);
       ours.finish();

@@ -59,7 +59,10 @@ TEST(InstanceMembers, OursAreReadStrictly) {
   EXPECT_THAT(faults("{}"), IsEmpty());
   EXPECT_THAT(faults(R"({"openmsp":{"loadBalancer":{}},"properties":{"storageProfile":{"dataDisks":[{"x":1}]}}})"),
               IsEmpty());
+  EXPECT_THAT(faults(R"({"openmsp":{"compute":null}})"), IsEmpty());
+  EXPECT_THAT(faults(R"({"openmsp":null})"), IsEmpty());
   EXPECT_THAT(faults(R"({"openmsp":{"compute":[]}})"), ElementsAre("/openmsp/compute"));
+  EXPECT_THAT(faults(R"({"openmsp":{"computer":{}}})"), ElementsAre("/openmsp/computer"));
   EXPECT_THAT(faults(R"({"openmsp":{"compute":{"azEnvironment":1,"azEnviroment":"x","isHostCompatibilityLayerVm":"no",
       "storageProfile":{"resourceDisk":{"size":"16"}}}}})"),
               testing::UnorderedElementsAre("/openmsp/compute/azEnvironment", "/openmsp/compute/azEnviroment",

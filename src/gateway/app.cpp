@@ -18,8 +18,8 @@
 namespace msp::gateway {
 namespace {
 
-// Some hundred usual requests, or two of the longest, take a millisecond or two: so long do others wait for one
-// machine.
+// Some forty usual requests with their answers, or two of the longest, take a millisecond or so: so long do others wait
+// for one machine. The dearest answers, certificates, take five.
 constexpr std::uint64_t kTurnBytes = std::uint64_t{128} << 10;
 
 }  // namespace

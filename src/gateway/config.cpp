@@ -133,8 +133,8 @@ void read_upstream(json::ObjectReader& root, UpstreamConfig& out) {
 
 /// What may be meant as an address is never made a path: a slip in it would be a socket that nobody asks.
 bool is_meant_as_address(std::string_view place) {
-  return !place.contains('/') &&
-         (place.contains(':') || place.find_first_not_of("0123456789.") == std::string_view::npos);
+  return !place.contains('/') && !place.empty() &&
+         (place.contains(':') || (place.front() >= '0' && place.front() <= '9') || place.starts_with("localhost"));
 }
 
 void read_metrics(json::ObjectReader& root, const std::string& directory, Config& config) {

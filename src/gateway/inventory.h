@@ -182,6 +182,8 @@ class Inventory {
   void stage_scale_set(Staged& staged, std::size_t index, Resource resource, const json::Value& tree) const;
   void admit(Staged& staged, std::size_t index, Resource resource, const char* name_at) const;
   void check_scale_sets(Staged& staged) const;
+  /// It leaves what is closed to a scale set that is not there.
+  bool lacks_its_set(const VmModel& model) const;
   void check_sets_are_there(Staged& staged, const std::vector<GivenResource>& given) const;
   /// Gives an instance what its set says.
   void join_scale_set(const Staged& staged, VmModel& model) const;

@@ -56,8 +56,11 @@ Result<ChangeOutcome> Inventory::arrive(const MovedMachine& machine, std::option
     staged.faults.push_back({.pointer = {}, .problem = std::move(problem), .remedy = std::move(remedy)});
   };
   const auto named = staged.machines.find(machine.vm_id);
-  if (staged.faults.empty() && (named == staged.machines.end() ||
-                                named->second.vm.model.proxy_agent.key_incarnation_id != machine.incarnation)) {
+  if (staged.faults.empty() && named != staged.machines.end() && lacks_its_set(named->second.vm.model)) {
+    refuse(fmt::format("its scale set {} is not here, which says what is closed", named->second.vm.model.scale_set),
+           "apply the scale set first (mspctl vmss apply), then import the same file");
+  } else if (staged.faults.empty() && (named == staged.machines.end() ||
+                                       named->second.vm.model.proxy_agent.key_incarnation_id != machine.incarnation)) {
     refuse("the model in it is not that of this machine", "take the file as it was exported");
   }
   if (registry_.find_by_id(machine.vm_id) != nullptr) {

@@ -135,6 +135,28 @@ TEST(InventoryMove, EachArrivalHasAnEpochOfItsOwn) {
   EXPECT_EQ(epoch(), second) << "a change of the model is no arrival";
 }
 
+// What is closed, and how often its key was reset, its scale set says.
+TEST(InventoryMove, AnInstanceComesAfterItsScaleSet) {
+  Host a('a');
+  Host b('b');
+  const std::string set = R"({"name":"web","id":"/s/virtualMachineScaleSets/web","properties":{"virtualMachineProfile":{
+      "securityProfile":{"proxyAgentSettings":{"enabled":true,"keyIncarnationId":3}}}}})";
+  const std::string instance = fmt::format(
+      R"({{"name":"web_0","id":"/s/virtualMachineScaleSets/web/virtualMachines/0","properties":{{"vmId":"{}"}}}})",
+      kVm);
+  ASSERT_TRUE(a.inventory->apply({{.text = set}}, false)->faults.empty());
+  ASSERT_TRUE(a.inventory->apply({{.text = instance, .addresses = std::vector<Ipv4Address>{{10, 0, 0, 1}}}}, false)
+                  ->faults.empty());
+  const std::string guid = a.latch();
+  const MovedMachine moved = a.depart(b);
+  EXPECT_THAT(b.arrive(moved), HasSubstr("its scale set /s/virtualmachinescalesets/web is not here"));
+  EXPECT_EQ(b.inventory->registry().find_by_id(kVm), nullptr);
+  ASSERT_TRUE(b.inventory->apply({{.text = set}}, false)->faults.empty());
+  EXPECT_EQ(b.arrive(moved), "") << "the same file";
+  ASSERT_NE(b.latched(), nullptr);
+  EXPECT_EQ(b.latched()->guid, guid);
+}
+
 TEST(InventoryMove, AfterAResetAnOlderExportBringsNothingBack) {
   Host a('a');
   Host b('b');

@@ -63,14 +63,22 @@ void Inventory::check_scale_sets(Staged& staged) const {
 // An instance that leaves it to its set what is closed is open while that is not there, whatever was meant.
 void Inventory::check_sets_are_there(Staged& staged, const std::vector<GivenResource>& given) const {
   for (const auto& [index, model] : staged.models) {
-    if (model.scale_set.empty() || model.proxy_agent.says_enabled || given[index].as_before ||
-        staged.sets.contains(model.scale_set) || scale_sets_.contains(model.scale_set)) {
+    if (!lacks_its_set(model) || staged.sets.contains(model.scale_set)) {
+      continue;
+    }
+    if (given[index].as_before) {
+      log::warn("{} is open: it does not say whether it is enabled, and its scale set {} is not there", model.name,
+                model.scale_set);
       continue;
     }
     staged.fail(index, fmt::format("{}/enabled", kMachineSettings),
                 fmt::format("is missing, and the scale set {} is not there", model.scale_set),
                 "apply the scale set first, or along with this; or say in the instance whether it is enabled");
   }
+}
+
+bool Inventory::lacks_its_set(const VmModel& model) const {
+  return !model.scale_set.empty() && !model.proxy_agent.says_enabled && !scale_sets_.contains(model.scale_set);
 }
 
 void Inventory::join_scale_set(const Staged& staged, VmModel& model) const {

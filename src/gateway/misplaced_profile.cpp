@@ -72,13 +72,14 @@ void refuse_without_privileges(const Value& version, Findings& findings) {
   if (rules == nullptr || rules->object() == nullptr) {
     return;
   }
-  const Value* const privileges = rules->find("privileges");
-  const bool says_something = std::ranges::any_of(rules->object()->members, [](const Member& member) {
+  const auto says_something = [](const Member& member) {
     return !member.value.is_null() && (member.value.array() == nullptr || !member.value.array()->empty());
-  });
-  if (says_something && (privileges == nullptr || privileges->is_null())) {
+  };
+  const auto names_some = [&](const Member& member) { return member.name == "privileges" && says_something(member); };
+  const auto& members = rules->object()->members;
+  if (std::ranges::any_of(members, says_something) && std::ranges::none_of(members, names_some)) {
     findings.add("/properties/rules/privileges", rules->begin,
-                 "is missing: without it these rules close nothing, and the default is to allow");
+                 "names none: without them these rules close nothing, and the default is to allow");
   }
 }
 

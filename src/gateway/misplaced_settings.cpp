@@ -155,12 +155,13 @@ class Search {
     return true;
   }
 
-  /// Whatever else is named after the proxy agent: the settings themselves have such a member of ARM's own.
+  /// Whatever else is named after the proxy agent. The settings themselves have such a member of ARM's own, and a
+  /// resource may be named after it, whose id stands as a name.
   bool refuse_alike(const Member& member, const Trail& trail) {
     const Setting& meant = kOfMachines[1];
     const std::string place = place_of(meant, kind_);
-    if (!ascii_lower(member.name).contains("proxyagent") || trail.is_within(meant.name) || trail.is(place) ||
-        (trail.is_beside(place) && is_near_name(member.name, meant.name))) {
+    if (!ascii_lower(member.name).contains("proxyagent") || member.name.contains('/') || trail.is_within(meant.name) ||
+        trail.is(place) || (trail.is_beside(place) && is_near_name(member.name, meant.name))) {
       return false;
     }
     add(member, trail, fmt::format("is not read: if {} is meant, {}", meant.name, advice(dotted(place))));
@@ -182,7 +183,7 @@ class Search {
 
 bool says(const Value& object, std::string_view name) {
   const Value* const value = object.find(name);
-  return value != nullptr && !value->is_null();
+  return value != nullptr && !value->is_null() && !(value->is_string() && value->string()->empty());
 }
 
 /// A member that says something, is none of `names` and nothing near, which refuse_near() tells; null: none.

@@ -128,6 +128,7 @@ TEST(Misplaced, SettingsOfAServiceOfWhichNothingIsRead) {
             "mode or inVMAccessControlProfileReferenceId\n");
   EXPECT_THAT(in_settings(R"({"enabled":true,"wireServer":{"mode":null,"allowlist":[]}})"),
               HasSubstr("/wireServer/allowlist is not read"));
+  EXPECT_THAT(in_settings(R"({"enabled":true,"imds":{"mode":"","allowlist":[]}})"), HasSubstr("is not read"));
   for (const std::string_view good : {R"({"enabled":true,"imds":{}})", R"({"enabled":true,"imds":{"profile":null}})",
                                       R"({"enabled":true,"imds":{"mode":"Audit","profile":"x"}})"}) {
     EXPECT_EQ(in_settings(good), "");
@@ -144,6 +145,9 @@ TEST(Misplaced, WhateverElseIsNamedAfterTheProxyAgent) {
   EXPECT_THAT(in_set("", R"("virtualMachineProfile":{"enableProxyAgent":true},)"),
               HasSubstr("put it at properties.virtualMachineProfile.securityProfile.proxyAgentSettings"));
   EXPECT_EQ(in_machine(R"("tags":{"proxyAgent":"x"},)", ""), "");
+  EXPECT_EQ(
+      in_machine(R"("identity":{"userAssignedIdentities":{"/s/resourceGroups/rg-proxyagent/id/ProxyAgent1":{}}},)", ""),
+      "");
 }
 
 TEST(Misplaced, NearNames) {
@@ -305,10 +309,12 @@ TEST(Misplaced, InAProfile) {
     EXPECT_EQ(in_version("", R"("defaultAccess":"Deny",)" + rules), "");
   }
   const std::string open = R"("defaultAccess":"Allow",)";
-  EXPECT_EQ(
-      in_version("", open + R"("rules":{"permissions":[{"name":"p"}]},)"),
-      "/properties/rules/privileges is missing: without it these rules close nothing, and the default is to allow\n");
-  for (const std::string_view good : {R"("rules":{},)", R"("rules":null,)", R"("rules":{"privileges":[],"x":[1]},)",
+  EXPECT_EQ(in_version("", open + R"("rules":{"permissions":[{"name":"p"}]},)"),
+            "/properties/rules/privileges names none: without them these rules close nothing, and the default is to "
+            "allow\n");
+  EXPECT_THAT(in_version("", open + R"("rules":{"privileges":[],"roles":[{"name":"r","privileges":["p"]}]},)"),
+              HasSubstr("names none"));
+  for (const std::string_view good : {R"("rules":{},)", R"("rules":null,)", R"("rules":{"privileges":[],"roles":[]},)",
                                       R"("rules":{"roles":[],"identities":null},)", R"("replicationMode":"Full",)"}) {
     EXPECT_EQ(in_version("", open + std::string(good)), "") << good;
   }

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "gateway/misplaced.h"
 #include "gateway/profile.h"
+#include "gateway/scale_set.h"
 
 namespace msp::gateway {
 namespace {
@@ -165,6 +166,11 @@ Result<VmModel> parse_model(std::string_view text, std::string_view name) {
   json::Problems problems(text, name);
   VmModel model = read_model(*tree, "", problems);
   refuse_misplaced(*tree, ResourceKind::kVirtualMachine, "", problems);
+  if (!model.proxy_agent.says_enabled && !scale_set_of(*tree).empty()) {
+    problems.add("/properties/securityProfile/proxyAgentSettings/enabled", tree->begin,
+                 "is missing, and a machine of a file belongs to no scale set: say it here, or apply the machine and "
+                 "its set by mspctl vmss");
+  }
   if (auto result = problems.result(); !result) {
     return std::move(result).error();
   }

@@ -60,6 +60,14 @@ TEST(Model, AMachineHasAnIdOfItsOwn) {
   }
 }
 
+TEST(Model, AnInstanceInAFileSaysItselfWhatIsClosed) {
+  const auto with = [](std::string_view settings) {
+    return std::string(model_text(settings)).insert(1, R"("id":"/s/virtualMachineScaleSets/w/virtualMachines/0",)");
+  };
+  EXPECT_THAT(model_error(with("{}")), HasSubstr("a machine of a file belongs to no scale set"));
+  EXPECT_TRUE(parse_model(with(R"({"enabled":true})"), "vm.json"));
+}
+
 TEST(Model, WhatDecidesIsNotPassedOverForItsSpelling) {
   EXPECT_THAT(model_error(model_text(R"({"Enabled":true})")),
               AllOf(HasSubstr("/Enabled at"), HasSubstr("is written enabled")));

@@ -28,8 +28,9 @@ constexpr json::Options kModel{.max_bytes = std::size_t{16} << 20, .max_nodes = 
 bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 Error foreign_master(std::string_view what) {
-  return config_error(fmt::format("the {} was made with another master key", what),
-                      "put the master key that belongs to it in its place");
+  return config_error(
+      fmt::format("the {} was made with another master key", what),
+      "use the master key that was kept with it, and keep the one that is there: other backups need it");
 }
 
 /// Why a file is none; empty: it looks like one. An empty file would be taken for a database that is to be made.
@@ -45,7 +46,7 @@ std::string_view why_no_backup(std::string_view bytes) {
   }
   const std::string_view id = bytes.substr(kIdAt, kNothing.size());
   if (id == kNothing) {
-    return "it was never written to";
+    return "it was never written to, or is a database of another program";
   }
   return id == "MSPH" ? "" : "it is a database of another program";
 }

@@ -38,6 +38,13 @@ class PassOn final : public Handler {
     if (path == "/early" || path == "/nothing") {
       co_return;
     }
+    if (path == "/endless") {
+      bool taken = co_await passage.begin(Response(200), std::nullopt);
+      for (const std::string piece(1'000, 'x'); taken; pieces += taken ? 1 : 0) {
+        taken = co_await passage.write(piece);
+      }
+      co_return;
+    }
     while (path != "/hasty") {
       const BodyPiece piece = co_await passage.read();
       if (piece.status == BodyStatus::kEnd) {
@@ -68,20 +75,26 @@ class PassOn final : public Handler {
 
 class PassageTest : public testing::Test {
  protected:
-  PassageTest() : server(loop, pool, handler, {.head_ms = 100, .idle_ms = 100, .body_ms = 100, .linger_ms = 100}) {
+  PassageTest()
+      : server(loop, pool, handler,
+               {.head_ms = 100, .idle_ms = 100, .body_ms = 100, .linger_ms = 100, .turn_bytes = kTurnBytes}) {
     auto listener = make_tcp_socket();
     EXPECT_TRUE(listener && bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 16));
     address = *local_endpoint(listener->get());
     EXPECT_TRUE(server.listen(*std::move(listener)));
   }
-  /// Everything until the server closes, which it does after a while at the latest.
-  std::string talk(std::string_view bytes) {
-    const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Fd connect() const {
+    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in in{};
     in.sin_family = AF_INET;
     in.sin_port = htons(address.port);
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&in), sizeof(in)), 0);
+    return socket;
+  }
+  /// Everything until the server closes, which it does after a while at the latest.
+  std::string talk(std::string_view bytes) {
+    const Fd socket = connect();
     test::send_all(socket.get(), bytes);
     std::string out;
     bool closed = false;
@@ -96,12 +109,26 @@ class PassageTest : public testing::Test {
            std::string(body);
   }
 
+  static constexpr std::uint64_t kTurnBytes = 10'000;
+
   Loop loop;
   BufferPool pool;
   PassOn handler;
   Server server;
   Ipv4Endpoint address;
 };
+
+TEST_F(PassageTest, AnAnswerWithoutAnEndLeavesTurnsToOthers) {
+  const Fd socket = connect();
+  test::send_all(socket.get(), put("/endless", "content-length: 0"));
+  test::run_until(loop, [&] { return handler.pieces > 0; });
+  for (int turn = 0; turn < 5; ++turn) {
+    const int before = handler.pieces;
+    loop.run_once(0);
+    EXPECT_LE(handler.pieces, before + 10) << "the client would take more at once";
+    EXPECT_GT(handler.pieces, before);
+  }
+}
 
 constexpr std::string_view kChunked = "\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
 

@@ -60,7 +60,8 @@ struct ServerLimits {
   std::size_t max_connections = 4096;
   /// Of bodies that are kept while they come, of all connections; of one party an eighth. Above it: 503.
   std::uint64_t body_bytes = std::numeric_limits<std::uint64_t>::max();
-  /// What one party's requests may be long together, each at least 1 KB, before all others had their turn.
+  /// What one party's requests and answers may be long together, each request at least 1 KB, before all others had
+  /// their turn.
   std::uint64_t turn_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
@@ -84,7 +85,7 @@ struct ServerShared {
     std::size_t connections = 0;
     std::uint64_t body_bytes = 0;
     std::uint64_t turn = 0;   ///< of the loop, in which
-    std::uint64_t spent = 0;  ///< so many bytes of requests were served
+    std::uint64_t spent = 0;  ///< so many bytes were served
   };
   /// None: as many of this party are open already. Else valid until as many have left as were admitted.
   Held* admit(const Party& party);

@@ -353,6 +353,7 @@ Task<bool> ServerConnection::answer(Response response, bool persistent) {
   const std::string_view body = sends_body ? std::string_view(response.body()) : std::string_view{};
   const IoResult written =
       co_await stream_->write_all({scratch_->out, body}, shared_.loop.after_ms(shared_.limits.write_ms));
+  of_party_.spent += body.size();
   co_return written.ok() && stays;
 }
 

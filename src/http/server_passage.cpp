@@ -82,6 +82,11 @@ Task<bool> ServerConnection::Passed::write(std::string_view bytes) {
   } else {
     written = co_await put({bytes});
   }
+  // What answers for it may have more at any time, without end.
+  connection_.of_party_.spent += bytes.size();
+  while (written && !connection_.shared_.has_turn(connection_.of_party_)) {
+    co_await connection_.shared_.loop.next_turn();
+  }
   co_return written;
 }
 
