@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "status/files.h"
 
@@ -18,8 +17,7 @@ void FieldFiles::tell(Result<void> done, bool& failed, std::string_view what) {
 
 void FieldFiles::status(const std::string& text) {
   writer_.post([this, text] {
-    tell(file::replace(status_file_, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}}), status_failed_,
-         "the status file is not kept up to date");
+    tell(status::write_status_file(status_file_, text), status_failed_, "the status file is not kept up to date");
   });
 }
 

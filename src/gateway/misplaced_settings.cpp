@@ -27,9 +27,11 @@ struct Setting {
 
 constexpr std::string_view kReference = "inVMAccessControlProfileReferenceId";
 
+constexpr Setting kOurs{"proxyAgentSettings", "/properties/securityProfile/proxyAgentSettings"};
+
 constexpr auto kOfMachines = std::to_array<Setting>({
+    kOurs,
     {"securityProfile", "/properties/securityProfile"},
-    {"proxyAgentSettings", "/properties/securityProfile/proxyAgentSettings"},
     {"enabled", "/properties/securityProfile/proxyAgentSettings/enabled", true},
     {"mode", "/properties/securityProfile/proxyAgentSettings/mode", true},
     {"mode", "/properties/securityProfile/proxyAgentSettings/imds/mode", true},
@@ -158,13 +160,12 @@ class Search {
   /// Whatever else is named after the proxy agent. The settings themselves have such a member of ARM's own, and a
   /// resource may be named after it, whose id stands as a name.
   bool refuse_alike(const Member& member, const Trail& trail) {
-    const Setting& meant = kOfMachines[1];
-    const std::string place = place_of(meant, kind_);
-    if (!ascii_lower(member.name).contains("proxyagent") || member.name.contains('/') || trail.is_within(meant.name) ||
-        trail.is(place) || (trail.is_beside(place) && is_near_name(member.name, meant.name))) {
+    const std::string place = place_of(kOurs, kind_);
+    if (!ascii_lower(member.name).contains("proxyagent") || member.name.contains('/') || trail.is_within(kOurs.name) ||
+        trail.is(place) || (trail.is_beside(place) && is_near_name(member.name, kOurs.name))) {
       return false;
     }
-    add(member, trail, fmt::format("is not read: if {} is meant, {}", meant.name, advice(dotted(place))));
+    add(member, trail, fmt::format("is not read: if {} is meant, {}", kOurs.name, advice(dotted(place))));
     return true;
   }
 

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "status/provision.h"
-#include "status/report.h"
 
 namespace msp::status {
 namespace {
@@ -16,7 +15,7 @@ file::Replace plain(mode_t mode) { return {.mode = mode, .durable = false, .owne
 
 }  // namespace
 
-Result<void> write_status_file(const std::string& path, const Snapshot& snapshot) {
+Result<void> write_status_file(const std::string& path, std::string_view text) {
   const auto folder = std::filesystem::path(path).parent_path();
   std::error_code failure;
   if (!std::filesystem::exists(folder, failure)) {
@@ -24,7 +23,7 @@ Result<void> write_status_file(const std::string& path, const Snapshot& snapshot
       return std::move(made).error().context("status file");
     }
   }
-  return file::replace(path, aggregate_json(snapshot, json::Style::kPretty, path), plain(0640));
+  return file::replace(path, text, plain(0640));
 }
 
 Result<void> write_provision_tags(const std::string& key_directory, std::string_view error_text, std::int64_t unix_ns) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files that other software reads: status.json, provisioned.tag, status.tag (protocol.md H.3, H.6).
-// Called on the control thread; every call blocks on the disk.
+// Called on one thread at a time; every call blocks on the disk.
 // Failure is reported to the caller and harms nothing: the next round writes again.
 #pragma once
 
@@ -9,12 +9,11 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "status/snapshot.h"
 
 namespace msp::status {
 
 /// Mode 0640, replaced as a whole, no newline at the end; its folder is made if missing.
-Result<void> write_status_file(const std::string& path, const Snapshot& snapshot);
+Result<void> write_status_file(const std::string& path, std::string_view text);
 
 /// provisioned.tag (a timestamp) and status.tag (`error_text` XML-escaped, empty on success) in the key directory,
 /// 0600.
