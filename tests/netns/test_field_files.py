@@ -101,12 +101,14 @@ class FieldFiles(RuledLab):
     def test_4_what_cannot_be_written_harms_nothing(self):
         self.lab.stop_agent()
         config = json.loads(self.lab.agent_config_file.read_text())
+        (self.lab.folder / "nowhere").write_text("where its folder should be")
         config["openmsp"]["statusFile"] = str(self.lab.folder / "nowhere" / "status.json")
         self.lab.agent_config_file.write_text(json.dumps(config))
         self.lab.start_agent(wait=False)
-        poll("it runs and says so once", lambda: self.lab.status().get("pid"), 10)
-        said = self.lab.log_of("msp-agent")
-        self.assertEqual(len(re.findall("the status file is not kept up to date", said)), 1)
+        poll("it runs", lambda: self.lab.status().get("pid"), 10)
+        said = lambda: len(re.findall("the status file is not kept up to date", self.lab.log_of("msp-agent")))
+        poll("it says so", said, 10)
+        self.assertEqual(said(), 1)
 
     def test_5_after_two_minutes_provisioning_is_over_whatever_happens(self):
         # Nothing changes meanwhile: the host is silent, and no status file is written.
