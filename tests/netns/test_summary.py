@@ -4,6 +4,7 @@ existing agent (docs/status.md). Real callers; what they say is compared with wh
 import grp
 import json
 import os
+import resource
 import stat
 import sys
 from pathlib import Path
@@ -65,3 +66,42 @@ class Summary(LabCase):
         self.assertEqual(self.rows("failedAuthenticateSummary", asked_locally.json()),
                          self.rows("failedAuthenticateSummary", document))
         self.assertEqual(lab.guest_get("/gpa-aggregated-status", IMDS).status, 403)
+
+
+def cpu_ms(pid: int) -> float:
+    """What all threads of a process have used so far."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
+
+
+class RefusedForEver(LabCase):
+    """Clients that are refused ask again, as waagent does: each second, for as long as it lives."""
+
+    agent_config = {"openmsp": {"statusIntervalSeconds": 1}}
+
+    def test_it_costs_less_than_the_client_and_is_seen(self):
+        lab, times = self.lab, 25
+        unsigned = lambda: len([record for record in lab.host_records() if record.get("reason") == "unsigned"])
+        before_all = unsigned()
+        ours = [lab.agent.pid, lab.worker_pid(), lab.host.pid]
+        curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{WIRESERVER}{VERSIONS}"]
+        around = lab.outside.as_user(ORDINARY_USER)
+        for name, place, status in (("the agent", lab.guest.as_user(ORDINARY_USER), "403"), ("the host", around, "401")):
+            with self.subTest(name):
+                before = sum(map(cpu_ms, ours))
+                client = resource.getrusage(resource.RUSAGE_CHILDREN)
+                for _ in range(times):
+                    self.assertEqual(place.run(curl).stdout.decode(), status)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                cost = sum(map(cpu_ms, ours)) - before
+                of_curl = 1000 * (after.ru_utime + after.ru_stime - client.ru_utime - client.ru_stime)
+                print(f"{times} requests that {name} refuses: {cost:.1f} ms of agent, worker and host, {of_curl:.0f} ms of the client", end=" ",
+                      flush=True)
+                self.assertLess(cost, of_curl / 2)
+        self.assertEqual(lab.status()["counters"]["outcomes"]["denied"], times)
+        self.assertEqual(lab.status()["lastRefusals"][0]["reason"], "not_elevated")
+
+        def failed() -> list[int]:
+            document = json.loads((lab.folder / "agent" / "log" / "status.json").read_text())
+            return [row["count"] for row in document["failedAuthenticateSummary"] if row["userName"] == ORDINARY_USER]
+        poll("who it is and how often", lambda: failed() == [times])
+        poll("what the host refused", lambda: unsigned() == before_all + times)
