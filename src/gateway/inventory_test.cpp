@@ -2,12 +2,10 @@
 // Changes of models while the host runs: applied whole or not at all, in memory and in a real store.
 #include "gateway/inventory.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
+#include "gateway/inventory_fixture.h"
 
 namespace msp::gateway {
 namespace {
@@ -16,127 +14,6 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr std::string_view kGallery = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/galleries/N";
-const std::string kVm1 = "6f9619ff-8b86-4d01-b42d-00cf4fc96401";
-const std::string kVm2 = "6f9619ff-8b86-4d01-b42d-00cf4fc96402";
-const ResourceName kName1{.kind = ResourceKind::kVirtualMachine, .key = kVm1};
-
-std::string version_id(std::string_view profile = "P", std::string_view version = "1.0.0") {
-  return fmt::format("{}/inVMAccessControlProfiles/{}/versions/{}", kGallery, profile, version);
-}
-std::string version(std::string_view properties = R"("mode":"Enforce","defaultAccess":"Deny")",
-                    std::string_view profile = "P") {
-  return fmt::format(R"({{"id":"{}","properties":{{{}}}}})", version_id(profile), properties);
-}
-std::string profile(std::string_view endpoint, std::string_view name = "P") {
-  return fmt::format(R"({{"id":"{}/inVMAccessControlProfiles/{}","properties":{{"applicableHostEndpoint":"{}"}}}})",
-                     kGallery, name, endpoint);
-}
-std::string machine(const std::string& vm_id, std::string_view address, std::string_view settings) {
-  return fmt::format(
-      R"({{"name":"vm-{}", "unknown":[1.50,{{}}],"properties":{{"vmId":"{}","networkProfile":{{"networkInterfaces":[
-      {{"properties":{{"ipConfigurations":[{{"properties":{{"privateIPAddress":"{}"}}}}]}}}}]}},
-      "securityProfile":{{"proxyAgentSettings":{}}}}}}})",
-      vm_id.back(), vm_id, address, settings);
-}
-std::string with_certificate(std::string text) {
-  return text.insert(
-      text.find(R"("networkProfile")"),
-      R"("osProfile":{"secrets":[{"vaultCertificates":[{"certificateUrl":"https://v/secrets/web/1"}]}]},)");
-}
-std::string referring(std::string_view profile = "P", std::uint32_t incarnation = 1) {
-  return fmt::format(
-      R"({{"enabled":true,"keyIncarnationId":{},"imds":{{"inVMAccessControlProfileReferenceId":"{}"}}}})", incarnation,
-      version_id(profile));
-}
-
-class InventoryTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "inventory_XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    open();
-  }
-  void TearDown() override {
-    close();
-    std::filesystem::remove_all(directory_);
-  }
-  void close() {
-    keys_.reset();
-    inventory_.reset();
-    store_.reset();
-  }
-  std::string try_open() {
-    close();
-    auto inventory = Inventory::load(config_);
-    if (!inventory) {
-      return inventory.error().text();
-    }
-    inventory_ = std::move(*inventory);
-    auto store = open_sqlite_store(directory_ + "/host.db");
-    EXPECT_TRUE(store);
-    store_ = std::move(*store);
-    if (auto opened = inventory_->open(*store_); !opened) {
-      return opened.error().text();
-    }
-    auto keys = KeyRing::open(*store_, Secret::copy_of(std::string_view(master_)), inventory_->registry(), clock_, 4);
-    if (!keys) {
-      return keys.error().text();
-    }
-    keys_ = std::move(*keys);
-    inventory_->attach(*keys_, [this](const std::string& vm_id) { changed_.push_back(vm_id); });
-    return {};
-  }
-  void open() { ASSERT_EQ(try_open(), ""); }
-  void write(const std::string& name, const std::string& text) {
-    std::ofstream(directory_ + "/" + name) << text;
-    std::filesystem::permissions(directory_ + "/" + name, std::filesystem::perms::owner_read);
-  }
-  ChangeOutcome apply(const std::vector<std::string>& texts, bool dry_run = false) {
-    std::vector<GivenResource> given;
-    for (const std::string& text : texts) {
-      given.push_back({.text = text});
-    }
-    auto outcome = inventory_->apply(given, dry_run);
-    EXPECT_TRUE(outcome) << outcome.error().text();
-    return outcome ? std::move(*outcome) : ChangeOutcome{};
-  }
-  void good(const std::vector<std::string>& texts) { EXPECT_THAT(faults(apply(texts)), IsEmpty()); }
-  static std::vector<std::string> faults(const ChangeOutcome& outcome) {
-    std::vector<std::string> lines;
-    for (const Fault& fault : outcome.faults) {
-      lines.push_back(fmt::format("{} {}: {}", fault.resource, fault.pointer, fault.problem));
-    }
-    return lines;
-  }
-  static std::vector<std::string> differences(const ChangeOutcome& outcome) {
-    std::vector<std::string> lines;
-    for (const GuestChange& guest : outcome.guests) {
-      for (const Difference& difference : guest.differences) {
-        lines.push_back(fmt::format("{} {}: {} -> {}", guest.name, difference.what, difference.from, difference.to));
-      }
-    }
-    return lines;
-  }
-  const Vm* vm(const std::string& id = kVm1) { return inventory_->registry().find_by_id(id); }
-  std::string latch(const std::string& id = kVm1) {
-    Vm& machine = *inventory_->registry().find_by_id(id);
-    auto issued = keys_->issue(machine);
-    EXPECT_TRUE(issued.ok() && issued->has_value());
-    EXPECT_TRUE(keys_->latch(machine, (*issued)->guid).ok());
-    return (*issued)->guid;
-  }
-
-  std::string directory_;
-  Config config_;
-  FakeClock clock_{1'745'409'600'000'000'000};
-  const std::string master_ = std::string(32, 'm');
-  std::unique_ptr<HostStore> store_;
-  std::unique_ptr<Inventory> inventory_;
-  std::unique_ptr<KeyRing> keys_;
-  std::vector<std::string> changed_;
-};
 
 TEST_F(InventoryTest, AMachineIsServedAtOnceAndAfterARestartAndIsShownAsItWasGiven) {
   const std::string text = machine(kVm1, "10.0.0.1", R"({"enabled":true,"keyIncarnationId":3})");
@@ -486,100 +363,6 @@ TEST_F(InventoryTest, ResourcesAreFoundByWhatPeopleCallThem) {
   EXPECT_THAT(inventory_->find(Listing::kMachines, "vm-9"), IsEmpty());
 }
 
-constexpr std::string_view kSetId = "/subscriptions/S/providers/Microsoft.Compute/virtualMachineScaleSets/web";
-const ResourceName kSet{.kind = ResourceKind::kScaleSet,
-                        .key = "/subscriptions/s/providers/microsoft.compute/virtualmachinescalesets/web"};
-
-std::string scale_set(std::string_view settings) {
-  return fmt::format(
-      R"({{"name":"web","id":"{}","odd":[1.50],"properties":{{"virtualMachineProfile":{{"securityProfile":{{
-      "proxyAgentSettings":{}}}}}}}}})",
-      kSetId, settings);
-}
-std::string instance(const std::string& vm_id, std::string_view address, std::string_view settings = "{}") {
-  std::string text = machine(vm_id, address, settings);
-  return text.insert(1, fmt::format(R"("id":"{}/virtualMachines/{}",)", kSetId, vm_id.back()));
-}
-
-TEST_F(InventoryTest, InstancesFollowTheirSet) {
-  good({scale_set(R"({"enabled":true,"keyIncarnationId":1})"), instance(kVm1, "10.0.0.4"),
-        instance(kVm2, "10.0.0.5", R"({"enabled":false,"keyIncarnationId":3})")});
-  const auto incarnation = [&](const std::string& vm_id) {
-    return inventory_->registry().find_by_id(vm_id)->model.proxy_agent.key_incarnation_id;
-  };
-  EXPECT_TRUE(inventory_->registry().find_by_id(kVm2)->model.proxy_agent.enabled) << "whatever it says itself";
-  EXPECT_EQ(incarnation(kVm1), 1U);
-  EXPECT_EQ(incarnation(kVm2), 3U);
-
-  EXPECT_THAT(faults(apply({scale_set(R"({"enabled":true,"keyIncarnationId":3})")})),
-              ElementsAre(HasSubstr("/keyIncarnationId: the instance vm-2 has 3 already")));
-  EXPECT_THAT(faults(apply({scale_set(referring())})), ElementsAre(HasSubstr("is not there")));
-  good({version(), scale_set(referring())});
-  EXPECT_THAT(inventory_->referrers({.kind = ResourceKind::kProfileVersion, .key = ascii_lower(version_id())}),
-              testing::SizeIs(3));
-  EXPECT_THAT(differences(apply({version(R"("mode":"Audit","defaultAccess":"Deny")")}, true)), testing::SizeIs(2))
-      << "an allowlist reaches the instances of a set that refers to it";
-
-  changed_.clear();
-  ASSERT_TRUE(inventory_->end_key(kName1, KeyEnd::kAtOnce));
-  EXPECT_EQ(incarnation(kVm1), 2U);
-  EXPECT_THAT(changed_, ElementsAre(kVm1));
-  ASSERT_TRUE(inventory_->end_key(kSet, KeyEnd::kAtOnce));
-  EXPECT_EQ(incarnation(kVm1), 4U);
-  EXPECT_EQ(incarnation(kVm2), 4U);
-  EXPECT_THAT(faults(apply({scale_set(R"({"enabled":true,"keyIncarnationId":2})")})),
-              Contains(HasSubstr("is lower than before")));
-  latch();
-  ASSERT_TRUE(inventory_->end_key(kSet, KeyEnd::kOnceReplaced));
-  EXPECT_NE(inventory_->outgoing(*vm()), nullptr);
-  EXPECT_EQ(inventory_->outgoing(*vm(kVm2)), nullptr) << "it had none";
-  EXPECT_THAT(faults(*inventory_->end_key(kSet, KeyEnd::kOnceReplaced)),
-              ElementsAre(HasSubstr("the key of vm-1 is being rotated")));
-  EXPECT_EQ(incarnation(kVm1), 5U);
-  open();
-  EXPECT_EQ(incarnation(kVm1), 5U);
-  EXPECT_THAT(inventory_->resources().at(kSet).text, HasSubstr("[1.50]"));
-
-  auto removed = inventory_->remove(kSet);
-  ASSERT_TRUE(removed);
-  EXPECT_THAT(removed->resources, testing::SizeIs(3));
-  EXPECT_THAT(inventory_->registry().all(), IsEmpty());
-  open();
-  EXPECT_THAT(inventory_->resources(), testing::SizeIs(1)) << "the version stays";
-}
-
-TEST_F(InventoryTest, AnInstanceStandsForItselfUntilItsSetIsThere) {
-  good({instance(kVm1, "10.0.0.4", R"({"enabled":true,"mode":"Audit"})")});
-  EXPECT_TRUE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
-  const ChangeOutcome outcome = apply({scale_set(R"({"enabled":false})")});
-  EXPECT_THAT(outcome.guests, testing::SizeIs(1));
-  EXPECT_FALSE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
-}
-
-TEST_F(InventoryTest, AnInstanceThatSaysNothingNeedsItsSet) {
-  EXPECT_THAT(faults(apply({instance(kVm1, "10.0.0.4")})),
-              ElementsAre(AllOf(HasSubstr("/proxyAgentSettings/enabled: is missing, and the scale set "),
-                                HasSubstr("virtualmachinescalesets/web is not there"))));
-  good({instance(kVm1, "10.0.0.4"), scale_set(R"({"enabled":true})")});
-  EXPECT_TRUE(inventory_->registry().find_by_id(kVm1)->model.proxy_agent.enabled);
-  std::string mistyped = instance(kVm2, "10.0.0.5");
-  mistyped.replace(mistyped.find("/web/"), 5, "/wbe/");
-  EXPECT_THAT(faults(apply({mistyped})), ElementsAre(HasSubstr("virtualmachinescalesets/wbe is not there")));
-}
-
-TEST_F(InventoryTest, AScaleSetWithoutANameHasNoInstances) {
-  std::string nameless = scale_set(R"({"enabled":true})");
-  nameless.replace(nameless.find(kSetId), kSetId.size(), "");
-  nameless.insert(1, R"("type":"Microsoft.Compute/virtualMachineScaleSets",)");
-  good({machine(kVm1, "10.0.0.4", R"({"enabled":true})")});
-  EXPECT_THAT(faults(apply({nameless})), ElementsAre(HasSubstr("/id: is not that of a scale set")));
-  ASSERT_TRUE(inventory_->apply({{.text = nameless, .as_before = true}}, false)->faults.empty());
-  const auto removed = inventory_->remove({.kind = ResourceKind::kScaleSet, .key = ""});
-  ASSERT_TRUE(removed);
-  EXPECT_THAT(removed->resources, testing::SizeIs(1)) << "the set alone";
-  EXPECT_NE(vm(), nullptr);
-}
-
 TEST_F(InventoryTest, ATemplateIsNoResource) {
   EXPECT_THAT(faults(apply({R"({"$schema":"https://schema.management.azure.com/x.json#","resources":[]})"})),
               ElementsAre(HasSubstr("is a template")));
@@ -617,24 +400,6 @@ TEST_F(InventoryTest, ACertificateThatIsGoneKeepsNobodyFromStarting) {
   open();
   ASSERT_EQ(inventory_->registry().all().size(), 1U);
   EXPECT_EQ(inventory_->registry().all()[0]->imds.mode, Mode::kEnforce);
-}
-
-TEST_F(InventoryTest, WhatIsMisplacedIsRefusedButServedIfItWasAppliedBefore) {
-  std::string outside = machine(kVm1, "10.0.0.1", R"({"keyIncarnationId":1})");
-  outside.insert(1, R"("securityProfile":{"proxyAgentSettings":{"enabled":true}},)");
-  EXPECT_THAT(faults(apply({outside})), ElementsAre(HasSubstr("/securityProfile: is not read here: put it at")));
-  EXPECT_THAT(faults(apply({machine(kVm1, "10.0.0.1", R"({"mode":"Enforce"})")})),
-              ElementsAre(HasSubstr("/proxyAgentSettings/enabled: is missing")));
-  EXPECT_THAT(faults(apply({scale_set(R"({"enable":true})")})), ElementsAre(HasSubstr("write enabled")));
-  EXPECT_THAT(faults(apply({version(R"("defaultAccess":"Allow","rule":{})")})), ElementsAre(HasSubstr("write rules")));
-  std::string slipped = instance(kVm1, "10.0.0.4");
-  slipped.insert(slipped.find("/virtualMachines/"), "/");
-  EXPECT_THAT(faults(apply({slipped})), ElementsAre(HasSubstr("/id: is not that of an instance")));
-
-  ASSERT_TRUE(inventory_->apply({{.text = outside, .as_before = true}}, false)->faults.empty());
-  EXPECT_EQ(try_open(), "");
-  ASSERT_NE(vm(), nullptr) << "a host that is newer than what was applied starts";
-  EXPECT_TRUE(inventory_->end_key(kName1, KeyEnd::kAtOnce)->faults.empty());
 }
 
 }  // namespace
