@@ -16,7 +16,7 @@
 #include "gateway/master_key.h"
 #include "gateway/model_text.h"
 #include "gateway/scale_set.h"
-#include "gateway/sqlite.h"
+#include "gateway/sqlite_store.h"
 #include "gateway/state_lock.h"
 
 namespace msp::gateway {
@@ -37,18 +37,20 @@ Error foreign_master(std::string_view what) {
 std::string_view why_no_backup(std::string_view bytes) {
   constexpr std::size_t kHeader = 100;  // https://www.sqlite.org/fileformat2.html 1.3; the application's id at 68
   constexpr std::size_t kIdAt = 68;
-  constexpr std::string_view kNothing("\0\0\0\0", 4);
   if (bytes.find_first_not_of('\0') == std::string_view::npos) {
     return "it is empty";
   }
   if (bytes.size() < kHeader || !bytes.starts_with("SQLite format 3")) {
     return "it is no database";
   }
-  const std::string_view id = bytes.substr(kIdAt, kNothing.size());
-  if (id == kNothing) {
+  std::uint32_t id = 0;  // big-endian
+  for (const char c : bytes.substr(kIdAt, sizeof(id))) {
+    id = id << 8U | static_cast<unsigned char>(c);
+  }
+  if (id == 0) {
     return "it was never written to, or is a database of another program";
   }
-  return id == "MSPH" ? "" : "it is a database of another program";
+  return id == static_cast<std::uint32_t>(kApplicationId) ? "" : "it is a database of another program";
 }
 
 /// The advice of the database is for the one in the state directory, of which nothing is lost here.

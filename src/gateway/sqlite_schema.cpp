@@ -8,8 +8,6 @@
 namespace msp::gateway {
 namespace {
 
-constexpr std::int32_t kApplicationId = 0x4d535048;  // "MSPH"
-
 // What makes each version of the schema from the one before it; never changed once released, only added to.
 // 1, vm_key.state: 0 pending, 1 latched, 2 dead (kept without its secret, so that its guid is never taken for another
 // key). 2, resource.kind: as ResourceKind. 3, vm.moves: how often it has moved between hosts.

@@ -4,6 +4,7 @@
 // Failures come back as host errors with SQLite's text; nothing has changed then.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@
 #include "gateway/sqlite.h"
 
 namespace msp::gateway {
+
+/// Marks a database as ours, in its header: "MSPH".
+inline constexpr std::int32_t kApplicationId = 0x4d535048;
 
 class SqliteStore final : public HostStore {
  public:
