@@ -270,6 +270,7 @@ Task<Event> Channel::wait() {
   const std::uint64_t pause = pause_ms(
       machine_,
       {.interval_ms = settings_.interval_ms, .uptime_ms = clock_.boottime_ms() - started_ms_, .jitter = jitter});
+  log::debug("the host is asked again in {} ms", pause);
   const Deadline until = loop_.after_ms(pause);
   for (;;) {
     if (std::exchange(notified_, false) && apply(machine_, Action::kWait, Notified{}) == Action::kPoll) {

@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <set>
 #include <sstream>
 
+#include "base/log.h"
 #include "channel/channel_fixture.h"
 
 namespace msp::channel {
@@ -425,6 +427,80 @@ TEST_F(ChannelLife, AResetKeyIsFollowedBySignedAnswers) {
   restart();
   ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
   EXPECT_TRUE(state().signed_status);
+}
+
+// Nothing else changes with these two, so what is published must not hang on what else does.
+TEST_F(ChannelLife, ThatTheHostSignsAndThatItDoubtsAKeyArePublishedByThemselves) {
+  host.undated = true;
+  latch();
+  run_polls(3);
+  published.clear();
+  host.signs = true;
+  ASSERT_TRUE(run_until([&] { return state().signed_status; }));
+  EXPECT_EQ(published.size(), 1U);
+  const std::string first = state().key->guid;
+  host.vouches = false;
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().key->guid != first; }));
+  run_polls(3);
+  EXPECT_FALSE(state().key_doubted) << "a host that has never vouched for a later key may not know how";
+  published.clear();
+  const std::string guid = state().key->guid;
+  host.keys[guid] = host.keys[first];
+  host.vouches = true;
+  ASSERT_TRUE(run_until([&] { return state().key_doubted; }));
+  EXPECT_EQ(published.size(), 1U);
+  // The host names another by now: what is the matter with this one no longer counts.
+  host.refuse_keys = 403;
+  host.latched = *random_guid();
+  ASSERT_TRUE(run_until_phase(Phase::kRefused)) << state().message;
+  EXPECT_FALSE(state().key_doubted);
+  EXPECT_EQ(state().key->guid, guid);
+}
+
+class Pauses final : public log::Sink {
+ public:
+  Pauses() { log::set_sink(this, log::Level::kDebug); }
+  ~Pauses() override { log::set_sink(nullptr); }
+  void write(log::Level, const std::string& text, log::Fields) override {
+    constexpr std::string_view kBefore = "the host is asked again in ";
+    if (text.starts_with(kBefore)) {
+      heard.push_back(std::stoi(text.substr(kBefore.size())));
+    }
+  }
+  std::vector<int> heard;
+};
+
+// Machines that lost the same host must not come back to it all at once.
+TEST_F(ChannelLife, PausesAfterFailedPollsAreSpreadAndOthersAreNot) {
+  Pauses pauses;
+  host.enforce();
+  start(2'000, 50);
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  host.canned_status = 503;
+  ASSERT_TRUE(run_until([&] { return !state().host_answers; }));
+  pauses.heard.clear();
+  ASSERT_TRUE(run_until([&] { return pauses.heard.size() >= 12; }));
+  EXPECT_THAT(pauses.heard, testing::Each(testing::AllOf(testing::Ge(40), testing::Le(60))));
+  EXPECT_GE(std::set(pauses.heard.begin(), pauses.heard.end()).size(), 3U);
+  host.canned_status = 0;
+  ASSERT_TRUE(run_until([&] { return state().host_answers; }));
+  const auto before = static_cast<std::ptrdiff_t>(pauses.heard.size());
+  run_polls(4);
+  const std::vector<int> later(pauses.heard.begin() + before, pauses.heard.end());
+  EXPECT_THAT(later, testing::AllOf(testing::SizeIs(testing::Ge(2)), testing::Each(50)));
+}
+
+// Much less than ten times as long as it may hold it, and much more than a poll that is not held.
+TEST_F(ChannelLife, AHeldPollIsGivenUpSoonAfterItsTime) {
+  host.holds = true;
+  host.enforce();
+  start(200, 2'000);
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().long_poll; }));
+  host.delay_ms = 60'000;
+  const auto begun = clock.boottime_ms();
+  ASSERT_TRUE(run_until([&] { return !state().host_answers; }, 15'000)) << "2 s, and 0.2 s";
+  EXPECT_GE(clock.boottime_ms() - begun, 400U);
 }
 
 }  // namespace

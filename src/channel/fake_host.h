@@ -60,7 +60,9 @@ class FakeHost final : private http::Handler {
   bool holds = false;                    ///< knows the long poll, and says so
   bool never_waits = false;              ///< although it says that it does
   bool plain_date = false;               ///< says the time in the header that any hop may set
+  bool undated = false;                  ///< says no time at all
   bool signs = false;                    ///< knows the signed status
+  bool vouches = true;                   ///< and signs with a later key, too
   std::vector<std::string> asked_signs;
   std::map<std::string, std::string> keys;  ///< id to hex digits, all that were ever issued
   std::string tag = "t1";
@@ -132,7 +134,9 @@ class FakeHost final : private http::Handler {
 
   http::Response dated(http::Response response) const {
     const auto date = http::format_date(now_s());
-    response.header(plain_date ? "date" : protocol::kDateHeader, {date.data(), date.size()});
+    if (!undated) {
+      response.header(plain_date ? "date" : protocol::kDateHeader, {date.data(), date.size()});
+    }
     if (holds) {
       response.header(protocol::kWaitHeader, protocol::format_wait({.tag = tag, .seconds = 30}));
     }
@@ -154,7 +158,7 @@ class FakeHost final : private http::Handler {
       }
     };
     add(protocol::kStatusSignatureHeader, asked->linked);
-    if (!next.empty()) {
+    if (vouches && !next.empty()) {
       add(protocol::kNextSignatureHeader, next);
     }
   }

@@ -298,7 +298,7 @@ Answer ChannelApi::issue(Vm& vm, const http::Request& request) {
                                                     .issued = std::move(key.issued),
                                                     .key_hex = key.key.to_hex()},
                                                    json::Style::kCompact);
-  return {.response = json_answer(std::string(text.reveal()))};
+  return {.response = json_answer({}).secret_body(text)};
 }
 
 Answer ChannelApi::attest(Vm& vm, std::string_view guid, const http::Request& request) {

@@ -6,11 +6,14 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/net.h"
+#include "base/secret.h"
 #include "http/head.h"
 #include "http/target.h"
 
@@ -47,6 +50,11 @@ class Response {
     body_ = std::move(bytes);
     return *this;
   }
+  /// In the place of a body; it is wiped with the answer.
+  Response& secret_body(const Secret& text) {
+    secret_body_ = std::make_shared<const Wiped>(std::string(text.reveal()));
+    return *this;
+  }
   /// Ends the connection after this answer.
   Response& close() {
     close_ = true;
@@ -54,17 +62,23 @@ class Response {
   }
 
   int status() const { return status_; }
-  const std::string& body() const { return body_; }
+  const std::string& body() const { return secret_body_ == nullptr ? body_ : secret_body_->text; }
   const std::string& header_lines() const { return lines_; }
   bool closes() const { return close_; }
   bool writable() const { return good_; }
 
  private:
+  struct Wiped {
+    std::string text;
+    ~Wiped() { wipe(text); }
+  };
+
   int status_;
   bool close_ = false;
   bool good_ = true;
   std::string lines_;
   std::string body_;
+  std::shared_ptr<const Wiped> secret_body_;  ///< null: the other
 };
 
 /// {"error":…,"error_description":…,"request_id":…}; texts may hold any bytes, they are escaped.

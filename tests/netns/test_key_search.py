@@ -36,6 +36,21 @@ def dump(pid: int) -> str:
                           check=True).stdout.strip()
 
 
+def memory(pid: int) -> bytes:
+    """All that a process has in its writable memory, as root with every right sees it."""
+    found = []
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as source:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            area, rights, *_ = line.split()
+            start, end = (int(at, 16) for at in area.split("-"))
+            if "w" in rights:
+                source.seek(start)
+                while start < end and (part := source.read(end - start)):
+                    found.append(part)
+                    start += len(part)
+    return b"".join(found)
+
+
 def end_by(process: subprocess.Popen, number: int) -> bool:
     """Whether the kernel has written a core."""
     os.kill(process.pid, number)
@@ -207,6 +222,17 @@ class KeySearch(LabCase):
         self.assertEqual(len(sealed), 1)
         self.assertGreater(len(sealed[0]), 32, "the latched key is there, sealed")
 
+    def look_into_memory(self) -> None:
+        """The key in use is there raw, since it signs; the text that it came as was wiped."""
+        lab = self.lab
+        lab.wait_served()
+        name = f"{lab.status()['channel']['keyGuid']}.key"
+        key = bytes.fromhex(json.loads((lab.folder / "agent" / "keys" / name).read_text())["key"])
+        for program, pid in (("monitor", lab.agent.pid), ("worker", lab.worker_pid()), ("host", lab.host.pid)):
+            found = {what.split(", ")[1] for what in search(memory(pid), key)}
+            self.assertLessEqual(found, {"raw"}, program)
+        self.assertIn("raw", {what.split(", ")[1] for what in search(memory(lab.agent.pid), key)}, "the search finds what is there")
+
     def end_with_cores(self) -> None:
         lab = self.lab
         for program, pid in (("msp-agent", lab.agent.pid), ("msp-worker", lab.worker_pid()), ("msp-host", lab.host.pid)):
@@ -225,6 +251,7 @@ class KeySearch(LabCase):
     def test_no_key_anywhere(self):
         lab = self.lab
         self.live()
+        self.look_into_memory()
         self.end_with_cores()
         self.back_up()
         self.assertGreaterEqual(len(self.keys), 4, "three keys and the master key")
