@@ -10,6 +10,7 @@
 namespace msp::proxy {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -205,6 +206,26 @@ TEST(DataPlane, RelaysChunkedHeadAndEmptyAnswers) {
   EXPECT_THAT(same, StartsWith("HTTP/1.1 304 "));
   EXPECT_THAT(same, Not(HasSubstr("103")));
   EXPECT_EQ(origin.connections(), 1);
+}
+
+TEST(DataPlane, WhatTheHostsConnectionNamesStaysBehind) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    while (!self.read_request(socket).empty()) {
+      test::RawOrigin::say(socket,
+                           "HTTP/1.1 200 OK\r\nX-Hop: 1\r\nx-end: 2\r\ncontent-length: 5\r\nkeep-alive: timeout=9\r\n"
+                           "Connection: x-hop, keep-alive\r\nconnection: Content-Length\r\n\r\nhello");
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  for (int i = 0; i < 2; ++i) {
+    client.send(get("/"));
+    const std::string answer = client.read_until("hello");
+    EXPECT_THAT(answer,
+                AllOf(HasSubstr("x-end: 2\r\n"), HasSubstr("content-length: 5\r\n"), EndsWith("\r\n\r\nhello")));
+    EXPECT_THAT(answer, AllOf(Not(HasSubstr("X-Hop")), Not(HasSubstr("onnection")), Not(HasSubstr("keep-alive"))));
+  }
 }
 
 TEST(DataPlane, RelaysAnswersThatEndWithTheConnection) {

@@ -7,15 +7,25 @@
 #include "proxy/session.h"
 
 namespace msp::proxy {
+namespace {
+
+/// Of the host's connection, not of the client's. The length stays, whatever is said of it: the body was framed by it.
+bool stays_behind(const http::HeaderList& headers, bool names_more, std::string_view name) {
+  return http::is_connection_header(name) || http::iequals(name, "transfer-encoding") ||
+         http::iequals(name, "trailer") || http::iequals(name, protocol::kAuthorizationHeader) ||
+         (names_more && !http::iequals(name, "content-length") && http::is_connection_option(headers, name));
+}
+
+}  // namespace
 
 bool Session::write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep) {
   x.out.clear();
   http::HeadWriter writer(x.out);
   writer.status_line(x.response.status, x.head.minor_version, x.response.reason);
   bool dated = false;
+  const bool names_more = !http::connection_options(x.response.headers).foreign.empty();
   for (const http::Header& header : x.response.headers) {
-    if (http::is_connection_header(header.name) || http::iequals(header.name, "transfer-encoding") ||
-        http::iequals(header.name, "trailer") || http::iequals(header.name, protocol::kAuthorizationHeader)) {
+    if (stays_behind(x.response.headers, names_more, header.name)) {
       continue;
     }
     dated = dated || http::iequals(header.name, "date");
