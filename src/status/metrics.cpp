@@ -48,6 +48,8 @@ void write_channel(MetricText& out, const Snapshot& s) {
   out.sample(channel.host_code == "status_unsigned" || channel.host_code == "status_wrongly_signed");
   out.gauge("channel_key_doubted", "1 if the host has another key than the one in use.");
   out.sample(channel.key_doubted);
+  out.gauge("channel_key_refused", "1 if the host refuses what is signed with the key in use.");
+  out.sample(channel.key_refused);
   if (channel.host_clock_offset_ms) {
     out.gauge("host_clock_offset_seconds", "Clock of the host minus ours, at the last good poll.");
     out.sample(static_cast<double>(*channel.host_clock_offset_ms) / kMsPerSecond);

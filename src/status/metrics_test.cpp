@@ -30,9 +30,11 @@ TEST(Metrics, WhatIsWrongShows) {
   s.channel.closed = true;
   s.services[1].message = "cannot be compiled";
   s.channel.host_clock_offset_ms.reset();
+  s.channel.key_refused = true;
   const std::string text = metrics_text(s);
   for (const char* line :
        {"msp_agent_protected 0\n", "msp_agent_hook_pinned{hook=\"connect4\"} 0\n", "msp_agent_channel_closed 1\n",
+        "msp_agent_channel_key_doubted 0\n", "msp_agent_channel_key_refused 1\n",
         "msp_agent_service_rules_unusable{service=\"wireserver\"} 1\n"}) {
     EXPECT_THAT(text, testing::HasSubstr(line));
   }
