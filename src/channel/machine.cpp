@@ -156,19 +156,15 @@ struct Transition {
     return Action::kAttest;
   }
 
-  // Each further attempt would leave one more pending key at the host, and here: as after a refusal.
-  Action slow_down(Phase phase, const std::string& why, const std::string& code = {}) const {
-    const Action next = give_up(m, why, true, code);
-    m.phase = phase;
-    m.refused_by_host = false;
-    return next;
-  }
-
   Action operator()(const SaveFailed& e) const {
     if (!expected(Action::kSaveKey)) {
       return outstanding;
     }
-    return slow_down(Phase::kAcquiring, e.why);
+    // Each further attempt would leave one more pending key at the host: slow down as after a refusal.
+    const Action next = give_up(m, e.why, true);
+    m.phase = Phase::kAcquiring;
+    m.refused_by_host = false;
+    return next;
   }
 
   Action operator()(const Attested&) const {
@@ -176,10 +172,8 @@ struct Transition {
   }
 
   Action operator()(const AttestFailed& e) const {
-    if (!expected(Action::kAttest)) {
-      return outstanding;
-    }
-    return e.refused ? give_up(m, e.why, true, e.code) : slow_down(Phase::kAttesting, e.why, e.code);
+    // Without an answer the host may have latched it: the next poll says so, so there is nothing to slow down for.
+    return expected(Action::kAttest) ? give_up(m, e.why, e.refused, e.code) : outstanding;
   }
 
   Action operator()(const Waited&) const { return expected(Action::kWait) ? Action::kPoll : outstanding; }

@@ -245,26 +245,18 @@ TEST(Machine, SilenceIsNotARefusal) {
   }
 }
 
-// Each leaves a key at the host, and a file here.
-TEST(Machine, AttestationsWithoutAnAnswerAreRepeatedEverMoreRarely) {
+// The link may be bad, and the host well: what is told of how soon a machine latches holds here, too.
+TEST(Machine, AttestationsWithoutAnAnswerAreRepeatedAtEachPoll) {
   Sequence run(false);
   run(needs_key(std::nullopt));
-  std::vector<int> polls_between;
-  int polls = 0;
-  while (polls_between.size() < 7) {
-    if (run.action == Action::kAcquire) {
-      polls_between.push_back(polls);
-      polls = 0;
-      run(Acquired{kA});
-      run(Saved{});
-      run(AttestFailed{"the host answered 500"});
-      EXPECT_EQ(run.m.phase, Phase::kAttesting);
-    }
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(run.action, Action::kAcquire) << i;
+    run(Acquired{kA});
+    run(Saved{});
+    run(AttestFailed{"the host answered 500"});
+    EXPECT_EQ(run.m.phase, Phase::kAttesting);
     run.poll_again(needs_key(std::nullopt));
-    ++polls;
   }
-  EXPECT_EQ(polls_between, (std::vector<int>{0, 1, 2, 4, 8, 16, 16}));
-  EXPECT_EQ(run.m.phase, Phase::kAcquiring) << "nobody has refused anything";
 }
 
 TEST(Machine, NotifyBeginsAnewOnlyWhereNothingIsLatched) {
