@@ -18,7 +18,6 @@
 #include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
 #include "agent/listener_keeper.h"
-#include "agent/refusal_watch.h"
 #include "audit/log.h"
 #include "base/clock.h"
 #include "base/loop.h"
@@ -98,7 +97,7 @@ class App {
   std::unique_ptr<rules::Publisher> rules_;
   std::unique_ptr<rules::LocalWatch> local_watch_;
   status::Provisioning provisioning_;
-  RefusalWatch refusals_;
+  const void* watched_key_ = nullptr;  ///< compared only
   std::atomic<std::uint32_t> wishes_ = 0;  ///< of the worker, that wait
   std::string hooks_message_;
   std::optional<intercept::Settings> hook_settings_;

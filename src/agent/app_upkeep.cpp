@@ -78,13 +78,15 @@ void App::keep_pins() {
   }
 }
 
+/// Where the host does not sign its status, what it makes of requests alone tells whether it knows the key in use.
 void App::watch_key() {
-  if (!audit_) {
+  const channel::Key* const key = state_->key.get();
+  // The worker may not have heard of a new one yet.
+  if (std::exchange(watched_key_, key) != key || key == nullptr || !data_) {
     return;
   }
-  if (const auto refused =
-          refusals_.look(state_->key.get(), audit_->recent_host_refusals(), data_->counters().served)) {
-    channel_->key_refused(*refused);
+  if (const auto outcome = data_->counters().key.of(key->guid); outcome != proxy::KeyOutcome::kUnknown) {
+    channel_->key_refused(outcome == proxy::KeyOutcome::kRefused);
   }
 }
 

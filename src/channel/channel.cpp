@@ -244,6 +244,10 @@ void Channel::key_refused(bool refused) {
 }
 
 Event Channel::save_key() {
+  // The file may be lost; what the host has signed with still knows the key of this id.
+  if (const auto bytes = candidate_.key(); !bytes.ok() || !guard_.fits(candidate_.guid, *bytes)) {
+    return SaveFailed{fmt::format("the host issues key {} again, with another key: it is refused", candidate_.guid)};
+  }
   const auto before = store_.load(candidate_.guid);
   auto saved = store_.save(candidate_);
   if (!saved.ok()) {

@@ -217,18 +217,24 @@ TEST_F(ChannelLife, KeyFilesOfFailedAttemptsAreBoundedAndCostNoOther) {
   start(2'000, 1);
   ASSERT_TRUE(run_until_phase(Phase::kLatched));
   const std::string first = host.latched;
-  channel.reset();
-  host.latched.clear();  // it names no key for a while
-  host.refuse_attestations = 500;
-  start(2'000, 1);
-  ASSERT_TRUE(run_until([&] { return host.keys_issued >= 11; }, 20'000));
-  run_polls(2);
-  EXPECT_LE(key_files().size(), 9U);
-  EXPECT_THAT(key_files(), testing::Contains(first + ".key"));
-  EXPECT_TRUE(state().closed);
-  host.latched = first;
-  ASSERT_TRUE(run_until_phase(Phase::kLatched));
-  EXPECT_EQ(state().key->guid, first);
+  for (const bool restarted : {false, true}) {
+    if (restarted) {
+      channel.reset();
+      start(2'000, 1);
+    }
+    host.latched.clear();  // it names no key for a while
+    host.refuse_attestations = 500;
+    const auto enough = host.keys_issued + 11;
+    ASSERT_TRUE(run_until([&] { return host.keys_issued >= enough; }, 20'000));
+    run_polls(2);
+    EXPECT_LE(key_files().size(), restarted ? 17U : 9U);
+    EXPECT_THAT(key_files(), testing::Contains(first + ".key"));
+    EXPECT_EQ(state().closed, restarted);
+    host.latched = first;
+    ASSERT_TRUE(run_until_phase(Phase::kLatched));
+    EXPECT_EQ(state().key->guid, first);
+    host.refuse_attestations = 0;
+  }
 }
 
 TEST_F(ChannelLife, CorruptAndHalfWrittenKeyFilesStayClosedAndSayWhichFile) {
@@ -283,6 +289,35 @@ TEST_F(ChannelLife, AKeyFileOfOtherDigitsIsNotUsedWhereTheHostHasSignedAndIsUsed
   }
 }
 
+// The file is lost; what the host has signed with still tells that this is another.
+TEST_F(ChannelLife, AnotherKeyOfAnIdThatHasSignedIsRefused) {
+  host.enforce();
+  host.signs = true;
+  start();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().signed_status; }));
+  for (const bool later : {false, true}) {
+    const std::string guid = host.latched;
+    channel.reset();
+    std::filesystem::remove_all(directory + "/keys");
+    host.latched.clear();
+    host.guid_to_issue = guid;
+    host.key_to_issue = std::string(64, '7');
+    const auto attested = host.attestations;
+    restart();
+    ASSERT_TRUE(run_until([&] { return state().message.contains("again, with another key"); })) << state().message;
+    EXPECT_TRUE(state().closed) << later;
+    EXPECT_EQ(state().key, nullptr);
+    EXPECT_EQ(host.attestations, attested);
+    EXPECT_TRUE(key_files().empty());
+    host.guid_to_issue.clear();
+    host.key_to_issue.clear();
+    host.reset();
+    ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "the operator has announced it";
+    EXPECT_NE(state().key->guid, guid);
+    ASSERT_TRUE(run_until([&] { return host.asked_signs.back().ends_with(host.latched); })) << "vouched for";
+  }
+}
+
 // A host that does not sign: its refusals alone tell.
 TEST_F(ChannelLife, AKeyThatIsRefusedIsToldAndItsFileUsedOncePutRight) {
   latch();
@@ -308,6 +343,45 @@ TEST_F(ChannelLife, AKeyThatIsRefusedIsToldAndItsFileUsedOncePutRight) {
   channel->key_refused(true);
   channel->look_at_disk();
   EXPECT_TRUE(state().key->bytes == received->bytes);
+  EXPECT_FALSE(state().key_refused);
+}
+
+TEST_F(ChannelLife, ADoubtedKeyIsTakenFromItsFileOncePutRight) {
+  host.enforce();
+  host.signs = true;
+  start();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().signed_status; }));
+  const std::string first = host.latched;
+  host.vouches = false;
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().key->guid != first; }));
+  channel.reset();
+  // Nothing tells yet that these digits are others.
+  const std::string path = directory + "/keys/" + host.latched + ".key";
+  std::stringstream good;
+  good << std::ifstream(path).rdbuf();
+  std::string bad = good.str();
+  char& digit = bad[bad.find(host.keys[host.latched])];
+  digit = digit == '0' ? '1' : '0';
+  std::ofstream(path) << bad;
+  restart();
+  ASSERT_TRUE(run_until_phase(Phase::kLatched));
+  host.vouches = true;
+  ASSERT_TRUE(run_until([&] { return state().key_doubted; }));
+  std::ofstream(path) << good.str();
+  channel->look_at_disk();
+  EXPECT_EQ(hex_encode(state().key->bytes.bytes()), host.keys[host.latched]);
+  ASSERT_TRUE(run_until([&] { return !state().key_doubted; }));
+  EXPECT_TRUE(run_until([&] { return host.asked_signs.back().ends_with(host.latched); })) << "vouched for";
+}
+
+TEST_F(ChannelLife, WhatIsSaidOfAKeyEndsWithIt) {
+  latch();
+  channel->key_refused(true);
+  EXPECT_TRUE(state().key_refused);
+  const std::string guid = state().key->guid;
+  host.reset();
+  ASSERT_TRUE(run_until([&] { return state().phase == Phase::kLatched && state().key->guid != guid; }));
   EXPECT_FALSE(state().key_refused);
 }
 

@@ -53,6 +53,7 @@ class FakeHost final : private http::Handler {
   std::string latched;
   std::uint32_t incarnation = 1;
   std::string guid_to_issue;  ///< empty: a good one
+  std::string key_to_issue;   ///< hex digits that it does not keep, as of somebody in its place; empty: a good one
   bool silent = false;
   bool version_1 = false;                ///< speaks the older status document
   std::uint64_t delay_ms = 0;            ///< before each answer
@@ -217,12 +218,15 @@ class FakeHost final : private http::Handler {
   http::Response issue() {
     ++keys_issued;
     const std::string guid = guid_to_issue.empty() ? *random_guid() : guid_to_issue;
-    const Secret key = *random_secret(32);
-    keys[guid] = hex_encode(key.bytes());
+    std::string digits = key_to_issue;
+    if (digits.empty()) {
+      digits = hex_encode(random_secret(32)->bytes());
+      keys[guid] = digits;
+    }
     return http::Response::json(
         200, fmt::format(R"({{"authorizationScheme":"Azure-HMAC-SHA256","guid":"{}","incarnationId":{},)"
                          R"("issued":"2025-04-23T12:00:00Z","key":"{}"}})",
-                         guid, incarnation, keys[guid]));
+                         guid, incarnation, digits));
   }
 
   bool attest(const http::Request& request) {

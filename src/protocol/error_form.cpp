@@ -29,4 +29,8 @@ ErrorForm read_error_form(std::string_view body) {
           .request_id = word(*tree, "request_id", kMostId, kIdBytes)};
 }
 
+bool is_refusal_of_the_key(std::string_view code) {
+  return code == "bad_signature" || code == "unknown_key" || code == "key_ended" || code == "foreign_key";
+}
+
 }  // namespace msp::protocol

@@ -22,4 +22,7 @@ ErrorForm read_error_form(std::string_view body);
 /// machine, too many. Others are about what was asked for.
 constexpr bool is_host_refusal(int status) { return status == 401 || status == 403 || status == 429; }
 
+/// The code by which our host says that a request is signed with none of the keys of this machine, or wrongly.
+bool is_refusal_of_the_key(std::string_view code);
+
 }  // namespace msp::protocol

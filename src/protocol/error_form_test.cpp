@@ -26,5 +26,14 @@ TEST(ErrorForm, WhatIsOfAnotherFormSaysNothing) {
   }
 }
 
+TEST(ErrorForm, SomeCodesAreOfTheKeyAlone) {
+  for (const char* code : {"bad_signature", "unknown_key", "key_ended", "foreign_key"}) {
+    EXPECT_TRUE(is_refusal_of_the_key(code)) << code;
+  }
+  for (const char* code : {"", "stale_date", "rate_limited", "unsigned", "unknown_caller", "bad_signature_"}) {
+    EXPECT_FALSE(is_refusal_of_the_key(code)) << code;
+  }
+}
+
 }  // namespace
 }  // namespace msp::protocol

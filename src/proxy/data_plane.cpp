@@ -146,6 +146,18 @@ void DataPlane::note_answer(int status) {
   bump(protocol::is_host_refusal(status) ? counters_.host_refused : counters_.served);
 }
 
+void DataPlane::note_key(Service service, std::string_view key_guid, int status, std::string_view host_code) {
+  // Requests that the key before has signed may still be under way.
+  if (key_guid.empty() || !gate_->key || key_guid != gate_->key->guid) {
+    return;
+  }
+  if (protocol::is_refusal_of_the_key(host_code)) {
+    counters_.key.note(service, key_guid, KeyOutcome::kRefused);
+  } else if (status < 500 && !protocol::is_host_refusal(status)) {
+    counters_.key.note(service, key_guid, KeyOutcome::kTaken);
+  }
+}
+
 void DataPlane::log_upstream(const Error& error) {
   if (const auto lost = upstream_log_.admit(loop_.now())) {
     log::write(error);
@@ -160,6 +172,7 @@ void DataPlane::install(std::shared_ptr<const Gate> gate) {
   gate_ = std::move(gate);
   asks_ = gate_->asks;
   if (new_key) {
+    counters_.key.forget();
     hmac_.reset();
     if (gate_->key) {
       auto keyed = HmacSha256::create(gate_->key->bytes);

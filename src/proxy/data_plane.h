@@ -81,6 +81,8 @@ class DataPlane {
   void note_failure(const Answer& answer);
   /// Of the metadata service.
   void note_answer(int status);
+  /// The same, of what was signed: what it says of the key. `host_code`: the host's word, where it refused.
+  void note_key(Service service, std::string_view key_guid, int status, std::string_view host_code);
   void log_upstream(const Error& error);
 
   Loop& loop_;

@@ -74,5 +74,56 @@ TEST_F(HostRefusal, WhatIsAboutTheQuestionIsServed) {
   EXPECT_EQ(refused, 0U);
 }
 
+// What is only audited at the host takes any signature, and says nothing where another service has refused.
+TEST(KeyOutcomes, ARefusalOfOneServiceStandsUntilThatServiceTakesTheKey) {
+  KeyOutcomes outcomes;
+  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kUnknown);
+  outcomes.note(Service::kWireServer, "a", KeyOutcome::kTaken);
+  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kTaken);
+  outcomes.note(Service::kImds, "a", KeyOutcome::kRefused);
+  outcomes.note(Service::kWireServer, "a", KeyOutcome::kTaken);
+  outcomes.note(Service::kHostGaPlugin, "a", KeyOutcome::kTaken);
+  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kRefused);
+  EXPECT_EQ(outcomes.of("b"), KeyOutcome::kUnknown) << "nothing was signed with this one";
+  outcomes.note(Service::kImds, "a", KeyOutcome::kTaken);
+  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kTaken);
+  outcomes.forget();
+  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kUnknown);
+}
+
+TEST(KeyOutcomes, SignedRequestsThatTheHostJudgesByTheKeyTell) {
+  std::string says;
+  test::RawOrigin origin([&says](test::RawOrigin& from, int socket) {
+    while (!from.read_request(socket).empty()) {
+      test::RawOrigin::say(socket, says);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  const std::string exempt = "POST /machine/?comp=telemetrydata";
+  const auto after = [&](const std::string& asked, std::string answered) {
+    says = std::move(answered);
+    client.send(asked + " HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_THAT(client.read_until("#"), HasSubstr("#"));
+    plane.on_loop([] {});  // it is counted after the last byte
+    return plane.counters.key.of(kTestKey);
+  };
+  const auto refused = [](std::string_view code) {
+    return answer("401 Unauthorized", fmt::format(R"({{"error":"{}","pad":"#"}})", code));
+  };
+  EXPECT_EQ(after(exempt, answer("200 OK", "#")), KeyOutcome::kUnknown) << "it went unsigned";
+  EXPECT_EQ(after("GET /", answer("503 Busy", "#")), KeyOutcome::kUnknown);
+  EXPECT_EQ(after("GET /", refused("stale_date")), KeyOutcome::kUnknown);
+  EXPECT_EQ(after("GET /", answer("404 Not Found", "#")), KeyOutcome::kTaken);
+  EXPECT_EQ(after("GET /", refused("unknown_key")), KeyOutcome::kRefused);
+  EXPECT_EQ(after(exempt, answer("200 OK", "#")), KeyOutcome::kRefused);
+  EXPECT_EQ(after("GET /", refused("stale_date")), KeyOutcome::kRefused);
+  EXPECT_EQ(after("GET /", answer("200 OK", "#")), KeyOutcome::kTaken);
+  EXPECT_EQ(after("GET /", refused("bad_signature")), KeyOutcome::kRefused);
+  plane.open_gate();
+  EXPECT_EQ(plane.counters.key.of(kTestKey), KeyOutcome::kUnknown) << "its bytes may be others now";
+}
+
 }  // namespace
 }  // namespace msp::proxy

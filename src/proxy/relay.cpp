@@ -89,6 +89,7 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
     x.record.host_code = x.refusal_words.code;
     x.record.host_request = x.refusal_words.request_id;
   }
+  plane_.note_key(x.service, x.record.key_guid, x.response.status, x.refusal_words.code);
   record(x);
   co_return keep&& end == RelayEnd::kComplete;
 }

@@ -25,6 +25,8 @@ struct NoLocalEndpoints final : LocalEndpoints {
   }
 };
 
+inline constexpr const char* kTestKey = "5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7";
+
 class TestPlane {
  public:
   explicit TestPlane(const Ipv4Endpoint& origin, Settings settings = {}) {
@@ -72,8 +74,7 @@ class TestPlane {
     gate->asks = asks;
     if (readiness == Readiness::kSign) {
       auto secret = Secret::from_hex("BE1AE0088136EBCA9E4C29A1E77261EC95AE77DACF8CBE7C7F315760FAE946D3");
-      gate->key = std::make_shared<const channel::Key>(
-          channel::Key{"5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7", std::nullopt, std::move(*secret)});
+      gate->key = std::make_shared<const channel::Key>(channel::Key{kTestKey, std::nullopt, std::move(*secret)});
     }
     on_loop([&] { plane->install(gate); });
   }

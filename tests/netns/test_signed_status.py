@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import subprocess
+import time
 
 from disks import DisksCase
 from lab import http
@@ -324,6 +325,11 @@ class WithoutTheExtension(DisksCase):
         poll("refused and told", lambda: lab.guest_get(VERSIONS).code == "bad_signature" and self.channel().get("keyRefused"))
         self.assertIn("the host refuses what is signed with the key in use", json.dumps(lab.status()["problems"]))
         self.assertIn('"ERROR"', (lab.folder / "agent" / "log" / "status.json").read_text())
+        for _ in range(3):  # what needs no signature takes nothing back
+            posted = lab.guest.as_user("root").call(http.get, WIRESERVER, "/machine/?comp=telemetrydata", "POST", body=b"<x/>")
+            self.assertEqual(posted.status, 200)
+            time.sleep(1)
+        self.assertTrue(self.channel()["keyRefused"])
         file.write_text(good)
         poll("served again", lambda: lab.guest_get(VERSIONS).status == 200)
         poll("well again", lambda: not self.channel()["keyRefused"])
