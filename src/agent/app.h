@@ -97,7 +97,7 @@ class App {
   std::unique_ptr<rules::Publisher> rules_;
   std::unique_ptr<rules::LocalWatch> local_watch_;
   status::Provisioning provisioning_;
-  const void* watched_key_ = nullptr;  ///< compared only
+  const void* watched_key_ = nullptr;      ///< compared only
   std::atomic<std::uint32_t> wishes_ = 0;  ///< of the worker, that wait
   std::string hooks_message_;
   std::optional<intercept::Settings> hook_settings_;

@@ -326,7 +326,7 @@ class WithoutTheExtension(DisksCase):
         self.assertIn("the host refuses what is signed with the key in use", json.dumps(lab.status()["problems"]))
         self.assertIn('"ERROR"', (lab.folder / "agent" / "log" / "status.json").read_text())
         for _ in range(3):  # what needs no signature takes nothing back
-            posted = lab.guest.as_user("root").call(http.get, WIRESERVER, "/machine/?comp=telemetrydata", "POST", body=b"<x/>")
+            posted = lab.guest.as_user("root").call(http.get, WIRESERVER, "/machine/?comp=telemetrydata", "POST", None, b"<x/>")
             self.assertEqual(posted.status, 200)
             time.sleep(1)
         self.assertTrue(self.channel()["keyRefused"])
