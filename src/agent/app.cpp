@@ -54,6 +54,17 @@ bool has_line_or_end(int fd) {
                 : std::string_view(bytes.data(), static_cast<std::size_t>(n)).contains('\n');
 }
 
+/// The services, for people.
+std::string redirected(const channel::ChannelState& state) {
+  std::string names;
+  for (const Service service : {Service::kImds, Service::kWireServer, Service::kHostGaPlugin}) {
+    if (state.redirect(service)) {
+      names += fmt::format("{}{}", names.empty() ? "" : " ", to_string(service));
+    }
+  }
+  return names.empty() ? "nothing" : names;
+}
+
 }  // namespace
 
 App::App(Config config)
@@ -315,10 +326,8 @@ void App::on_channel(std::shared_ptr<const channel::ChannelState> state) {
     if (auto done = hooks_->set_settings(wanted); done) {
       hook_settings_ = wanted;
       hooks_message_.clear();
-      log::info("channel {}: {}; redirecting{}{}{}", channel::to_string(state_->phase), state_->state,
-                state_->redirect(Service::kImds) ? " imds" : "",
-                state_->redirect(Service::kWireServer) ? " wireserver" : "",
-                state_->redirect(Service::kHostGaPlugin) ? " hostga" : "");
+      log::info("channel {}: {}; redirecting {}", channel::to_string(state_->phase), state_->state,
+                redirected(*state_));
     } else {
       hooks_message_ = done.error().text();
       log::write(done.error());
