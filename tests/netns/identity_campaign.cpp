@@ -196,8 +196,9 @@ class Campaign {
   void run(unsigned connections) {
     for (unsigned done = 0, round = 0; done < connections; done += kRound, ++round) {
       const bool delayed = round % 2 == 1;
-      if (delayed) {
-        ::kill(acceptor_, SIGSTOP);
+      if (delayed && ::kill(acceptor_, SIGSTOP) != 0) {
+        fmt::print("cannot stop the acceptor: {}\n", std::strerror(errno));
+        ++tally_.failed;
       }
       const unsigned batch = std::min(kRound, connections - done);
       start_batch(done, batch);
@@ -362,7 +363,11 @@ class Campaign {
 };
 
 /// Runs as the first process of a pid namespace: clone3 may then choose pids in both.
-int drive(const Lab& lab, Fd seen, pid_t acceptor, unsigned connections, unsigned seed) {
+int drive(const Lab& lab, const Fd& listener, Fd seen, const Fd& report, unsigned connections, unsigned seed) {
+  const pid_t acceptor = ::fork();  // in this namespace, so that it can be stopped from here
+  if (acceptor == 0) {
+    accept_for_ever(listener, report);
+  }
   Campaign campaign(lab, std::move(seen), acceptor, seed);
   if (auto installed = campaign.install_programs(); !installed) {
     fmt::print("{}\n", installed.error().text());
@@ -405,10 +410,6 @@ int run(unsigned connections, unsigned seed) {
   }
   Fd seen(ends[0]);
   Fd report(ends[1]);
-  const pid_t acceptor = ::fork();
-  if (acceptor == 0) {
-    accept_for_ever(*listener, report);
-  }
   const pid_t receiving = ::fork();
   if (receiving == 0) {
     receive_for_ever(*receiver);
@@ -418,16 +419,14 @@ int run(unsigned connections, unsigned seed) {
     const pid_t driver = ::fork();
     if (driver == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const int code = drive(*lab.value(), std::move(seen), acceptor, connections, seed);
+      const int code = drive(*lab.value(), *listener, std::move(seen), report, connections, seed);
       std::fflush(stdout);
       ::_exit(code);
     }
     result = wait_for(driver);
   }
-  for (const pid_t helper : {acceptor, receiving}) {
-    ::kill(helper, SIGKILL);
-    wait_for(helper);
-  }
+  ::kill(receiving, SIGKILL);
+  wait_for(receiving);
   std::error_code ignored;
   for (unsigned i = 0; i < kUsers; ++i) {
     std::filesystem::remove_all(fmt::format("{}/user{}", lab.value()->directory(), i), ignored);

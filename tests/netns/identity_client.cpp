@@ -6,6 +6,7 @@
 //     exec   exec another program with the socket (its path in MSP_OTHER), which sends
 //     hand   hand the socket to the process at the abstract address "msp-receiver", which sends
 //   identity_client late <descriptor>             the program that `exec` becomes
+// What is sent is MSP_REQUEST where that is set, else one byte.
 // Uses the C library alone: it is started ten thousand times.
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -37,7 +38,12 @@ int connect_from(int fd, int port, const sockaddr_in& in) {
   return ::connect(fd, reinterpret_cast<const sockaddr*>(&in), sizeof(in)) == 0 ? 0 : 11;
 }
 
-int send_byte(int fd) { return ::send(fd, "x", 1, MSG_NOSIGNAL) == 1 ? 0 : 12; }
+int send_all(int fd) {
+  const char* text = std::getenv("MSP_REQUEST");  // NOLINT(concurrency-mt-unsafe): one thread
+  text = text == nullptr ? "x" : text;
+  const auto size = static_cast<ssize_t>(std::strlen(text));
+  return ::send(fd, text, static_cast<std::size_t>(size), MSG_NOSIGNAL) == size ? 0 : 12;
+}
 
 int hand_on(int fd) {
   const int to = ::socket(AF_UNIX, SOCK_DGRAM, 0);
@@ -81,7 +87,7 @@ int run(const char* way, int port, const sockaddr_in& to) {
     return failed;
   }
   if (is(way, "send")) {
-    return send_byte(fd);
+    return send_all(fd);
   }
   return is(way, "hand") ? hand_on(fd) : become_another(fd);
 }
@@ -98,7 +104,7 @@ int number(const char* text) {
 
 int main(int count, char** arguments) {
   if (count == 3 && is(arguments[1], "late")) {
-    return send_byte(number(arguments[2]));
+    return send_all(number(arguments[2]));
   }
   sockaddr_in to{};
   to.sin_family = AF_INET;
