@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Every test that SECURITY.md, docs/compatibility.md and the pages on the channel name exists, every row of compatibility.md
-has a test or a reason, and every relative link of the documents leads somewhere."""
+has a test or a reason, every relative link of the documents leads somewhere, and every script that they print as a command can
+be run as printed."""
+import os
 import re
 import sys
 from pathlib import Path
@@ -33,6 +35,13 @@ def unbacked_rows(text: str) -> list[str]:
     return wrong
 
 
+def commands(text: str) -> set[str]:
+    """Scripts of the tree that a page runs without an interpreter: a line of a code block, or backticks with an argument."""
+    script = r"(?:[A-Z_]+=\S+ )*((?:tests|scripts|bench|fuzz|\.ci)/[\w./-]+)"
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    return {*re.findall(rf"`{script}\s", text), *re.findall(rf"^{script}(?:\s|$)", blocks, re.MULTILINE)}
+
+
 def main() -> int:
     claims = {name: (TOP / name).read_text()
               for name in ("SECURITY.md", "docs/channel.md", "docs/compatibility.md", "docs/disk-faults.md",
@@ -47,10 +56,13 @@ def main() -> int:
                 if not re.search(rf"TEST(_F|_P)?\(\s*{suite},\s*{name}\)", programs)]
     missing += unbacked_rows(claims["docs/compatibility.md"])
     for document in [*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")]:
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+        text = document.read_text()
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             if not (document.parent / link).exists():
                 missing.append(f"{document.relative_to(TOP)}: link to {link} leads nowhere")
-    print("\n".join(missing) if missing else "every named test and every link exists")
+        missing += [f"{document.relative_to(TOP)}: {script} cannot be run as printed" for script in sorted(commands(text))
+                    if not os.access(TOP / script, os.X_OK)]
+    print("\n".join(missing) if missing else "every named test and every link exists, every printed command can be run")
     return 1 if missing else 0
 
 
