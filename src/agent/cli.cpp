@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -113,6 +114,18 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
+/// As the existing agent reads a number: decimal digits, perhaps after a plus.
+std::uint64_t seconds_of(const std::string& text) {
+  std::string_view digits = text;
+  digits.remove_prefix(digits.starts_with('+') ? 1 : 0);
+  std::uint64_t seconds = 0;
+  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
+  if (failed != std::errc() || end != digits.data() + digits.size()) {
+    throw CLI::ValidationError("--wait", "\"" + text + "\" is no number of seconds");
+  }
+  return seconds;
+}
+
 /// The field's own asks 127.0.0.1:3080 and reads no configuration: without a usable one, so do we.
 Result<Ipv4Endpoint> agent_to_ask(const std::optional<std::string>& config_path) {
   auto config = load_config(config_path, process_environment());
@@ -167,10 +180,12 @@ int run_cli(int argc, char** argv) {
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
   bool asked = false;
   auto* ask = app.add_flag("-s,--status", asked,
-                           "ask the running agent whether provisioning is over: exit 0 yes, 1 no, 2 failed");
-  app.add_option("-w,--wait", wait, "with --status: ask until it is over or these seconds have passed")
+                           "ask the running agent whether provisioning is over: exit 0 yes, 1 no, 2 failed")
+                  ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  app.add_option_function<std::string>(
+         "-w,--wait", [&](const std::string& text) { wait = seconds_of(text); },
+         "with --status: ask until it is over or these seconds have passed")
       ->type_name("SECONDS")
-      ->check([](const std::string& text) { return std::string(text.starts_with('-') ? "no negative number" : ""); })
       ->needs(ask);
   const auto* console =
       app.add_subcommand("console", "the same as without a subcommand, until a line is read from standard input");

@@ -57,7 +57,12 @@ TEST(Cli, WrongUsageEndsWithTwo) {
   EXPECT_EQ(run({"azure-proxy-agent", "--wait", "5"}), 2) << "--wait without --status";
   EXPECT_EQ(run({"azure-proxy-agent", "--status", "--wait"}), 2);
   EXPECT_EQ(run({"azure-proxy-agent", "--status", "--wait", "soon"}), 2);
-  EXPECT_EQ(run({"azure-proxy-agent", "--status", "--wait", "-1"}), 2);
+  for (const char* seconds : {"-1", "", " 1", "1 ", "+", "0x1", "1_0", "1.0", "18446744073709551616"}) {
+    EXPECT_EQ(run({"azure-proxy-agent", "--status", "--wait", seconds}), 2) << seconds;
+  }
+  EXPECT_EQ(run({"azure-proxy-agent", "--status", "--status"}), 2);
+  EXPECT_EQ(run({"azure-proxy-agent", "-ss"}), 2);
+  EXPECT_EQ(run({"azure-proxy-agent", "--status", "-w", "0", "-w", "0"}), 2);
   EXPECT_EQ(run({"azure-proxy-agent", "--no-such-option"}), 2);
   EXPECT_EQ(run({"azure-proxy-agent", "no-such-command"}), 2);
   EXPECT_EQ(run({"azure-proxy-agent", "console", "--status"}), 2);
@@ -99,7 +104,7 @@ TEST(Cli, StatusAsksWhereTheConfigurationSays) {
   EXPECT_THAT(
       testing::internal::GetCapturedStdout(),
       testing::StartsWith("Failed to query the current provision state with error: cannot connect to 127.0.0.2:9"));
-  for (const char* asked : {"-sw=0", "-sw0", "--status"}) {
+  for (const char* asked : {"-sw=0", "-sw0", "-sw+0", "--status"}) {
     testing::internal::CaptureStdout();
     EXPECT_EQ(run({"azure-proxy-agent", asked, "--config", config}), 1) << asked;
     EXPECT_EQ(run({"azure-proxy-agent", "--config", config, "-s", "-w=0"}), 1);

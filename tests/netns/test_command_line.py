@@ -69,6 +69,31 @@ class CommandLine(LabCase):
         self.assertIn(f"{self.lab.folder} is no cgroup", said)
         self.assertIn("name a folder of the unified hierarchy (version 2), which is mounted at", said)
 
+    def test_without_one_in_etc_the_configuration_beside_the_program_counts(self):
+        folder = self.lab.folder / "beside"
+        folder.mkdir()
+        program, config = folder / "azure-proxy-agent", folder / "proxy-agent.json"
+        shutil.copy(self.lab.programs / "msp-agent", program)
+        etc = "mount -t tmpfs none /etc && mkdir /etc/azure"
+
+        def check(prepare: str) -> tuple[int, str]:
+            done = subprocess.run(["unshare", "--mount", "sh", "-c", f"{prepare} && {program} --check-config"], capture_output=True,
+                                  text=True, check=False, timeout=20)
+            return done.returncode, done.stdout + done.stderr
+
+        for text, code, names in ((None, 2, "/etc/azure/proxy-agent.json"), ("{", 2, str(config)),
+                                  (self.lab.agent_config_file.read_text(), 0, "The configuration is good")):
+            with self.subTest(text):
+                if text is not None:
+                    config.write_text(text)
+                    config.chmod(0o644)
+                seen, said = check(etc)
+                self.assertEqual(seen, code, said)
+                self.assertIn(names, said)
+        code, said = check(etc + " && echo { > /etc/azure/proxy-agent.json")
+        self.assertEqual(code, 2, said)
+        self.assertIn("/etc/azure/proxy-agent.json", said)
+
     def test_waiting_before_the_agent_starts(self):
         """As cloud-init does between DHCP and its first request; without a configuration of its own."""
         waiting = self.lab.agent_place.popen([self.called, "--status", "--wait", "120"], cwd="/", text=True,
