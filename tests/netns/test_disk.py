@@ -3,17 +3,21 @@
 
 MSP_POWER_ROUNDS says how often power is lost (ordinary run 6), MSP_SEED repeats the moments.
 """
+import contextlib
 import json
 import os
 import random
 import subprocess
 import time
+from pathlib import Path
 
 from base import LabCase, number
+from disks import DisksCase
 from lab import faults
 from lab.faults import Faults
-from lab.lab import stop
+from lab.lab import VM_ID, stop
 from lab.world import poll
+from modelled import model
 from test_local_rule_files import GONE, LocalRuleFiles, Step, local
 
 ROUNDS = number("MSP_POWER_ROUNDS", 6)
@@ -63,6 +67,28 @@ class FirstBootOnABrokenDisk(LabCase):
         self.boot("EACCES", faults.CREATE, "namei")
 
 
+def real_disk(lab) -> Path:
+    """A file system of its own below the agent's files, which can be frozen."""
+    disk, image = lab.folder / "agent", lab.folder / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(128 << 20)
+    subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+    lab.world.on_close(subprocess.run, ["umount", "-l", disk])
+    for name in ("keys", "log"):
+        (disk / name).mkdir(mode=0o700)
+    return disk
+
+
+@contextlib.contextmanager
+def frozen(disk: Path):
+    subprocess.run(["fsfreeze", "-f", disk], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "-u", disk], check=True)
+
+
 class DiskThatStandsStill(LabCase):
     """A file system that is frozen, as for a snapshot: whoever writes to it waits, and cannot even be killed."""
 
@@ -71,15 +97,8 @@ class DiskThatStandsStill(LabCase):
 
     @classmethod
     def prepare(cls) -> None:
-        disk, image = cls.lab.folder / "agent", cls.lab.folder / "disk.img"
-        with image.open("wb") as file:
-            file.truncate(128 << 20)
-        subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
-        subprocess.run(["mount", "-o", "loop", image, disk], check=True)
-        cls.lab.world.on_close(subprocess.run, ["umount", "-l", disk])
-        for name in ("keys", "log"):
-            (disk / name).mkdir(mode=0o700)
-        cls.disk, cls.status_file = disk, disk / "log" / "status.json"
+        cls.disk = real_disk(cls.lab)
+        cls.status_file = cls.disk / "log" / "status.json"
 
     def test_the_agent_serves_and_answers_meanwhile(self):
         lab = self.lab
@@ -88,16 +107,44 @@ class DiskThatStandsStill(LabCase):
         # What is written once: the key, the marks.
         poll("all is noted", lambda: self.status_file.exists() and lab.status()["channel"]["signedStatus"])
         before = self.status_file.stat().st_mtime_ns
-        subprocess.run(["fsfreeze", "-f", self.disk], check=True)
-        try:
+        with frozen(self.disk):
             for _ in range(6):  # some turns of the status file: the first one stands still
                 time.sleep(0.5)
                 self.assertEqual(lab.guest_get("/metadata/versions").status, 200)
                 self.assertTrue(lab.status()["protected"])
-        finally:
-            subprocess.run(["fsfreeze", "-u", self.disk], check=True)
         poll("the status file is kept up to date", lambda: self.status_file.stat().st_mtime_ns > before)
         lab.stop_agent()
+
+
+class RulesThatChangeWhileTheDiskStandsStill(DisksCase):
+    """More often than may wait: what is newest is written afterwards."""
+
+    @classmethod
+    def prepare(cls) -> None:
+        super().prepare()
+        cls.frozen_disk = real_disk(cls.lab)
+
+    def mode(self, mode: str) -> None:
+        document = model("vm-1", VM_ID, enabled=True, keyIncarnationId=1, imds={"mode": mode}, wireServer={"mode": "Enforce"})
+        self.mspctl("vm", "apply", self.file(document))
+        poll("heard", lambda: any(s["service"] == "imds" and s["mode"] == mode.lower() for s in self.lab.status()["services"]))
+
+    def test_the_newest_is_written_afterwards(self):
+        lab, log = self.lab, self.frozen_disk / "log"
+        poll("all is noted", lambda: self.channel()["signedStatus"])
+        with frozen(self.frozen_disk):
+            for turn in range(81):
+                changed_ns = time.time_ns()
+                self.mode("Audit" if turn % 2 == 0 else "Enforce")
+
+        def newest() -> Path:
+            return max(log.glob("AuthorizationRules_*.json"))
+
+        poll("a dump of the last change", lambda: int(newest().stem.rsplit("-", 1)[1]) > changed_ns)
+        self.assertEqual(json.loads(newest().read_text())["computedRules"]["imds"]["mode"], "Audit")
+        self.assertEqual(len(list(log.glob("AuthorizationRules_*.json"))), 5)
+        poll("the status file, too", lambda: (log / "status.json").stat().st_mtime_ns > changed_ns)
+        self.assertEqual(lab.log_of("msp-agent", 4000).count("dumps of rules are left out"), 1)
 
 
 def raise_incarnation(lab, start: bool = True) -> None:
