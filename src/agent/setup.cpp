@@ -126,23 +126,19 @@ Result<void> Setup::deploy(const std::string& folder, std::string_view package, 
       return may;
     }
   }
+  Installation installation(root_);
+  if (auto copied = installation.add_all(folder, package, our_files()); !copied) {
+    return copied;
+  }
+  if (auto copied = with_config ? installation.add_all(folder, package, {&config_file(), 1}) : Result<void>();
+      !copied) {
+    return copied;
+  }
   if (auto done = remove_field_service(); !done) {
     return done;
   }
-  for (const SetupFile& file : our_files()) {
-    const std::string source = source_path(folder, package, file);
-    if (!file.needed && ::access(source.c_str(), F_OK) != 0) {
-      continue;
-    }
-    if (auto done = root_.install(source, file); !done) {
-      return done;
-    }
-  }
-  if (const std::string source = source_path(folder, package, config_file());
-      with_config && ::access(source.c_str(), F_OK) == 0) {
-    if (auto done = root_.install(source, config_file()); !done) {
-      return done;
-    }
+  if (auto done = installation.finish(); !done) {
+    return done;
   }
   make_worker_user(root_);
   return start(kUnit);
@@ -246,21 +242,17 @@ Result<void> Setup::restore_field(const std::string& folder) const {
   if (auto there = all_there(folder, kPackageOfBackup, field_files()); !there) {
     return there;
   }
+  Installation installation(root_);
+  for (const std::span<const SetupFile> files : {std::span(&config_file(), 1), field_files()}) {
+    if (auto copied = installation.add_all(folder, kPackageOfBackup, files); !copied) {
+      return copied;
+    }
+  }
   if (auto done = uninstall(Extent::kPackage); !done) {
     return done;
   }
-  std::vector<SetupFile> files{config_file()};
-  for (const SetupFile& file : field_files()) {
-    files.push_back(file);
-  }
-  for (const SetupFile& file : files) {
-    const std::string source = source_path(folder, kPackageOfBackup, file);
-    if (::access(source.c_str(), F_OK) != 0) {
-      continue;
-    }
-    if (auto done = root_.install(source, file); !done) {
-      return done;
-    }
+  if (auto done = installation.finish(); !done) {
+    return done;
   }
   return start(kFieldUnit);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/setup_files.h"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,6 +40,11 @@ constexpr std::array<SetupFile, 4> kField = {{
     {"azure-proxy-agent.8", "/usr/share/man/man8/azure-proxy-agent.8", 0644, false, false},
 }};
 constexpr SetupFile kConfig = {"proxy-agent.json", kConfigFile, 0644, true, false};
+
+std::string beside(const std::string& target) {
+  const fs::path path(target);
+  return (path.parent_path() / fmt::format(".{}.new", path.filename().string())).string();
+}
 
 /// What will run as root must be root's already.
 Result<std::string> read_trusted(const std::string& path) {
@@ -96,7 +101,7 @@ Result<std::string> Root::real(std::string_view target) const {
   return (parent / wanted.filename()).string();
 }
 
-Result<void> Root::install(const std::string& source, const SetupFile& file) const {
+Result<std::string> Root::stage(const std::string& source, const SetupFile& file) const {
   auto content = read_trusted(source);
   if (!content) {
     return std::move(content).error();
@@ -107,7 +112,13 @@ Result<void> Root::install(const std::string& source, const SetupFile& file) con
   if (!target) {
     return std::move(target).error();
   }
-  return file::replace(*target, *content, {.mode = file.mode, .owner = {}, .group = {}});
+  if (fs::is_directory(fs::symlink_status(*target, failed))) {
+    return config_error(fmt::format("{} is a directory, where a file is to be", *target));
+  }
+  if (auto copied = file::replace(beside(*target), *content, {.mode = file.mode, .owner = {}, .group = {}}); !copied) {
+    return std::move(copied).error();
+  }
+  return target;
 }
 
 Result<void> Root::remove(std::string_view target) const {
@@ -116,6 +127,51 @@ Result<void> Root::remove(std::string_view target) const {
   }
   auto found = real(target);
   return found ? file::remove(*found) : Result<void>(std::move(found).error());
+}
+
+Installation::~Installation() {
+  for (std::size_t i = placed_; i < targets_.size(); ++i) {
+    ::unlink(beside(targets_[i]).c_str());
+  }
+}
+
+Result<void> Installation::add(const std::string& source, const SetupFile& file) {
+  auto target = root_.stage(source, file);
+  if (!target) {
+    return std::move(target).error().context("nothing is replaced");
+  }
+  targets_.push_back(*std::move(target));
+  return {};
+}
+
+Result<void> Installation::add_all(const std::string& folder, std::string_view package,
+                                   std::span<const SetupFile> files) {
+  for (const SetupFile& file : files) {
+    const std::string source = source_path(folder, package, file);
+    if (!file.needed && ::access(source.c_str(), F_OK) != 0) {
+      continue;
+    }
+    if (auto done = add(source, file); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
+Result<void> Installation::finish() {
+  for (const std::string& target : targets_) {
+    if (auto done = file::rename(beside(target), target); !done) {
+      // It may have taken its place, and not be synced.
+      placed_ += ::access(beside(target).c_str(), F_OK) != 0 ? 1 : 0;
+      const std::span<const std::string> all(targets_);
+      return std::move(done).error().context(placed_ == 0 ? std::string("nothing is replaced")
+                                                          : fmt::format("new are {}; old are still {}",
+                                                                        fmt::join(all.first(placed_), ", "),
+                                                                        fmt::join(all.subspan(placed_), ", ")));
+    }
+    ++placed_;
+  }
+  return {};
 }
 
 Result<bool> copy_out(const Root& root, std::string_view target, const std::string& to, mode_t mode) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What setup puts where, copies of it, and whose the existing agent's name is (protocol.md H.8).
 // One call after another on the main thread of a command; everything blocks on the disk.
-// Sources must be root's (or the caller's) and not writable by others; each file is replaced as a whole. An Error names
-// the file; what was done before it stays done.
+// Sources must be root's (or the caller's) and not writable by others; each file is replaced as a whole, and of those
+// that go together all or, where a copy fails, none. An Error names the file, and what was done before it.
 #pragma once
 
 #include <sys/types.h>
@@ -51,14 +51,36 @@ class Root {
   Holder field_name_holder() const;
 
   bool has(std::string_view target) const;
-  /// Makes missing directories; follows links of directories as long as they stay below the root.
-  Result<void> install(const std::string& source, const SetupFile& file) const;
+  /// Copies to a name beside the target, which is returned. Makes missing directories; follows links of directories as
+  /// long as they stay below the root.
+  Result<std::string> stage(const std::string& source, const SetupFile& file) const;
   /// A missing file is success.
   Result<void> remove(std::string_view target) const;
 
  private:
   Result<std::string> real(std::string_view target) const;
   std::string directory_;
+};
+
+/// Files that are installed together: each is copied beside its place, and only when all are there they take it. What
+/// has not taken its place goes with this.
+class Installation {
+ public:
+  explicit Installation(const Root& root) : root_(root) {}
+  Installation(const Installation&) = delete;
+  Installation& operator=(const Installation&) = delete;
+  ~Installation();
+
+  Result<void> add(const std::string& source, const SetupFile& file);
+  /// Of each of these files of the folder that is there.
+  Result<void> add_all(const std::string& folder, std::string_view package, std::span<const SetupFile> files);
+  /// Once. An Error says which are new already.
+  Result<void> finish();
+
+ private:
+  const Root& root_;
+  std::vector<std::string> targets_;
+  std::size_t placed_ = 0;  ///< of the targets, the first
 };
 
 /// Copies the target to `to` (mode kept as in the table); true if it was there.

@@ -60,6 +60,9 @@ Result<void> check_directory(const std::string& path, mode_t mode, std::optional
 /// of ours with one name; no component of the path may be a symbolic link.
 Result<Fd> open_for_append(const std::string& path, mode_t mode);
 
+/// Another name in the same directory, durably, of a file or a directory; a file that has it already is replaced.
+Result<void> rename(const std::string& from, const std::string& to);
+
 /// Names in a directory, sorted, without "." and "..".
 Result<std::vector<std::string>> list(const std::string& path);
 /// Removes the name durably; a missing one is success.

@@ -191,6 +191,18 @@ Result<void> check_directory(const std::string& path, mode_t mode, std::optional
   return {};
 }
 
+Result<void> rename(const std::string& from, const std::string& to) {
+  const PathParts parts = split(to);
+  auto directory = open_directory(parts.directory, true);
+  if (!directory) {
+    return std::move(directory).error();
+  }
+  if (::renameat(directory->get(), split(from).name.c_str(), directory->get(), parts.name.c_str()) != 0) {
+    return file_error("renaming to", to);
+  }
+  return sync(*directory, "fsync of", parts.directory);
+}
+
 Result<void> remove(const std::string& path) {
   const PathParts parts = split(path);
   auto directory = open_directory(parts.directory, true);

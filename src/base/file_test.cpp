@@ -64,6 +64,18 @@ TEST_F(FileTest, ReplaceFailsWithoutATrace) {
   EXPECT_NE(linked.error().text().find("symbolic link"), std::string::npos) << linked.error().text();
 }
 
+TEST_F(FileTest, RenameReplacesAFileAndMovesADirectory) {
+  ASSERT_TRUE(replace(path("new"), "new"));
+  ASSERT_TRUE(replace(path("a"), "old"));
+  ASSERT_TRUE(rename(path("new"), path("a")));
+  EXPECT_EQ(*read(path("a"), {}), "new");
+  ASSERT_TRUE(ensure_directory(path("d"), 0700));
+  ASSERT_TRUE(rename(path("d"), path("e")));
+  EXPECT_EQ(*list(root_), (std::vector<std::string>{"a", "e"}));
+  EXPECT_EQ(rename(path("d"), path("a")).error().code, ENOENT);
+  EXPECT_EQ(rename(path("e"), path("a")).error().code, ENOTDIR);
+}
+
 TEST_F(FileTest, ReadChecksTheFile) {
   ASSERT_TRUE(replace(path("key"), "secret"));
   EXPECT_EQ(read_secret(path("key"), private_state())->reveal(), "secret");

@@ -13,7 +13,7 @@ from base import PROGRAMS
 TOP = Path(__file__).resolve().parents[2]
 UNITS = ("msp-agent.service", "msp-agent-retry.service", "msp-agent-replaced.service", "msp-agent-replaced.path", "openmsp.slice")
 PROGRAM, NAME, CONFIG = "usr/sbin/msp-agent", "usr/sbin/azure-proxy-agent", "etc/azure/proxy-agent.json"
-WORKER = "usr/libexec/openmsp/msp-worker"
+WORKER, TOOL = "usr/libexec/openmsp/msp-worker", "usr/bin/mspctl"
 FIELD_UNIT = "usr/lib/systemd/system/azure-proxy-agent.service"
 
 
@@ -140,6 +140,69 @@ class SetupRoot(unittest.TestCase):
         self.assertEqual((self.root / NAME).read_text(), "#!/bin/sh\nexec /usr/sbin/other\n")
         self.setup("uninstall", "package")
         self.assertTrue((self.root / NAME).exists(), "not ours to delete")
+
+    def small(self, folder: Path, megabytes: int) -> Path:
+        """A file system of this size there; the file that fills it."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "none", folder], check=True)
+        self.addCleanup(subprocess.run, ["umount", folder], check=True)
+        return folder / "fill"
+
+    def programs(self, more: bytes) -> dict[str, bytes]:
+        """Those of the bundle, each in a version that ends so, and the tool as the largest."""
+        agent = (PROGRAMS / "msp-agent").read_bytes()
+        made = {PROGRAM: agent + more, WORKER: (PROGRAMS / "msp-worker").read_bytes() + more, TOOL: agent + bytes(4 << 20) + more}
+        for name, file in ((PROGRAM, "azure-proxy-agent"), (WORKER, "msp-worker"), (TOOL, "mspctl")):
+            (self.bundle / "ProxyAgent" / file).write_bytes(made[name])
+        return made
+
+    def installed(self) -> dict[str, bytes]:
+        return {name: (self.root / name).read_bytes() for name in (PROGRAM, WORKER, TOOL)}
+
+    def test_an_upgrade_without_room_changes_nothing(self):
+        fill = self.small(self.root, 96)
+        old = self.programs(b"old")
+        self.setup("install")
+        self.put(FIELD_UNIT, "[Install]\nWantedBy=multi-user.target\n")
+        before = self.files()
+        new = self.programs(b"new")
+        room = os.statvfs(self.root)
+        # For the agent, but not for the tool.
+        fill.write_bytes(bytes(room.f_bavail * room.f_frsize - len(old[PROGRAM]) - (2 << 20)))
+        said = self.setup("install", code=1)
+        self.assertIn("nothing is replaced", said)
+        self.assertIn("free some space", said)
+        fill.unlink()
+        self.assertEqual(self.installed(), old)
+        self.assertEqual(self.files(), before, "the field's unit, too, and nothing is left")
+        self.setup("install")
+        self.assertEqual(self.installed(), new)
+
+    def test_a_destination_that_cannot_be_replaced_changes_nothing(self):
+        old = self.programs(b"old")
+        self.setup("install")
+        unit = self.root / "usr/lib/systemd/system/msp-agent.service"
+        unit.unlink()
+        unit.mkdir()
+        before = self.files()
+        self.programs(b"new")
+        self.assertIn(f"{unit} is a directory", self.setup("install", code=1))
+        self.assertEqual(self.installed(), old)
+        self.assertEqual(self.files(), before)
+
+    def test_what_is_new_is_told_where_a_file_cannot_take_its_place(self):
+        old = self.programs(b"old")
+        self.setup("install")
+        before = self.files()
+        new = self.programs(b"new")
+        # A place where something is mounted cannot be renamed to.
+        subprocess.run(["mount", "--bind", self.root / TOOL, self.root / TOOL], check=True)
+        try:
+            said = self.setup("install", code=1)
+        finally:
+            subprocess.run(["umount", self.root / TOOL], check=True)
+        self.assertIn(f"new are {self.root / PROGRAM}, {self.root / WORKER}; old are still {self.root / TOOL}, ", said)
+        self.assertEqual(self.installed(), {**new, TOOL: old[TOOL]})
+        self.assertEqual(self.files(), before)
 
     def test_refused(self):
         self.setup("install")
