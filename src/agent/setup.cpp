@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 
+#include "agent/setup_backup.h"
 #include "agent/setup_state.h"
 #include "agent/system_service.h"
 #include "base/clock.h"
@@ -35,18 +36,6 @@ constexpr std::uint64_t kOtherUnitMs = 10'000;
 constexpr std::size_t kMostProgram = std::size_t{64} << 20;
 
 std::string backup_of(const std::string& bundle) { return bundle + "/ProxyAgent/Backup"; }
-
-Result<void> make_folder(const std::string& path) {
-  std::error_code failed;
-  fs::create_directories(path, failed);
-  return failed ? errno_error(fmt::format("making {}", path), failed.value()) : Result<void>();
-}
-
-Result<void> remove_tree(const std::string& path) {
-  std::error_code failed;
-  fs::remove_all(path, failed);
-  return failed ? errno_error(fmt::format("removing {}", path), failed.value()) : Result<void>();
-}
 
 /// Ends with an error that names all that is missing, before anything is touched.
 Result<void> all_there(const std::string& folder, std::string_view package, std::span<const SetupFile> files) {
@@ -192,14 +181,18 @@ Result<void> Setup::backup() const {
     return std::move(folder).error();
   }
   const std::string to = backup_of(*folder);
+  if (auto begun = begin_backup(to, kPackageOfBackup); !begun) {
+    return begun;
+  }
+  if (auto copied = copy_installed(unfinished_backup(to)); !copied) {
+    abandon_backup(to);
+    return std::move(copied).error().context("nothing is backed up; a backup of before stays");
+  }
+  return finish_backup(to);
+}
+
+Result<void> Setup::copy_installed(const std::string& to) const {
   const bool fields = root_.field_name_holder() == Root::Holder::kAnother;
-  // A backup of before must not shine through.
-  if (auto gone = remove_tree(to); !gone) {
-    return gone;
-  }
-  if (auto made = make_folder(fmt::format("{}/{}", to, kPackageOfBackup)); !made) {
-    return made;
-  }
   std::vector<SetupFile> files{config_file()};
   for (const SetupFile& file : fields ? field_files() : our_files()) {
     files.push_back(file);
@@ -225,6 +218,9 @@ Result<void> Setup::restore(bool delete_backup) const {
     return std::move(folder).error();
   }
   const std::string from = backup_of(*folder);
+  if (auto settled = settle_backup(from); !settled) {
+    return settled;
+  }
   const std::string program = fmt::format("{}/{}/azure-proxy-agent", from, kPackageOfBackup);
   if (::access(program.c_str(), F_OK) != 0) {
     log::info("there is no backup at {}: nothing is restored", from);
@@ -234,7 +230,7 @@ Result<void> Setup::restore(bool delete_backup) const {
   if (auto done = ours ? deploy(from, kPackageOfBackup, true) : restore_field(from); !done) {
     return done;
   }
-  return delete_backup ? remove_tree(from) : Result<void>();
+  return delete_backup ? remove_backup(from) : Result<void>();
 }
 
 /// Who asks for the other agent asks for ours to go: the hooks, too.
@@ -259,7 +255,7 @@ Result<void> Setup::restore_field(const std::string& folder) const {
 
 Result<void> Setup::purge() const {
   auto folder = bundle();
-  return folder ? remove_tree(backup_of(*folder)) : Result<void>(std::move(folder).error());
+  return folder ? remove_backup(backup_of(*folder)) : Result<void>(std::move(folder).error());
 }
 
 Result<void> Setup::uninstall(Extent extent) const {

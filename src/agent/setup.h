@@ -27,7 +27,8 @@ class Setup {
   /// Files, unit enabled, service (re)started: connects wait meanwhile. A configuration that is there stays. The
   /// field's agent, where it is, goes.
   Result<void> install() const;
-  /// What is installed, ours or the field's, into the bundle's ProxyAgent/Backup.
+  /// What is installed, ours or the field's, into the bundle's ProxyAgent/Backup. The one of before goes when the new
+  /// one is there.
   Result<void> backup() const;
   /// Back to the backup, ours or the field's; no backup is success.
   Result<void> restore(bool delete_backup) const;
@@ -49,6 +50,7 @@ class Setup {
   Result<void> refuse_package() const;
   Result<std::string> bundle() const;
   Result<void> deploy(const std::string& folder, std::string_view package, bool with_config) const;
+  Result<void> copy_installed(const std::string& to) const;
   Result<void> restore_field(const std::string& folder) const;
   Result<void> remove_field_service() const;
   Result<void> give_way() const;

@@ -188,6 +188,12 @@ Result<bool> copy_out(const Root& root, std::string_view target, const std::stri
   return true;
 }
 
+Result<void> remove_tree(const std::string& path) {
+  std::error_code failed;
+  fs::remove_all(path, failed);
+  return failed ? errno_error(fmt::format("removing {}", path), failed.value()) : Result<void>();
+}
+
 std::string source_path(const std::string& folder, std::string_view package, const SetupFile& file) {
   return file.in_package ? fmt::format("{}/{}/{}", folder, package, file.name)
                          : fmt::format("{}/{}", folder, file.name);

@@ -86,6 +86,9 @@ class Installation {
 /// Copies the target to `to` (mode kept as in the table); true if it was there.
 Result<bool> copy_out(const Root& root, std::string_view target, const std::string& to, mode_t mode);
 
+/// A missing one is success.
+Result<void> remove_tree(const std::string& path);
+
 /// Where `file` lies below a bundle or a backup, whose package part is called `package`.
 std::string source_path(const std::string& folder, std::string_view package, const SetupFile& file);
 

@@ -189,6 +189,54 @@ class SetupRoot(unittest.TestCase):
         self.assertEqual(self.installed(), old)
         self.assertEqual(self.files(), before)
 
+    def test_a_backup_without_room_leaves_the_one_of_before(self):
+        other = self.folder / "other"
+        other.mkdir()
+        fill = self.small(other, 96)
+        home = other / "ProxyAgent"
+        home.mkdir()
+
+        def setup(*words: str, code: int = 0) -> str:
+            return self.setup("--bundle", str(other), *words, code=code)
+
+        def kept() -> dict[str, bytes]:
+            return {str(file.relative_to(home)): file.read_bytes() for file in home.rglob("*") if file.is_file()}
+
+        old = self.programs(b"old")
+        self.setup("install")
+        setup("backup")
+        before = kept()
+        new = self.programs(b"new")
+        self.setup("install")
+        (self.root / TOOL).write_bytes(bytes(48 << 20))  # more than the one of before takes
+        room = os.statvfs(other)
+        fill.write_bytes(bytes(room.f_bavail * room.f_frsize - (2 << 20)))
+        said = setup("backup", code=1)
+        self.assertIn("a backup of before stays", said)
+        self.assertIn("free some space", said)
+        self.assertEqual(kept(), before)
+        setup("restore", "false")
+        self.assertEqual(self.installed(), old)
+        fill.unlink()
+
+        # Interrupted while it copied, between the two names, and before the one of before was gone.
+        (home / "Backup.new").mkdir()
+        (home / "Backup.new/part").touch()
+        (home / "Backup").rename(home / "Backup.old")
+        self.setup("install")
+        setup("restore", "false")
+        self.assertEqual(self.installed(), old)
+        (home / "Backup.old").mkdir()
+        (home / "Backup.old/part").touch()
+        self.setup("install")
+        setup("backup")
+        self.assertEqual([entry.name for entry in home.iterdir()], ["Backup"])
+        self.assertEqual(kept()["Backup/Package/mspctl"], new[TOOL])
+        (home / "Backup.old").mkdir()
+        setup("purge")
+        self.assertEqual(list(home.iterdir()), [])
+        self.assertIn("no backup", setup("restore"))
+
     def test_what_is_new_is_told_where_a_file_cannot_take_its_place(self):
         old = self.programs(b"old")
         self.setup("install")
