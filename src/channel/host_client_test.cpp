@@ -123,6 +123,22 @@ TEST_F(HostClientTest, AStatusRequestThatMayBeHeldHasOneHeaderMore) {
   EXPECT_EQ(client->told(), (protocol::Wait{.tag = "t2", .seconds = 30}));
 }
 
+TEST_F(HostClientTest, WhatTheHostNoLongerAsksForIsForgotten) {
+  const std::string document =
+      "content-type: application/json\r\ncontent-length: 142\r\n\r\n"
+      R"({"authorizationScheme":"Azure-HMAC-SHA256","keyDeliveryMethod":"http",)"
+      R"("keyGuid":null,"secureChannelState":"WireserverAndImds","version":"1.0"})";
+  for (const protocol::Asks asks : {protocol::Asks{.epoch = 0xa1, .caller = true}, protocol::Asks{}}) {
+    const std::string word = protocol::format_asks(asks);
+    const std::string header = word.empty() ? word : std::string(protocol::kAsksHeader) + ": " + word + "\r\n";
+    Answer<protocol::StatusDocument> answer;
+    auto task = keep(client->status(), answer);
+    seen_by_host(task, "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + header + document);
+    EXPECT_TRUE(answer.value.has_value()) << answer.why;
+    EXPECT_EQ(client->asks(), asks) << header;
+  }
+}
+
 TEST_F(HostClientTest, StatusRequest) {
   Answer<protocol::StatusDocument> answer;
   auto task = keep(client->status(), answer);

@@ -109,6 +109,16 @@ TEST(Machine, LostKeyIsAskedForAgainAndStaysClosed) {
   EXPECT_TRUE(run.m.closed());
 }
 
+TEST(Machine, ThatAKeyWasLostIsNotSaidOnceTheHostNamesNone) {
+  Sequence run(true);
+  run(needs_key(kA));
+  run(NotStored{"no such file"});
+  run(AcquireFailed{"no answer", false});
+  EXPECT_EQ(run.poll_again(needs_key(std::nullopt)), Action::kAcquire);
+  run(AcquireFailed{"the host answered 403", true});
+  EXPECT_EQ(run.m.message, "the host answered 403");
+}
+
 TEST(Machine, ForeignGuidKeepsTheOldKeyUntilTheNewOneIsThere) {
   Sequence run(false);
   run.latch(kA);

@@ -351,6 +351,24 @@ TEST_F(StatusGuardTest, WhatSomebodyDamagesUnderARunningAgentIsNotedAgain) {
   EXPECT_TRUE(guard->keep().ok());
 }
 
+TEST_F(StatusGuardTest, WhoDamagesItTimeAndAgainIsToldOnceUntilItWasGood) {
+  use(kA);
+  EXPECT_EQ(hear(kA), "");
+  const auto said = [&](bool damaged) {
+    if (damaged) {
+      std::filesystem::remove(mark());
+    }
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(guard->keep().ok());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(said(true), HasSubstr("somebody changed or removed"));
+  EXPECT_EQ(said(true), "");
+  EXPECT_EQ(said(true), "");
+  EXPECT_EQ(said(false), "");
+  EXPECT_THAT(said(true), HasSubstr("somebody changed or removed"));
+}
+
 TEST_F(StatusGuardTest, AMarkThatNamesAMachineStaysAsItIsWhereTheMachineCannotBeTold) {
   use(kA);
   EXPECT_EQ(hear(kA), "");
