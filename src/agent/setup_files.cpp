@@ -164,7 +164,7 @@ Result<void> Installation::finish() {
       // It may have taken its place, and not be synced.
       placed_ += ::access(beside(target).c_str(), F_OK) != 0 ? 1 : 0;
       const std::span<const std::string> all(targets_);
-      return std::move(done).error().context(placed_ == 0 ? std::string("nothing is replaced")
+      return std::move(done).error().context(placed_ == 0 ? std::string("none of the files took its place")
                                                           : fmt::format("new are {}; old are still {}",
                                                                         fmt::join(all.first(placed_), ", "),
                                                                         fmt::join(all.subspan(placed_), ", ")));
