@@ -55,7 +55,7 @@ void Stream::cancel() {
 
 void Stream::shutdown_write() { ::shutdown(socket_.get(), SHUT_WR); }
 
-bool Stream::quiet() const {
+bool Stream::quiet() {
   if (peer_closed_ || cancelled_) {
     return false;
   }
@@ -64,7 +64,9 @@ bool Stream::quiet() const {
   }
   char byte = 0;
   const ssize_t n = ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  // What arrives from now on is announced: who waits for it shall not be woken by what is not there.
+  readable_ = n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+  return !readable_;
 }
 
 Stream::Read Stream::read_some(std::span<char> buffer, Deadline deadline) { return {*this, buffer, deadline}; }

@@ -62,9 +62,7 @@ class Stream : public EventTarget {
   /// Half-close: no more bytes will be written.
   void shutdown_write();
   /// For pooled streams: true if nothing has arrived and the peer has not closed.
-  bool quiet() const;
-  /// False if a read would certainly block: costs no system call.
-  bool maybe_readable() const { return readable_; }
+  bool quiet();
 
   class IdleWatcher {
    public:

@@ -249,5 +249,28 @@ TEST(Stream, IdleWatcherHearsOfBytesAndCloseThatNobodyReads) {
   EXPECT_FALSE(pair.ours->quiet());
 }
 
+// A read that fills its buffer does not know whether it has emptied the socket; who waits afterwards must not wake up.
+TEST(Stream, WhoHasSeenItQuietWaitsForWhatComes) {
+  Loop loop;
+  auto pair = make_pair(loop);
+  ASSERT_EQ(::send(pair.peer.get(), "1234567", 7, 0), 7);
+  char buffer[7];
+  bool woken = false;
+  const auto read_then_wait = [&]() -> Task<> {
+    const IoResult read = co_await pair.ours->read_some(buffer, kNoDeadline);
+    EXPECT_EQ(read.bytes, 7U);
+    EXPECT_TRUE(pair.ours->quiet());
+    const IoResult ready = co_await pair.ours->wait_readable(kNoDeadline);
+    woken = ready.ok();
+  };
+  const auto task = read_then_wait();
+  for (int turns = 0; turns < 5; ++turns) {
+    loop.run_once(5);
+  }
+  EXPECT_FALSE(woken);
+  ASSERT_EQ(::send(pair.peer.get(), "8", 1, 0), 1);
+  run_until(loop, [&] { return woken; });
+}
+
 }  // namespace
 }  // namespace msp

@@ -265,12 +265,20 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
   }
 }
 
-Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& answer) {
+Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& answer, Upload* upload) {
   if (!answer.buffer) {
     answer.buffer = plane_.buffers_.take();
   }
-  const Deadline deadline = plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms);
+  Deadline deadline = plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms);
   for (unsigned interim = 0; interim <= kMaxInterim; ++interim) {
+    if (upload != nullptr && answer.buffer.empty()) {
+      co_await answer_begins(*upload, answer.connection->stream());
+      if (upload->broken && !upload->heard) {
+        answer.failure = *upload->broken;
+        co_return http::HeadStatus::kError;
+      }
+      deadline = plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms);
+    }
     const http::HeadRead got =
         co_await http::read_response_head(answer.connection->stream(), answer.buffer, x.response, deadline);
     if (got.status == http::HeadStatus::kTimeout) {
@@ -320,23 +328,37 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   buffer_.consume(buffer_.readable().size());
   x.consumed = true;
   http::BodyReader reader(stream_, spare, x.framing, plane_.settings_.max_exempt_body_bytes);
-  auto broken = co_await pump_request_body(x, reader, to);
-  if (broken) {
-    answer.connection.reset();
-    answer.failure = *broken;
-    co_return answer;
-  }
-  co_await read_answer_head(x, answer);
+  Upload upload(plane_.loop_);
+  // Cut where it stands by an answer that does not wait for it: that is relayed, then both sides close.
+  const Task<> sending = upload_body(x, reader, to, upload);
+  co_await read_answer_head(x, answer, &upload);
   co_return answer;
+}
+
+Task<> Session::answer_begins(Upload& upload, Stream& from) {
+  const auto listen = [](Upload& to, Stream& stream) -> Task<> {
+    co_await stream.wait_readable(kNoDeadline);
+    to.heard = true;
+    to.moved.announce();
+  };
+  upload.heard = false;
+  const Task<> listening = listen(upload, from);
+  while (!upload.sent && !upload.heard) {
+    co_await upload.moved.wait(kNoDeadline);
+  }
+}
+
+Task<> Session::upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload) {
+  auto broken = co_await pump_request_body(x, reader, to);
+  upload.broken = broken;
+  upload.sent = true;
+  upload.moved.announce();
 }
 
 Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to) {
   const bool chunked = x.framing.kind == http::BodyKind::kChunked;
   for (unsigned pieces = 1;; ++pieces) {
     x.record.bytes_in = reader.received();
-    if (to.maybe_readable()) {
-      co_return std::nullopt;  // an answer before the end of the body: relayed, then both sides close
-    }
     const http::BodyPiece piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
     IoResult sent;
     const Deadline deadline = plane_.loop_.after_ms(plane_.settings_.body_timeout_ms);
@@ -350,11 +372,11 @@ Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyRe
         }
         break;
       case http::BodyStatus::kEnd:
-        x.body_pending = false;
-        x.record.bytes_in = reader.received();
         if (chunked) {
           sent = co_await to.write_all({kLastChunk}, deadline);
         }
+        // The host's connection serves another request only if this one is there to its last byte.
+        x.body_pending = !sent.ok();
         co_return std::nullopt;
       default:
         co_return body_failure(piece);

@@ -28,6 +28,16 @@ struct UpstreamAnswer {
   std::optional<Answer> failure;
 };
 
+/// The body of a streamed request on its way to the host, which may answer before its end.
+struct Upload {
+  explicit Upload(Loop& loop) : moved(loop) {}
+
+  bool sent = false;             ///< all that can be sent is sent
+  bool heard = false;            ///< the host has said something, or closed
+  std::optional<Answer> broken;  ///< why the client's body came to no end
+  Signal moved;                  ///< one of these
+};
+
 enum class RelayEnd : unsigned char {
   kComplete,
   kClientGone,
@@ -91,7 +101,11 @@ class Session : public ListHook<DataPlane> {
   Task<UpstreamAnswer> ask_upstream(Exchange& x, OutboundHead head);
   Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
   Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);
-  Task<http::HeadStatus> read_answer_head(Exchange& x, UpstreamAnswer& answer);
+  Task<> upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload);
+  /// Waits for the host's answer or, if that comes first, for the end of what is sent.
+  static Task<> answer_begins(Upload& upload, Stream& from);
+  /// `upload`: a body that is still being sent; the time for an answer counts from its end.
+  Task<http::HeadStatus> read_answer_head(Exchange& x, UpstreamAnswer& answer, Upload* upload = nullptr);
   static UpstreamAnswer upstream_failure(const Exchange& x);
   Task<bool> relay(Exchange& x, UpstreamAnswer answer);
   bool write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep);

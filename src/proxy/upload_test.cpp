@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bodies that are streamed to the host, which may answer before it has read them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proxy/test_plane.h"
+
+namespace msp::proxy {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr std::string_view kRefused = "HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno";
+
+std::string upload(const std::string& framing, const std::string& body) {
+  return "PUT /vmAgentLog HTTP/1.1\r\nHost: metadata.test\r\n" + framing + "\r\n\r\n" + body;
+}
+
+/// Reads the head of a request byte by byte; nothing of its body.
+bool read_head(test::RawOrigin& origin, int socket) {
+  std::string got;
+  for (char byte = 0; !got.ends_with("\r\n\r\n"); got += byte) {
+    if (!origin.wait_or_stop(socket) || ::recv(socket, &byte, 1, 0) <= 0) {
+      return false;
+    }
+  }
+  origin.note(got);
+  return true;
+}
+
+TEST(Upload, AnAnswerDoesNotWaitForARestThatIsNotSent) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      test::RawOrigin::say(socket, kRefused);
+      self.wait_or_stop(-1);  // keeps its side open, and reads no more
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  for (const char* framing : {"Content-Length: 100000", "Transfer-Encoding: chunked"}) {
+    test::RawClient client(plane.at);
+    client.send(upload(framing, "A\r\n0123456789\r\n"));
+    const std::string answer = client.read_until("no", 2000);
+    EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 403 No\r\n"), HasSubstr("connection: close\r\n")));
+    EXPECT_EQ(client.read_all(), "");
+    EXPECT_TRUE(client.closed());
+  }
+}
+
+TEST(Upload, AnInterimAnswerDoesNotStopTheBody) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      test::RawOrigin::say(socket, "HTTP/1.1 102 Processing\r\n\r\n");
+      std::string body(10, ' ');
+      for (std::size_t got = 0; got < body.size() && self.wait_or_stop(socket);) {
+        got += static_cast<std::size_t>(std::max<ssize_t>(::recv(socket, body.data() + got, body.size() - got, 0), 0));
+      }
+      test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n" + body);
+      self.wait_or_stop(socket);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(upload("Content-Length: 10", "01234"));
+  EXPECT_EQ(client.read_until("never", 100), "");
+  client.send("56789");
+  const std::string answer = client.read_until("0123456789");
+  EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), EndsWith("\r\n\r\n0123456789")));
+  EXPECT_THAT(answer, Not(HasSubstr("connection: close"))) << "nothing was cut";
+}
+
+TEST(Upload, ABodyThatStallsIsTimedOutWhileTheHostIsSilent) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    while (read_head(self, socket)) {
+    }
+  });
+  Settings settings;
+  settings.body_timeout_ms = 100;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(upload("Content-Length: 10", "01234"));
+  EXPECT_THAT(client.read_all(), AllOf(StartsWith("HTTP/1.1 408 "), HasSubstr("body_timeout")));
+}
+
+}  // namespace
+}  // namespace msp::proxy
