@@ -6,7 +6,7 @@
 namespace msp::http {
 
 BodyReader::BodyReader(Stream& stream, Buffer& buffer, Framing framing, std::uint64_t limit)
-    : stream_(stream), buffer_(buffer), framing_(framing), limit_(limit) {}
+    : stream_(stream), buffer_(buffer), framing_(framing), limit_(limit), chunked_(framing.of_answer) {}
 
 BodyPiece BodyReader::end() {
   done_ = true;

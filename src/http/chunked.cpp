@@ -87,7 +87,7 @@ bool ChunkedDecoder::trailer_byte(char c) {
       if (c == ':') {
         state_ = State::kTrailerValue;
         const std::string_view name(name_.data(), std::min(name_size_, name_.size()));
-        return name_size_ > 0 && !is_protected_trailer(name);
+        return name_size_ > 0 && (any_trailer_ || !is_protected_trailer(name));
       }
       if (name_size_ < name_.size()) {
         name_[name_size_] = lower(c);

@@ -27,6 +27,10 @@ class ChunkedDecoder {
     Refusal refusal;           ///< kBad
   };
 
+  /// `of_answer`: trailers may have any name, as nobody acts on what is dropped. One of a request that is named like a
+  /// protected header is an attempt to smuggle, and refused.
+  explicit ChunkedDecoder(bool of_answer = false) : any_trailer_(of_answer) {}
+
   /// Decodes the front of `input`; call again with the rest behind `consumed`. kNeedMore has consumed all of it.
   /// kEnd: the final empty line was consumed, what follows belongs to the next message.
   /// The data and the verdict do not depend on how the bytes are split.
@@ -55,6 +59,7 @@ class ChunkedDecoder {
   bool trailer_byte(char c);
 
   State state_ = State::kSize;
+  bool any_trailer_;
   unsigned digits_ = 0;
   std::uint64_t left_ = 0;  // of the size line so far, then of the chunk's data
   std::size_t trailer_bytes_ = 0;
@@ -63,8 +68,8 @@ class ChunkedDecoder {
   Refusal refusal_;
 };
 
-/// True for names that must never arrive as a trailer (framing, routing, credentials, everything `x-ms-`). `name`:
-/// lower case.
+/// True for names that must never arrive as a trailer of a request (framing, routing, credentials, everything `x-ms-`).
+/// `name`: lower case.
 bool is_protected_trailer(std::string_view name);
 
 }  // namespace msp::http

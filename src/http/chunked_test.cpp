@@ -24,8 +24,8 @@ struct Decoded {
 };
 
 /// Feeds the pieces that `cuts` (ascending offsets) make of the input.
-Decoded decode(std::string_view input, const std::vector<std::size_t>& cuts = {}) {
-  ChunkedDecoder decoder;
+Decoded decode(std::string_view input, const std::vector<std::size_t>& cuts = {}, bool of_answer = false) {
+  ChunkedDecoder decoder(of_answer);
   Decoded out;
   std::size_t from = 0;
   for (std::size_t i = 0; i <= cuts.size(); ++i) {
@@ -141,6 +141,21 @@ TEST(Chunked, RefusesWhatIsNotStrict) {
     const Decoded decoded = decode(bad_bodies()[i]);
     EXPECT_EQ(decoded.end, ChunkedDecoder::Event::kBad) << bad_bodies()[i];
     EXPECT_TRUE(decoded.code == "bad_chunk" || decoded.code == "bad_trailer") << bad_bodies()[i];
+  }
+}
+
+TEST(Chunked, TrailersOfAnswersMayHaveAnyNameButNotAnyForm) {
+  for (const std::string name :
+       {"Date", "Via", "Location", "x-ms-request-id", "Cache-Control", "Set-Cookie", "Content-Length"}) {
+    const std::string body = "5\r\nhello\r\n0\r\n" + name + ": 1\r\n\r\n";
+    const Decoded answer = decode(body + "HTTP/1.1 200", {}, true);
+    EXPECT_EQ(answer.end, ChunkedDecoder::Event::kEnd) << name;
+    EXPECT_EQ(answer.data, "hello");
+    EXPECT_EQ(answer.consumed, body.size());
+    EXPECT_EQ(decode(body).code, "bad_trailer") << name << " of a request";
+  }
+  for (const std::string line : {"via : y", ": y", "via", " via: y", "via: y\n", "via: \x01", "via: y\r\n z"}) {
+    EXPECT_EQ(decode("0\r\n" + line + "\r\n\r\n", {}, true).code, "bad_trailer") << line;
   }
 }
 

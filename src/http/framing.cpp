@@ -100,6 +100,9 @@ Checked<Framing> response_framing(const ResponseHead& head, std::string_view req
   if (framing && bodiless) {
     return Framing{};
   }
+  if (framing) {
+    framing->of_answer = true;
+  }
   return framing;
 }
 

@@ -17,6 +17,7 @@ enum class BodyKind : unsigned char { kNone, kLength, kChunked, kUntilClose };
 struct Framing {
   BodyKind kind = BodyKind::kNone;
   std::uint64_t length = 0;  ///< kLength: bytes, at least 1 (a length of 0 is kNone)
+  bool of_answer = false;    ///< trailers of answers are dropped whatever their names
 
   bool has_body() const { return kind != BodyKind::kNone; }
 };
