@@ -49,6 +49,7 @@ proxy::Settings make_proxy_settings(const Config& config) {
   for (std::size_t i = 0; i < kServiceCount; ++i) {
     out.services[i] = {config.services[i].endpoint, config.services[i].host_names};
   }
+  out.listener = config.listen;
   const Limits& limits = config.limits;
   out.max_connections = limits.max_connections;
   out.max_connections_per_user = limits.max_connections_per_user;

@@ -81,14 +81,12 @@ void Asked::ask(Service service, std::string_view method, std::string_view targe
 void Asked::read(std::string_view host) {
   arena_.reset();
   refusal_ = {.status = 0, .code = {}, .what = {}};
-  local_.reset();
   const auto target = http::parse_target(text_);
   if (!target) {
     refusal_ = target.error();
     return;
   }
   target_ = *target;
-  local_ = protocol::local_endpoint(target_);
   refusal_ = screened(host);
   view_.exempt = protocol::is_exempt(method_, target_);
   view_.method = method_;
@@ -101,9 +99,6 @@ void Asked::read(std::string_view host) {
 http::Refusal Asked::screened(std::string_view host) const {
   if (!request::parse_method(method_)) {
     return refused(request::Fault::kMethodNotAllowed);
-  }
-  if (local_) {
-    return {.status = 0, .code = {}, .what = {}};
   }
   http::RequestHead head;
   head.method = method_;

@@ -12,7 +12,6 @@
 #include "base/result.h"
 #include "http/refusal.h"
 #include "policy/engine.h"
-#include "protocol/local_endpoint.h"
 #include "request/arena.h"
 #include "request/canonical_request.h"
 
@@ -39,9 +38,7 @@ class Asked {
 
   /// Why it is refused whatever the rules say (protocol.md J.2, rows 1 to 6); status 0: it is not.
   const http::Refusal& refusal() const { return refusal_; }
-  /// The agent answers it itself, whatever the rules say.
-  const std::optional<protocol::LocalEndpoint>& local() const { return local_; }
-  /// For the engine; meaningless with a refusal, or where it is local().
+  /// For the engine; meaningless with a refusal.
   const policy::RequestView& view() const { return view_; }
   const std::string& method() const { return method_; }
   const std::string& target() const { return text_; }
@@ -57,7 +54,6 @@ class Asked {
   request::CanonicalRequest canonical_;
   policy::RequestView view_;
   http::Refusal refusal_;
-  std::optional<protocol::LocalEndpoint> local_;
 };
 
 }  // namespace msp::authoring

@@ -15,11 +15,6 @@ class Steps {
       : caller_(caller), asked_(asked), item_(item), matching_(matching), out_(out) {}
 
   void walk() {
-    if (const std::optional<protocol::LocalEndpoint> endpoint = asked_.local();
-        endpoint && asked_.refusal().status == 0) {
-      local(*endpoint);
-      return;
-    }
     if (!well_formed() || !gates()) {
       return;
     }
@@ -38,16 +33,6 @@ class Steps {
     out_.outcome = outcome;
     out_.code = code;
     out_.steps.push_back({.what = std::move(what), .decides = true});
-  }
-
-  void local(protocol::LocalEndpoint endpoint) {
-    const bool for_root = protocol::is_for_root_only(endpoint);
-    go_on("the agent itself answers this path, wherever it is sent; rules are not asked");
-    if (for_root && !caller_.elevated) {
-      end(Outcome::kDeny, "not_elevated", "the status of the agent is for root only");
-    } else {
-      end(Outcome::kPermit, "", for_root ? "root may see the status of the agent" : "it is for everybody");
-    }
   }
 
   bool well_formed() {

@@ -63,19 +63,6 @@ Judgement judge(const identity::ConnectionIdentity& caller, const Asked& asked, 
     out.what = asked.refusal().what;
     return out;
   }
-  if (const std::optional<protocol::LocalEndpoint> local = asked.local()) {
-    Judgement out;
-    out.local = true;
-    if (protocol::is_for_root_only(*local) && !caller.elevated) {
-      out.status = 403;
-      out.code = "not_elevated";
-      out.what = "the status of the agent is for root only";
-    } else {
-      out.outcome = Outcome::kPermit;
-      out.status = 200;
-    }
-    return out;
-  }
   const policy::Decision decision = policy::decide(caller, asked.view(), snapshot);
   const auto* const permit = std::get_if<policy::Permit>(&decision);
   Judgement out = permit != nullptr ? permitted(*permit) : denied(std::get<policy::Denial>(decision));

@@ -21,10 +21,9 @@ std::string_view to_string(Outcome outcome);
 struct Judgement {
   Outcome outcome = Outcome::kDeny;
   int status = 0;          ///< of the agent's answer; 0: the request goes on to the service
-  bool local = false;      ///< the agent answers itself, whatever rules say (protocol.md G)
   std::string_view code;   ///< why it is refused, or would be without mode audit; empty for a plain permit
   std::string_view what;   ///< what is wrong with a request that has no canonical form or is refused before
-  bool by_engine = false;  ///< false: refused, or answered by the agent, before any decision
+  bool by_engine = false;  ///< false: refused before any decision
   policy::Ground ground = policy::Ground::kNoRules;  ///< unless denied
   policy::RuleNames names;                           ///< of the rule, or of the nearest miss
   std::string_view missed_field;

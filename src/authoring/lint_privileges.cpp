@@ -34,15 +34,6 @@ std::string remedy_of(std::string_view why, policy::LegacyFault fault) {
              : "write the path as clients send it: a '/' first, no '//' and no '..'";
 }
 
-bool is_answered_here(const std::optional<Form>& form) {
-  if (!form) {
-    return false;
-  }
-  Asked asked;
-  asked.ask(Service::kImds, "GET", target_of(*form));
-  return asked.local().has_value();
-}
-
 void check_path(const Linted& linted, const std::string& at, const RulePrivilege& privilege,
                 const PrivilegeForms& forms, Findings& findings) {
   const bool legacy = linted.options.matching != policy::Matching::kEnforce;
@@ -64,14 +55,6 @@ void check_path(const Linted& linted, const std::string& at, const RulePrivilege
                      fmt::format("the path \"{}\" does not begin with '/': in legacy matching {}", privilege.path,
                                  privilege.path.empty() ? "it is a prefix of every path" : "it never matches"),
                      "begin it with '/'");
-  }
-  if (is_answered_here(legacy ? forms.legacy : forms.canonical)) {
-    findings.warning(
-        "local-endpoint", path_at,
-        fmt::format("the privilege \"{}\" is for a path that the agent answers itself: rules are asked only "
-                    "where something follows it",
-                    privilege.name),
-        "remove the privilege: /provision is for everybody, /gpa-aggregated-status for root");
   }
   if (privilege.query_parameters.empty() && forms.canonical && forms.canonical->path == "/") {
     findings.warning("matches-every-request", path_at,

@@ -224,8 +224,6 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"name":"app","userName":"root","exePath":"/usr/sbin/php-fpm8.2"})"},
         Mistake{"interpreter-identity /rules/identities/0", &Parts::identities,
                 R"({"name":"app","userName":"root","exePath":"/usr/bin/perl5.36-x86_64-linux-gnu"})"},
-        Mistake{"local-endpoint /rules/privileges/0/path", &Parts::privileges,
-                R"({"name":"token","path":"/provision"})"},
         Mistake{"empty-section /rules/roles", &Parts::roles, ""}));
 
 TEST(Lint, AMissingSectionIsAnError) {

@@ -125,7 +125,7 @@ std::string_view print_rules(std::string_view document, const ExplainContext& co
 void write_judgement(json::Writer& writer, const authoring::Judgement& judgement) {
   writer.field("outcome", to_string(judgement.outcome)).field("status", judgement.status).field("code", judgement.code);
   if (judgement.outcome != authoring::Outcome::kDeny) {
-    writer.field("ground", judgement.local ? "local_endpoint" : policy::to_string(judgement.ground));
+    writer.field("ground", policy::to_string(judgement.ground));
   }
   const policy::RuleNames& names = judgement.names;
   if (!names.privilege.empty()) {

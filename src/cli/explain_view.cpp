@@ -133,9 +133,6 @@ std::string judgement_line(const authoring::Judgement& judgement) {
   if (judgement.outcome == authoring::Outcome::kAudit) {
     return fmt::format("PERMIT in mode audit, would be denied: {}", judgement.code);
   }
-  if (judgement.local) {
-    return "PERMIT answered by the agent itself";
-  }
   if (judgement.ground != policy::Ground::kRule) {
     return fmt::format("PERMIT {}", policy::to_string(judgement.ground));
   }

@@ -9,8 +9,9 @@ namespace msp {
 namespace proxy {
 void fields(auto& v, ServiceSettings& m) { v(m.endpoint, m.host_names); }
 void fields(auto& v, Settings& m) {
-  v(m.services, m.max_connections, m.max_connections_per_user, m.head_timeout_ms, m.idle_timeout_ms, m.body_timeout_ms,
-    m.upstream_timeout_ms, m.connect_timeout_ms, m.not_ready_hold_ms, m.max_signed_body_bytes, m.max_exempt_body_bytes);
+  v(m.services, m.listener, m.max_connections, m.max_connections_per_user, m.head_timeout_ms, m.idle_timeout_ms,
+    m.body_timeout_ms, m.upstream_timeout_ms, m.connect_timeout_ms, m.not_ready_hold_ms, m.max_signed_body_bytes,
+    m.max_exempt_body_bytes);
 }
 }  // namespace proxy
 

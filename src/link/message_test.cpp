@@ -22,6 +22,7 @@ std::vector<ToWorker> to_worker() {
               .tickets_from = 7,
               .proxy = {}};
   setup.proxy.services[0] = {kImdsEndpoint, {"metadata.test", ""}};
+  setup.proxy.listener = {{127, 0, 0, 1}, 3080};
   setup.proxy.max_exempt_body_bytes = 12345;
   out.emplace_back(std::move(setup));
   out.emplace_back(Listen{.listener = 3});

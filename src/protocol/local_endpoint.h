@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The paths that the agent answers itself, wherever they are sent (protocol.md G).
+// The paths that the agent answers itself on connections to its listener (protocol.md G, L.17).
 // Pure; any thread; targets are untrusted and already parsed. Nothing fails.
 #pragma once
 
@@ -28,7 +28,5 @@ inline std::optional<LocalEndpoint> local_endpoint(const http::Target& target) {
   }
   return std::nullopt;
 }
-
-inline bool is_for_root_only(LocalEndpoint endpoint) { return endpoint == LocalEndpoint::kAggregateStatus; }
 
 }  // namespace msp::protocol

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/admission.h"
 
+#include <array>
+
 #include "protocol/headers.h"
 #include "request/traversal.h"
 
@@ -50,6 +52,11 @@ std::expected<Addressed, Answer> addressee(const identity::ConnectionIdentity& c
   }
   const ServiceSettings& to = settings.of(*service);
   return Addressed{*service, {to.endpoint, to.host_names}};
+}
+
+request::Addressee at_listener(const Ipv4Endpoint& listener) {
+  static const std::array<std::string, 1> names{"localhost"};
+  return {listener, names};
 }
 
 std::optional<Answer> screen_request(Exchange& x, const request::Addressee& to) {

@@ -29,6 +29,9 @@ struct Addressed {
 std::expected<Addressed, Answer> addressee(const identity::ConnectionIdentity& caller, std::optional<Service> service,
                                            const Settings& settings);
 
+/// Who connects to the listener itself names that, or `localhost`.
+request::Addressee at_listener(const Ipv4Endpoint& listener);
+
 /// Host, authority, traversal (row 6), the closed secure channel, headers; computes the canonical form.
 std::optional<Answer> screen_request(Exchange& x, const request::Addressee& to);
 

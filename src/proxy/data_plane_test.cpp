@@ -91,15 +91,6 @@ TEST(DataPlane, RefusesWhatNobodyMade) {
   EXPECT_EQ(origin.log(), "");
 }
 
-TEST(DataPlane, AnswersLocalEndpointsWithoutIdentity) {
-  test::RawOrigin origin(always(kOk));
-  TestPlane plane(origin.endpoint());
-  plane.on_loop([&] { plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord); });
-  test::RawClient client(plane.at);
-  client.send(get("/provision", "Metadata: true\r\n"));
-  EXPECT_THAT(client.read_until("\"\"}"), HasSubstr("\"finished\":true"));
-}
-
 TEST(DataPlane, HoldsThenRefusesWhileNotReady) {
   test::RawOrigin origin(always(kOk));
   Settings settings;

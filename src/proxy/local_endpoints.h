@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's own endpoints (protocol.md G), which answer on any redirected or direct connection.
+// The agent's own endpoints (protocol.md G), for who connects to its listener. On a connection that was redirected
+// their paths are those of the service (L.17).
 // Implemented by the assembly from status values; called on the data loop, must not block.
 // Refusals are answers like any other.
 #pragma once
@@ -29,7 +30,7 @@ class LocalEndpoints {
   LocalEndpoints(const LocalEndpoints&) = delete;
   LocalEndpoints& operator=(const LocalEndpoints&) = delete;
 
-  /// None: the target is no local endpoint. `caller` may be unknown.
+  /// None: the target is no local endpoint. `head` has been screened; `caller` may be unknown.
   virtual std::optional<LocalAnswer> answer(const http::RequestHead& head, const http::Target& target,
                                             const identity::ConnectionIdentity& caller) = 0;
 };

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/head_reader.h"
 #include "http/linger.h"
+#include "protocol/local_endpoint.h"
 #include "proxy/admission.h"
 #include "proxy/signer.h"
 
@@ -31,6 +32,8 @@ std::int64_t realtime_ns() {
   ::clock_gettime(CLOCK_REALTIME, &ts);
   return static_cast<std::int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
 }
+
+bool is_denial(int status) { return status == 403 || status == 421; }
 
 void bump(std::atomic<std::uint64_t>& counter) {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -153,8 +156,9 @@ Task<bool> Session::handle(Exchange& x) {
     auto done = co_await refuse_with(x, *refused, refused->code);
     co_return done;
   }
-  if (auto local = plane_.local_.answer(x.head, x.target, caller_)) {
-    auto done = co_await answer_locally(x, std::move(*local));
+  // Of who is unknown, nobody can say which address he meant: only paths that nobody else has are his.
+  if (caller_.known ? caller_.direct : protocol::local_endpoint(x.target).has_value()) {
+    auto done = co_await serve_at_listener(x);
     co_return done;
   }
   const auto address = addressee(caller_, service_, plane_.settings_);
@@ -165,7 +169,7 @@ Task<bool> Session::handle(Exchange& x) {
   }
   x.service = address->service;
   if (const auto refused = screen_request(x, address->to)) {
-    bump(refused->status == 403 ? plane_.counters_.denied : plane_.counters_.malformed);
+    bump(is_denial(refused->status) ? plane_.counters_.denied : plane_.counters_.malformed);
     auto done = co_await refuse_with(x, *refused, refused->code);
     co_return done;
   }
@@ -189,13 +193,27 @@ Task<bool> Session::handle(Exchange& x) {
     note(x.record, *denial);
     Answer answer = denial_answer(*denial);
     // What has no canonical form is the client's mistake, whatever the rules say.
-    bump(answer.status == 403 ? plane_.counters_.denied : plane_.counters_.malformed);
+    bump(is_denial(answer.status) ? plane_.counters_.denied : plane_.counters_.malformed);
     auto done = co_await refuse_with(x, answer, answer.code);
     co_return done;
   }
   auto& permit = std::get<policy::Permit>(decision);
   note(x.record, permit);
   auto done = co_await forward(x, std::move(permit));
+  co_return done;
+}
+
+Task<bool> Session::serve_at_listener(Exchange& x) {
+  auto refused = screen_request(x, at_listener(plane_.settings_.listener));
+  if (!refused) {
+    if (auto local = plane_.local_.answer(x.head, x.target, caller_)) {
+      auto done = co_await answer_locally(x, std::move(*local));
+      co_return done;
+    }
+    refused = direct_connection();
+  }
+  bump(is_denial(refused->status) ? plane_.counters_.denied : plane_.counters_.malformed);
+  auto done = co_await refuse_with(x, *refused, refused->code);
   co_return done;
 }
 

@@ -78,6 +78,8 @@ class Session : public ListHook<DataPlane> {
   /// (design.md section 3).
   Task<std::optional<Answer>> prepare(Service service);
   Task<bool> refuse_with(Exchange& x, Answer answer, std::string_view reason);
+  /// What nothing redirected: rows 1 to 6 of protocol.md J.2 with the listener's own address, rows 7 and 8, then row 9.
+  Task<bool> serve_at_listener(Exchange& x);
   Task<bool> answer_locally(Exchange& x, LocalAnswer answer);
   void consume_head(Exchange& x);
   void record(Exchange& x);

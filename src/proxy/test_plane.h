@@ -18,7 +18,7 @@ namespace msp::proxy {
 struct NoLocalEndpoints final : LocalEndpoints {
   std::optional<LocalAnswer> answer(const http::RequestHead&, const http::Target& target,
                                     const identity::ConnectionIdentity&) override {
-    if (target.path == "/provision") {
+    if (target.path == "/provision" && target.query.empty()) {
       return LocalAnswer{200, R"({"finished":true,"errorMessage":""})", {}, {}};
     }
     return std::nullopt;
@@ -35,10 +35,11 @@ class TestPlane {
     }
     settings.services[static_cast<std::size_t>(Service::kImds)] = {origin, {"metadata.test"}};
     identities.answer = identity::fake_identity(1000, origin);
-    plane.emplace(loop, settings, identities, DataPlane::Trace{audit, counters, audit::RequestIds(7)}, dialer, local);
     auto socket = make_tcp_socket();
     EXPECT_TRUE(bind_and_listen(*socket, {{127, 0, 0, 1}, 0}, 64).ok());
     at = *local_endpoint(socket->get());
+    settings.listener = at;
+    plane.emplace(loop, settings, identities, DataPlane::Trace{audit, counters, audit::RequestIds(7)}, dialer, local);
     EXPECT_TRUE(plane->listen(std::move(*socket)).ok());
     thread = std::thread([this] { loop.run(); });
   }

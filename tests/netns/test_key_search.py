@@ -24,6 +24,8 @@ from lab.lab import IMDS, ORDINARY_USER, WIRESERVER, stop
 from lab.world import poll
 from test_disk import raise_incarnation
 
+LISTENER = "127.0.0.1:3080"
+
 # Root with all other capabilities; one that has more than the looker could not be looked at anyway.
 WITHOUT_PTRACE = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
 DUMPER = Path(__file__).parent.parent / "support" / "lab" / "memory_dump.py"
@@ -137,6 +139,8 @@ class KeySearch(LabCase):
         for target in ("/provision", "/gpa-aggregated-status", VERSIONS, "/secure-channel/key"):
             answer = lab.guest.as_user("root").call(http.get, IMDS, target)
             (self.outputs / f"{stage}{target.replace('/', '-')}").write_bytes(str(answer.headers).encode() + answer.body)
+            at_agent = lab.guest.as_user("root").call(http.get, LISTENER, target)
+            (self.outputs / f"{stage}-listener{target.replace('/', '-')}").write_bytes(str(at_agent.headers).encode() + at_agent.body)
         for program, pid in (("agent", lab.agent.pid), ("worker", lab.worker_pid()), ("host", lab.host.pid)):
             if Path(f"/proc/{pid}").exists():
                 for name in ("environ", "cmdline", "comm", "status", "maps", "limits"):

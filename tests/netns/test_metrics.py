@@ -13,6 +13,7 @@ from lab import http as lab_http
 from lab.lab import ORDINARY_USER, WIRESERVER, stop
 from lab.world import poll
 
+LISTENER = "127.0.0.1:3080"
 PROMTOOL = Path(__file__).resolve().parents[2] / "build/promtool/promtool"
 AGENT, HOST = "127.0.0.1:9464", "127.0.0.1:9465"
 SAMPLE = re.compile(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$")
@@ -76,13 +77,14 @@ class Metrics(LabCase):
             self.assertEqual(lab.guest_get("/?comp=versions", WIRESERVER).status, 403)
         for _ in range(2):
             self.assertEqual(lab.guest_get("/metadata/%zz").status, 400)
-        self.assertEqual(lab.guest_get("/provision").status, 200)
+        self.assertEqual(lab.guest_get("/provision", LISTENER).status, 200)
         # Around the agent: the host refuses, and counts.
         for _ in range(4):
             self.assertIn(lab.outside.call(lab_http.get, "169.254.169.254:80", "/metadata/versions").status, (401, 403))
         wanted = {'msp_agent_requests_total{outcome="served"}': 7, 'msp_agent_requests_total{outcome="denied"}': 3,
                   'msp_agent_requests_total{outcome="malformed"}': 2, 'msp_agent_requests_total{outcome="local"}': 1,
-                  "msp_agent_connections_total": 13, 'msp_agent_kernel_events_total{event="redirected"}': 13,
+                  "msp_agent_connections_total": 13, 'msp_agent_kernel_events_total{event="redirected"}': 12,
+                  'msp_agent_kernel_events_total{event="direct"}': 1,
                   "msp_agent_connections_open": 0}
 
         def grown(now: dict, before: dict, names) -> dict:

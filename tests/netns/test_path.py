@@ -237,13 +237,25 @@ class EndorsedPath(LabCase):
     # --- the local endpoints --------------------------------------------------------------------------------------
 
     def test_local_endpoints(self):
-        self.assertEqual(self.ask(IMDS, "/provision").status, 200)
-        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
-            self.assertEqual(self.ask(IMDS, "/provision", method=method).status, 200, method)
-        self.assertEqual(self.raw(IMDS, b"GET /provision HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n").status, 400)
-        self.assertEqual(self.ask(IMDS, "/gpa-aggregated-status").status, 403)
+        for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+            self.assertEqual(self.ask(LISTENER, "/provision", method=method).status, 200, method)
+        self.assertIn("finished", self.ask(LISTENER, "/provision").json())
+        self.assertEqual(self.raw(LISTENER, b"GET /provision HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").status, 400)
+        self.assert_refused(self.ask(LISTENER, "/gpa-aggregated-status"), 403)
         self.assertEqual(self.ask(LISTENER, "/gpa-aggregated-status", None).status, 200)
-        self.assertIn("finished", self.ask(IMDS, "/provision").json())
+        for host in ("169.254.169.254", "attacker.example", "127.0.0.1:80"):
+            self.assert_refused(self.ask(LISTENER, "/provision", headers={"Host": host}), 400, "host_foreign")
+        self.assertEqual(self.ask(LISTENER, "/provision", headers={"Host": "localhost:3080"}).status, 200)
+
+    def test_paths_of_local_endpoints_are_the_services_own_for_who_asks_a_service(self):
+        for target in ("/provision", "/gpa-aggregated-status"):
+            for to, user in ((IMDS, ORDINARY_USER), (IMDS, None), (WIRESERVER, None)):
+                with self.subTest(f"{to} {target} {user}"):
+                    answer = self.ask(to, target, user)
+                    self.assertEqual((answer.status, "x-ms-azure-host-authorization" in answer.headers), (404, True), answer)
+            self.assert_refused(self.ask(WIRESERVER, target), 403, "not_elevated")
+        asked = [record for record in self.lab.host_records() if record.get("path") in ("/provision", "/gpa-aggregated-status")]
+        self.assertTrue(asked, "the host has seen them")
 
     # --- what the operator sees -----------------------------------------------------------------------------------
 
@@ -287,7 +299,7 @@ class HostTrouble(LabCase):
             self.assert_refused(lab.guest_get(VERSIONS, WIRESERVER, None), 502)
         lab.kill_agent()
         lab.start_agent(wait=False)
-        poll("listener is back", lambda: lab.guest_get("/provision").status == 200, 10)
+        poll("listener is back", lambda: lab.guest_get("/provision", LISTENER).status == 200, 10)
         with self.subTest("latched once, not ready: held, then refused, never sent on"):
             answer = lab.guest_get(INSTANCE)
             self.assert_refused(answer, 410)

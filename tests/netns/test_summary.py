@@ -43,7 +43,7 @@ class Summary(LabCase):
         self.assertEqual(lab.guest_get(VERSIONS, WIRESERVER, None).status, 200)
         self.assertEqual(lab.guest_get("/metadata/a/../b").status, 403)
         self.assertEqual(lab.guest_get("/metadata/%zz").status, 400)
-        self.assertEqual(lab.guest_get("/provision").status, 200)
+        self.assertEqual(lab.guest_get("/provision", LISTENER).status, 200)
         asked = {(ORDINARY_USER, "169.254.169.254", 80, "200 OK"): 5, (ORDINARY_USER, "168.63.129.16", 80, "403 Forbidden"): 3,
                  ("root", "168.63.129.16", 80, "200 OK"): 1, (ORDINARY_USER, "169.254.169.254", 80, "403 Forbidden"): 1}
 
@@ -65,7 +65,7 @@ class Summary(LabCase):
         self.assertEqual(asked_locally.status, 200)
         self.assertEqual(self.rows("failedAuthenticateSummary", asked_locally.json()),
                          self.rows("failedAuthenticateSummary", document))
-        self.assertEqual(lab.guest_get("/gpa-aggregated-status", IMDS).status, 403)
+        self.assertEqual(lab.guest_get("/gpa-aggregated-status", LISTENER).status, 403)
 
 
 def cpu_ms(pid: int) -> float:
