@@ -24,8 +24,10 @@ bool Session::write_answer_head(Exchange& x, const http::Framing& framing, bool 
   writer.status_line(x.response.status, x.head.minor_version, x.response.reason);
   bool dated = false;
   const bool names_more = !http::connection_options(x.response.headers).foreign.empty();
+  const bool no_content = x.response.status == 204;  // has no length either (RFC 9110 8.6); a 304 may say it
   for (const http::Header& header : x.response.headers) {
-    if (stays_behind(x.response.headers, names_more, header.name)) {
+    if (stays_behind(x.response.headers, names_more, header.name) ||
+        (no_content && http::iequals(header.name, "content-length"))) {
       continue;
     }
     dated = dated || http::iequals(header.name, "date");

@@ -9,6 +9,9 @@ namespace msp::proxy {
 namespace {
 
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 /// Answers every request with the same bytes, keep-alive.
 test::RawOrigin::Script always(std::string answer) {
@@ -32,6 +35,27 @@ TEST(Relay, TrailersAreDroppedAndTheAnswerIsWhole) {
     client.send(get("/"));
     EXPECT_THAT(client.read_until("\r\n0\r\n\r\n"), EndsWith("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
   }
+  EXPECT_EQ(origin.connections(), 1);
+}
+
+// A reader that takes the length at its word would wait for six bytes, or take them from the next answer.
+TEST(Relay, NoContentHasNoLength) {
+  int round = 0;
+  test::RawOrigin origin([&round](test::RawOrigin& self, int socket) {
+    const char* answers[] = {"HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\n",
+                             "HTTP/1.1 304 Not Modified\r\ncontent-length: 6\r\n\r\n"};
+    while (!self.read_request(socket).empty()) {
+      test::RawOrigin::say(socket, answers[round++]);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/nothing"));
+  EXPECT_THAT(client.read_until("\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 204 "), Not(HasSubstr("ontent-length")), Not(HasSubstr("ontent-Length"))));
+  client.send(get("/same"));
+  EXPECT_THAT(client.read_until("\r\n\r\n"), AllOf(StartsWith("HTTP/1.1 304 "), HasSubstr("content-length: 6\r\n")));
   EXPECT_EQ(origin.connections(), 1);
 }
 
