@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/framing.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace msp::http {
@@ -24,6 +25,14 @@ LengthHeaders find_lengths(const HeaderList& headers) {
     }
   }
   return out;
+}
+
+/// `Content_Length` and `Transfer_Encoding`: to who reads headers as CGI variables (RFC 3875 4.1.18) these are lengths.
+bool is_disguised_length(std::string_view name) {
+  constexpr std::string_view kLength = "content_length";
+  constexpr std::string_view kEncoding = "transfer_encoding";
+  return (name.size() == kLength.size() && iequals(name, kLength)) ||
+         (name.size() == kEncoding.size() && iequals(name, kEncoding));
 }
 
 /// kUntilClose stands for "no length at all"; requests and responses read that differently.
@@ -87,6 +96,9 @@ bool parse_length(std::string_view text, std::uint64_t& length) {
 }
 
 Checked<Framing> request_framing(const RequestHead& head) {
+  if (std::ranges::any_of(head.headers, [](const Header& header) { return is_disguised_length(header.name); })) {
+    return std::unexpected(Refusal{400, "length_ambiguous", "write content-length and transfer-encoding with a '-'"});
+  }
   auto framing = framing_of(head.headers, head.minor_version, 400);
   if (framing && framing->kind == BodyKind::kUntilClose) {
     framing->kind = BodyKind::kNone;

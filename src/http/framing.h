@@ -24,7 +24,7 @@ struct Framing {
 
 /// Refuses (400 `length_ambiguous`, `bad_content_length`, `bad_transfer_encoding`): both length headers, more than one
 /// `content-length` (equal ones, too), signs, hex, lists, leading zeros, overflow, a `transfer-encoding` other than
-/// exactly `chunked`, one in HTTP/1.0.
+/// exactly `chunked`, one in HTTP/1.0, and either name with '_' for '-', which some readers take for the same.
 [[nodiscard]] Checked<Framing> request_framing(const RequestHead& head);
 /// `request_method`: that of the request answered (HEAD has no body). Refusals as above, with status 502.
 [[nodiscard]] Checked<Framing> response_framing(const ResponseHead& head, std::string_view request_method);

@@ -93,6 +93,20 @@ TEST(Framing, AmbiguousLengthsAreRefusedInBothDirections) {
   }
 }
 
+TEST(Framing, LengthsInDisguiseAreRefusedInRequests) {
+  for (const std::string_view name : {"Content_Length", "content_length", "Transfer_Encoding", "TRANSFER_ENCODING"}) {
+    const auto asked = request_framing(request({{"content-length", "5"}, {name, "0"}}));
+    ASSERT_FALSE(asked) << name;
+    EXPECT_EQ(asked.error().code, "length_ambiguous");
+    EXPECT_EQ(asked.error().status, 400);
+    EXPECT_FALSE(request_framing(request({{name, "chunked"}}))) << "alone as well";
+    EXPECT_TRUE(response_framing(response(200, {{name, "0"}}), "GET")) << "of an answer it is any header";
+  }
+  for (const std::string_view name : {"content_lengths", "x_content_length", "content_type", "transfer.encoding"}) {
+    EXPECT_TRUE(request_framing(request({{name, "0"}}))) << name;
+  }
+}
+
 TEST(Framing, RequestsHaveOneKindOfBody) {
   EXPECT_EQ(request_framing(request({}))->kind, BodyKind::kNone);
   EXPECT_EQ(request_framing(request({}, 0))->kind, BodyKind::kNone);
