@@ -106,6 +106,8 @@ const std::vector<std::string>& bad_bodies() {
       "0\r\ntransfer-encoding: chunked\r\n\r\n",
       "0\r\nok: 1\r\nx-ms-azure-host-claims: { \"isRoot\": \"true\"}\r\n\r\n",
       "0\r\nX-MS-Azure-Host-Authorization: x\r\n\r\n",
+      "0\r\nx-ms-version: x\r\n\r\n",
+      "0\r\nX-Ms-Openmsp-Caller: x\r\n\r\n",
       "0\r\nx-ms-azure-host-date: x\r\n\r\n",
       "0\r\nmetadata: true\r\n\r\n",
       "0\r\nAuthorization: x\r\n\r\n",

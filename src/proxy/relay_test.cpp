@@ -2,6 +2,10 @@
 // Answers of the host on their way to the client, and what becomes of the connection that they came on.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
 
 #include "proxy/test_plane.h"
 
@@ -12,6 +16,8 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
+
+constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 /// Answers every request with the same bytes, keep-alive.
 test::RawOrigin::Script always(std::string answer) {
@@ -57,6 +63,122 @@ TEST(Relay, NoContentHasNoLength) {
   client.send(get("/same"));
   EXPECT_THAT(client.read_until("\r\n\r\n"), AllOf(StartsWith("HTTP/1.1 304 "), HasSubstr("content-length: 6\r\n")));
   EXPECT_EQ(origin.connections(), 1);
+}
+
+/// What comes after such an answer must go over another connection.
+TEST(Relay, AConnectionIsUsedAgainOnlyWhereNothingSpeaksAgainstIt) {
+  for (const std::string& answer :
+       {std::string("HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 5\r\n\r\nhello"),
+        std::string("HTTP/1.1 200 OK\r\nconnection: x, Close\r\nContent-Length: 5\r\n\r\nhello"),
+        std::string("HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello"), std::string(kOk) + "x",
+        std::string(kOk) + std::string(kOk)}) {
+    test::RawOrigin origin(always(answer));
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    for (int i = 1; i <= 4; ++i) {
+      client.send(get("/"));
+      EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 OK\r\n")) << answer;
+      EXPECT_EQ(origin.connections(), i) << answer;
+    }
+  }
+}
+
+TEST(Relay, InterimAnswersHaveABound) {
+  const std::string hint = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+  std::atomic<int> hints = 8;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    while (!self.read_request(socket).empty()) {
+      for (int i = 0; i < hints; ++i) {
+        test::RawOrigin::say(socket, hint);
+      }
+      test::RawOrigin::say(socket, kOk);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  hints = 9;
+  client.send(get("/"));
+  EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("upstream_failed")));
+}
+
+// Half an answer is an answer: whatever the request did, it has done. A reset and an end look alike.
+TEST(Relay, ARequestIsNotRepeatedAfterThePartOfAnAnswer) {
+  for (const bool reset : {false, true}) {
+    test::RawOrigin origin([reset](test::RawOrigin& self, int socket) {
+      self.read_request(socket);
+      test::RawOrigin::say(socket, kOk);
+      if (self.read_request(socket).empty()) {
+        return;
+      }
+      test::RawOrigin::say(socket, "HTTP/1.1 200 O");
+      ::usleep(50'000);
+      const linger now{.l_onoff = reset ? 1 : 0, .l_linger = 0};
+      ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    });
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    client.send(get("/first"));
+    EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+    client.send(get("/second"));
+    EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("upstream_failed")));
+    EXPECT_EQ(origin.connections(), 1) << (reset ? "reset" : "closed");
+  }
+}
+
+// HTTP/1.0 knows no chunks: an answer without a length ends with the connection.
+TEST(Relay, OldClientsSeeTheEndOfAnAnswerByItsLengthOrByTheEndOfTheConnection) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    for (std::string request = self.read_request(socket); !request.empty(); request = self.read_request(socket)) {
+      test::RawOrigin::say(socket, request.contains("/chunked")
+                                       ? "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+                                       : kOk);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  const std::string rest = " HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+  client.send("GET /length" + rest);
+  EXPECT_THAT(client.read_until("hello"), HasSubstr("connection: keep-alive\r\n"));
+  client.send("GET /chunked" + rest);
+  EXPECT_THAT(client.read_all(), AllOf(HasSubstr("connection: close\r\n"), EndsWith("\r\n\r\nhello"),
+                                       Not(HasSubstr("keep-alive")), Not(HasSubstr("transfer-encoding"))));
+  EXPECT_TRUE(client.closed());
+}
+
+// Clients take the header for a sign of an agent (protocol.md D.10); what the host says in it is the host's own.
+TEST(Relay, TheHostsAuthorizationIsReplaced) {
+  test::RawOrigin origin(
+      always("HTTP/1.1 200 OK\r\nX-Ms-Azure-Host-Authorization: of the host\r\ncontent-length: 5\r\n\r\nhello"));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  const std::string answer = client.read_until("hello");
+  EXPECT_THAT(answer, HasSubstr("\r\nx-ms-azure-host-authorization: value\r\n"));
+  EXPECT_THAT(answer, Not(HasSubstr("of the host")));
+}
+
+TEST(Relay, AnAnswerThatStallsIsCut) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    self.read_request(socket);
+    test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+    self.wait_or_stop(socket);
+  });
+  Settings settings;
+  settings.upstream_timeout_ms = 200;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_THAT(client.read_all(), EndsWith("half"));
+  EXPECT_TRUE(client.closed());
+  EXPECT_THAT(plane.lines().at(0), HasSubstr("upstream_broken"));
 }
 
 }  // namespace

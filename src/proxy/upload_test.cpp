@@ -13,6 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
+constexpr std::string_view kTaken = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 constexpr std::string_view kRefused = "HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno";
 
 std::string upload(const std::string& framing, const std::string& body) {
@@ -85,6 +86,81 @@ TEST(Upload, ABodyThatStallsIsTimedOutWhileTheHostIsSilent) {
   test::RawClient client(plane.at);
   client.send(upload("Content-Length: 10", "01234"));
   EXPECT_THAT(client.read_all(), AllOf(StartsWith("HTTP/1.1 408 "), HasSubstr("body_timeout")));
+}
+
+/// Reads a chunked request to its end and says yes, one after the other.
+void take_chunked(test::RawOrigin& origin, int socket) {
+  while (read_head(origin, socket)) {
+    std::string got;
+    for (char byte = 0; !got.ends_with("\r\n0\r\n\r\n"); got += byte) {
+      if (!origin.wait_or_stop(socket) || ::recv(socket, &byte, 1, 0) <= 0) {
+        return;
+      }
+    }
+    test::RawOrigin::say(socket, kTaken);
+  }
+}
+
+TEST(Upload, ALimitHoldsForChunksAsForALength) {
+  test::RawOrigin origin(take_chunked);
+  Settings settings;
+  settings.max_exempt_body_bytes = 10;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient fits(plane.at);
+  fits.send(upload("Transfer-Encoding: chunked", "6\r\n012345\r\n4\r\n6789\r\n0\r\n\r\n"));
+  EXPECT_THAT(fits.read_until("ok"), StartsWith("HTTP/1.1 200 "));
+  test::RawClient chunks(plane.at);
+  chunks.send(upload("Transfer-Encoding: chunked", "6\r\n012345\r\n5\r\n6789a\r\n0\r\n\r\n"));
+  EXPECT_THAT(chunks.read_all(), AllOf(StartsWith("HTTP/1.1 413 "), HasSubstr("body_too_large")));
+  test::RawClient length(plane.at);
+  length.send(upload("Content-Length: 11", "0123456789a"));
+  EXPECT_THAT(length.read_all(), StartsWith("HTTP/1.1 413 "));
+}
+
+// What the next client sends would be the rest of the first one's body.
+TEST(Upload, AConnectionWithHalfABodyOnItServesNobodyElse) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    for (std::string_view answer = kRefused; read_head(self, socket); answer = kTaken) {
+      test::RawOrigin::say(socket, answer);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  for (int i = 1; i <= 4; ++i) {
+    test::RawClient client(plane.at);
+    client.send(upload("Content-Length: 100000", "0123456789"));
+    EXPECT_THAT(client.read_until("no"), StartsWith("HTTP/1.1 403 "));
+    EXPECT_EQ(client.read_all(), "");
+    EXPECT_EQ(origin.connections(), i);
+  }
+}
+
+TEST(Upload, WhoWaitsForItIsToldToContinueOnce) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    while (read_head(self, socket)) {
+      test::RawOrigin::say(socket, "HTTP/1.1 100 Continue\r\n\r\n");
+      std::string body(5, ' ');
+      for (std::size_t got = 0; got < body.size() && self.wait_or_stop(socket);) {
+        got += static_cast<std::size_t>(std::max<ssize_t>(::recv(socket, body.data() + got, body.size() - got, 0), 0));
+      }
+      test::RawOrigin::say(socket, kTaken);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  const std::string expecting = " HTTP/1.1\r\nHost: metadata.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+  for (const std::string line : {"PUT /vmAgentLog", "POST /signed"}) {
+    test::RawClient client(plane.at);
+    for (int i = 0; i < 2; ++i) {
+      client.send(line + expecting);
+      EXPECT_EQ(client.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n") << line;
+      client.send("hello");
+      EXPECT_THAT(client.read_until("ok"), StartsWith("HTTP/1.1 200 OK\r\n")) << line;
+      client.send(line + expecting + "hello");
+      EXPECT_THAT(client.read_until("ok"), StartsWith("HTTP/1.1 200 OK\r\n")) << line << ": it did not wait";
+    }
+  }
 }
 
 }  // namespace
