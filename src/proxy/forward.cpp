@@ -291,7 +291,8 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
     }
     if (got.status != http::HeadStatus::kComplete) {
       answer.failure = upstream_failed(x.service);
-      co_return got.any_bytes ? http::HeadStatus::kEof : got.status;
+      // An interim answer is one as well: the host has the request (protocol.md J.2, row 19).
+      co_return got.any_bytes || interim > 0 ? http::HeadStatus::kEof : got.status;
     }
     answer.buffer.consume(got.size);
     if (x.response.status >= 200) {

@@ -108,25 +108,27 @@ TEST(Relay, InterimAnswersHaveABound) {
 // Half an answer is an answer: whatever the request did, it has done. A reset and an end look alike.
 TEST(Relay, ARequestIsNotRepeatedAfterThePartOfAnAnswer) {
   for (const bool reset : {false, true}) {
-    test::RawOrigin origin([reset](test::RawOrigin& self, int socket) {
-      self.read_request(socket);
-      test::RawOrigin::say(socket, kOk);
-      if (self.read_request(socket).empty()) {
-        return;
-      }
-      test::RawOrigin::say(socket, "HTTP/1.1 200 O");
-      ::usleep(50'000);
-      const linger now{.l_onoff = reset ? 1 : 0, .l_linger = 0};
-      ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    });
-    TestPlane plane(origin.endpoint());
-    plane.open_gate();
-    test::RawClient client(plane.at);
-    client.send(get("/first"));
-    EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
-    client.send(get("/second"));
-    EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("upstream_failed")));
-    EXPECT_EQ(origin.connections(), 1) << (reset ? "reset" : "closed");
+    for (const std::string part : {"HTTP/1.1 200 O", "HTTP/1.1 103 Early Hints\r\n\r\n"}) {
+      test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+        self.read_request(socket);
+        test::RawOrigin::say(socket, kOk);
+        if (self.read_request(socket).empty()) {
+          return;
+        }
+        test::RawOrigin::say(socket, part);
+        ::usleep(50'000);
+        const linger now{.l_onoff = reset ? 1 : 0, .l_linger = 0};
+        ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+      });
+      TestPlane plane(origin.endpoint());
+      plane.open_gate();
+      test::RawClient client(plane.at);
+      client.send(get("/first"));
+      EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+      client.send(get("/second"));
+      EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("upstream_failed")));
+      EXPECT_EQ(origin.connections(), 1) << part << (reset ? " reset" : " closed");
+    }
   }
 }
 
