@@ -51,6 +51,39 @@ TEST(Upload, AnAnswerDoesNotWaitForARestThatIsNotSent) {
   }
 }
 
+TEST(Upload, AnAnswerDoesNotWaitForAHostThatReadsNoMore) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      ::usleep(300'000);  // until both ways are full
+      test::RawOrigin::say(socket, kRefused);
+      self.wait_or_stop(-1);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  const std::string body(std::size_t{32} << 20, 'x');
+  client.send(upload("Content-Length: " + std::to_string(body.size()), body));
+  EXPECT_THAT(plane.lines().at(0), HasSubstr("\"status\":403"));
+}
+
+TEST(Upload, OneThatIsUnderWayEndsWithThePlane) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    read_head(self, socket);
+    self.wait_or_stop(-1);
+  });
+  std::optional<test::RawClient> client;
+  {
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    client.emplace(plane.at);
+    client->send(upload("Content-Length: 10", "01234"));
+    EXPECT_EQ(client->read_until("never", 100), "");
+  }
+  client->read_all();
+  EXPECT_TRUE(client->closed());
+}
+
 TEST(Upload, AnInterimAnswerDoesNotStopTheBody) {
   test::RawOrigin origin([](test::RawOrigin& self, int socket) {
     if (read_head(self, socket)) {
