@@ -469,6 +469,16 @@ TEST_F(ChannelLife, AStatusLargerThanRulesMayBeIsRefused) {
   EXPECT_TRUE(run_until_phase(Phase::kDisabled)) << state().message;
 }
 
+TEST_F(ChannelLife, AnEncodedStatusIsNotBelieved) {
+  latch();
+  host.coding = "gzip";
+  host.disable();
+  ASSERT_TRUE(run_until([&] { return state().message.contains("encoded"); })) << state().message;
+  EXPECT_EQ(state().phase, Phase::kLatched);
+  host.coding = "identity";
+  EXPECT_TRUE(run_until_phase(Phase::kDisabled));
+}
+
 TEST_F(ChannelLife, AKeyFileIsReadUpToFourKilobytes) {
   host.enforce();
   start();
@@ -504,10 +514,16 @@ TEST_F(ChannelLife, AResetKeyIsFollowedBySignedAnswers) {
 }
 
 // Nothing else changes with these two, so what is published must not hang on what else does.
-TEST_F(ChannelLife, ThatTheHostSignsAndThatItDoubtsAKeyArePublishedByThemselves) {
+TEST_F(ChannelLife, WhatTheHostSignsAsksForAndDoubtsIsPublishedByItself) {
   host.undated = true;
   latch();
   run_polls(3);
+  published.clear();
+  host.asks = "caller";
+  ASSERT_TRUE(run_until([&] { return state().asks.caller; }));
+  host.asks.clear();
+  ASSERT_TRUE(run_until([&] { return !state().asks.caller; }));
+  EXPECT_EQ(published.size(), 2U);
   published.clear();
   host.signs = true;
   ASSERT_TRUE(run_until([&] { return state().signed_status; }));

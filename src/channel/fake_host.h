@@ -62,6 +62,8 @@ class FakeHost final : private http::Handler {
   bool never_waits = false;              ///< although it says that it does
   bool plain_date = false;               ///< says the time in the header that any hop may set
   bool undated = false;                  ///< says no time at all
+  std::string asks;                      ///< of each signed request; empty: nothing
+  std::string coding;                    ///< that it says its status is in; empty: none
   bool signs = false;                    ///< knows the signed status
   bool vouches = true;                   ///< and signs with a later key, too
   std::vector<std::string> asked_signs;
@@ -137,6 +139,12 @@ class FakeHost final : private http::Handler {
     const auto date = http::format_date(now_s());
     if (!undated) {
       response.header(plain_date ? "date" : protocol::kDateHeader, {date.data(), date.size()});
+    }
+    if (!asks.empty()) {
+      response.header(protocol::kAsksHeader, asks);
+    }
+    if (!coding.empty()) {
+      response.header("content-encoding", coding);
     }
     if (holds) {
       response.header(protocol::kWaitHeader, protocol::format_wait({.tag = tag, .seconds = 30}));

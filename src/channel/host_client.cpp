@@ -177,6 +177,10 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   if (!answer.ok()) {
     co_return fail(answer.error().text());
   }
+  // Nobody asked for one; what it would say decoded is another document.
+  if (const std::string* coding = answer->header("content-encoding"); coding != nullptr && *coding != "identity") {
+    co_return fail("the answer is encoded, which was not asked for");
+  }
   const int status = answer->status;
   const bool good = request.success == 0 ? status >= 200 && status < 300 : status == request.success;
   if (!good) {

@@ -401,5 +401,17 @@ TEST_F(StatusGuardTest, WhatCannotBeNotedIsNotedWithTheNextAnswer) {
   EXPECT_TRUE(std::filesystem::is_regular_file(mark()));
 }
 
+// A host tells a machine from its clone by them.
+TEST_F(StatusGuardTest, NoncesOfARunBeginAlikeAndThoseOfAnotherDoNot) {
+  use(kA);
+  const std::string first(guard->ask()->run());
+  const std::string nonce = guard->ask()->nonce;
+  EXPECT_EQ(guard->ask()->run(), first);
+  EXPECT_NE(guard->ask()->nonce, nonce);
+  restart();
+  use(kA);
+  EXPECT_NE(guard->ask()->run(), first);
+}
+
 }  // namespace
 }  // namespace msp::channel

@@ -151,9 +151,10 @@ void DataPlane::note_key(Service service, std::string_view key_guid, int status,
   if (key_guid.empty() || !gate_->key || key_guid != gate_->key->guid) {
     return;
   }
-  if (protocol::is_refusal_of_the_key(host_code)) {
+  const bool refused = protocol::is_host_refusal(status);
+  if (refused && protocol::is_refusal_of_the_key(host_code)) {
     counters_.key.note(service, key_guid, KeyOutcome::kRefused);
-  } else if (status < 500 && !protocol::is_host_refusal(status)) {
+  } else if (status < 500 && !refused) {
     counters_.key.note(service, key_guid, KeyOutcome::kTaken);
   }
 }

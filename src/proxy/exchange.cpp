@@ -22,6 +22,7 @@ void Exchange::reset() {
   clear_or_shrink(body);
   clear_or_shrink(caller);
   clear_or_shrink(refusal);
+  refusal_words = {};
   body_view = {};
   record = audit::Record();
   framing = {};

@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
 
 #include "proxy/test_plane.h"
 
@@ -117,12 +120,41 @@ TEST(KeyOutcomes, SignedRequestsThatTheHostJudgesByTheKeyTell) {
   EXPECT_EQ(after("GET /", refused("stale_date")), KeyOutcome::kUnknown);
   EXPECT_EQ(after("GET /", answer("404 Not Found", "#")), KeyOutcome::kTaken);
   EXPECT_EQ(after("GET /", refused("unknown_key")), KeyOutcome::kRefused);
+  EXPECT_EQ(after("GET /", answer("200 OK", "#")), KeyOutcome::kTaken) << "what was said before is not said again";
+  EXPECT_EQ(after("GET /", refused("key_ended")), KeyOutcome::kRefused);
   EXPECT_EQ(after(exempt, answer("200 OK", "#")), KeyOutcome::kRefused);
   EXPECT_EQ(after("GET /", refused("stale_date")), KeyOutcome::kRefused);
   EXPECT_EQ(after("GET /", answer("200 OK", "#")), KeyOutcome::kTaken);
   EXPECT_EQ(after("GET /", refused("bad_signature")), KeyOutcome::kRefused);
   plane.open_gate();
   EXPECT_EQ(plane.counters.key.of(kTestKey), KeyOutcome::kUnknown) << "its bytes may be others now";
+}
+
+// The host ends a key while requests that it has signed are under way: their refusals say nothing of the next.
+TEST(KeyOutcomes, WhatIsSaidOfTheKeyBeforeIsNotSaidOfTheNext) {
+  std::atomic<bool> asked = false;
+  std::atomic<bool> go = false;
+  test::RawOrigin origin([&](test::RawOrigin& from, int socket) {
+    from.read_request(socket);
+    asked = true;
+    go.wait(false);
+    test::RawOrigin::say(socket, answer("401 Unauthorized", R"({"error":"key_ended","pad":"#"})"));
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("GET / HTTP/1.1\r\nHost: metadata.test\r\n\r\n");
+  for (int i = 0; i < 1000 && !asked; ++i) {
+    ::usleep(5'000);
+  }
+  constexpr const char* kNext = "11111111-2f0e-4d0b-9a63-1b7de2a4c8f7";
+  plane.open_gate(Readiness::kSign, nullptr, {}, kNext);
+  go = true;
+  go.notify_one();
+  EXPECT_THAT(client.read_until("#"), HasSubstr("key_ended"));
+  plane.on_loop([] {});
+  EXPECT_EQ(plane.counters.key.of(kTestKey), KeyOutcome::kUnknown);
+  EXPECT_EQ(plane.counters.key.of(kNext), KeyOutcome::kUnknown);
 }
 
 }  // namespace

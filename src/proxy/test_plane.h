@@ -68,14 +68,14 @@ class TestPlane {
     return value;
   }
   void open_gate(Readiness readiness = Readiness::kSign, std::shared_ptr<const policy::Snapshot> rules = nullptr,
-                 const protocol::Asks& asks = {}) {
+                 const protocol::Asks& asks = {}, const char* key_guid = kTestKey) {
     auto gate = std::make_shared<Gate>();
     gate->readiness = readiness;
     gate->rules = rules ? std::move(rules) : std::make_shared<const policy::Snapshot>();
     gate->asks = asks;
     if (readiness == Readiness::kSign) {
       auto secret = Secret::from_hex("BE1AE0088136EBCA9E4C29A1E77261EC95AE77DACF8CBE7C7F315760FAE946D3");
-      gate->key = std::make_shared<const channel::Key>(channel::Key{kTestKey, std::nullopt, std::move(*secret)});
+      gate->key = std::make_shared<const channel::Key>(channel::Key{key_guid, std::nullopt, std::move(*secret)});
     }
     on_loop([&] { plane->install(gate); });
   }

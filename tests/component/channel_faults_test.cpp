@@ -78,6 +78,9 @@ class ChannelFaults : public ChannelTest {
     }
     ASSERT_TRUE(run_until([&] { return latched() && channel->state()->key != nullptr; })) << channel->state()->message;
     EXPECT_TRUE(!same_key || channel->state()->key->guid == key_before);
+    channel->look_at_disk();
+    EXPECT_TRUE(std::filesystem::exists(top + "/state/ever-latched"))
+        << "what the disk could not say at first is known by now";
     end();
     ASSERT_TRUE(boot(top).ok()) << "and after another reboot";
     EXPECT_TRUE(channel->state()->ever_latched);

@@ -87,6 +87,11 @@ class Rotation(ModelledLab):
         self.assertTrue([what for what in seen if what.startswith("failed") and "401" in what], seen)
         self.assertEqual({r["reason"] for r in lab.host_records()[began:] if r.get("path") == VERSIONS and r["outcome"] == "refused"},
                          {"key_ended"})
+        for _ in range(5):  # refusals of the dead key say nothing of the one that is in use
+            self.assertEqual(user.call(http.get, IMDS, VERSIONS).status, 200)
+            time.sleep(1)
+            self.assertFalse(lab.status()["channel"]["keyRefused"])
+            self.assertTrue(lab.status()["protected"], lab.status()["problems"])
 
     def test_a_rotated_key_is_dead_when_the_host_was_restarted_and_the_agent_gets_another(self):
         lab = self.lab

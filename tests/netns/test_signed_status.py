@@ -333,3 +333,7 @@ class WithoutTheExtension(DisksCase):
         file.write_text(good)
         poll("served again", lambda: lab.guest_get(VERSIONS).status == 200)
         poll("well again", lambda: not self.channel()["keyRefused"])
+        for _ in range(5):  # and it stays so: it is looked at every 2 s
+            self.assertEqual(lab.guest_get(VERSIONS).status, 200)
+            time.sleep(1)
+            self.assertFalse(self.channel()["keyRefused"])
