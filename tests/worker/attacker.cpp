@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker that is somebody else's: the shipped worker's code, and as soon as it is confined and serves, code that
-// tries what an attacker would. Prints a line for each attempt: its name, and "done" or the error. Called "attacker
-// --free" it tries the same without being confined: the control, in which each attempt must be done.
+// tries what an attacker would. Prints a line for each attempt: its name, and "done" or the error; after these, what a
+// sweep over all system calls found. Called "attacker --free" it tries the same without being confined: the control, in
+// which each attempt must be done.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -28,6 +29,7 @@
 #include <string>
 #include <string_view>
 
+#include "sweep.h"
 #include "worker/worker.h"
 
 namespace {
@@ -197,19 +199,29 @@ const std::array kAttempts = {
             }},
 };
 
+void tell(const std::string& name, const std::string& how) {
+  const std::string line = "attack " + name + ": " + how + "\n";
+  (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
+
 void attack() {
   for (const Attempt& attempt : kAttempts) {
     errno = 0;
     const bool done = attempt.act();
-    const std::string line =
-        std::string("attack ") + attempt.name + ": " + (done ? "done" : ::strerrorname_np(errno)) + "\n";
-    (void)!::write(STDERR_FILENO, line.data(), line.size());
+    tell(attempt.name, done ? "done" : ::strerrorname_np(errno));
+  }
+  for (const auto& [name, how] : msp::worker_test::sweep()) {
+    tell(name, how);
   }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!msp::worker_test::hold()) {
+    std::perror("the system calls of a sweep cannot be held back");
+    return 2;
+  }
   if (argc == 2 && std::string_view(argv[1]) == "--free") {
     attack();
     return 0;
