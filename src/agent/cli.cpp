@@ -114,6 +114,18 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
+/// As the existing agent: "--status=false" is no way to say no. The library would take values of flags, "=true"
+/// whatever it is told.
+void refuse_values_of_flags(const CLI::App& app, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    const auto equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+    const CLI::Option* option = equals == std::string::npos ? nullptr : app.get_option_no_throw(word.substr(0, equals));
+    if (option != nullptr && option->get_items_expected_max() == 0) {
+      throw CLI::ArgumentMismatch::FlagOverride(option->get_name());
+    }
+  }
+}
+
 /// As the existing agent reads a number: decimal digits, perhaps after a plus.
 std::uint64_t seconds_of(const std::string& text) {
   std::string_view digits = text;
@@ -196,11 +208,12 @@ int run_cli(int argc, char** argv) {
   auto* const machine = app.add_subcommand(
       "check-machine", "whether this machine can be guarded, and what stands in the way: exit 0 yes, 1 warnings, 2 no");
   bool as_json = false;
-  machine->add_flag("--json", as_json, "for programs: docs/status.md");
+  machine->add_flag("--json", as_json, "for programs: docs/status.md")->disable_flag_override();
   SetupCli setup(app);
   app.footer("Exit code, where nothing else is said: 0 ended as asked, 1 failed, 2 bad usage or configuration.");
   app.require_subcommand(0, 1);
   try {
+    refuse_values_of_flags(app, words);
     // The library wants them without the program's name, the last one first.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend() - (words.empty() ? 0 : 1)));
   } catch (const CLI::ParseError& error) {

@@ -66,6 +66,13 @@ TEST(Cli, WrongUsageEndsWithTwo) {
   EXPECT_EQ(run({"azure-proxy-agent", "--no-such-option"}), 2);
   EXPECT_EQ(run({"azure-proxy-agent", "no-such-command"}), 2);
   EXPECT_EQ(run({"azure-proxy-agent", "console", "--status"}), 2);
+  for (const char* flag : {"--status=false", "--status=true", "--status=0", "-s=false", "--check-config=false",
+                           "--help=1", "--version=true", "--version=false"}) {
+    EXPECT_EQ(run({"azure-proxy-agent", "--config", "/none", flag}), 2) << flag;
+    EXPECT_EQ(run({"msp-agent", flag, "console"}), 2) << flag;
+  }
+  EXPECT_EQ(run({"msp-agent", "check-machine", "--json=false"}), 2);
+  EXPECT_EQ(run({"msp-agent", "setup", "uninstall", "package", "--with-state=false"}), 2);
 }
 
 TEST(Cli, VersionIsThatAlone) {

@@ -42,11 +42,11 @@ SetupCli::SetupCli(CLI::App& app)
       ->type_name("FOLDER");
   uninstall_->add_option("extent", extent_, "service (default), or package: delete program and configuration, too")
       ->check(CLI::IsMember({"service", "package"}, CLI::ignore_case));
-  uninstall_->add_flag("--with-state", with_state_, "with package: keys, rules and logs, too");
+  uninstall_->add_flag("--with-state", with_state_, "with package: keys, rules and logs, too")->disable_flag_override();
   restore_->add_option("delete_backup", delete_backup_, "[delete_backup=]true (default) or false")
       ->check(CLI::IsMember({"true", "false", "delete_backup=true", "delete_backup=false"}, CLI::ignore_case));
   // For the units: no word of the field's, and nothing for people.
-  setup_->add_subcommand("yield", "")->group("")->add_flag("--starting", starting_);
+  setup_->add_subcommand("yield", "")->group("")->add_flag("--starting", starting_)->disable_flag_override();
 }
 
 bool SetupCli::parsed() const { return setup_->parsed(); }

@@ -74,6 +74,15 @@ TEST_F(Cli, HelpVersionAndMistakes) {
   EXPECT_EQ(call({"stats"}).code, kExitCannotTell);
   EXPECT_THAT(call({"stats"}).err, HasSubstr("no verb 'stats'"));
   EXPECT_EQ(call({"status", "--jsn"}).code, kExitCannotTell);
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status", "--json=false"},
+                                                    {"status", "--help=false"},
+                                                    {"doctor", "--json=0"},
+                                                    {"vm", "list", "--json=false"},
+                                                    {"policy", "convert", "--to", "item", "--lossy=false", "/none"}}) {
+    EXPECT_THAT(call(arguments).out + call(arguments).err, HasSubstr("flag override"))
+        << testing::PrintToString(arguments);
+    EXPECT_EQ(call(arguments).code, kExitCannotTell) << testing::PrintToString(arguments);
+  }
   for (const char* command : {"vm", "vmss", "profile", "host", "key"}) {
     const std::string help = call({command, "--help"}).out;
     EXPECT_THAT(help, HasSubstr("mspctl " + std::string(command) + ": "));

@@ -13,6 +13,7 @@
 #include "base/external_program.h"
 #include "base/log.h"
 #include "cli/agent_socket.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 
 namespace msp::cli {
@@ -104,8 +105,7 @@ int doctor_command(const std::vector<std::string>& arguments, std::ostream& out,
   add_agent_options(app, agent);
   std::vector<Check> checks;
   try {
-    // CLI11 takes them last first.
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    parse_arguments(app, arguments);
     add_running(agent, checks);
     add_machine(agent, checks);
   } catch (const CLI::ParseError& error) {

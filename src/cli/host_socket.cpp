@@ -15,6 +15,7 @@
 #include "base/configured_program.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/complaint.h"
 
@@ -74,8 +75,7 @@ void add_host_options(CLI::App& app, HostOptions& options) {
 std::optional<int> parse_host_options(CLI::App& app, const std::vector<std::string>& arguments, HostOptions& options,
                                       std::ostream& out, std::ostream& err) {
   try {
-    // CLI11 takes them last first.
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    parse_arguments(app, arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return app.exit(error, out, err);

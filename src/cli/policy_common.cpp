@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/input_file.h"
 
 namespace msp::cli {
@@ -97,8 +98,7 @@ void add_service(CLI::App& app, PolicyOptions& options) {
 std::optional<int> parse_options(CLI::App& app, const std::vector<std::string>& arguments, PolicyOptions& options,
                                  std::ostream& out, std::ostream& err) {
   try {
-    // CLI11 takes them last first.
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    parse_arguments(app, arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return app.exit(error, out, err);

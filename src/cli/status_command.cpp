@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "cli/agent_socket.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/complaint.h"
 #include "cli/status_view.h"
@@ -58,8 +59,7 @@ int status_command(const std::vector<std::string>& arguments, std::ostream& out,
   app.add_flag("--json", options.json, "for programs: docs/status.md");
   add_agent_options(app, options.agent);
   try {
-    // CLI11 takes them last first.
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    parse_arguments(app, arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return app.exit(error, out, err);

@@ -224,6 +224,9 @@ int host_main(int argc, const char* const* argv) {
       "is\n"
       "there then, SIGUSR1 writes counters to the log; models of a running one: mspctl vm --help.\n"
       "Exit code: 0 ended as asked, 1 failed, 2 bad usage or configuration.");
+  for (CLI::Option* option : cli.get_options()) {
+    option->disable_flag_override();
+  }
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

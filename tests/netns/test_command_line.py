@@ -158,8 +158,13 @@ class CommandLine(LabCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_usage_errors(self):
-        for words in (("--wait", "5"), ("--status", "--wait"), ("--status", "--wait", "x"), ("--unknown",), ("unknown",)):
+        for words in (("--wait", "5"), ("--status", "--wait"), ("--status", "--wait", "x"), ("--unknown",), ("unknown",),
+                      ("--status=false",), ("--status=true",), ("--help=1",)):
             self.assertEqual(self.ask(*words)[0], 2, words)
+        for word in ("--check-config=false", "--help=false", "--version=0"):
+            done = self.lab.agent_place.run([self.lab.programs / "msp-host", word], timeout=30, cwd="/", text=True)
+            self.assertEqual(done.returncode, 2, f"{word}: {done.stdout}{done.stderr}")
+            self.assertIn("flag override", done.stdout + done.stderr)
         version = self.ask("--version", config=False)
         self.assertEqual(version[0], 0)
         self.assertRegex(version[1], r"^\d+\.\d+\.\d+\n$")
