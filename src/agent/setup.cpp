@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/setup.h"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <array>
@@ -184,29 +184,37 @@ Result<void> Setup::backup() const {
   if (auto begun = begin_backup(to, kPackageOfBackup); !begun) {
     return begun;
   }
-  if (auto copied = copy_installed(unfinished_backup(to)); !copied) {
-    abandon_backup(to);
-    return std::move(copied).error().context("nothing is backed up; a backup of before stays");
+  auto missing = copy_installed(unfinished_backup(to));
+  if (missing && missing->empty()) {
+    return finish_backup(to);
   }
-  return finish_backup(to);
+  abandon_backup(to);
+  constexpr std::string_view kNothing = "nothing is backed up; a backup of before stays";
+  if (!missing) {
+    return std::move(missing).error().context(std::string(kNothing));
+  }
+  // No failure, as with the field's tool: an installation goes on after it.
+  log::warn("{}: not installed: {}", kNothing, fmt::join(*missing, ", "));
+  return {};
 }
 
-Result<void> Setup::copy_installed(const std::string& to) const {
+Result<std::vector<std::string>> Setup::copy_installed(const std::string& to) const {
   const bool fields = root_.field_name_holder() == Root::Holder::kAnother;
   std::vector<SetupFile> files{config_file()};
   for (const SetupFile& file : fields ? field_files() : our_files()) {
     files.push_back(file);
   }
+  std::vector<std::string> missing;
   for (const SetupFile& file : files) {
     auto there = copy_out(root_, file.target, source_path(to, kPackageOfBackup, file), file.mode);
     if (!there) {
       return std::move(there).error();
     }
     if (!*there && file.needed) {
-      log::warn("not in the backup: {} is not installed", root_.path(file.target));
+      missing.push_back(root_.path(file.target));
     }
   }
-  return {};
+  return missing;
 }
 
 Result<void> Setup::restore(bool delete_backup) const {

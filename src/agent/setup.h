@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/config.h"
 #include "agent/setup_files.h"
@@ -28,7 +29,7 @@ class Setup {
   /// field's agent, where it is, goes.
   Result<void> install() const;
   /// What is installed, ours or the field's, into the bundle's ProxyAgent/Backup. The one of before goes when the new
-  /// one is there.
+  /// one is there; where a needed file is not installed it stays, and that is told and no Error.
   Result<void> backup() const;
   /// Back to the backup, ours or the field's; no backup is success.
   Result<void> restore(bool delete_backup) const;
@@ -50,7 +51,8 @@ class Setup {
   Result<void> refuse_package() const;
   Result<std::string> bundle() const;
   Result<void> deploy(const std::string& folder, std::string_view package, bool with_config) const;
-  Result<void> copy_installed(const std::string& to) const;
+  /// What is needed and not installed.
+  Result<std::vector<std::string>> copy_installed(const std::string& to) const;
   Result<void> restore_field(const std::string& folder) const;
   Result<void> remove_field_service() const;
   Result<void> give_way() const;

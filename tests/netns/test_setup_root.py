@@ -237,6 +237,29 @@ class SetupRoot(unittest.TestCase):
         self.assertEqual(list(home.iterdir()), [])
         self.assertIn("no backup", setup("restore"))
 
+    def test_what_is_incomplete_or_gone_leaves_the_backup_of_before(self):
+        def kept() -> dict[str, bytes]:
+            home = self.bundle / "ProxyAgent"
+            return {str(file.relative_to(home)): file.read_bytes() for file in home.rglob("*") if file.is_file()}
+
+        self.setup("install")
+        complete = self.files()
+        self.setup("backup")
+        before = kept()
+        for name in (PROGRAM, NAME):
+            (self.root / name).unlink()
+        said = self.setup("backup")
+        self.assertIn("a backup of before stays", said)
+        self.assertIn(f"not installed: {self.root / PROGRAM}, {self.root / NAME}", said)
+        self.assertEqual(kept(), before)
+        self.setup("restore", "false")
+        self.assertEqual(self.files(), complete)
+        self.setup("uninstall", "package")
+        self.assertIn(str(self.root / PROGRAM), self.setup("backup"))
+        self.assertEqual(kept(), before)
+        self.setup("restore")
+        self.assertEqual(self.files(), complete)
+
     def test_what_is_new_is_told_where_a_file_cannot_take_its_place(self):
         old = self.programs(b"old")
         self.setup("install")
