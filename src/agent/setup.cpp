@@ -27,6 +27,8 @@ constexpr std::string_view kRetryUnit = "msp-agent-retry.service";
 constexpr std::string_view kReplacedPath = "msp-agent-replaced.path";
 constexpr std::string_view kReplacedUnit = "msp-agent-replaced.service";
 constexpr std::string_view kFieldUnit = "azure-proxy-agent.service";
+/// Ours while it is enabled: what is said to the unit of that name is said to ours.
+constexpr std::string_view kOurAlias = "/etc/systemd/system/azure-proxy-agent.service";
 /// Left while another agent has our place.
 constexpr std::string_view kMadeWay = "/var/lib/azure-proxy-agent/made-way";
 constexpr std::string_view kPackageOfBundle = "ProxyAgent";
@@ -115,6 +117,9 @@ Result<void> Setup::deploy(const std::string& folder, std::string_view package, 
       return may;
     }
   }
+  if (auto may = root_.changeable(kFieldUnitFile); !may) {
+    return std::move(may).error().context("nothing is replaced");
+  }
   Installation installation(root_);
   if (auto copied = installation.add_all(folder, package, our_files()); !copied) {
     return copied;
@@ -123,11 +128,14 @@ Result<void> Setup::deploy(const std::string& folder, std::string_view package, 
       !copied) {
     return copied;
   }
-  if (auto done = remove_field_service(); !done) {
-    return done;
-  }
+  // The other agent goes when ours is there.
   if (auto done = installation.finish(); !done) {
     return done;
+  }
+  if (auto done = remove_field_service(); !done) {
+    return std::move(done).error().context(
+        "the files are in place, the service of the existing agent is not removed, and ours is not started; run it "
+        "again");
   }
   make_worker_user(root_);
   return start(kUnit);
@@ -166,8 +174,9 @@ Result<void> Setup::remove_field_service() const {
     return {};
   }
   // Never through our alias of the same name: that would stop ours.
-  if (managed_ && root_.field_name_holder() == Root::Holder::kAnother) {
-    if (auto done = systemctl(root_, {"stop", std::string(kFieldUnit)}); !done) {
+  if (managed_ && !root_.has(kOurAlias)) {
+    // A unit that is gone by now was removed by the watch for our place, which stops it first.
+    if (auto done = systemctl(root_, {"stop", std::string(kFieldUnit)}); !done && root_.has(kFieldUnitFile)) {
       return done;
     }
   }
@@ -252,11 +261,17 @@ Result<void> Setup::restore_field(const std::string& folder) const {
       return copied;
     }
   }
+  for (const SetupFile& file : our_files()) {
+    if (auto may = root_.changeable(file.target); !may) {
+      return std::move(may).error().context("nothing is replaced");
+    }
+  }
+  // First: it removes files by names that are the other's afterwards.
   if (auto done = uninstall(Extent::kPackage); !done) {
     return done;
   }
   if (auto done = installation.finish(); !done) {
-    return done;
+    return std::move(done).error().context("this agent is uninstalled by now");
   }
   return start(kFieldUnit);
 }

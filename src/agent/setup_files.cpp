@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/setup_files.h"
 
+#include <fcntl.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,6 +50,26 @@ std::string beside(const std::string& target) {
 /// What will run as root must be root's already.
 Result<std::string> read_trusted(const std::string& path) {
   return file::read(path, file::configuration(), kMaxProgram);
+}
+
+/// Asked before anything is touched: a rename onto it, or its removal, would find out too late. What cannot be asked
+/// (no file, an old kernel) is found out then.
+Result<void> path_changeable(const fs::path& path) {
+  for (const fs::path& at : {path.parent_path(), path}) {
+    struct statx found{};
+    if (::statx(AT_FDCWD, at.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) != 0) {
+      return {};
+    }
+    if ((found.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) != 0) {
+      return config_error(fmt::format("{} is immutable or append-only", at.string()),
+                          fmt::format("chattr -i -a {}", at.string()));
+    }
+    if (at == path && (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
+      return config_error(fmt::format("something is mounted at {}", at.string()),
+                          fmt::format("umount {}", at.string()));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -115,10 +136,21 @@ Result<std::string> Root::stage(const std::string& source, const SetupFile& file
   if (fs::is_directory(fs::symlink_status(*target, failed))) {
     return config_error(fmt::format("{} is a directory, where a file is to be", *target));
   }
+  if (auto may = path_changeable(*target); !may) {
+    return std::move(may).error();
+  }
   if (auto copied = file::replace(beside(*target), *content, {.mode = file.mode, .owner = {}, .group = {}}); !copied) {
     return std::move(copied).error();
   }
   return target;
+}
+
+Result<void> Root::changeable(std::string_view target) const {
+  if (!has(target)) {
+    return {};
+  }
+  auto found = real(target);
+  return found ? path_changeable(*found) : Result<void>(std::move(found).error());
 }
 
 Result<void> Root::remove(std::string_view target) const {
@@ -164,6 +196,9 @@ Result<void> Installation::finish() {
       // It may have taken its place, and not be synced.
       placed_ += ::access(beside(target).c_str(), F_OK) != 0 ? 1 : 0;
       const std::span<const std::string> all(targets_);
+      if (done.error().hint.empty()) {
+        done.error().hint = "once that is mended, run it again";
+      }
       return std::move(done).error().context(placed_ == 0 ? std::string("none of the files took its place")
                                                           : fmt::format("new are {}; old are still {}",
                                                                         fmt::join(all.first(placed_), ", "),

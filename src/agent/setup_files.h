@@ -52,8 +52,11 @@ class Root {
 
   bool has(std::string_view target) const;
   /// Copies to a name beside the target, which is returned. Makes missing directories; follows links of directories as
-  /// long as they stay below the root.
+  /// long as they stay below the root. An Error, too, where the copy could not take the target's place.
   Result<std::string> stage(const std::string& source, const SetupFile& file) const;
+  /// An Error where the target is there and could be neither replaced nor removed: a mount, attributes of file or
+  /// folder.
+  Result<void> changeable(std::string_view target) const;
   /// A missing file is success.
   Result<void> remove(std::string_view target) const;
 

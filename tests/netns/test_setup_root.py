@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`msp-agent setup` on a system below a directory, as an image builder uses it. Under a real systemd: booted_setup.py."""
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ UNITS = ("msp-agent.service", "msp-agent-retry.service", "msp-agent-replaced.ser
 PROGRAM, NAME, CONFIG = "usr/sbin/msp-agent", "usr/sbin/azure-proxy-agent", "etc/azure/proxy-agent.json"
 WORKER, TOOL = "usr/libexec/openmsp/msp-worker", "usr/bin/mspctl"
 FIELD_UNIT = "usr/lib/systemd/system/azure-proxy-agent.service"
+FIELD_HOOKS = "usr/lib/azure-proxy-agent/ebpf_cgroup.o"
 
 
 class SetupRoot(unittest.TestCase):
@@ -126,9 +128,7 @@ class SetupRoot(unittest.TestCase):
         self.assertFalse(backup.exists())
 
     def test_the_existing_agent_is_kept_in_the_backup_and_comes_back(self):
-        for name, text in ((NAME, "#!/bin/sh\nexec /usr/sbin/other\n"), (FIELD_UNIT, "[Install]\nWantedBy=multi-user.target\n"),
-                           ("usr/lib/azure-proxy-agent/ebpf_cgroup.o", "object"), (CONFIG, "theirs")):
-            self.put(name, text)
+        self.put_the_existing_agent()
         before = self.files()
         self.setup("backup")
         self.setup("install")
@@ -260,20 +260,76 @@ class SetupRoot(unittest.TestCase):
         self.setup("restore")
         self.assertEqual(self.files(), complete)
 
-    def test_what_is_new_is_told_where_a_file_cannot_take_its_place(self):
-        old = self.programs(b"old")
+    def mounted(self, file: Path) -> contextlib.ExitStack:
+        """A place where something is mounted cannot be renamed to."""
+        subprocess.run(["mount", "--bind", file, file], check=True)
+        stack = contextlib.ExitStack()
+        stack.callback(subprocess.run, ["umount", file], check=True)
+        return stack
+
+    def attributed(self, attribute: str, file: Path) -> contextlib.ExitStack:
+        subprocess.run(["chattr", f"+{attribute}", file], check=True)
+        stack = contextlib.ExitStack()
+        stack.callback(subprocess.run, ["chattr", f"-{attribute}", file], check=True)
+        return stack
+
+    def put_the_existing_agent(self) -> None:
+        for name, text in ((NAME, "#!/bin/sh\nexec /usr/sbin/other\n"), (FIELD_UNIT, "[Install]\nWantedBy=multi-user.target\n"),
+                           (FIELD_HOOKS, "object"), (CONFIG, "theirs")):
+            self.put(name, text)
+
+    def test_a_place_that_cannot_be_taken_leaves_the_existing_agent(self):
+        self.put_the_existing_agent()
+        self.put(PROGRAM, "")
+        before = {name: (self.root / name).read_bytes() for name in self.files()}
+        folder = (self.root / PROGRAM).parent
+        for keep, said in ((lambda: self.mounted(self.root / PROGRAM), f"umount {self.root / PROGRAM}"),
+                           (lambda: self.mounted(self.root / FIELD_UNIT), f"umount {self.root / FIELD_UNIT}"),
+                           (lambda: self.attributed("i", self.root / PROGRAM), f"chattr -i -a {self.root / PROGRAM}"),
+                           (lambda: self.attributed("i", folder), f"chattr -i -a {folder}"),
+                           (lambda: self.attributed("a", folder), f"chattr -i -a {folder}")):
+            with self.subTest(said), keep():
+                told = self.setup("install", code=1)
+                self.assertIn("nothing is replaced", told)
+                self.assertIn(said, told)
+                self.assertEqual({name: (self.root / name).read_bytes() for name in self.files()}, before)
+        self.setup("install")
+        self.assertFalse((self.root / FIELD_UNIT).exists())
+
+    def test_a_place_that_cannot_be_taken_leaves_ours(self):
+        self.put_the_existing_agent()
+        self.setup("backup")
         self.setup("install")
         before = self.files()
-        new = self.programs(b"new")
-        # A place where something is mounted cannot be renamed to.
-        subprocess.run(["mount", "--bind", self.root / TOOL, self.root / TOOL], check=True)
-        try:
-            said = self.setup("install", code=1)
-        finally:
-            subprocess.run(["umount", self.root / TOOL], check=True)
-        self.assertIn(f"new are {self.root / PROGRAM}, {self.root / WORKER}; old are still {self.root / TOOL}, ", said)
-        self.assertEqual(self.installed(), {**new, TOOL: old[TOOL]})
-        self.assertEqual(self.files(), before)
+        for file in (FIELD_HOOKS, "usr/lib/systemd/system/msp-agent.service"):
+            with self.subTest(file), self.mounted(self.root / file):
+                told = self.setup("restore", code=1)
+                self.assertIn("nothing is replaced", told)
+                self.assertIn(f"umount {self.root / file}", told)
+                self.assertEqual(self.files(), before)
+        self.setup("restore")
+        self.assertEqual((self.root / NAME).read_text(), "#!/bin/sh\nexec /usr/sbin/other\n")
+
+    def test_what_is_new_and_what_is_gone_is_told_where_a_file_cannot_take_its_place(self):
+        """Its place is taken after it was looked at, while ours is uninstalled."""
+        self.put_the_existing_agent()
+        self.setup("backup")
+        self.setup("install")
+        hooks = self.root / FIELD_HOOKS
+        systemctl, real = self.folder / "systemctl", self.folder / "real"
+        shutil.copy("/usr/bin/systemctl", real)
+        systemctl.write_text(f'#!/bin/sh\nmountpoint -q {hooks} || mount --bind {hooks} {hooks}\nexec {real} "$@"\n')
+        systemctl.chmod(0o755)
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", f"mount --bind {systemctl} /usr/bin/systemctl && "
+                               f"exec {self.bundle}/proxy_agent_setup --root {self.root} restore"], capture_output=True, text=True, check=False)
+        told = done.stdout + done.stderr
+        self.assertEqual(done.returncode, 1, told)
+        self.assertIn("this agent is uninstalled by now: "
+                      f"new are {self.root / CONFIG}, {self.root / NAME}; old are still {hooks}, {self.root / FIELD_UNIT}", told)
+        self.assertIn("run it again", told)
+        self.setup("restore")
+        self.assertEqual(hooks.read_text(), "object")
+        self.assertTrue((self.root / FIELD_UNIT).exists())
 
     def test_refused(self):
         self.setup("install")
