@@ -85,7 +85,11 @@ void App::watch_key() {
   if (std::exchange(watched_key_, key) != key || key == nullptr || !data_) {
     return;
   }
-  if (const auto outcome = data_->counters().key.of(key->guid); outcome != proxy::KeyOutcome::kUnknown) {
+  std::array<bool, kServiceCount> verifies{};
+  for (std::size_t i = 0; i < kServiceCount; ++i) {
+    verifies[i] = state_->services[i].mode == "enforce";
+  }
+  if (const auto outcome = data_->counters().key.of(key->guid, verifies); outcome != proxy::KeyOutcome::kUnknown) {
     channel_->key_refused(outcome == proxy::KeyOutcome::kRefused);
   }
 }

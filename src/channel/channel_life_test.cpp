@@ -471,11 +471,11 @@ TEST_F(ChannelLife, AStatusLargerThanRulesMayBeIsRefused) {
 
 TEST_F(ChannelLife, AnEncodedStatusIsNotBelieved) {
   latch();
-  host.coding = "gzip";
+  host.codings = {"identity", "gzip"};
   host.disable();
   ASSERT_TRUE(run_until([&] { return state().message.contains("encoded"); })) << state().message;
   EXPECT_EQ(state().phase, Phase::kLatched);
-  host.coding = "identity";
+  host.codings = {"Identity", ""};
   EXPECT_TRUE(run_until_phase(Phase::kDisabled));
 }
 

@@ -63,7 +63,7 @@ class FakeHost final : private http::Handler {
   bool plain_date = false;               ///< says the time in the header that any hop may set
   bool undated = false;                  ///< says no time at all
   std::string asks;                      ///< of each signed request; empty: nothing
-  std::string coding;                    ///< that it says its status is in; empty: none
+  std::vector<std::string> codings;      ///< that it says its status is in
   bool signs = false;                    ///< knows the signed status
   bool vouches = true;                   ///< and signs with a later key, too
   std::vector<std::string> asked_signs;
@@ -143,7 +143,7 @@ class FakeHost final : private http::Handler {
     if (!asks.empty()) {
       response.header(protocol::kAsksHeader, asks);
     }
-    if (!coding.empty()) {
+    for (const std::string& coding : codings) {
       response.header("content-encoding", coding);
     }
     if (holds) {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <strings.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <utility>
@@ -24,6 +25,13 @@ constexpr std::size_t kOwnHeaders = 10;
 constexpr std::int64_t kDateGrainMs = 1'000;
 
 bool is_refusal(int status) { return status >= 400 && status < 500 && status != 408 && status != 429; }
+
+/// Nobody asked for a coding; what it would say decoded is another document.
+bool is_encoded(const http::ClientResponse& answer) {
+  return std::ranges::any_of(answer.headers, [](const http::OwnedHeader& header) {
+    return header.name == "content-encoding" && !header.value.empty() && !http::iequals(header.value, "identity");
+  });
+}
 
 /// Names the stream of the request under way, for as long as there is one.
 class UnderWay {
@@ -177,10 +185,6 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
   if (!answer.ok()) {
     co_return fail(answer.error().text());
   }
-  // Nobody asked for one; what it would say decoded is another document.
-  if (const std::string* coding = answer->header("content-encoding"); coding != nullptr && *coding != "identity") {
-    co_return fail("the answer is encoded, which was not asked for");
-  }
   const int status = answer->status;
   const bool good = request.success == 0 ? status >= 200 && status < 300 : status == request.success;
   if (!good) {
@@ -191,6 +195,9 @@ Task<Answer<http::ClientResponse>> HostClient::send(const Outgoing& given) {
     failure.code = std::move(code);
     failure.status = status;
     co_return failure;
+  }
+  if (is_encoded(*answer)) {
+    co_return fail("the answer is encoded, which was not asked for");
   }
   co_return Answer<http::ClientResponse>{.value = std::move(*answer), .why = {}};
 }

@@ -4,6 +4,7 @@
 // Never fails; to whom reads them from another process they are numbers that may be wrong.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -18,36 +19,49 @@ namespace msp::proxy {
 /// What the host made of what was signed with a key.
 enum class KeyOutcome : std::uint8_t { kUnknown, kTaken, kRefused };
 
-/// Of the last request of each service that says something of it: a service that is only audited takes any signature,
-/// so it takes nothing back that another has refused.
+/// Of the last request of each service that says something of it. A service that is only audited at the host takes any
+/// signature, so it takes nothing back that another has refused.
 class KeyOutcomes {
  public:
-  void note(Service service, std::string_view key_guid, KeyOutcome outcome) {
-    last_[static_cast<std::size_t>(service)].store(marked(key_guid, outcome), std::memory_order_relaxed);
+  void note(Service service, std::string_view key_guid, KeyOutcome outcome, std::uint64_t now_ms) {
+    last_[static_cast<std::size_t>(service)].store(
+        marked(key_guid) | (now_ms / kGrainMs % kTimes) << kOutcomeBits | static_cast<std::uint64_t>(outcome),
+        std::memory_order_relaxed);
   }
   void forget() {
     for (auto& last : last_) {
       last.store(0, std::memory_order_relaxed);
     }
   }
-  /// kRefused where any service did last.
-  KeyOutcome of(std::string_view key_guid) const {
+  /// `verifies`: the host enforces there. kRefused: by any service, and none of these has taken it since.
+  KeyOutcome of(std::string_view key_guid, const std::array<bool, kServiceCount>& verifies) const {
+    std::uint64_t refused = 0;
+    std::uint64_t taken = 0;
     KeyOutcome found = KeyOutcome::kUnknown;
-    for (const auto& last : last_) {
-      const std::uint64_t value = last.load(std::memory_order_relaxed);
-      if (value == marked(key_guid, KeyOutcome::kRefused)) {
-        return KeyOutcome::kRefused;
+    for (std::size_t i = 0; i < kServiceCount; ++i) {
+      const std::uint64_t value = last_[i].load(std::memory_order_relaxed);
+      const auto outcome = static_cast<KeyOutcome>(value % (1U << kOutcomeBits));
+      if (outcome == KeyOutcome::kUnknown || value >> kNameAt != marked(key_guid) >> kNameAt) {
+        continue;
       }
-      found = value == marked(key_guid, KeyOutcome::kTaken) ? KeyOutcome::kTaken : found;
+      const std::uint64_t at = value % kNamed + 1;
+      refused = outcome == KeyOutcome::kRefused ? std::max(refused, at) : refused;
+      taken = outcome == KeyOutcome::kTaken && verifies[i] ? std::max(taken, at) : taken;
+      found = KeyOutcome::kTaken;
     }
-    return found;
+    return refused > taken ? KeyOutcome::kRefused : found;
   }
 
  private:
-  /// One number, so that nobody reads what came of one key as that of another.
-  static std::uint64_t marked(std::string_view key_guid, KeyOutcome outcome) {
-    constexpr std::uint64_t kOutcomeBits = 3;
-    return (std::hash<std::string_view>{}(key_guid) & ~kOutcomeBits) | static_cast<std::uint64_t>(outcome);
+  // One number for each service, so that nobody reads what came of one key as that of another: 32 bits of the key's
+  // name, 30 of the time, two of the outcome.
+  static constexpr unsigned kOutcomeBits = 2;
+  static constexpr unsigned kNameAt = 32;
+  static constexpr std::uint64_t kNamed = std::uint64_t{1} << kNameAt;
+  static constexpr std::uint64_t kTimes = kNamed >> kOutcomeBits;  // three years of them
+  static constexpr std::uint64_t kGrainMs = 100;
+  static std::uint64_t marked(std::string_view key_guid) {
+    return std::uint64_t{std::hash<std::string_view>{}(key_guid)} / kNamed * kNamed;
   }
 
   std::array<std::atomic<std::uint64_t>, kServiceCount> last_{};  ///< index: Service

@@ -153,9 +153,9 @@ void DataPlane::note_key(Service service, std::string_view key_guid, int status,
   }
   const bool refused = protocol::is_host_refusal(status);
   if (refused && protocol::is_refusal_of_the_key(host_code)) {
-    counters_.key.note(service, key_guid, KeyOutcome::kRefused);
+    counters_.key.note(service, key_guid, KeyOutcome::kRefused, loop_.now());
   } else if (status < 500 && !refused) {
-    counters_.key.note(service, key_guid, KeyOutcome::kTaken);
+    counters_.key.note(service, key_guid, KeyOutcome::kTaken, loop_.now());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 
 #include "proxy/test_plane.h"
@@ -78,20 +79,30 @@ TEST_F(HostRefusal, WhatIsAboutTheQuestionIsServed) {
 }
 
 // What is only audited at the host takes any signature, and says nothing where another service has refused.
-TEST(KeyOutcomes, ARefusalOfOneServiceStandsUntilThatServiceTakesTheKey) {
+TEST(KeyOutcomes, ARefusalStandsUntilAServiceThatVerifiesTakesTheKey) {
   KeyOutcomes outcomes;
-  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kUnknown);
-  outcomes.note(Service::kWireServer, "a", KeyOutcome::kTaken);
-  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kTaken);
-  outcomes.note(Service::kImds, "a", KeyOutcome::kRefused);
-  outcomes.note(Service::kWireServer, "a", KeyOutcome::kTaken);
-  outcomes.note(Service::kHostGaPlugin, "a", KeyOutcome::kTaken);
-  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kRefused);
-  EXPECT_EQ(outcomes.of("b"), KeyOutcome::kUnknown) << "nothing was signed with this one";
-  outcomes.note(Service::kImds, "a", KeyOutcome::kTaken);
-  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kTaken);
+  const std::array<bool, kServiceCount> imds_alone{true, false, false};
+  const std::array<bool, kServiceCount> all{true, true, true};
+  const auto of = [&](const char* key) { return outcomes.of(key, imds_alone); };
+  EXPECT_EQ(of("a"), KeyOutcome::kUnknown);
+  outcomes.note(Service::kWireServer, "a", KeyOutcome::kTaken, 1'000);
+  EXPECT_EQ(of("a"), KeyOutcome::kTaken);
+  outcomes.note(Service::kImds, "a", KeyOutcome::kRefused, 2'000);
+  outcomes.note(Service::kWireServer, "a", KeyOutcome::kTaken, 3'000);
+  outcomes.note(Service::kHostGaPlugin, "a", KeyOutcome::kTaken, 4'000);
+  EXPECT_EQ(of("a"), KeyOutcome::kRefused);
+  EXPECT_EQ(outcomes.of("a", all), KeyOutcome::kTaken) << "where they verify, they are as good";
+  EXPECT_EQ(of("b"), KeyOutcome::kUnknown) << "nothing was signed with this one";
+  outcomes.note(Service::kImds, "a", KeyOutcome::kTaken, 5'000);
+  EXPECT_EQ(of("a"), KeyOutcome::kTaken);
+  outcomes.note(Service::kHostGaPlugin, "a", KeyOutcome::kRefused, 6'000);
+  EXPECT_EQ(of("a"), KeyOutcome::kRefused);
+  outcomes.note(Service::kImds, "a", KeyOutcome::kTaken, 7'000);
+  EXPECT_EQ(of("a"), KeyOutcome::kTaken) << "who has refused may never be asked again";
+  outcomes.note(Service::kHostGaPlugin, "a", KeyOutcome::kRefused, 8'000);
+  EXPECT_EQ(outcomes.of("a", all), KeyOutcome::kRefused);
   outcomes.forget();
-  EXPECT_EQ(outcomes.of("a"), KeyOutcome::kUnknown);
+  EXPECT_EQ(of("a"), KeyOutcome::kUnknown);
 }
 
 TEST(KeyOutcomes, SignedRequestsThatTheHostJudgesByTheKeyTell) {
@@ -110,7 +121,7 @@ TEST(KeyOutcomes, SignedRequestsThatTheHostJudgesByTheKeyTell) {
     client.send(asked + " HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 0\r\n\r\n");
     EXPECT_THAT(client.read_until("#"), HasSubstr("#"));
     plane.on_loop([] {});  // it is counted after the last byte
-    return plane.counters.key.of(kTestKey);
+    return plane.counters.key.of(kTestKey, {true, true, true});
   };
   const auto refused = [](std::string_view code) {
     return answer("401 Unauthorized", fmt::format(R"({{"error":"{}","pad":"#"}})", code));
@@ -127,7 +138,7 @@ TEST(KeyOutcomes, SignedRequestsThatTheHostJudgesByTheKeyTell) {
   EXPECT_EQ(after("GET /", answer("200 OK", "#")), KeyOutcome::kTaken);
   EXPECT_EQ(after("GET /", refused("bad_signature")), KeyOutcome::kRefused);
   plane.open_gate();
-  EXPECT_EQ(plane.counters.key.of(kTestKey), KeyOutcome::kUnknown) << "its bytes may be others now";
+  EXPECT_EQ(plane.counters.key.of(kTestKey, {true, true, true}), KeyOutcome::kUnknown) << "its bytes may be others now";
 }
 
 // The host ends a key while requests that it has signed are under way: their refusals say nothing of the next.
@@ -153,8 +164,8 @@ TEST(KeyOutcomes, WhatIsSaidOfTheKeyBeforeIsNotSaidOfTheNext) {
   go.notify_one();
   EXPECT_THAT(client.read_until("#"), HasSubstr("key_ended"));
   plane.on_loop([] {});
-  EXPECT_EQ(plane.counters.key.of(kTestKey), KeyOutcome::kUnknown);
-  EXPECT_EQ(plane.counters.key.of(kNext), KeyOutcome::kUnknown);
+  EXPECT_EQ(plane.counters.key.of(kTestKey, {true, true, true}), KeyOutcome::kUnknown);
+  EXPECT_EQ(plane.counters.key.of(kNext, {true, true, true}), KeyOutcome::kUnknown);
 }
 
 }  // namespace

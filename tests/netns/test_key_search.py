@@ -5,6 +5,7 @@ log, status in every form, database with its log and backups, environment, argum
 The real programs go through provisioning, refusals, broken files, silence, resets; then everything in the lab's folder is
 searched for every key that there was, in every encoding (lab/key_search.py), and for the host's master key.
 """
+import contextlib
 import json
 import os
 import resource
@@ -47,9 +48,11 @@ def memory(pid: int) -> bytes:
             start, end = (int(at, 16) for at in area.split("-"))
             if "w" in rights:
                 source.seek(start)
-                while start < end and (part := source.read(end - start)):
-                    found.append(part)
-                    start += len(part)
+                # It lives: what it gives back meanwhile, or maps beyond the end of a file, cannot be read.
+                with contextlib.suppress(OSError):
+                    while start < end and (part := source.read(end - start)):
+                        found.append(part)
+                        start += len(part)
     return b"".join(found)
 
 
