@@ -27,8 +27,6 @@ constexpr std::string_view kRetryUnit = "msp-agent-retry.service";
 constexpr std::string_view kReplacedPath = "msp-agent-replaced.path";
 constexpr std::string_view kReplacedUnit = "msp-agent-replaced.service";
 constexpr std::string_view kFieldUnit = "azure-proxy-agent.service";
-/// Ours while it is enabled: what is said to the unit of that name is said to ours.
-constexpr std::string_view kOurAlias = "/etc/systemd/system/azure-proxy-agent.service";
 /// Left while another agent has our place.
 constexpr std::string_view kMadeWay = "/var/lib/azure-proxy-agent/made-way";
 constexpr std::string_view kPackageOfBundle = "ProxyAgent";
@@ -118,6 +116,9 @@ Result<void> Setup::deploy(const std::string& folder, std::string_view package, 
     }
   }
   if (auto may = root_.changeable(kFieldUnitFile); !may) {
+    return std::move(may).error().context("nothing is replaced");
+  }
+  if (auto may = may_enable(root_, kUnit); !may) {
     return std::move(may).error().context("nothing is replaced");
   }
   Installation installation(root_);
@@ -250,6 +251,16 @@ Result<void> Setup::restore(bool delete_backup) const {
   return delete_backup ? remove_backup(from) : Result<void>();
 }
 
+/// All that goes, and what the field's unit needs after that.
+Result<void> Setup::may_make_room() const {
+  for (const std::string_view target : removed(Extent::kPackage)) {
+    if (auto may = root_.changeable(target); !may) {
+      return may;
+    }
+  }
+  return may_enable(root_, kFieldUnit);
+}
+
 /// Who asks for the other agent asks for ours to go: the hooks, too.
 Result<void> Setup::restore_field(const std::string& folder) const {
   if (auto there = all_there(folder, kPackageOfBackup, field_files()); !there) {
@@ -261,10 +272,8 @@ Result<void> Setup::restore_field(const std::string& folder) const {
       return copied;
     }
   }
-  for (const SetupFile& file : our_files()) {
-    if (auto may = root_.changeable(file.target); !may) {
-      return std::move(may).error().context("nothing is replaced");
-    }
+  if (auto may = may_make_room(); !may) {
+    return std::move(may).error().context("nothing is replaced");
   }
   // First: it removes files by names that are the other's afterwards.
   if (auto done = uninstall(Extent::kPackage); !done) {
@@ -279,6 +288,25 @@ Result<void> Setup::restore_field(const std::string& folder) const {
 Result<void> Setup::purge() const {
   auto folder = bundle();
   return folder ? remove_backup(backup_of(*folder)) : Result<void>(std::move(folder).error());
+}
+
+/// In the order in which they go; the program is the last.
+std::vector<std::string_view> Setup::removed(Extent extent) const {
+  std::vector<std::string_view> targets;
+  for (const SetupFile& file : our_files()) {
+    if (is_unit(file)) {
+      targets.push_back(file.target);
+    }
+  }
+  if (extent == Extent::kService) {
+    return targets;
+  }
+  targets.insert(targets.end(), {"/usr/bin/mspctl", kWorkerProgram, kConfigFile});
+  if (root_.field_name_holder() == Root::Holder::kOurs) {
+    targets.push_back(kFieldProgram);
+  }
+  targets.push_back(kOurProgram);
+  return targets;
 }
 
 Result<void> Setup::uninstall(Extent extent) const {
@@ -300,13 +328,7 @@ Result<void> Setup::uninstall(Extent extent) const {
   }
   // Before it goes, too.
   const auto config = extent == Extent::kState ? config_of_state() : std::nullopt;
-  for (const std::string_view target :
-       {std::string_view("/usr/bin/mspctl"), kWorkerProgram, kConfigFile, kOurProgram}) {
-    if (target == kOurProgram && root_.field_name_holder() == Root::Holder::kOurs) {
-      if (auto done = root_.remove(kFieldProgram); !done) {
-        return done;
-      }
-    }
+  for (const std::string_view target : removed(extent)) {
     if (auto done = root_.remove(target); !done) {
       return done;
     }
@@ -341,10 +363,8 @@ Result<void> Setup::remove_units() const {
   if (root_.has("/usr/lib/systemd/system/msp-agent.service")) {
     systemctl_quietly(root_, {"disable", std::string(kUnit), std::string(kReplacedPath)});
   }
-  for (const SetupFile& file : our_files()) {
-    const bool unit = file.target.starts_with("/usr/lib/systemd/") || file.target.starts_with("/usr/lib/tmpfiles.d/") ||
-                      file.target.starts_with("/usr/lib/sysusers.d/");
-    if (auto done = unit ? root_.remove(file.target) : Result<void>(); !done) {
+  for (const std::string_view target : removed(Extent::kService)) {
+    if (auto done = root_.remove(target); !done) {
       return done;
     }
   }

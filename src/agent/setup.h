@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/config.h"
@@ -53,11 +54,14 @@ class Setup {
   Result<void> deploy(const std::string& folder, std::string_view package, bool with_config) const;
   /// What is needed and not installed.
   Result<std::vector<std::string>> copy_installed(const std::string& to) const;
+  Result<void> may_make_room() const;
   Result<void> restore_field(const std::string& folder) const;
   Result<void> remove_field_service() const;
   Result<void> give_way() const;
   Result<void> come_back() const;
   Result<void> start_other() const;
+  /// Files that an uninstallation of this extent removes; not the state.
+  std::vector<std::string_view> removed(Extent extent) const;
   Result<void> stop_ours() const;
   Result<void> remove_hooks() const;
   Result<void> remove_units() const;

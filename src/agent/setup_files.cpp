@@ -55,6 +55,7 @@ Result<std::string> read_trusted(const std::string& path) {
 /// Asked before anything is touched: a rename onto it, or its removal, would find out too late. What cannot be asked
 /// (no file, an old kernel) is found out then.
 Result<void> path_changeable(const fs::path& path) {
+  const std::string folder = path.parent_path().string();
   for (const fs::path& at : {path.parent_path(), path}) {
     struct statx found{};
     if (::statx(AT_FDCWD, at.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) != 0) {
@@ -63,6 +64,12 @@ Result<void> path_changeable(const fs::path& path) {
     if ((found.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) != 0) {
       return config_error(fmt::format("{} is immutable or append-only", at.string()),
                           fmt::format("chattr -i -a {}", at.string()));
+    }
+    if (at != path && ::access(folder.c_str(), W_OK) != 0) {  // a file system that is read-only is so for root, too
+      return errno_error(fmt::format("writing to {}", folder));
+    }
+    if (at == path && S_ISDIR(found.stx_mode)) {
+      return config_error(fmt::format("{} is a directory, where a file is to be", at.string()));
     }
     if (at == path && (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
       return config_error(fmt::format("something is mounted at {}", at.string()),
@@ -77,6 +84,11 @@ Result<void> path_changeable(const fs::path& path) {
 std::span<const SetupFile> our_files() { return kOurs; }
 std::span<const SetupFile> field_files() { return kField; }
 const SetupFile& config_file() { return kConfig; }
+
+bool is_unit(const SetupFile& file) {
+  return file.target.starts_with("/usr/lib/systemd/") || file.target.starts_with("/usr/lib/tmpfiles.d/") ||
+         file.target.starts_with("/usr/lib/sysusers.d/");
+}
 
 Root::Root(std::string directory) : directory_(std::move(directory)) {
   while (directory_.ends_with('/')) {
@@ -133,9 +145,6 @@ Result<std::string> Root::stage(const std::string& source, const SetupFile& file
   if (!target) {
     return std::move(target).error();
   }
-  if (fs::is_directory(fs::symlink_status(*target, failed))) {
-    return config_error(fmt::format("{} is a directory, where a file is to be", *target));
-  }
   if (auto may = path_changeable(*target); !may) {
     return std::move(may).error();
   }
@@ -150,6 +159,18 @@ Result<void> Root::changeable(std::string_view target) const {
     return {};
   }
   auto found = real(target);
+  return found ? path_changeable(*found) : Result<void>(std::move(found).error());
+}
+
+Result<void> Root::creatable(std::string_view target) const {
+  if (!has("/")) {
+    return {};
+  }
+  fs::path first(target);
+  while (first.parent_path() != "/" && !has(first.parent_path().string())) {
+    first = first.parent_path();
+  }
+  auto found = real(first.string());
   return found ? path_changeable(*found) : Result<void>(std::move(found).error());
 }
 

@@ -37,6 +37,8 @@ std::span<const SetupFile> our_files();
 /// The field's agent, but the configuration.
 std::span<const SetupFile> field_files();
 const SetupFile& config_file();
+/// Read by systemd or by one of its tools.
+bool is_unit(const SetupFile& file);
 
 /// The paths below one root directory ("" : the machine's own).
 class Root {
@@ -54,9 +56,11 @@ class Root {
   /// Copies to a name beside the target, which is returned. Makes missing directories; follows links of directories as
   /// long as they stay below the root. An Error, too, where the copy could not take the target's place.
   Result<std::string> stage(const std::string& source, const SetupFile& file) const;
-  /// An Error where the target is there and could be neither replaced nor removed: a mount, attributes of file or
-  /// folder.
+  /// An Error where the target is there and could be neither replaced nor removed: a directory, a mount, attributes of
+  /// file or folder, a folder that cannot be written.
   Result<void> changeable(std::string_view target) const;
+  /// The same of a target that need not be there: what is missing of its folders is to be made.
+  Result<void> creatable(std::string_view target) const;
   /// A missing file is success.
   Result<void> remove(std::string_view target) const;
 

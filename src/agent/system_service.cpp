@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <system_error>
 
 #include "base/clock.h"
 #include "base/external_program.h"
@@ -48,6 +50,26 @@ bool knows(std::vector<std::string> words, const std::string& database, std::str
   return code && *code == 0;
 }
 
+/// A link to /dev/null, or an empty file.
+bool masked(const Root& root, std::string_view unit) {
+  return std::ranges::any_of(std::array{"/etc/systemd/system", "/run/systemd/system"}, [&](std::string_view folder) {
+    struct stat found{};
+    return ::stat(root.path(fmt::format("{}/{}", folder, unit)).c_str(), &found) == 0 &&
+           (S_ISCHR(found.st_mode) || (S_ISREG(found.st_mode) && found.st_size == 0));
+  });
+}
+
+/// systemctl makes no link where something else is.
+Result<void> alias_free(const Root& root, std::string_view unit) {
+  const std::string alias = root.path(kOurAlias);
+  std::error_code none;
+  if (!root.has(kOurAlias) || std::filesystem::read_symlink(alias, none).filename() == unit) {
+    return {};
+  }
+  return config_error(fmt::format("{} is there, where {} gets a link", alias, unit),
+                      fmt::format("remove {}, or move it away", alias));
+}
+
 }  // namespace
 
 bool systemd_runs(const Root& root) { return root.is_machine() && ::access("/run/systemd/system", F_OK) == 0; }
@@ -76,6 +98,19 @@ void systemctl_quietly(const Root& root, const std::vector<std::string>& words) 
   if (const auto all = command(root, words); !all[0].empty()) {
     (void)run_program(all, Output::kDropped);
   }
+}
+
+Result<void> may_enable(const Root& root, std::string_view unit) {
+  if (masked(root, unit)) {
+    return config_error(fmt::format("{} is masked", unit), fmt::format("systemctl unmask {}", unit));
+  }
+  if (auto free = kOurAlias.ends_with(unit) ? Result<void>() : alias_free(root, unit); !free) {
+    return free;
+  }
+  if (auto may = root.creatable(kOurAlias); !may) {
+    return may;
+  }
+  return root.creatable(fmt::format("/etc/systemd/system/multi-user.target.wants/{}", unit));
 }
 
 void make_worker_user(const Root& root) {

@@ -22,6 +22,13 @@ Result<void> systemctl(const Root& root, const std::vector<std::string>& words);
 /// The same where failure is of no interest: what is to be gone may never have been there.
 void systemctl_quietly(const Root& root, const std::vector<std::string>& words);
 
+/// Ours while it is enabled: what is said to the unit of that name is said to ours.
+inline constexpr std::string_view kOurAlias = "/etc/systemd/system/azure-proxy-agent.service";
+
+/// An Error where `systemctl enable` of ours, or of the field's unit in its place, could be seen to fail: it is masked,
+/// or a link cannot be made. Only looks.
+Result<void> may_enable(const Root& root, std::string_view unit);
+
 /// The user as which msp-worker serves, of the sysusers file that is installed. Best effort: without one the worker
 /// takes a number that is nobody's. A root without users gets none.
 void make_worker_user(const Root& root);

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 
 from base import PROGRAMS
@@ -309,6 +310,63 @@ class SetupRoot(unittest.TestCase):
                 self.assertEqual(self.files(), before)
         self.setup("restore")
         self.assertEqual((self.root / NAME).read_text(), "#!/bin/sh\nexec /usr/sbin/other\n")
+
+    def read_only(self, folder: Path) -> contextlib.ExitStack:
+        stack = self.mounted(folder)
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        return stack
+
+    def made(self, path: Path, make: Callable[[Path], None]) -> contextlib.ExitStack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+        stack = contextlib.ExitStack()
+        stack.callback(lambda: path.rmdir() if path.is_dir() else path.unlink())
+        return stack
+
+    def refused_untouched(self, word: str, said: str, keep: Callable[[], contextlib.ExitStack]) -> None:
+        with self.subTest(said), keep():
+            before = {name: (self.root / name).lstat().st_ino for name in self.files()}
+            told = self.setup(word, code=1)
+            self.assertIn("nothing is replaced", told)
+            self.assertIn(said, told)
+            self.assertEqual({name: (self.root / name).lstat().st_ino for name in self.files()}, before)
+
+    def test_a_file_that_cannot_be_removed_leaves_ours(self):
+        """The existing agent's backup has neither a configuration nor mspctl: what is to go is looked at, too."""
+        self.put_the_existing_agent()
+        (self.root / CONFIG).unlink()
+        self.setup("backup")
+        self.programs(b"")
+        self.setup("install")
+        tool, enabled = self.root / TOOL, self.root / "etc/systemd/system"
+        for said, keep in ((f"umount {self.root / CONFIG}", lambda: self.mounted(self.root / CONFIG)),
+                           (f"writing to {tool.parent}", lambda: self.read_only(tool.parent)),
+                           (f"writing to {enabled}", lambda: self.read_only(enabled)),
+                           ("systemctl unmask azure-proxy-agent.service", lambda: self.made(
+                               self.root / "run/systemd/system/azure-proxy-agent.service", lambda path: path.symlink_to("/dev/null")))):
+            self.refused_untouched("restore", said, keep)
+        tool.unlink()
+        self.refused_untouched("restore", f"{tool} is a directory", lambda: self.made(tool, Path.mkdir))
+        self.setup("restore")
+        self.assertEqual((self.root / NAME).read_text(), "#!/bin/sh\nexec /usr/sbin/other\n")
+        self.assertFalse((self.root / PROGRAM).exists())
+
+    def test_a_unit_that_cannot_be_enabled_leaves_the_existing_agent(self):
+        self.put_the_existing_agent()
+        subprocess.run(["systemctl", f"--root={self.root}", "enable", "azure-proxy-agent.service"], check=True, capture_output=True)
+        units = self.root / "etc/systemd/system"
+        ours, alias = "msp-agent.service", units / "azure-proxy-agent.service"
+        for said, keep in ((f"systemctl unmask {ours}", lambda: self.made(units / ours, lambda path: path.symlink_to("/dev/null"))),
+                           (f"systemctl unmask {ours}", lambda: self.made(units / ours, Path.touch)),
+                           (f"systemctl unmask {ours}", lambda: self.made(self.root / "run/systemd/system" / ours,
+                                                                          lambda path: path.symlink_to("/dev/null"))),
+                           (f"remove {alias}", lambda: self.made(alias, lambda path: path.write_text("[Unit]\n"))),
+                           (f"writing to {units}", lambda: self.read_only(units)),
+                           (f"chattr -i -a {units}/multi-user.target.wants",
+                            lambda: self.attributed("i", units / "multi-user.target.wants"))):
+            self.refused_untouched("install", said, keep)
+        self.setup("install")
+        self.assertFalse((self.root / FIELD_UNIT).exists())
 
     def test_what_is_new_and_what_is_gone_is_told_where_a_file_cannot_take_its_place(self):
         """Its place is taken after it was looked at, while ours is uninstalled."""
