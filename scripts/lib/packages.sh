@@ -11,10 +11,10 @@ MSP_PACKAGES_BUILD=(clang-19 lld-19 llvm-19 libclang-rt-19-dev libstdc++-12-dev 
 MSP_PACKAGES_RUN=(iproute2 procps curl)
 MSP_PACKAGES_PRESUBMIT=(clang-format-19 clang-tidy-19 shellcheck)
 # The test of kills loads with wrk; the gate counts instructions and system calls; the rules' JSON Schema is tried by a
-# validator; two subvolumes of a btrfs image give two files one inode number; spin checks the model of the latch; nft
-# guards a host, and puts a namespace behind a guest; a guest's own firewall lets only root reach the host; systemctl sets up
-# the service in a root.
-MSP_PACKAGES_TEST=(wrk strace valgrind python3-jsonschema btrfs-progs openssl spin iptables nftables systemd)
+# validator; two subvolumes of a btrfs image give two files one inode number; chattr makes a file that cannot be
+# replaced; spin checks the model of the latch; nft guards a host, and puts a namespace behind a guest; a guest's own
+# firewall lets only root reach the host; systemctl sets up the service in a root.
+MSP_PACKAGES_TEST=(wrk strace valgrind python3-jsonschema btrfs-progs e2fsprogs openssl spin iptables nftables systemd)
 # wrk is the load, strace counts; nginx, peer and origin, is unpacked (see scripts/bench).
 MSP_PACKAGES_BENCH=(wrk strace libbenchmark-dev)
 # The real clients of the metadata services, and what they call. Fetched to build/clients and unpacked into a throw-away
