@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <mutex>
 
 #include "proxy/test_plane.h"
 
@@ -106,9 +107,11 @@ TEST(KeyOutcomes, ARefusalStandsUntilAServiceThatVerifiesTakesTheKey) {
 }
 
 TEST(KeyOutcomes, SignedRequestsThatTheHostJudgesByTheKeyTell) {
-  std::string says;
-  test::RawOrigin origin([&says](test::RawOrigin& from, int socket) {
+  std::mutex mutex;
+  std::string says;  // the origin has a thread of its own
+  test::RawOrigin origin([&](test::RawOrigin& from, int socket) {
     while (!from.read_request(socket).empty()) {
+      const std::lock_guard lock(mutex);
       test::RawOrigin::say(socket, says);
     }
   });
@@ -117,7 +120,10 @@ TEST(KeyOutcomes, SignedRequestsThatTheHostJudgesByTheKeyTell) {
   test::RawClient client(plane.at);
   const std::string exempt = "POST /machine/?comp=telemetrydata";
   const auto after = [&](const std::string& asked, std::string answered) {
-    says = std::move(answered);
+    {
+      const std::lock_guard lock(mutex);
+      says = std::move(answered);
+    }
     client.send(asked + " HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 0\r\n\r\n");
     EXPECT_THAT(client.read_until("#"), HasSubstr("#"));
     plane.on_loop([] {});  // it is counted after the last byte
