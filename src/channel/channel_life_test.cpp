@@ -5,7 +5,6 @@
 
 #include <fstream>
 #include <set>
-#include <sstream>
 
 #include "base/log.h"
 #include "channel/channel_fixture.h"
@@ -22,6 +21,20 @@ class ChannelLife : public ChannelTest {
     host.enforce();
     start();
     ASSERT_TRUE(run_until_phase(Phase::kLatched)) << state().message;
+  }
+  struct Texts {
+    std::string good;
+    std::string bad;
+  };
+  // Of the file of this key, which holds the bad one by now: whole, and of other digits.
+  Texts change_a_digit(const std::string& path, const std::string& guid) {
+    std::ifstream file(path);
+    Texts texts{.good = {std::istreambuf_iterator<char>(file), {}}, .bad = {}};
+    texts.bad = texts.good;
+    char& digit = texts.bad[texts.bad.find(host.keys[guid])];
+    digit = digit == '0' ? '1' : '0';
+    std::ofstream(path) << texts.bad;
+    return texts;
   }
   // Copies of the key files, as a backup has them.
   void back_up() { std::filesystem::copy(directory + "/keys", directory + "/backup"); }
@@ -268,18 +281,13 @@ TEST_F(ChannelLife, AKeyFileOfOtherDigitsIsNotUsedWhereTheHostHasSignedAndIsUsed
     const std::string path = directory + "/keys/" + guid + ".key";
     channel.reset();
     host.refuse_keys = 403;
-    std::stringstream good;
-    good << std::ifstream(path).rdbuf();
-    std::string bad = good.str();
-    char& digit = bad[bad.find(host.keys[guid])];
-    digit = digit == '0' ? '1' : '0';
-    std::ofstream(path) << bad;
+    const auto [good, bad] = change_a_digit(path, guid);
     restart();
     ASSERT_TRUE(run_until_phase(Phase::kRefused)) << later;
     EXPECT_TRUE(state().closed);
     EXPECT_EQ(state().key, nullptr);
     EXPECT_THAT(state().message, AllOf(HasSubstr(path), HasSubstr("status-signed"), Not(HasSubstr(bad))));
-    std::ofstream(path) << good.str();
+    std::ofstream(path) << good;
     ASSERT_TRUE(run_until_phase(Phase::kLatched)) << "without a restart";
     EXPECT_EQ(state().key->guid, guid);
     // The same once another key has taken its place, and is vouched for.
@@ -322,12 +330,7 @@ TEST_F(ChannelLife, AnotherKeyOfAnIdThatHasSignedIsRefused) {
 TEST_F(ChannelLife, AKeyThatIsRefusedIsToldAndItsFileUsedOncePutRight) {
   latch();
   const std::string path = directory + "/keys/" + host.latched + ".key";
-  std::stringstream good;
-  good << std::ifstream(path).rdbuf();
-  std::string bad = good.str();
-  char& digit = bad[bad.find(host.keys[host.latched])];
-  digit = digit == '0' ? '1' : '0';
-  std::ofstream(path) << bad;
+  const std::string good = change_a_digit(path, host.latched).good;
   const auto received = state().key;
   channel->key_refused(true);
   channel->look_at_disk();
@@ -337,7 +340,7 @@ TEST_F(ChannelLife, AKeyThatIsRefusedIsToldAndItsFileUsedOncePutRight) {
   EXPECT_FALSE(state().key_refused);
   restart();
   ASSERT_TRUE(run_until_phase(Phase::kLatched));
-  std::ofstream(path) << good.str();
+  std::ofstream(path) << good;
   channel->look_at_disk();
   EXPECT_FALSE(state().key->bytes == received->bytes) << "nobody has refused the one in use";
   channel->key_refused(true);
@@ -358,17 +361,12 @@ TEST_F(ChannelLife, ADoubtedKeyIsTakenFromItsFileOncePutRight) {
   channel.reset();
   // Nothing tells yet that these digits are others.
   const std::string path = directory + "/keys/" + host.latched + ".key";
-  std::stringstream good;
-  good << std::ifstream(path).rdbuf();
-  std::string bad = good.str();
-  char& digit = bad[bad.find(host.keys[host.latched])];
-  digit = digit == '0' ? '1' : '0';
-  std::ofstream(path) << bad;
+  const std::string good = change_a_digit(path, host.latched).good;
   restart();
   ASSERT_TRUE(run_until_phase(Phase::kLatched));
   host.vouches = true;
   ASSERT_TRUE(run_until([&] { return state().key_doubted; }));
-  std::ofstream(path) << good.str();
+  std::ofstream(path) << good;
   channel->look_at_disk();
   EXPECT_EQ(hex_encode(state().key->bytes.bytes()), host.keys[host.latched]);
   ASSERT_TRUE(run_until([&] { return !state().key_doubted; }));

@@ -18,12 +18,13 @@ bool stays_behind(const http::HeaderList& headers, bool names_more, std::string_
 
 }  // namespace
 
-bool Session::write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep) {
+bool Session::write_answer_head(Exchange& x, const http::Framing& framing, const http::ConnectionOptions& options,
+                                bool chunk, bool keep) {
   x.out.clear();
   http::HeadWriter writer(x.out);
   writer.status_line(x.response.status, x.head.minor_version, x.response.reason);
   bool dated = false;
-  const bool names_more = !http::connection_options(x.response.headers).foreign.empty();
+  const bool names_more = !options.foreign.empty();
   const bool no_content = x.response.status == 204;  // has no length either (RFC 9110 8.6); a 304 may say it
   for (const http::Header& header : x.response.headers) {
     if (stays_behind(x.response.headers, names_more, header.name) ||
@@ -59,7 +60,8 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
       framing && framing->kind != http::BodyKind::kChunked && framing->kind != http::BodyKind::kUntilClose;
   const bool chunk = !delimited && x.head.minor_version >= 1;
   const bool keep = x.persistent && !x.body_pending && !winding_down_ && (delimited || chunk);
-  if (!framing || !write_answer_head(x, *framing, chunk, keep)) {
+  const http::ConnectionOptions options = http::connection_options(x.response.headers);
+  if (!framing || !write_answer_head(x, *framing, options, chunk, keep)) {
     const Answer failure = malformed_answer(
         x.service, framing ? std::string_view("a header cannot be written again") : framing.error().what);
     plane_.note_failure(failure);
@@ -68,8 +70,8 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   }
   unread_input_ = x.body_pending;
   x.record.status = static_cast<std::uint16_t>(x.response.status);
-  const bool reusable = http::connection_options(x.response.headers).persistent(x.response.minor_version) &&
-                        framing->kind != http::BodyKind::kUntilClose && !x.body_pending;
+  const bool reusable =
+      options.persistent(x.response.minor_version) && framing->kind != http::BodyKind::kUntilClose && !x.body_pending;
   http::BodyReader reader(answer.connection->stream(), answer.buffer, *framing);
   const RelayEnd end = co_await relay_body(x, reader, chunk);
   if (end == RelayEnd::kNothingSent) {

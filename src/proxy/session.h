@@ -110,7 +110,9 @@ class Session : public ListHook<DataPlane> {
   Task<http::HeadStatus> read_answer_head(Exchange& x, UpstreamAnswer& answer, Upload* upload = nullptr);
   static UpstreamAnswer upstream_failure(const Exchange& x);
   Task<bool> relay(Exchange& x, UpstreamAnswer answer);
-  bool write_answer_head(Exchange& x, const http::Framing& framing, bool chunk, bool keep);
+  /// `options`: of the host's answer.
+  bool write_answer_head(Exchange& x, const http::Framing& framing, const http::ConnectionOptions& options, bool chunk,
+                         bool keep);
   Task<RelayEnd> relay_body(Exchange& x, http::BodyReader& reader, bool chunk);
 
   DataPlane& plane_;
