@@ -2,11 +2,20 @@
 #include "base/crypto.h"
 
 #include <array>
+#include <string_view>
 
 namespace msp {
 namespace {
 
-constexpr char kDigits[] = "0123456789abcdef";
+/// Both digits of each byte.
+constexpr auto kPairs = [] {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte) {
+    pairs[byte] = {kDigits[byte >> 4U], kDigits[byte & 0x0FU]};
+  }
+  return pairs;
+}();
 
 /// Of each byte 0 to 15, or -1.
 constexpr auto kValues = [] {
@@ -28,8 +37,8 @@ int value_of(char c) { return kValues[static_cast<std::uint8_t>(c)]; }
 
 void hex_encode_to(Bytes data, char* out) {
   for (const std::uint8_t byte : data) {
-    *out++ = kDigits[byte >> 4];
-    *out++ = kDigits[byte & 0x0F];
+    *out++ = kPairs[byte][0];
+    *out++ = kPairs[byte][1];
   }
 }
 

@@ -24,33 +24,38 @@ bool is_one_word(std::string_view text) {
 
 }  // namespace
 
-char* HeadWriter::grow(std::size_t bytes) {
-  if (string_ != nullptr) {
-    const std::size_t at = string_->size();
-    const std::size_t size = at + bytes;
-    // The caller writes all of it.
-    string_->resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
-    return string_->data() + at;
-  }
-  if (fixed_.size() - used_ < bytes) {
-    problem_ = "a head does not fit its buffer";
-    return nullptr;
-  }
-  char* const at = fixed_.data() + used_;
-  used_ += bytes;
-  return at;
+HeadWriter::HeadWriter(std::string& target) : string_(&target) {
+  const std::size_t before = target.size();
+  target.resize_and_overwrite(target.capacity(), [](char*, std::size_t size) { return size; });
+  start_ = at_ = target.data() + before;
+  end_ = target.data() + target.size();
 }
 
-void HeadWriter::take_back(std::size_t bytes) {
+bool HeadWriter::grow(std::size_t bytes) {
+  if (string_ == nullptr) {
+    problem_ = "a head does not fit its buffer";
+    return false;
+  }
+  const auto start = start_ - string_->data();
+  const auto used = at_ - string_->data();
+  string_->reserve(static_cast<std::size_t>(used) + bytes);
+  string_->resize_and_overwrite(string_->capacity(), [](char*, std::size_t size) { return size; });
+  start_ = string_->data() + start;
+  at_ = string_->data() + used;
+  end_ = string_->data() + string_->size();
+  return true;
+}
+
+void HeadWriter::release() {
   if (string_ != nullptr) {
-    string_->resize(string_->size() - bytes);
-  } else {
-    used_ -= bytes;
+    string_->resize(static_cast<std::size_t>(at_ - string_->data()));
+    string_ = nullptr;
+    end_ = at_;
   }
 }
 
 void HeadWriter::put(std::string_view bytes) {
-  if (char* const at = grow(bytes.size()); at != nullptr) {
+  if (char* const at = room(bytes.size()); at != nullptr) {
     put_text(at, bytes);
   }
 }
@@ -60,7 +65,7 @@ HeadWriter& HeadWriter::request_line(std::string_view method, std::string_view t
     problem_ = "a request line holds a blank, a control byte or nothing";
     return *this;
   }
-  if (char* at = grow(method.size() + 1 + target.size() + kVersionAndEnd.size()); at != nullptr) {
+  if (char* at = room(method.size() + 1 + target.size() + kVersionAndEnd.size()); at != nullptr) {
     at = put_text(at, method);
     *at++ = ' ';
     put_text(put_text(at, target), kVersionAndEnd);
@@ -74,7 +79,7 @@ HeadWriter& HeadWriter::request_line(std::string_view method, const Target& targ
     return *this;
   }
   const std::size_t query_size = target.has_query ? target.query.size() + 1 : 0;
-  if (char* at = grow(method.size() + 1 + target.path.size() + query_size + kVersionAndEnd.size()); at != nullptr) {
+  if (char* at = room(method.size() + 1 + target.path.size() + query_size + kVersionAndEnd.size()); at != nullptr) {
     at = put_text(at, method);
     *at++ = ' ';
     at = put_text(at, target.path);
@@ -104,13 +109,13 @@ HeadWriter& HeadWriter::status_line(int status, int minor_version, std::string_v
 }
 
 HeadWriter& HeadWriter::header(std::string_view name, std::string_view value) {
-  char* at = grow(name.size() + value.size() + 4);
+  char* at = room(name.size() + value.size() + 4);
   if (at == nullptr) {
     return *this;
   }
   if (!write_lower_token(at, name) || !is_one_line(value)) {
     problem_ = "a header has a bad name, or a line break in its value";
-    take_back(name.size() + value.size() + 4);
+    at_ = at;
     return *this;
   }
   at += name.size();
@@ -130,13 +135,11 @@ HeadWriter& HeadWriter::header(std::string_view name, std::uint64_t value) {
 
 Result<std::string_view> HeadWriter::finish() {
   put("\r\n");
+  release();
   if (!problem_.empty()) {
     return bug(std::string(problem_));
   }
-  if (string_ != nullptr) {
-    return std::string_view(*string_).substr(start_);
-  }
-  return std::string_view(fixed_.data(), used_);
+  return std::string_view(start_, static_cast<std::size_t>(at_ - start_));
 }
 
 }  // namespace msp::http

@@ -19,9 +19,12 @@ namespace msp::http {
 class HeadWriter {
  public:
   /// Fixed memory: never grows.
-  explicit HeadWriter(std::span<char> target) : fixed_(target) {}
-  /// Appends to `target` (reserve once, clear and use it again).
-  explicit HeadWriter(std::string& target) : string_(&target), start_(target.size()) {}
+  explicit HeadWriter(std::span<char> target) : start_(target.data()), at_(start_), end_(start_ + target.size()) {}
+  /// Appends to `target` (reserve once, clear and use it again), which is the writer's until finish() or its end.
+  explicit HeadWriter(std::string& target);
+  HeadWriter(const HeadWriter&) = delete;
+  HeadWriter& operator=(const HeadWriter&) = delete;
+  ~HeadWriter() { release(); }
 
   /// "METHOD target HTTP/1.1".
   HeadWriter& request_line(std::string_view method, std::string_view target);
@@ -43,13 +46,23 @@ class HeadWriter {
 
  private:
   void put(std::string_view bytes);
-  char* grow(std::size_t bytes);
-  void take_back(std::size_t bytes);
+  /// Room for so many bytes, which the caller writes; null: there is none.
+  char* room(std::size_t bytes) {
+    if (static_cast<std::size_t>(end_ - at_) < bytes && !grow(bytes)) {
+      return nullptr;
+    }
+    char* const at = at_;
+    at_ += bytes;
+    return at;
+  }
+  bool grow(std::size_t bytes);
+  void release();
 
-  std::span<char> fixed_;
-  std::size_t used_ = 0;  // of fixed_
+  // While it is written, a string is as large as its capacity.
   std::string* string_ = nullptr;
-  std::size_t start_ = 0;
+  char* start_;
+  char* at_;
+  char* end_;
   std::string_view problem_;
 };
 

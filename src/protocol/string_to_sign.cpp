@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <utility>
 
@@ -51,6 +53,13 @@ std::string_view trim(std::string_view value) {
   return value;
 }
 
+/// The first eight bytes of a name as a number that is the greater the later the name stands; none of them is 0.
+std::uint64_t front_of(std::string_view name) {
+  std::uint64_t front = 0;
+  std::memcpy(&front, name.data(), std::min(name.size(), kWordSize));
+  return std::endian::native == std::endian::little ? std::byteswap(front) : front;
+}
+
 Error unsignable(std::string_view what) {
   return Error{.source = Source::kClient,
                .message = "cannot sign the request: " + std::string(what),
@@ -61,6 +70,9 @@ Error unsignable(std::string_view what) {
 }  // namespace
 
 bool StringToSign::NamedHeader::operator<(const NamedHeader& other) const {
+  if (front != other.front) {
+    return front < other.front;
+  }
   const int order = name.compare(other.name);
   return order != 0 ? order < 0 : index < other.index;
 }
@@ -83,32 +95,41 @@ Result<void> StringToSign::build(const SignableRequest& request) {
   if (!all(request.query, kQueryByte)) {
     return unsignable("the query contains a byte that no query may contain");
   }
-  text_ += request.method;
-  text_ += '\n';
-  body_at_ = text_.size();
-  text_ += '\n';
-  if (Result<void> done = append_headers(request.headers); !done) {
+  if (Result<void> done = order_headers(request.headers); !done) {
     return done;
   }
-  text_ += request.path;
-  text_ += '\n';
-  append_query(request.query);
-  if (request.extended) {
-    text_ += '\n';
-    text_ += kExtensionLine;
+  // Of each part no more is written than it is long, and a separator.
+  std::size_t most = request.method.size() + request.path.size() + request.query.size() + kExtensionLine.size() + 4;
+  for (const http::Header& header : request.headers) {
+    most += header.name.size() + header.value.size() + 2;
   }
+  text_.resize_and_overwrite(
+      most, [&](char* text, std::size_t) { return static_cast<std::size_t>(write(text, request) - text); });
   return {};
 }
 
-Result<void> StringToSign::append_headers(std::span<const http::Header> headers) {
+char* StringToSign::write(char* text, const SignableRequest& request) {
+  char* to = put_text(text, request.method);
+  *to++ = '\n';
+  body_at_ = static_cast<std::size_t>(to - text);
+  *to++ = '\n';
+  to = put_text(write_header_lines(to, request.headers), request.path);
+  *to++ = '\n';
+  to = write_query(to, request.query);
+  if (request.extended) {
+    *to++ = '\n';
+    to = put_text(to, kExtensionLine);
+  }
+  return to;
+}
+
+Result<void> StringToSign::order_headers(std::span<const http::Header> headers) {
   if (headers.size() > kMaxSignedHeaders) {
     return unsignable("it has too many headers");
   }
   std::size_t names_size = 0;
-  std::size_t lines_size = 0;
   for (const http::Header& header : headers) {
     names_size += header.name.size();
-    lines_size += header.name.size() + header.value.size() + 2;
   }
   names_.resize(names_size);
   char* to = names_.data();
@@ -121,14 +142,11 @@ Result<void> StringToSign::append_headers(std::span<const http::Header> headers)
     if (!http::is_signable_value(value)) {
       return unsignable("the value of a header contains a byte outside printable ASCII");
     }
-    order_.push_back({.name = {to, name.size()}, .index = i});
+    const std::string_view lower(to, name.size());
+    order_.push_back({.name = lower, .front = front_of(lower), .index = i});
     to += name.size();
   }
   std::ranges::sort(order_, std::less<>{});
-  const std::size_t before = text_.size();
-  text_.resize_and_overwrite(before + lines_size, [&](char* text, std::size_t) {
-    return static_cast<std::size_t>(write_header_lines(text + before, headers) - text);
-  });
   return {};
 }
 
@@ -152,12 +170,12 @@ char* StringToSign::write_header_lines(char* to, std::span<const http::Header> h
   return to;
 }
 
-void StringToSign::append_query(std::string_view query) {
+char* StringToSign::write_query(char* to, std::string_view query) {
   if (query.empty()) {
-    return;
+    return to;
   }
   scratch_.resize(query.size());
-  char* to = scratch_.data();
+  char* key = scratch_.data();
   parts_.clear();
   while (!query.empty()) {
     const std::size_t end = query.find('&');
@@ -167,15 +185,15 @@ void StringToSign::append_query(std::string_view query) {
     if (equals == 0) {
       continue;
     }
-    char* const start = to;
-    to = std::ranges::transform(part.substr(0, equals), to, fold).out;
-    to = std::ranges::copy(part.substr(std::min(equals + 1, part.size())), to).out;
-    parts_.push_back({.key_and_value = {start, static_cast<std::size_t>(to - start)}, .key_size = equals});
+    char* const start = key;
+    key = std::ranges::transform(part.substr(0, equals), key, fold).out;
+    key = put_text(key, part.substr(std::min(equals + 1, part.size())));
+    parts_.push_back({.key_and_value = {start, static_cast<std::size_t>(key - start)}, .key_size = equals});
   }
-  append_sorted_parts();
+  return write_sorted_parts(to);
 }
 
-void StringToSign::append_sorted_parts() {
+char* StringToSign::write_sorted_parts(char* to) {
   std::ranges::sort(parts_, std::less<>{});
   bool first = true;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
@@ -184,14 +202,15 @@ void StringToSign::append_sorted_parts() {
       continue;
     }
     if (!std::exchange(first, false)) {
-      text_ += '&';
+      *to++ = '&';
     }
-    text_ += pair.substr(0, key_size);
+    to = put_text(to, pair.substr(0, key_size));
     if (key_size < pair.size()) {
-      text_ += '=';
-      text_ += pair.substr(key_size);
+      *to++ = '=';
+      to = put_text(to, pair.substr(key_size));
     }
   }
+  return to;
 }
 
 std::string StringToSign::with_body(std::string_view body) const {

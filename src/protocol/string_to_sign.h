@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,7 +48,8 @@ class StringToSign {
 
  private:
   struct NamedHeader {
-    std::string_view name;  // lower case
+    std::string_view name;    // lower case
+    std::uint64_t front = 0;  // its first bytes, in an order that numbers have, too
     std::size_t index = 0;
     bool operator<(const NamedHeader& other) const;
   };
@@ -58,10 +60,11 @@ class StringToSign {
     bool operator<(const QueryPart& other) const;
   };
 
-  Result<void> append_headers(std::span<const http::Header> headers);
+  Result<void> order_headers(std::span<const http::Header> headers);
+  char* write(char* text, const SignableRequest& request);
   char* write_header_lines(char* to, std::span<const http::Header> headers);
-  void append_query(std::string_view query);
-  void append_sorted_parts();
+  char* write_query(char* to, std::string_view query);
+  char* write_sorted_parts(char* to);
 
   std::string text_;
   std::string names_;    // lower-cased header names
