@@ -32,12 +32,46 @@ if(MSP_SANITIZE)
 endif()
 
 if(MSP_HARDEN)
-  add_compile_options(-Os -g1 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
-                      -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections)
+  # With frame pointers the unwinding tables are so much smaller that it pays, where no speed is lost.
+  add_compile_options(-Oz -fno-omit-frame-pointer -momit-leaf-frame-pointer -g1 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
+                      -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero -ffunction-sections
+                      -fdata-sections)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
     add_compile_options(-fcf-protection=full)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     add_compile_options(-mbranch-protection=standard)
   endif()
-  add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie> -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--gc-sections)
+  add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie> -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+                   -Wl,-z,pack-relative-relocs -Wl,--gc-sections)
+  # docs/decisions/small-but-for-the-data-path.md. Objects of libraries hold machine code as well as what link-time
+  # optimisation reads: programs are optimised as one, tests link what is compiled already.
+  set(MSP_BOTH_FORMS -flto=thin -ffat-lto-objects)
+  # The driver is given -O3 with the build type; later options win.
+  set(MSP_AS_ONE ${MSP_BOTH_FORMS} -O2 -Wl,--icf=safe)
+  # Functions of other files are copied into their callers only where they are tiny.
+  set(MSP_AS_ONE_SMALL -Wl,-mllvm,-import-instr-limit=10)
 endif()
+
+# msp_optimised_as_one(program [SMALL]): link-time optimisation of the program with the libraries it is made of.
+function(msp_optimised_as_one program)
+  cmake_parse_arguments(A "SMALL" "" "" ${ARGN})
+  target_compile_options(${program} PRIVATE ${MSP_BOTH_FORMS})
+  target_link_options(${program} PRIVATE ${MSP_AS_ONE})
+  if(A_SMALL)
+    target_link_options(${program} PRIVATE ${MSP_AS_ONE_SMALL})
+  endif()
+endfunction()
+
+# msp_fast(folder name…): src/<folder>/<name>.cpp may be larger where that makes it faster.
+function(msp_fast folder)
+  if(MSP_HARDEN)
+    set(files ${ARGN})
+    list(TRANSFORM files REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/src/${folder}/\\1.cpp")
+    foreach(file ${files})
+      if(NOT EXISTS "${file}")
+        message(FATAL_ERROR "${file} is to be fast, and is not there")
+      endif()
+    endforeach()
+    set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "-O2;-fomit-frame-pointer")
+  endif()
+endfunction()

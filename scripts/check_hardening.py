@@ -4,11 +4,12 @@
 
 Looks at what the linker wrote: PIE, full RELRO, BIND_NOW, no executable stack, no writable code, no run path, stack
 protector and fortified calls in use, no library that a program must do without. CET: the C library's start files lack it here, so no note can stand in the
-program; checked are the flag of every compilation and endbr64 at the entry of our functions.
+program; checked are the flag of every compilation and endbr64 at the entry of our functions that are called through a pointer.
 """
 import json
 import platform
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -48,17 +49,29 @@ def check_program(path: Path) -> list[str]:
     if X86:
         entries = entries_of(path)
         without = [name for name, first in entries.items() if first != "endbr64"]
-        demand(len(entries) > 50, f"only {len(entries)} functions of ours were found: is it stripped?")
+        demand(len(entries) > 50, f"only {len(entries)} functions of ours are pointed to: is it stripped?")
         demand(not without, f"no endbr64 at the entry of {len(without)} functions, the first is {without[:1]}")
     return bad
 
 
 def entries_of(path: Path) -> dict[str, str]:
-    """The first instruction of each function of ours that others can call by name. Those of unnamed namespaces are left out:
-    what is local and never pointed to needs no landing pad, and gets none."""
-    code = run("llvm-objdump-19", "-d", "--no-show-raw-insn", "--no-leading-addr", str(path))
-    found = re.findall(r"^<(_ZNK?3msp\w*|main)>:\n\s*(\S+)", code, re.M)
-    return {name: first for name, first in found if "_GLOBAL__N_" not in name}
+    """The first instruction of each function of ours that is called through a pointer: code takes its address, or data holds
+    it (tables of virtual functions). What is called by name alone needs no landing pad, and loses it when it is linked."""
+    code = run("llvm-objdump-19", "-d", "--no-show-raw-insn", str(path))
+    first = {int(at, 16): (name, instruction)
+             for at, name, instruction in re.findall(r"^([0-9a-f]+) <(_Z\w*3msp\w*|main)>:\n\s*\S+\s+(\S+)", code, re.M)}
+    pointed_to = {int(at, 16) for at in re.findall(r"\sleaq\s.*\(%rip\).*# 0x([0-9a-f]+) <", code)} | words_of_data(path)
+    return {first[at][0]: first[at][1] for at in first.keys() & pointed_to}
+
+
+def words_of_data(path: Path) -> set[int]:
+    """Relative relocations are packed: what they point to stands in the place itself."""
+    content, words = path.read_bytes(), set()
+    for offset, size in re.findall(r"\s\.(?:data|data\.rel\.ro|init_array|fini_array)\s+\w+\s+\w+ (\w+) (\w+)",
+                                   run("llvm-readelf-19", "-S", "-W", str(path))):
+        begin, end = int(offset, 16), int(offset, 16) + int(size, 16)
+        words.update(struct.unpack(f"<{(end - begin) // 8}Q", content[begin:end - (end - begin) % 8]))
+    return words
 
 
 def check_flags(build: Path) -> list[str]:
