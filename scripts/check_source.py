@@ -15,6 +15,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 CODE = (".cpp", ".h", ".c")
 
+PARENTHESES = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+
 # pattern, reason, files that may (regular expression on the path)
 BANNED = [
     (r"(?<![\w:.>])(?:std::)?(strcpy|stpcpy|strcat|sprintf|vsprintf|gets|strtok)\s*\(", "writes without a bound: fmt or std::string", None),
@@ -29,9 +31,10 @@ BANNED = [
     (r"\bstd::shared_ptr<(?!const\b)", "shared ownership only of const snapshots", r"_test\.cpp|tests/"),
     (r"(?<![\w.>])(?:std::|::)?(f?execv?e|execve?at|execv|execl|execle|execvpe|posix_spawnp?)\s*\(", "programs are started in few places",
      r"src/base/(external_program|service_manager)\.cpp|src/agent/worker_process\.cpp|tests/"),
-    (r"(?<![\w.>:])(::close\s*\(|close\s*\(\s*(\d|[\w.>-]*(fd|socket)\b))", "descriptors are owned by base/fd", r"src/base/fd\.(cpp|h)|_test\.cpp|tests/|bench/|fuzz/"),
-    (r"(?<!_ptr<)(?<![\w\"'(])new\s+[A-Za-z_:]+\s*[({\[;]", "ownership: std::make_unique", None),
-    (r"\b(if|while|switch)\s*\([^;]*\bco_await\b", "co_await is a statement of its own", r"_test\.cpp"),
+    (r"(?<![\w.>])(?:std::|::)?((v?fork|_Fork)\s*\(|clone3?\s*\(\s*[^)\s])", "programs are started in few places", r"_test\.cpp|tests/|bench/|fuzz/"),
+    (r"(?<![\w.>:])(::\s*close\s*\(|close\s*\(\s*[^)\s])", "descriptors are owned by base/fd", r"src/base/fd\.(cpp|h)|_test\.cpp|tests/|bench/|fuzz/"),
+    (r"^(?!.*\bunique_ptr<[\w:]+>\s*\w*\(new\b).*(?<!operator )\bnew(\s+[A-Za-z_:]|\s*\(\s*std::nothrow)", "ownership: std::make_unique", None),
+    (rf"\b(if|while|switch|for)\s*\((?:[^()]|{PARENTHESES}|\()*\bco_await\b", "co_await is a statement of its own", r"_test\.cpp"),
 ]
 MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
