@@ -23,7 +23,6 @@ constexpr std::string_view kFieldPath = "/etc/azure/proxy-agent.json";
 constexpr std::string_view kFieldName = "proxy-agent.json";
 constexpr std::int64_t kMostSeconds = 86'400;
 constexpr std::int64_t kMostMs = 3'600'000;
-constexpr std::size_t kMostSocketPath = 107;
 
 // One object of the file. Each field is read and, where a list is given, recorded for the documentation.
 class Section {
@@ -284,10 +283,8 @@ void read_ours(Section& ours, Config& config) {
   ours.optional_path("referenceCgroup", config.reference_cgroup, "root of the unified hierarchy");
   ours.path("stateDirectory", config.state_directory, false, "parent of latchKeyFolder");
   ours.path("machineIdFile", config.machine_id_file, false);
-  ours.path("controlSocket", config.control_socket, false);
-  if (config.control_socket.size() > kMostSocketPath) {
-    ours.reader().fail("controlSocket", fmt::format("is longer than {} bytes", kMostSocketPath));
-  }
+  ours.note("controlSocket", "path", config.control_socket);
+  config.control_socket = status::read_control_socket(ours.reader());
   config.worker_user = ours.optional_text("workerUser", "openmsp").value_or(std::string());
   read_metrics(ours, config);
   ours.path("auditFile", config.audit_file, true);

@@ -143,6 +143,25 @@ TEST_F(Cli, SocketFromTheConfiguration) {
   EXPECT_EQ(call({"status", "--config", directory + "/none"}).code, kExitCannotTell);
 }
 
+// Of two sockets the last one was taken, and a file that says nothing was the default: another instance's agent
+// answered.
+TEST_F(Cli, WhichIsAskedIsNoGuess) {
+  serve(status::example_snapshot());
+  const std::string config = directory + "/agent.json";
+  std::ofstream(config) << R"({"openmsp":{"controlSocket":"/none","controlSocket":")" << socket << R"("}})";
+  EXPECT_EQ(call({"status", "--config", config}).code, kExitCannotTell);
+  EXPECT_THAT(call({"status", "--config", config}).err,
+              HasSubstr("/openmsp/controlSocket at line 1, column 37: occurs twice"));
+  for (const std::string_view text : {"null", "[]"}) {
+    std::ofstream(config, std::ios::trunc) << text;
+    EXPECT_THAT(call({"status", "--config", config}).err, HasSubstr("expected an object")) << text;
+    EXPECT_THAT(call({"vm", "list", "--config", config}).err, HasSubstr("expected an object")) << text;
+  }
+  std::ofstream(config, std::ios::trunc) << R"({"adminSocket":"/none","adminSocket":")" << socket << R"("})";
+  EXPECT_THAT(call({"vm", "list", "--config", config}).err,
+              HasSubstr("/adminSocket at line 1, column 24: occurs twice"));
+}
+
 TEST_F(Cli, ProgramsGetAnObjectWhateverFails) {
   std::ofstream(directory + "/bad.json") << "{";
   std::filesystem::permissions(directory + "/bad.json", std::filesystem::perms::owner_read);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/configured_program.h"
 #include "base/file.h"
+#include "base/json_fields.h"
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
@@ -98,15 +99,19 @@ Result<std::string> admin_socket_of(const std::string& config_path) {
     Error error = document.error();
     return std::move(error).context(config_path);
   }
-  const json::Value* socket = document->find("adminSocket");
-  if (socket == nullptr || !socket->is_string() || socket->string()->empty()) {
+  json::Problems problems(*text, config_path);
+  const std::string socket = json::ObjectReader(*document, "", problems).string("adminSocket", "");
+  if (auto good = problems.result(); !good.ok()) {
+    return std::move(good).error();
+  }
+  if (socket.empty()) {
     const std::string whose = not_configuration_of("msp-host", *text);
     return config_error(config_path + " names no adminSocket",
                         whose.empty() ? "set it there and restart msp-host: docs/host-admin.md" : whose);
   }
   std::error_code failure;
   const auto folder = std::filesystem::absolute(config_path, failure).parent_path();
-  return (folder / *socket->string()).lexically_normal().string();
+  return (folder / socket).lexically_normal().string();
 }
 
 Result<Reply> ask_host(const HostOptions& options, std::ostream& err, std::string_view method, std::string_view target,

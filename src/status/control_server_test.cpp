@@ -10,6 +10,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/unix_socket.h"
 #include "status/control_path.h"
@@ -179,6 +182,23 @@ TEST_F(ControlServerTest, PathFromTheConfiguration) {
               HasSubstr("is a configuration of msp-host"));
   EXPECT_FALSE(read_from(R"({"openmsp":{"controlSocket":7}})").ok());
   EXPECT_FALSE(read_from(R"({)").ok());
+  // Which agent is asked is no guess: the file is read as the agent reads it.
+  for (const auto& [text, fault] : std::vector<std::pair<std::string_view, std::string_view>>{
+           {R"({"openmsp":{"controlSocket":"/x","controlSocket":"/y"}})",
+            "/openmsp/controlSocket at line 1, column 34: occurs twice"},
+           {R"({"openmsp":{"controlSocket":"/x"},"openmsp":{}})", "/openmsp at line 1, column 35: occurs twice"},
+           {"null", "/ at line 1, column 1: expected an object, not null"},
+           {"[]", "/ at line 1, column 1: expected an object, not an array"},
+           {R"({"openmsp":null})", "/openmsp at line 1, column 12: expected an object, not null"},
+           {R"({"openmsp":{"controlSocket":null}})", "expected a string, not null"},
+           {R"({"openmsp":{"controlSocket":""}})", "must not be empty"},
+           {R"({"openmsp":{"controlSocket":"x"}})", "must be an absolute path"}}) {
+    const auto read = read_from(text);
+    ASSERT_FALSE(read.ok()) << text;
+    EXPECT_THAT(read.error().text(), HasSubstr(fault));
+    EXPECT_THAT(read.error().text(), HasSubstr(config));
+  }
+  EXPECT_EQ(read_from(R"({"new":1,"openmsp":{"newer":2,"controlSocket":"/x"}})")->path, "/x");
   EXPECT_FALSE(control_socket_of("/nonexistent").ok());
 }
 
