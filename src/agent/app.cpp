@@ -75,7 +75,13 @@ App::App(Config config)
       provisioning_(started_ms_) {}
 
 Result<std::unique_ptr<App>> App::start(Config config) {
+  // Where nobody may serve, nothing is attached.
+  auto user = worker_user(config.worker_user);
+  if (!user) {
+    return std::move(user).error();
+  }
   std::unique_ptr<App> app(new App(std::move(config)));
+  app->worker_user_ = *user;
   auto signals = stop_signals();
   if (!signals) {
     return std::move(signals).error();
@@ -187,12 +193,8 @@ Result<void> App::open_data_path() {
   if (auto done = listener_->open(); !done) {
     return done;
   }
-  auto user = worker_user(config_.worker_user);
-  if (!user) {
-    return std::move(user).error();
-  }
   DataLink::Parts parts{
-      .user = *user,
+      .user = worker_user_,
       .settings = make_proxy_settings(config_),
       .marker = *hooks_,
       .audit = audit_ ? &audit_->share() : nullptr,

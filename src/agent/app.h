@@ -18,6 +18,7 @@
 #include "agent/heartbeat.h"
 #include "agent/identity_keeper.h"
 #include "agent/listener_keeper.h"
+#include "agent/worker_process.h"
 #include "audit/log.h"
 #include "base/clock.h"
 #include "base/loop.h"
@@ -85,6 +86,7 @@ class App {
   Loop loop_;
   http::BufferPool buffers_;
   Fd signals_;
+  WorkerUser worker_user_;
   Fd lock_;  ///< of the pins
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<intercept::Interceptor> hooks_;

@@ -20,6 +20,7 @@
 #include "agent/machine_check.h"
 #include "agent/provision_query.h"
 #include "agent/setup_cli.h"
+#include "agent/worker_process.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_sinks.h"
@@ -81,6 +82,15 @@ int uninstall(const std::optional<std::string>& config_path) {
     return fail(done.error());
   }
   fmt::print("Hooks below {} are gone: metadata is no longer guarded.\n", pins);
+  return 0;
+}
+
+/// With what the file alone does not say: whether the user that it names may serve.
+int check_config(const Config& config) {
+  if (auto user = worker_user(config.worker_user); !user) {
+    return fail(user.error(), kBadUsage);
+  }
+  fmt::print("The configuration is good.\n");
   return 0;
 }
 
@@ -239,8 +249,7 @@ int run_cli(int argc, char** argv) {
     return fail(config.error(), kBadUsage);
   }
   if (check) {
-    fmt::print("The configuration is good.\n");
-    return 0;
+    return check_config(*config);
   }
   if (hooks->parsed()) {
     return check_hooks(*config);

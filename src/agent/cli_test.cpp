@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -119,6 +120,25 @@ TEST(Cli, StatusAsksWhereTheConfigurationSays) {
   }
   std::ofstream(config) << "{";
   EXPECT_EQ(run({"azure-proxy-agent", "--status", "--config", config}), 2) << "named, and of no use";
+  std::filesystem::remove_all(directory);
+}
+
+TEST(Cli, WhoMayNotServeIsRefusedByTheCheck) {
+  std::string directory = testing::TempDir() + "agent_cli_XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const std::string config = directory + "/agent.json";
+  for (const auto& [user, code, says] :
+       {std::tuple("root", 2, "must not be root"), std::tuple("no-such-user", 2, "there is no user 'no-such-user'"),
+        std::tuple("nobody", 0, "")}) {
+    std::ofstream(config, std::ios::trunc)
+        << R"({"logFolder":"","eventFolder":"","latchKeyFolder":"/k","monitorIntervalInSeconds":60,
+      "pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":"","openmsp":{"workerUser":")"
+        << user << R"("}})";
+    ASSERT_EQ(::chmod(config.c_str(), 0644), 0);
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(run({"msp-agent", "--config", config, "--check-config"}), code) << user;
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr(says));
+  }
   std::filesystem::remove_all(directory);
 }
 

@@ -12,6 +12,7 @@
 #include "agent/config.h"
 #include "agent/setup_files.h"
 #include "agent/system_service.h"
+#include "agent/worker_process.h"
 #include "base/file.h"
 #include "intercept/cgroup.h"
 #include "intercept/hooks_trial.h"
@@ -63,6 +64,10 @@ class Examination {
     }
     config_ = *std::move(read);
     have_config_ = true;
+    if (auto user = worker_user(config_.worker_user); !user) {
+      failure("configuration", std::move(user).error());
+      return;
+    }
     for (const std::string& warning : config_.warnings) {
       add("configuration", Verdict::kWarning, warning, "mend it: docs/configuration.md");
     }

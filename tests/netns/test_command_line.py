@@ -69,6 +69,22 @@ class CommandLine(LabCase):
         self.assertIn(f"{self.lab.folder} is no cgroup", said)
         self.assertIn("name a folder of the unified hierarchy (version 2), which is mounted at", said)
 
+    def test_a_worker_of_root_is_refused_before_anything_is_attached(self):
+        config = json.loads(self.lab.agent_config_file.read_text())
+        pins = self.lab.bpffs / "not-made"
+        for user, words in (("root", "must not be root"), ("no-such-user", "there is no user 'no-such-user'")):
+            config["openmsp"] |= {"workerUser": user, "bpfPinDirectory": str(pins)}
+            other = self.lab.folder / "worker-user.json"
+            other.write_text(json.dumps(config))
+            other.chmod(0o600)
+            for check in (["--check-config"], []):
+                with self.subTest(user, check=check):
+                    done = self.lab.agent_place.run([self.called, "--config", other, *check], timeout=20, cwd="/", text=True)
+                    said = done.stdout + (done.stderr or "")
+                    self.assertEqual(done.returncode, 2, said)
+                    self.assertIn(words, said)
+                    self.assertFalse(pins.exists(), "nothing was begun")
+
     def test_without_one_in_etc_the_configuration_beside_the_program_counts(self):
         folder = self.lab.folder / "beside"
         folder.mkdir()
