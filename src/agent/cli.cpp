@@ -136,6 +136,23 @@ void refuse_values_of_flags(const CLI::App& app, const std::vector<std::string>&
   }
 }
 
+/// Before a subcommand or after it, or of its own ones; not twice.
+void add_config(CLI::App& app, std::optional<std::string>& path) {
+  app.add_option_function<std::string>(
+         "--config",
+         [&path](const std::string& named) {
+           if (path) {
+             throw CLI::ArgumentMismatch("--config is given twice");
+           }
+           path = named;
+         },
+         "configuration file (default: /etc/azure/proxy-agent.json)")
+      ->type_name("FILE");
+  for (CLI::App* verb : app.get_subcommands({})) {
+    add_config(*verb, path);
+  }
+}
+
 /// As the existing agent reads a number: decimal digits, perhaps after a plus.
 std::uint64_t seconds_of(const std::string& text) {
   std::string_view digits = text;
@@ -196,9 +213,6 @@ int run_cli(int argc, char** argv) {
   std::optional<std::string> config_path;
   std::optional<std::uint64_t> wait;
   bool check = false;
-  app.add_option("--config", config_path,
-                 "configuration file (default: /etc/azure/proxy-agent.json); stands before a subcommand")
-      ->type_name("FILE");
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
   bool asked = false;
   auto* ask = app.add_flag("-s,--status", asked,
@@ -220,6 +234,7 @@ int run_cli(int argc, char** argv) {
   bool as_json = false;
   machine->add_flag("--json", as_json, "for programs: docs/status.md")->disable_flag_override();
   SetupCli setup(app);
+  add_config(app, config_path);
   app.footer("Exit code, where nothing else is said: 0 ended as asked, 1 failed, 2 bad usage or configuration.");
   app.require_subcommand(0, 1);
   try {

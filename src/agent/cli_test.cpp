@@ -76,6 +76,34 @@ TEST(Cli, WrongUsageEndsWithTwo) {
   EXPECT_EQ(run({"msp-agent", "setup", "uninstall", "package", "--with-state=false"}), 2);
 }
 
+TEST(Cli, TheConfigurationIsNamedBeforeOrAfterASubcommand) {
+  std::string root = testing::TempDir() + "agent_cli_XXXXXX";
+  ASSERT_NE(::mkdtemp(root.data()), nullptr);
+  using Words = std::vector<std::string>;
+  const Words setup{"setup", "--root", root, "uninstall", "package", "--with-state"};
+  for (const auto& [verb, code] : {std::pair(Words{"uninstall"}, 2), std::pair(Words{"console"}, 2),
+                                   std::pair(Words{"check-hooks"}, 2), std::pair(setup, 0)}) {
+    const auto with = [&](const Words& before, const Words& after) {
+      Words words{"msp-agent"};
+      for (const Words& part : {before, verb, after}) {
+        words.insert(words.end(), part.begin(), part.end());
+      }
+      testing::internal::CaptureStderr();
+      const int ended = run(words);
+      return std::pair(ended, testing::internal::GetCapturedStderr());
+    };
+    const auto refused = testing::Pair(code, testing::HasSubstr("configuration: opening /none"));
+    EXPECT_THAT(with({"--config", "/none"}, {}), refused) << verb.front();
+    EXPECT_THAT(with({}, {"--config", "/none"}), refused) << verb.front();
+    EXPECT_THAT(with({}, {"--config=/none"}), refused) << verb.front();
+    EXPECT_THAT(with({"--config", "/none"}, {"--config", "/none"}),
+                testing::Pair(2, testing::HasSubstr("--config is given twice")));
+    EXPECT_EQ(with({}, {"--config"}).first, 2);
+    EXPECT_EQ(with({}, {"--status"}).first, 2) << "no other option stands there";
+  }
+  std::filesystem::remove_all(root);
+}
+
 TEST(Cli, VersionIsThatAlone) {
   for (const char* option : {"-v", "--version"}) {
     testing::internal::CaptureStdout();

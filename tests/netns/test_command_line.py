@@ -83,6 +83,7 @@ class CommandLine(LabCase):
                     said = done.stdout + (done.stderr or "")
                     self.assertEqual(done.returncode, 2, said)
                     self.assertIn(words, said)
+                    self.assertNotIn("hooks attached", said)
                     self.assertFalse(pins.exists(), "nothing was begun")
 
     def test_without_one_in_etc_the_configuration_beside_the_program_counts(self):
