@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Death, restart, refusal of foreign pins, uninstall: the gate never opens by itself.
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -10,9 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <new>
+#include <optional>
 
 #include "bpf/contract.h"
 #include "intercept/cgroup.h"
@@ -154,6 +157,71 @@ TEST_F(Lifecycle, OtherPinsOnTheSameCgroupAreRefusedBeforeAnythingIsAttached) {
   auto again = Interceptor::open(lab->config());
   ASSERT_TRUE(again) << again.error().text();
   EXPECT_EQ(link_ids(*again.value()), ids);
+}
+
+/// Somebody else's program on the hook of a cgroup, until it goes; it lets all connects pass, or none.
+class Stranger {
+ public:
+  Stranger(const std::string& cgroup, bool lets_pass) : cgroup_(::open(cgroup.c_str(), O_RDONLY | O_CLOEXEC)) {
+    const std::array<bpf_insn, 2> program{
+        bpf_insn{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = lets_pass ? 1 : 0},
+        bpf_insn{.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    bpf_prog_load_opts options{};
+    options.sz = sizeof(options);
+    options.expected_attach_type = BPF_CGROUP_INET4_CONNECT;
+    program_ = Fd(
+        ::bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "stranger", "GPL", program.data(), program.size(), &options));
+    attached_ = ::bpf_prog_attach(program_.get(), cgroup_.get(), BPF_CGROUP_INET4_CONNECT, BPF_F_ALLOW_MULTI) == 0;
+  }
+  Stranger(const Stranger&) = delete;
+  Stranger& operator=(const Stranger&) = delete;
+  ~Stranger() { ::bpf_prog_detach2(program_.get(), cgroup_.get(), BPF_CGROUP_INET4_CONNECT); }
+  bool attached() const { return attached_; }
+
+ private:
+  Fd cgroup_;
+  Fd program_;
+  bool attached_ = false;
+};
+
+// protocol.md L.29. Those of a cgroup run in the order in which they came, those below it first.
+TEST_F(Lifecycle, SomebodyElsesProgramOnTheHookOpensNothing) {
+  for (const std::string& cgroup : {lab->config().cgroup_path, lab->clients_cgroup()}) {
+    for (const bool lets_pass : {true, false}) {
+      for (const bool comes_first : {true, false}) {
+        SCOPED_TRACE(fmt::format("{}, lets pass {}, comes first {}", cgroup, lets_pass, comes_first));
+        std::optional<Stranger> stranger;
+        if (comes_first) {
+          stranger.emplace(cgroup, lets_pass);
+        }
+        auto interceptor = Interceptor::open(lab->config());
+        ASSERT_TRUE(interceptor) << interceptor.error().text();
+        ASSERT_TRUE(interceptor.value()->set_settings(Lab::settings()));
+        if (!comes_first) {
+          stranger.emplace(cgroup, lets_pass);
+        }
+        ASSERT_TRUE(stranger->attached());
+        auto origin = interceptor.value()->open_listener(kImdsEndpoint, 64);
+        auto listener = interceptor.value()->open_listener(kListener, 64);
+        ASSERT_TRUE(origin && listener);
+        EXPECT_EQ(connect_as_user(kImdsEndpoint), lets_pass ? 0 : EPERM);
+        if (lets_pass) {
+          auto accepted = accept_one(*listener);
+          ASSERT_TRUE(accepted) << "it went past us";
+          EXPECT_EQ(identity::SocketIdentitySource().identify(accepted->get())->uid, 12001U);
+        }
+        listener->reset();
+        interceptor.value().reset();  // as killed
+        EXPECT_EQ(connect_as_user(kImdsEndpoint), lets_pass ? ECONNREFUSED : EPERM) << "the origin would answer";
+        auto next = Interceptor::open(lab->config());
+        ASSERT_TRUE(next) << next.error().text();
+        EXPECT_TRUE(next.value()->adopted());
+        next.value().reset();
+        ASSERT_TRUE(intercept::uninstall(lab->config().pin_directory));
+        EXPECT_EQ(connect_as_user(kImdsEndpoint), lets_pass ? 0 : EPERM) << "only ours are gone";
+      }
+    }
+  }
 }
 
 TEST_F(Lifecycle, NoConnectPassesWhileAgentsChange) {
