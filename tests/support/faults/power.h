@@ -4,6 +4,7 @@
 // The judge sees what the code had promised by then: the marks of faults::mark().
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -75,6 +76,20 @@ inline void judge_point(const PowerLoss& loss, const CrashDisk& disk, std::size_
   }
 }
 
+/// All files that are written here are secret: none is open to others for a moment, not only at the end.
+inline void expect_never_open_to_others(const std::vector<Event>& events) {
+  std::map<std::int32_t, const Event*> opened;
+  for (const Event& event : events) {
+    if (event.kind == Event::Kind::kOpen) {
+      opened[event.fd] = &event;
+      EXPECT_TRUE((event.number & O_CREAT) == 0 || (event.mode & 0077U) == 0) << event.path << " is made so";
+    } else if (event.kind == Event::Kind::kChmod && event.fd >= 0) {
+      const Event& file = *opened.at(event.fd);
+      EXPECT_TRUE((file.number & O_DIRECTORY) != 0 || (event.mode & 0077U) == 0) << file.path << " becomes so";
+    }
+  }
+}
+
 /// `every`: only each so manieth point.
 inline PowerTally lose_power(const PowerLoss& loss, std::size_t every = 1) {
   const Scratch scratch;
@@ -84,6 +99,7 @@ inline PowerTally lose_power(const PowerLoss& loss, std::size_t every = 1) {
   loss.act(scratch.path());
   const auto events = journal();
   watch({});
+  expect_never_open_to_others(events);
   PowerTally tally{.events = events.size()};
   Promises promises;
   log::set_level(log::Level::kBug);
