@@ -33,7 +33,12 @@ Result<std::uint64_t> netns_cookie(int socket) {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof(cookie);
   if (::getsockopt(socket, SOL_SOCKET, kNetnsCookie, &cookie, &size) != 0) {
-    return errno_error("cannot ask for the network namespace of a socket");
+    Error error = errno_error("cannot ask for the network namespace of a socket");
+    if (error.code == ENOPROTOOPT) {
+      error.message = "this kernel is too old: it cannot tell of which network namespace a socket is";
+      error.hint = "Linux 5.15 or newer is needed";
+    }
+    return error;
   }
   return cookie;
 }

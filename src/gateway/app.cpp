@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "base/file.h"
+#include "base/kept_listener.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "gateway/master_key.h"
@@ -30,6 +31,10 @@ HostApp::HostApp(Config config, Loop& loop, const Clock& clock, std::unique_ptr<
 HostApp::~HostApp() = default;
 
 Result<std::unique_ptr<HostApp>> HostApp::start(Config config, Loop& loop, const Clock& clock, KeptListeners& kept) {
+  // What listeners will need: asked before a key is made on a machine that cannot serve.
+  if (auto cookie = own_netns_cookie(); !cookie) {
+    return std::move(cookie).error();
+  }
   auto inventory = Inventory::load(config);
   if (!inventory) {
     return std::move(inventory).error();

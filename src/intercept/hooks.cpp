@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/kept_listener.h"
 #include "intercept.skel.h"
 #include "intercept/attach_points.h"
 #include "intercept/cgroup.h"
@@ -67,7 +68,12 @@ Error libbpf_error(std::string_view what, int code) {
   return error;
 }
 
+/// Of a kernel that is too old it is said that it is: its verifier would refuse the programs with many words of its
+/// own.
 Result<Skeleton> open_programs() {
+  if (auto cookie = own_netns_cookie(); !cookie) {
+    return std::move(cookie).error();
+  }
   libbpf_set_print(keep_words);
   last_words().clear();
   Skeleton skeleton(intercept_bpf__open());
@@ -84,6 +90,14 @@ bool with_what_the_kernel_runs(const Skeleton& skeleton) {
   return has;
 }
 
+Error refused_programs(int code) {
+  Error error = libbpf_error("this kernel does not take the programs that guard", code);
+  if (error.hint.empty()) {
+    error.hint = "Linux 5.15 or newer with BPF, BTF and cgroup v2 is needed; of such a kernel please report this";
+  }
+  return error;
+}
+
 Result<void> load(const Skeleton& skeleton, const Pins& pins) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
@@ -97,7 +111,7 @@ Result<void> load(const Skeleton& skeleton, const Pins& pins) {
   }
   (void)with_what_the_kernel_runs(skeleton);
   if (const int failed = intercept_bpf__load(skeleton.get()); failed != 0) {
-    return libbpf_error("cannot load the kernel programs", -failed);
+    return refused_programs(-failed);
   }
   return {};
 }
@@ -229,7 +243,7 @@ Result<Trial> try_programs() {
   }
   const Trial out{.executables = with_what_the_kernel_runs(*skeleton)};
   if (const int failed = intercept_bpf__load(skeleton->get()); failed != 0) {
-    return libbpf_error("this kernel does not take the programs that guard", -failed);
+    return refused_programs(-failed);
   }
   return out;
 }
