@@ -17,19 +17,6 @@ using ::testing::StartsWith;
 
 constexpr const char* kOk = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello";
 
-/// Answers every request with the same bytes, keep-alive.
-test::RawOrigin::Script always(std::string answer) {
-  return [answer = std::move(answer)](test::RawOrigin& origin, int socket) {
-    while (!origin.read_request(socket).empty()) {
-      test::RawOrigin::say(socket, answer);
-    }
-  };
-}
-
-std::string get(const std::string& target, const std::string& more = {}) {
-  return "GET " + target + " HTTP/1.1\r\nHost: metadata.test\r\n" + more + "\r\n";
-}
-
 TEST(DataPlane, EndorsesWhatIsAllowed) {
   test::RawOrigin origin(always(kOk));
   TestPlane plane(origin.endpoint());

@@ -18,6 +18,7 @@ void clear_or_shrink(std::string& text) {
 void Exchange::reset() {
   arena.reset();
   canonical_fault = request::Fault::kNone;
+  clear_or_shrink(outbound);
   clear_or_shrink(out);
   clear_or_shrink(body);
   clear_or_shrink(caller);

@@ -34,8 +34,9 @@ struct Exchange {
   request::Fault canonical_fault = request::Fault::kNone;
   request::NormalizedHeaders headers;  ///< what will be written upstream, and signed
   http::ResponseHead response;
-  std::string out;   ///< head to be written, either direction
-  std::string body;  ///< collected body that did not arrive with the head
+  std::string outbound;  ///< head of the request: it may still be on its way while the answer is relayed
+  std::string out;       ///< head of the answer
+  std::string body;      ///< collected body that did not arrive with the head
   std::string_view body_view;
   protocol::StringToSign to_sign;
   std::string authorization;

@@ -116,6 +116,7 @@ Task<bool> Session::forward_collected(Exchange& x, policy::Permit permit, http::
   bool keep = false;
   if (answer.failure) {
     upstream_ = nullptr;
+    answer.upload.reset();
     answer.connection.reset();
     plane_.note_failure(*answer.failure);
     auto done = co_await refuse_with(x, *answer.failure, answer.failure->code);
@@ -243,12 +244,21 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
       }
     }
     Stream& stream = answer.connection->stream();
-    const IoResult sent =
-        co_await stream.write_all({head.bytes(), x.body_view}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    const Deadline until = plane_.loop_.after_ms(plane_.settings_.body_timeout_ms);
     bool stale = answer.connection->reused();
-    if (sent.ok()) {
-      note_sent(x, head);
-      const http::HeadStatus got = co_await read_answer_head(x, answer);
+    bool out = true;
+    if (x.body_view.empty()) {
+      const IoResult sent = co_await stream.write_all({head.bytes()}, until);
+      out = sent.ok();
+    } else {
+      answer.upload = std::make_unique<Upload>(plane_.loop_);
+      answer.upload->sending.emplace(send_collected(x, head, stream, until, *answer.upload));
+    }
+    if (out) {
+      const http::HeadStatus got = co_await read_answer_head(x, answer, answer.upload.get());
+      if (!answer.failure || answer.request_sent()) {
+        note_sent(x, head);
+      }
       if (!answer.failure) {
         if (head.endorsed() && !told && learns_epoch(x)) {
           told = true;
@@ -263,6 +273,18 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
       co_return answer.failure ? std::move(answer) : upstream_failure(x);
     }
   }
+}
+
+// A host that refuses early closes while this still writes, or reads no more: its answer may be there all the same. One
+// that reads on gets the rest while its answer is relayed.
+Task<> Session::send_collected(const Exchange& x, OutboundHead head, Stream& to, Deadline deadline, Upload& upload) {
+  const IoResult sent = co_await to.write_all({head.bytes(), x.body_view}, deadline);
+  upload.whole = sent.ok();
+  if (sent.status == IoStatus::kTimeout) {
+    upload.broken = upstream_failed(x.service);
+  }
+  upload.sent = true;
+  upload.moved.announce();
 }
 
 Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& answer, Upload* upload) {

@@ -81,7 +81,7 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
     co_return done;
   }
   x.record.bytes_out = reader.received();
-  if (end == RelayEnd::kComplete && reusable && answer.buffer.empty()) {
+  if (end == RelayEnd::kComplete && reusable && answer.request_sent() && answer.buffer.empty()) {
     plane_.upstreams_.give_back(std::move(answer.connection));
   }
   if (end != RelayEnd::kComplete) {

@@ -19,17 +19,6 @@ using ::testing::StartsWith;
 
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-/// Answers every request with the same bytes, keep-alive.
-test::RawOrigin::Script always(std::string answer) {
-  return [answer = std::move(answer)](test::RawOrigin& origin, int socket) {
-    while (!origin.read_request(socket).empty()) {
-      test::RawOrigin::say(socket, answer);
-    }
-  };
-}
-
-std::string get(const std::string& target) { return "GET " + target + " HTTP/1.1\r\nHost: metadata.test\r\n\r\n"; }
-
 TEST(Relay, TrailersAreDroppedAndTheAnswerIsWhole) {
   test::RawOrigin origin(
       always("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"

@@ -21,21 +21,27 @@
 
 namespace msp::proxy {
 
-/// The head of the metadata service's answer in the exchange, and where its body comes from; or what to say instead.
-struct UpstreamAnswer {
-  std::unique_ptr<UpstreamConnection> connection;
-  http::Buffer buffer;
-  std::optional<Answer> failure;
-};
-
-/// The body of a streamed request on its way to the host, which may answer before its end.
+/// A body on its way to the host, which may answer before its end.
 struct Upload {
   explicit Upload(Loop& loop) : moved(loop) {}
 
-  bool sent = false;             ///< all that can be sent is sent
-  bool heard = false;            ///< the host has said something, or closed
-  std::optional<Answer> broken;  ///< why the client's body came to no end
-  Signal moved;                  ///< one of these
+  bool sent = false;              ///< all that can be sent is sent
+  bool whole = false;             ///< to its last byte; of collected bodies
+  bool heard = false;             ///< the host has said something, or closed
+  std::optional<Answer> broken;   ///< why it came to no end, where no answer can say it
+  Signal moved;                   ///< one of these
+  std::optional<Task<>> sending;  ///< of a collected body; uses the others, so it ends before them
+};
+
+/// The head of the metadata service's answer in the exchange, and where its body comes from; or what to say instead.
+struct UpstreamAnswer {
+  /// The connection has the whole request, so that it may carry another one.
+  bool request_sent() const { return !upload || upload->whole; }
+
+  std::unique_ptr<UpstreamConnection> connection;
+  http::Buffer buffer;
+  std::optional<Answer> failure;
+  std::unique_ptr<Upload> upload;  ///< of a collected body; writes to the connection, so it ends before it
 };
 
 enum class RelayEnd : unsigned char {
@@ -101,6 +107,8 @@ class Session : public ListHook<DataPlane> {
   bool reuse_upstream(const Exchange& x, UpstreamAnswer& answer);
   Task<UpstreamAnswer> open_upstream(Exchange& x);
   Task<UpstreamAnswer> ask_upstream(Exchange& x, OutboundHead head);
+  /// Head and collected body; whoever reads the answer need not wait for its end.
+  static Task<> send_collected(const Exchange& x, OutboundHead head, Stream& to, Deadline deadline, Upload& upload);
   Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
   Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);
   Task<> upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload);

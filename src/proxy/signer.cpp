@@ -85,8 +85,8 @@ Result<OutboundHead> Signer::write(Exchange& x, const Endorsement& with, bool en
       return std::move(done).error();
     }
   }
-  x.out.clear();
-  http::HeadWriter writer(x.out);
+  x.outbound.clear();
+  http::HeadWriter writer(x.outbound);
   writer.request_line(x.head.method, x.target);
   for (const http::Header& header : x.headers.list()) {
     writer.header(header.name, header.value);

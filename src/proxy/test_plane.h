@@ -27,6 +27,31 @@ struct NoLocalEndpoints final : LocalEndpoints {
 
 inline constexpr const char* kTestKey = "5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7";
 
+/// Answers every request with the same bytes, keep-alive.
+inline test::RawOrigin::Script always(std::string answer) {
+  return [answer = std::move(answer)](test::RawOrigin& origin, int socket) {
+    while (!origin.read_request(socket).empty()) {
+      test::RawOrigin::say(socket, answer);
+    }
+  };
+}
+
+inline std::string get(const std::string& target, const std::string& more = {}) {
+  return "GET " + target + " HTTP/1.1\r\nHost: metadata.test\r\n" + more + "\r\n";
+}
+
+/// Reads the head of a request byte by byte; nothing of its body.
+inline bool read_head(test::RawOrigin& origin, int socket) {
+  std::string got;
+  for (char byte = 0; !got.ends_with("\r\n\r\n"); got += byte) {
+    if (!origin.wait_or_stop(socket) || ::recv(socket, &byte, 1, 0) <= 0) {
+      return false;
+    }
+  }
+  origin.note(got);
+  return true;
+}
+
 class TestPlane {
  public:
   explicit TestPlane(const Ipv4Endpoint& origin, Settings settings = {}) {
@@ -78,6 +103,16 @@ class TestPlane {
       gate->key = std::make_shared<const channel::Key>(channel::Key{key_guid, std::nullopt, std::move(*secret)});
     }
     on_loop([&] { plane->install(gate); });
+  }
+  /// Looks again and again, on the loop, until it holds.
+  bool becomes(const std::function<bool()>& condition) {
+    for (int i = 0; i < 1000; ++i) {
+      if (on_loop_value(condition)) {
+        return true;
+      }
+      ::usleep(5'000);
+    }
+    return false;
   }
   /// The audit lines so far.
   std::vector<std::string> lines() {

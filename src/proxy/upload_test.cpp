@@ -20,18 +20,6 @@ std::string upload(const std::string& framing, const std::string& body) {
   return "PUT /vmAgentLog HTTP/1.1\r\nHost: metadata.test\r\n" + framing + "\r\n\r\n" + body;
 }
 
-/// Reads the head of a request byte by byte; nothing of its body.
-bool read_head(test::RawOrigin& origin, int socket) {
-  std::string got;
-  for (char byte = 0; !got.ends_with("\r\n\r\n"); got += byte) {
-    if (!origin.wait_or_stop(socket) || ::recv(socket, &byte, 1, 0) <= 0) {
-      return false;
-    }
-  }
-  origin.note(got);
-  return true;
-}
-
 TEST(Upload, AnAnswerDoesNotWaitForARestThatIsNotSent) {
   test::RawOrigin origin([](test::RawOrigin& self, int socket) {
     if (read_head(self, socket)) {
