@@ -55,6 +55,11 @@ void Stream::cancel() {
 
 void Stream::shutdown_write() { ::shutdown(socket_.get(), SHUT_WR); }
 
+void Stream::reset_on_close() {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 bool Stream::quiet() {
   if (peer_closed_ || cancelled_) {
     return false;

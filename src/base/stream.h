@@ -61,6 +61,8 @@ class Stream : public EventTarget {
   bool cancelled() const { return cancelled_; }
   /// Half-close: no more bytes will be written.
   void shutdown_write();
+  /// The close will be a reset, and drop what is not sent yet: the peer shall not take what it got for all.
+  void reset_on_close();
   /// For pooled streams: true if nothing has arrived and the peer has not closed.
   bool quiet();
 

@@ -86,6 +86,11 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   }
   if (end != RelayEnd::kComplete) {
     x.record.reason = end == RelayEnd::kClientGone ? "client_gone" : "upstream_broken";
+    if (!delimited && !chunk) {
+      // To HTTP/1.0 the end of the connection is the end of the answer (protocol.md J.2, row 19).
+      stream_.reset_on_close();
+      unread_input_ = false;
+    }
   }
   plane_.note_answer(x.response.status);
   if (!x.refusal.empty()) {

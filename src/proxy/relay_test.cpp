@@ -142,6 +142,47 @@ TEST(Relay, OldClientsSeeTheEndOfAnAnswerByItsLengthOrByTheEndOfTheConnection) {
   EXPECT_TRUE(client.closed());
 }
 
+// Without a length or chunks nothing but a reset tells it that there was more.
+TEST(Relay, AnAnswerThatBreaksOffLooksCutToOldClientsToo) {
+  for (const std::string part :
+       {"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", "content-length: 10\r\n\r\nhello"}) {
+    test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+      self.read_request(socket);
+      test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\n" + part);
+    });
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    for (const std::string version : {"0", "1"}) {
+      test::RawClient client(plane.at);
+      client.send("GET / HTTP/1." + version + "\r\nHost: metadata.test\r\n\r\n");
+      const std::string got = client.read_all();
+      EXPECT_THAT(got, StartsWith("HTTP/1." + version + " 200 "));
+      EXPECT_TRUE(client.closed());
+      const bool says_how_much =
+          got.contains("content-length: 10\r\n") || got.contains("transfer-encoding: chunked\r\n");
+      EXPECT_EQ(client.reset(), !says_how_much) << version << part;
+      EXPECT_EQ(says_how_much, version == "1" || part.starts_with("content")) << got;
+    }
+  }
+}
+
+// Nor may the end of the agent, or of its patience, look like the end of the answer.
+TEST(Relay, AnAnswerThatIsGivenUpLooksCutToOldClientsToo) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    self.read_request(socket);
+    test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\n\r\nhello");
+    self.wait_or_stop(-1);
+  });
+  Settings settings;
+  settings.upstream_timeout_ms = 200;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(client.read_all(), EndsWith("hello"));
+  EXPECT_TRUE(client.reset());
+}
+
 // Clients take the header for a sign of an agent (protocol.md D.10); what the host says in it is the host's own.
 TEST(Relay, TheHostsAuthorizationIsReplaced) {
   test::RawOrigin origin(

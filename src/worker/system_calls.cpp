@@ -73,6 +73,16 @@ class Program {
     add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     add(BPF_STMT(BPF_RET | BPF_K, kRefuse));
   }
+  /// Only that option of a socket.
+  void allow_option(std::uint32_t level, std::uint32_t name) {
+    add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 6));
+    load(lower_half(1));
+    add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, level, 0, 3));
+    load(lower_half(2));
+    add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, name, 0, 1));
+    add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    add(BPF_STMT(BPF_RET | BPF_K, kRefuse));
+  }
   Result<void> install() {
     add(BPF_STMT(BPF_RET | BPF_K, kRefuse));
     const sock_fprog program{.len = static_cast<unsigned short>(code_.size()), .filter = code_.data()};
@@ -104,6 +114,8 @@ Result<void> allow_serving_only() {
   for (const int call : kAllowed) {
     program.allow(call);
   }
+  // A connection whose answer was cut ends in a reset.
+  program.allow_option(SOL_SOCKET, SO_LINGER);
   // Nothing becomes code that was not there.
   program.allow_without(SYS_mmap, 2, PROT_EXEC);
   program.allow_without(SYS_mprotect, 2, PROT_EXEC);

@@ -66,6 +66,18 @@ def expect(address: str, target: str, body: bytes) -> tuple[list[int], http.Answ
         return [], reader.answer()
 
 
+def ends_in_a_reset(target: str) -> bool:
+    """As HTTP/1.0 reads an answer without a length: what else tells it that there was more?"""
+    with http.connect(IMDS) as connection:
+        connection.sendall(b"GET %s HTTP/1.0\r\nMetadata: true\r\n\r\n" % target.encode())
+        try:
+            while connection.recv(65536):
+                pass
+        except ConnectionResetError:
+            return True
+    return False
+
+
 def partial(data: bytes, wait: float) -> http.Answer:
     """Sends the beginning of something and then nothing."""
     begin = time.monotonic()
@@ -224,6 +236,8 @@ class Bodies(LabCase):
     def test_an_answer_that_is_cut_is_seen_as_cut(self):
         answer = self.user(lambda: http.get(IMDS, "/cut"))
         self.assertIn("before the end of the body", answer.error)
+        self.assertTrue(self.user(ends_in_a_reset, "/chunks-cut"))
+        self.assertFalse(self.user(ends_in_a_reset, "/until-close"))
 
     def test_early_answer_and_early_leavers(self):
         answer = self.user(lambda: http.get(IMDS, "/early", "POST", body=b"x" * 1000))

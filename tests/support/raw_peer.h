@@ -54,6 +54,7 @@ class RawClient {
     while (wait_for(fd_.get(), POLLIN, timeout_ms)) {
       const ssize_t n = ::recv(fd_.get(), buffer, sizeof(buffer), 0);
       closed_ = n <= 0;
+      reset_ = n < 0 && errno == ECONNRESET;
       if (closed_) {
         break;
       }
@@ -75,6 +76,7 @@ class RawClient {
       }
       const ssize_t n = ::recv(fd_.get(), buffer, sizeof(buffer), 0);
       closed_ = n <= 0;
+      reset_ = n < 0 && errno == ECONNRESET;
       if (closed_) {
         return std::exchange(got_, {});
       }
@@ -84,11 +86,14 @@ class RawClient {
   void close_write() { ::shutdown(fd_.get(), SHUT_WR); }
   void close() { fd_.reset(); }
   bool closed() const { return closed_; }
+  /// It was closed so that nobody takes what came for all.
+  bool reset() const { return reset_; }
 
  private:
   Fd fd_;
   std::string got_;
   bool closed_ = false;
+  bool reset_ = false;
 };
 
 /// Serves connections one after the other, each on its own thread; `script` gets the socket and does as it likes.

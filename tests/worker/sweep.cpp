@@ -47,7 +47,7 @@ constexpr std::array kFree = {
 };
 
 /// What it may call with some arguments: sweeps of their own.
-constexpr std::array kByArgument = {SYS_sendto, SYS_sendmsg, SYS_mmap, SYS_mprotect};
+constexpr std::array kByArgument = {SYS_sendto, SYS_sendmsg, SYS_setsockopt, SYS_mmap, SYS_mprotect};
 
 /// No filter is asked about them: they are for the kernel's own code in a process that is probed, and made by another
 /// they end it (uretprobe) or fail (uprobe). Not tried either: calls by int 0x80, for which a filter ends the process.
@@ -131,6 +131,8 @@ std::vector<Spelled> spelled() {
   Values flags = bits(32);
   std::erase_if(flags, [](auto one) { return one == MSG_NOSIGNAL || one == MSG_DONTWAIT; });
   flags = both(flags, {MSG_FASTOPEN | MSG_NOSIGNAL, MSG_FASTOPEN | MSG_NOSIGNAL | MSG_DONTWAIT, ~0UL});
+  Values options = both(up_to(0, 80), both(bits(32), {~0UL}));
+  std::erase(options, SO_LINGER);
   const Values calm = {0, MSG_NOSIGNAL, MSG_DONTWAIT, MSG_NOSIGNAL | MSG_DONTWAIT};
   return {
       {"sendto-flags", SYS_sendto, {files, {0, 4096}, {1}, flags}},
@@ -142,7 +144,8 @@ std::vector<Spelled> spelled() {
       {"mprotect-code", SYS_mprotect, {{0, 4096}, {4096}, code}},
       {"socket-any", SYS_socket, {families, types, {0, 6, 17}}},
       {"socketpair-any", SYS_socketpair, {families, types}},
-      {"setsockopt-any", SYS_setsockopt, {{3}, {0, SOL_SOCKET, 6, 17, 41}, up_to(0, 80), {4096}, {4}}},
+      {"setsockopt-any", SYS_setsockopt, {files, {0, 6, 17, 41}, up_to(0, 80), {4096}, {4, 8}}},
+      {"setsockopt-socket", SYS_setsockopt, {files, {SOL_SOCKET}, options, {4096}, {4, 8}}},
       {"fcntl-any", SYS_fcntl, {files, both(up_to(0, 40), up_to(1024, 1050)), {0, O_NONBLOCK}}},
       {"prctl-any", SYS_prctl, {up_to(0, 80), {0, 1}}},
       {"ioctl-any", SYS_ioctl, {files, both(up_to(0x5401, 0x5460), up_to(0x8901, 0x89ff)), {0, 4096}}},

@@ -120,6 +120,9 @@ class Origin:
         elif target.startswith(b"/cut"):
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this")
             return False
+        elif target.startswith(b"/chunks-cut"):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nonly this\r\n")
+            return False
         elif target.startswith(b"/silent"):
             return False
         elif target.startswith(b"/hang"):
