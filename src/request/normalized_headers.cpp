@@ -60,14 +60,21 @@ std::string_view join(const http::HeaderList& headers, std::string_view name, Ar
   return {to, static_cast<std::size_t>(end - to)};
 }
 
+char dashed(char c) { return c == '_' ? '-' : c; }
+
+/// Two names that what stands behind the host may read as one.
+bool alike(std::string_view one, std::string_view other) {
+  return one.size() == other.size() && std::ranges::equal(one, other, {}, dashed, dashed);
+}
+
 bool is_framing_header(std::string_view name) { return name == "transfer-encoding" || name == "trailer"; }
 
 }  // namespace
 
 bool is_trusted_header(std::string_view name) {
   return std::ranges::any_of(kTrustedPrefixes, [&](std::string_view prefix) {
-    return name.size() > prefix.size() && std::ranges::equal(name.substr(0, prefix.size()), prefix, {},
-                                                             [](char c) { return c == '_' ? '-' : fold(c); });
+    return name.size() > prefix.size() &&
+           std::ranges::equal(name.substr(0, prefix.size()), prefix, {}, [](char c) { return dashed(fold(c)); });
   });
 }
 
@@ -97,6 +104,10 @@ void NormalizedHeaders::remove(std::string_view name) {
 
 Fault NormalizedHeaders::add(std::string_view name, std::string_view value) {
   if (find(name) == nullptr) {
+    underscored_ = underscored_ || name.contains('_');
+    if (underscored_ && std::ranges::any_of(list(), [&](const auto& item) { return alike(item.name, name); })) {
+      return Fault::kHeaderRepeated;
+    }
     items_[size_++] = {.name = name, .value = value};
     return Fault::kNone;
   }
@@ -115,6 +126,7 @@ Fault normalize_headers(const http::RequestHead& head, Arena& arena, NormalizedH
   out.size_ = 0;
   out.stripped_ = 0;
   out.joined_ = false;
+  out.underscored_ = false;
   for (const http::Header& header : head.headers) {
     if (is_trusted_header(header.name)) {
       ++out.stripped_;

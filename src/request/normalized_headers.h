@@ -46,11 +46,13 @@ class NormalizedHeaders {
   std::size_t size_ = 0;
   std::size_t stripped_ = 0;
   bool joined_ = false;
+  bool underscored_ = false;  ///< one of the names has a '_'
 };
 
 /// Drops trusted, connection-only and `transfer-encoding`/`trailer` headers (the body is framed anew), joins repeated
-/// list-valued headers with ", ". Refuses other repeated headers, values that cannot be signed, a `connection` that
-/// names another header, expectations other than 100-continue (417). A missing Host is the caller's to set.
+/// list-valued headers with ", ". Refuses other repeated headers, names that only '_' and '-' tell apart, values that
+/// cannot be signed, a `connection` that names another header, expectations other than 100-continue (417). A missing
+/// Host is the caller's to set.
 Fault normalize_headers(const http::RequestHead& head, Arena& arena, NormalizedHeaders& out);
 
 }  // namespace msp::request

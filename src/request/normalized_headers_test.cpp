@@ -112,6 +112,17 @@ TEST(NormalizedHeaders, OthersMayNotBeRepeated) {
   EXPECT_EQ(Normalized({{"Metadata", "true"}, {"mETADATA", "true"}}).fault, Fault::kHeaderRepeated);
 }
 
+// What stands behind the host may read '_' as '-', and then the second value counts, or both.
+TEST(NormalizedHeaders, NamesThatOnlyUnderscoresTellApartAreTheSame) {
+  EXPECT_EQ(Normalized({{"x-ms-version", "1"}, {"x_ms_version", "2"}}).fault, Fault::kHeaderRepeated);
+  EXPECT_EQ(Normalized({{"x_ms_version", "1"}, {"host", "h"}, {"X-MS-Version", "2"}}).fault, Fault::kHeaderRepeated);
+  EXPECT_EQ(Normalized({{"x-ms_version", "1"}, {"x_ms-version", "1"}}).fault, Fault::kHeaderRepeated);
+  EXPECT_EQ(Normalized({{"content-type", "a"}, {"Content_Type", "b"}}).fault, Fault::kHeaderRepeated);
+  EXPECT_EQ(Normalized({{"x-forwarded-for", "a"}, {"x_forwarded_for", "b"}}).fault, Fault::kHeaderRepeated);
+  EXPECT_EQ(Normalized({{"x_ms_version", "1"}, {"x_ms_versions", "1"}, {"x-ms.version", "1"}, {"x-b", "1"}}).text(),
+            "x_ms_version: 1\nx_ms_versions: 1\nx-ms.version: 1\nx-b: 1\n");
+}
+
 TEST(NormalizedHeaders, ValuesThatCannotBeSigned) {
   EXPECT_EQ(Normalized({{"a", "h\xC3\xA9"}}).fault, Fault::kHeaderUnsignable);
   EXPECT_EQ(Normalized({{"a", "x\x7F"}}).fault, Fault::kHeaderUnsignable);
