@@ -48,6 +48,7 @@ TEST(DataPlane, StripsHeadersThatAreOursAlone) {
   EXPECT_THAT(origin.log(), Not(HasSubstr("forged")));
   EXPECT_THAT(origin.log(), Not(HasSubstr("\"true\"")));
   EXPECT_THAT(plane.lines().at(0), HasSubstr("\"stripped\":true"));
+  EXPECT_EQ(plane.counters.stripped, 1U) << "requests, not headers";
 }
 
 TEST(DataPlane, KeepsConnectionsAndPipelines) {

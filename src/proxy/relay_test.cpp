@@ -121,6 +121,27 @@ TEST(Relay, ARequestIsNotRepeatedAfterThePartOfAnAnswer) {
   }
 }
 
+// Whatever else it asks for may have been done: only GET and HEAD are asked once more.
+TEST(Relay, OnlyWhatReadsIsRepeatedOnAStaleConnection) {
+  for (const std::string method : {"GET", "HEAD", "OPTIONS", "DELETE"}) {
+    test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+      if (!self.read_request(socket).empty()) {
+        test::RawOrigin::say(socket, "HTTP/1.1 204 No Content\r\n\r\n");
+        self.read_request(socket);  // takes the next one and closes
+      }
+    });
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    client.send(get("/first"));
+    EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 204 "));
+    client.send(method + " /second HTTP/1.1\r\nHost: metadata.test\r\n\r\n");
+    const bool repeated = method == "GET" || method == "HEAD";
+    EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith(repeated ? "HTTP/1.1 204 " : "HTTP/1.1 410 ")) << method;
+    EXPECT_EQ(origin.connections(), repeated ? 2 : 1) << method;
+  }
+}
+
 // HTTP/1.0 knows no chunks: an answer without a length ends with the connection.
 TEST(Relay, OldClientsSeeTheEndOfAnAnswerByItsLengthOrByTheEndOfTheConnection) {
   test::RawOrigin origin([](test::RawOrigin& self, int socket) {

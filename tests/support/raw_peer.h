@@ -158,6 +158,7 @@ class RawOrigin {
     }
     return false;
   }
+  bool stopped() const { return stop_; }
   static void say(int socket, std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
