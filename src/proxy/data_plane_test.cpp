@@ -403,6 +403,33 @@ TEST(DataPlane, ARequestIsSignedAnewForAHostThatWasStartedAgain) {
   EXPECT_EQ(plane.lines().size(), 2U);
 }
 
+// The key's name in the record is of what has left: it outlives the gate that it came from.
+TEST(DataPlane, WhatCannotBeSignedAnewIsAuditedWithTheKeyThatItLeftWith) {
+  constexpr const char* kSecond = "22222222-2f0e-4d0b-9a63-1b7de2a4c8f7";
+  std::atomic<bool> asked = false;
+  std::atomic<bool> go = false;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    self.read_request(socket);
+    asked = true;
+    go.wait(false);
+    test::RawOrigin::say(socket,
+                         "HTTP/1.1 401 No\r\nx-ms-openmsp-asks: nonce:00000000000000bb\r\ncontent-length: 0\r\n\r\n");
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("POST /slow HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 5\r\n\r\nhel");
+  EXPECT_TRUE(plane.becomes([&] { return plane.counters.requests == 1; }));
+  plane.open_gate(Readiness::kSign, nullptr, {.epoch = 0xAA, .caller = false}, kSecond);
+  client.send("lo");
+  EXPECT_TRUE(plane.becomes([&] { return asked.load(); }));
+  plane.open_gate(Readiness::kUnsigned);
+  go = true;
+  go.notify_one();
+  EXPECT_THAT(client.read_until("}"), HasSubstr("upstream_failed"));
+  EXPECT_THAT(plane.lines().at(0), HasSubstr(std::string("\"key_guid\":\"") + kSecond));
+}
+
 // All that were under way are signed anew, not only the one that is refused first.
 TEST(DataPlane, RequestsThatWereUnderWayTogetherAreAllSignedAnew) {
   constexpr unsigned kTogether = 3;

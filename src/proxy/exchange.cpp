@@ -29,6 +29,7 @@ void Exchange::reset() {
   framing = {};
   decided.reset();
   gate.reset();
+  sent.reset();
   have_head = exempt = persistent = body_pending = consumed = false;
   head_size = 0;
 }

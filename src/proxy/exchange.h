@@ -46,7 +46,8 @@ struct Exchange {
   std::string caller;                  ///< value of the header that names the caller, where the host asks for it
   audit::Record record;
   std::shared_ptr<const Gate> decided;  ///< the gate whose rules decided: names in the record point into it
-  std::shared_ptr<const Gate> gate;     ///< of the key in use: its name in the record points into it
+  std::shared_ptr<const Gate> gate;     ///< of the key that it was last signed with
+  std::shared_ptr<const Gate> sent;     ///< of the key that it has left with: its name in the record points into it
   std::uint64_t started_ns = 0;
   Service service = Service::kImds;
   bool have_head = false;

@@ -132,6 +132,7 @@ Task<bool> Session::forward_collected(Exchange& x, policy::Permit permit, http::
 /// The audit record names the key of what has left, not of what was only signed.
 void Session::note_sent(Exchange& x, const OutboundHead& head) {
   x.record.key_guid = head.endorsed() ? std::string_view(x.gate->key->guid) : std::string_view();
+  x.sent = x.gate;
 }
 
 Task<std::optional<Answer>> Session::send_continue(Exchange& x) {
