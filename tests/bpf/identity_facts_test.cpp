@@ -33,7 +33,10 @@ class IdentityFacts : public BpfTest {
  protected:
   /// The client must have connected; what the agent sees must be that client.
   void expect_client(pid_t client, const Who& who, const Ipv4Endpoint& destination) {
-    auto identity = next_identity();
+    // Open until the client has ended: one that has not been heard would be reset, on a slow machine within its call.
+    auto accepted = accept_one(listener);
+    ASSERT_TRUE(accepted) << accepted.error().text();
+    auto identity = source.identify(accepted->get());
     ASSERT_TRUE(identity) << identity.error().text();
     EXPECT_TRUE(identity->known) << to_string(identity->unknown);
     EXPECT_EQ(identity->uid, who.uid);
@@ -111,12 +114,12 @@ TEST_F(IdentityFacts, MappedAddressOfAnInet6Socket) {
   expect_client(client, kAlice, kImdsEndpoint);
 }
 
-int send_fast_open(int protocol) {
+int send_fast_open(int protocol, const Ipv4Endpoint& to = kImdsEndpoint) {
   const Fd fd(::socket(AF_INET, SOCK_STREAM, protocol));
   sockaddr_in in{};
   in.sin_family = AF_INET;
-  in.sin_port = htons(kImdsEndpoint.port);
-  std::memcpy(&in.sin_addr, kImdsEndpoint.address.data(), 4);
+  in.sin_port = htons(to.port);
+  std::memcpy(&in.sin_addr, to.address.data(), 4);
   const ssize_t sent = ::sendto(fd.get(), "GET", 3, MSG_FASTOPEN, reinterpret_cast<sockaddr*>(&in), sizeof(in));
   return sent == 3 ? 0 : errno;
 }
@@ -195,6 +198,12 @@ INSTANTIATE_TEST_SUITE_P(Ways, ThroughRing,
 
 constexpr int kMptcp = 262;
 
+/// From Linux 6.2 on; before that the call itself is refused, whatever it is to.
+bool mptcp_opens_fast(Lab& lab) {
+  const Ipv4Endpoint nobody{.address = {127, 0, 0, 1}, .port = 9};
+  return wait_for(lab.spawn({}, [nobody] { return send_fast_open(kMptcp, nobody); })) != EOPNOTSUPP;
+}
+
 TEST_F(IdentityFacts, MultipathTcp) {
   const Fd probe(::socket(AF_INET, SOCK_STREAM, kMptcp));
   if (!probe) {
@@ -207,6 +216,9 @@ TEST_F(IdentityFacts, MultipathTcp) {
     return connect_socket(fd.get(), kImdsEndpoint);
   });
   expect_client(client, kAlice, kImdsEndpoint);
+  if (!mptcp_opens_fast(*lab)) {
+    return;
+  }
   client = lab->spawn(kAlice, [] { return send_fast_open(kMptcp); });
   expect_client(client, kAlice, kImdsEndpoint);
 }
