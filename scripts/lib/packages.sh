@@ -33,8 +33,8 @@ MSP_PACKAGES_PACKAGE=(dpkg-dev)
 # A root that boots (scripts/service-check): systemd, what our packages depend on, and what the tests call in there.
 MSP_PACKAGES_SERVICE=(systemd systemd-sysv dbus iproute2 procps curl libbpf1 libssl3 libspdlog1.10 libfmt9 libstdc++6
   libsqlite3-0 libpugixml1v5)
-# Machines that boot other kernels (scripts/vm-check).
-MSP_PACKAGES_VM=(qemu-system-x86 cpio kmod curl util-linux procps)
+# Machines that boot other kernels (scripts/vm-check), with tools of this one in them.
+MSP_PACKAGES_VM=(qemu-system-x86 cpio kmod util-linux)
 
 # packages GROUP…: the names, one a line.
 packages() {

@@ -63,11 +63,12 @@ vm_download() {
   done
 }
 
-# vm_fetch_kernel NAME: its image and modules, as VM/NAME/vmlinuz and VM/NAME/modules.cpio. What is there is kept.
+# vm_fetch_kernel NAME: its image and modules, as VM/NAME/vmlinuz and VM/NAME/modules.cpio. What is there is kept until
+# there is a newer one, and used where that cannot be asked.
 vm_fetch_kernel() {
   local name=$1 home=$VM/$1 package version file
   mkdir -p "$VM"
-  package=$(vm_package "$name") || return
+  package=$(vm_package "$name") || package=$(cat "$home/made" 2>/dev/null) || return
   if [[ "$(cat "$home/made" 2>/dev/null)" == "$package" ]]; then return 0; fi
   rm -rf "$home" && mkdir -p "$home/root"
   (cd "$home" && quietly "$home.log" vm_download "$name" "$package") || return
