@@ -211,7 +211,7 @@ at {floor['keepalive_1']:.2f} of nginx for a keep-alive request here and at {flo
 is the difference between its row and the relay's. The relay opens a connection to the origin for each of the client's, the
 agent and nginx use theirs again, so for new connections it is no floor.
 
-p99 with one connection on one core: the writer of the audit log takes that core for a tenth of a millisecond each time, and
+p99 with one connection on one core: the writer of the audit log takes that core for some 30 µs each time, and
 wrk counts the requests that it kept from being sent as slow ones
 ([decisions/writer-in-short-stretches.md](decisions/writer-in-short-stretches.md)). What rules cost stands in [performance-policy.md](performance-policy.md).
 

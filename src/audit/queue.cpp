@@ -15,7 +15,7 @@ namespace msp::audit {
 namespace {
 
 /// So full does the ring end a nap: whoever shares a core with the writer waits for one such part, not for all of it.
-constexpr std::size_t kShareThatWakes = 16;
+constexpr std::size_t kShareThatWakes = 48;
 
 }  // namespace
 
