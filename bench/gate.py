@@ -14,9 +14,9 @@ from pathlib import Path
 
 FEW, MANY = 500, 1500
 # The replay's own client and origin are in the figures: a read and a write each, and their share of the loop.
-# Measured 39,000 when the gate was set, of which HMAC-SHA256 without vector extensions is 10,600 and the audit line,
-# written by a thread of its own, 3,800.
-MOST_INSTRUCTIONS = 41_000
+# Measured 34,450 when the gate was set, of which HMAC-SHA256 without vector extensions is 10,600 and the audit line,
+# written by a thread of its own, 3,800. It grows, too, when functions have changed since scripts/profile counted them.
+MOST_INSTRUCTIONS = 37_000
 MOST_SYSTEM_CALLS = 12.5
 # Every machine is to run the same code: no vector extensions chosen at run time.
 SAME_CODE = {"OPENSSL_ia32cap": "~0x200000200000000", "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2_Usable,-AVX512F_Usable"}

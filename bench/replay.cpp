@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// replay COUNT: the agent's whole data path in one process, COUNT keep-alive requests over loopback: accept,
+// replay COUNT [KIND]: the agent's whole data path in one process, COUNT keep-alive requests over loopback: accept,
 // parse, normal form, decision, endorsement, pooled upstream, relay, audit. Only the kernel's record is stood in for.
 // Counted under callgrind as the difference of two counts (bench/gate.py), which does not depend on the machine's mood.
+// The other kinds of request are there for scripts/profile.
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "audit/codec.h"
@@ -18,9 +22,28 @@
 namespace msp {
 namespace {
 
-constexpr std::string_view kRequest =
-    "GET /metadata/instance?api-version=2021-02-01&format=json HTTP/1.1\r\nHost: 169.254.169.254\r\n"
-    "User-Agent: curl/7.88.1\r\nAccept: */*\r\nMetadata: true\r\n\r\n";
+struct Kind {
+  std::string_view name;
+  std::string request;
+  bool new_connection = false;  ///< for each request
+  bool chunked = false;         ///< the origin's answer
+  Service service = Service::kImds;
+  std::string_view answer = "HTTP/1.1 200 ";
+};
+
+std::array<Kind, 5> kinds() {
+  const std::string line = "GET /metadata/instance?api-version=2021-02-01&format=json HTTP/1.1\r\n";
+  const std::string headers = "Host: 169.254.169.254\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\nMetadata: true\r\n";
+  const std::string get = line + headers + "\r\n";
+  return {{{.name = "", .request = get},
+           {.name = "connections", .request = line + headers + "Connection: close\r\n\r\n", .new_connection = true},
+           {.name = "chunked", .request = get, .chunked = true},
+           {.name = "uploads",
+            .request = "POST /machine?comp=health HTTP/1.1\r\n" + headers + "Content-Length: 2048\r\n\r\n" +
+                       std::string(2048, 'x')},
+           // What the default rules leave to root.
+           {.name = "refused", .request = get, .service = Service::kWireServer, .answer = "HTTP/1.1 403 "}}};
+}
 
 struct NoLocal final : proxy::LocalEndpoints {
   std::optional<proxy::LocalAnswer> answer(const http::RequestHead&, const http::Target&,
@@ -50,7 +73,8 @@ class Records final : public audit::Sink {
 /// The guarded address of the record leads to an origin on loopback.
 class Origin {
  public:
-  explicit Origin(Loop& loop) : loop_(loop), listener_(std::move(*make_tcp_socket())), answer_(make_answer()) {
+  Origin(Loop& loop, bool chunked)
+      : loop_(loop), listener_(std::move(*make_tcp_socket())), answer_(make_answer(chunked)) {
     if (!bind_and_listen(listener_, {{127, 0, 0, 2}, 0}, 16)) {
       std::abort();
     }
@@ -61,13 +85,13 @@ class Origin {
     (void)watch_->start();
   }
   const Ipv4Endpoint& at() const { return at_; }
-  std::size_t answer_size() const { return answer_.size(); }
 
  private:
-  static std::string make_answer() {
-    return "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2048\r\n"
-           "date: Wed, 23 Apr 2025 12:00:00 GMT\r\n\r\n" +
-           std::string(2048, 'x');
+  static std::string make_answer(bool chunked) {
+    const std::string body(2048, 'x');
+    return std::string("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n") +
+           (chunked ? "transfer-encoding: chunked\r\n" : "content-length: 2048\r\n") +
+           "date: Wed, 23 Apr 2025 12:00:00 GMT\r\n\r\n" + (chunked ? "800\r\n" + body + "\r\n0\r\n\r\n" : body);
   }
   Task<> serve(Fd socket) {
     Stream stream(loop_, std::move(socket));
@@ -87,27 +111,48 @@ class Origin {
   std::optional<Watch> watch_;
 };
 
-Task<> ask(Loop& loop, Ipv4Endpoint agent, unsigned count, bool& good) {
-  Stream stream(loop, std::move(*make_tcp_socket()));
-  const IoResult connected = co_await stream.connect(agent, kNoDeadline);
-  std::string buffer(16384, '\0');
-  good = connected.ok();
-  for (unsigned i = 0; good && i < count; ++i) {
-    co_await stream.write_all({kRequest}, kNoDeadline);
-    std::size_t have = 0;
-    while (good && (have < 2048 || std::string_view(buffer.data(), have).find("\r\n\r\n") + 4 + 2048 > have)) {
-      const IoResult got = co_await stream.read_some(std::span(buffer).subspan(have), kNoDeadline);
-      good = got.ok();
-      have += got.bytes;
+/// What is all of an answer of this kind: the body of 2048 bytes, the last chunk, or the refusal.
+bool is_whole(const Kind& kind, std::string_view got) {
+  const std::size_t head = got.find("\r\n\r\n");
+  if (head == std::string_view::npos) {
+    return false;
+  }
+  return kind.chunked ? got.ends_with("0\r\n\r\n")
+                      : got.size() >= head + 4 + (kind.service == Service::kImds ? 2048 : 1);
+}
+
+/// The next request of this connection. False: it went wrong.
+Task<bool> ask_once(Stream& stream, const Kind& kind, std::string& buffer) {
+  co_await stream.write_all({kind.request}, kNoDeadline);
+  std::size_t have = 0;
+  while (!is_whole(kind, std::string_view(buffer.data(), have))) {
+    const IoResult got = co_await stream.read_some(std::span(buffer).subspan(have), kNoDeadline);
+    if (!got.ok()) {
+      co_return false;
     }
-    good = good && buffer.starts_with("HTTP/1.1 200 ");
+    have += got.bytes;
+  }
+  co_return buffer.starts_with(kind.answer);
+}
+
+Task<> ask(Loop& loop, Ipv4Endpoint agent, const Kind& kind, unsigned count, bool& good) {
+  std::string buffer(16384, '\0');
+  std::optional<Stream> stream;
+  good = true;
+  for (unsigned i = 0; good && i < count; ++i) {
+    if (!stream || kind.new_connection) {
+      stream.emplace(loop, std::move(*make_tcp_socket()));
+      const IoResult connected = co_await stream->connect(agent, kNoDeadline);
+      good = connected.ok();
+    }
+    good = good && co_await ask_once(*stream, kind, buffer);
   }
   loop.stop();
 }
 
-int replay(unsigned count) {
+int replay(unsigned count, const Kind& kind) {
   Loop loop;
-  Origin origin(loop);
+  Origin origin(loop, kind.chunked);
   identity::FakeIdentitySource identities;
   identities.answer = identity::fake_identity(1000, origin.at());
   identities.answer.user_name = "worker";
@@ -115,7 +160,7 @@ int replay(unsigned count) {
   proxy::PlainDialer dialer;
   NoLocal local;
   proxy::Settings plane_settings;
-  plane_settings.services[0] = {origin.at(), {"169.254.169.254"}};
+  plane_settings.services[static_cast<std::size_t>(kind.service)] = {origin.at(), {"169.254.169.254"}};
   proxy::Counters counters;
   proxy::DataPlane plane(loop, plane_settings, identities, {records, counters, audit::RequestIds(1)}, dialer, local);
   auto gate = std::make_shared<proxy::Gate>();
@@ -134,7 +179,7 @@ int replay(unsigned count) {
     return 1;
   }
   bool good = false;
-  const auto client = ask(loop, at, count, good);
+  const auto client = ask(loop, at, kind, count, good);
   loop.run();
   plane.drain();
   for (int turns = 0; turns < 100 && !plane.drained(); ++turns) {
@@ -150,10 +195,13 @@ int replay(unsigned count) {
 
 int main(int argc, char** argv) {
   unsigned count = 0;
-  const std::string_view text = argc == 2 ? argv[1] : "";
-  if (std::from_chars(text.data(), text.data() + text.size(), count).ec != std::errc{} || count == 0) {
-    std::fputs("usage: replay COUNT\n", stderr);
+  const std::string_view text = argc >= 2 ? argv[1] : "";
+  const bool counted = std::from_chars(text.data(), text.data() + text.size(), count).ec == std::errc{} && count != 0;
+  const auto all = msp::kinds();
+  const auto kind = std::ranges::find(all, std::string_view(argc == 3 ? argv[2] : ""), &msp::Kind::name);
+  if (!counted || argc > 3 || kind == all.end()) {
+    std::fputs("usage: replay COUNT [connections|chunked|uploads|refused]\n", stderr);
     return 2;
   }
-  return msp::replay(count);
+  return msp::replay(count, *kind);
 }

@@ -62,16 +62,39 @@ function(msp_optimised_as_one program)
   endif()
 endfunction()
 
-# msp_fast(folder name…): src/<folder>/<name>.cpp may be larger where that makes it faster.
+# docs/decisions/measured-requests.md. What the replays of bench/ ran through how often, as scripts/profile counted it.
+set(MSP_MEASURED "${CMAKE_SOURCE_DIR}/bench/requests.proftext")
+# Functions of one file alone are told apart by its name, wherever the sources lie.
+set(MSP_NAMED_BY_FILE -mllvm -static-func-full-module-prefix=false)
+if(MSP_COUNT)
+  add_link_options(-fprofile-generate)
+  set(MSP_FAST_OPTIONS -fprofile-generate ${MSP_NAMED_BY_FILE})
+elseif(MSP_HARDEN)
+  find_program(LLVM_PROFDATA NAMES llvm-profdata-19 llvm-profdata REQUIRED)
+  set_property(DIRECTORY "${CMAKE_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${MSP_MEASURED}")
+  execute_process(COMMAND "${LLVM_PROFDATA}" merge "${MSP_MEASURED}" -o "${CMAKE_BINARY_DIR}/requests.profdata"
+                  COMMAND_ERROR_IS_FATAL ANY)
+  # A function that has changed since is compiled as if nothing were known of it.
+  set(MSP_FAST_OPTIONS "-fprofile-use=${CMAKE_BINARY_DIR}/requests.profdata" ${MSP_NAMED_BY_FILE}
+      -Wno-profile-instr-out-of-date -Wno-profile-instr-unprofiled -Wno-backend-plugin)
+endif()
+
+# msp_fast(folder name…): src/<folder>/<name>.cpp may be larger where that makes it faster. NOT_COUNTED: requests differ so
+# much there that those of the replays say nothing.
 function(msp_fast folder)
   if(MSP_HARDEN)
-    set(files ${ARGN})
+    cmake_parse_arguments(A "NOT_COUNTED" "" "" ${ARGN})
+    set(files ${A_UNPARSED_ARGUMENTS})
     list(TRANSFORM files REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/src/${folder}/\\1.cpp")
     foreach(file ${files})
       if(NOT EXISTS "${file}")
         message(FATAL_ERROR "${file} is to be fast, and is not there")
       endif()
     endforeach()
-    set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "-O2;-fomit-frame-pointer")
+    set(options -O2 -fomit-frame-pointer)
+    if(NOT A_NOT_COUNTED)
+      list(APPEND options ${MSP_FAST_OPTIONS})
+    endif()
+    set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "${options}")
   endif()
 endfunction()

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "base/file.h"
 
@@ -102,22 +103,20 @@ Result<void> LogFile::reopen() {
   return {};
 }
 
-Result<bool> LogFile::moved_away_or_big(bool& big) {
+Result<bool> LogFile::moved_away() {
   struct stat ours{};
   struct stat named{};
   if (::fstat(fd_.get(), &ours) != 0) {
     return errno_error(fmt::format("stat of {}", settings_.path));
   }
   size_ = static_cast<std::uint64_t>(ours.st_size);
-  big = size_ >= settings_.rotate_bytes;
   return ::lstat(settings_.path.c_str(), &named) != 0 || named.st_ino != ours.st_ino || named.st_dev != ours.st_dev;
 }
 
-Result<void> LogFile::append(std::string_view lines, std::string_view opening) {
-  bool big = false;
+Result<void> LogFile::append(std::string_view lines, bool look, const std::function<std::string()>& opening) {
   bool moved = !fd_;
-  if (!moved) {
-    auto checked = moved_away_or_big(big);
+  if (!moved && (look || big())) {
+    auto checked = moved_away();
     if (!checked) {
       return std::move(checked).error();
     }
@@ -127,8 +126,8 @@ Result<void> LogFile::append(std::string_view lines, std::string_view opening) {
     if (auto opened = reopen(); !opened) {
       return opened;
     }
-  } else if (big) {
-    if (auto rotated = rotate(opening); !rotated) {
+  } else if (big()) {
+    if (auto rotated = rotate(opening()); !rotated) {
       return rotated;
     }
   }
@@ -153,7 +152,6 @@ Result<void> LogFile::rotate(std::string_view opening) {
 }
 
 Result<void> LogFile::append_whole(std::string_view lines) {
-  const std::uint64_t before = size_;
   if (torn_) {
     if (auto ended = file::write_all(fd_, "\n"); !ended) {
       return ended;
@@ -161,16 +159,23 @@ Result<void> LogFile::append_whole(std::string_view lines) {
     torn_ = false;
     ++size_;
   }
-  auto written = file::write_all(fd_, lines);
-  if (written) {
-    size_ += lines.size();
+  std::size_t written = 0;
+  auto done = file::write_all(fd_, lines, &written);
+  if (done) {
+    size_ += written;
     return {};
   }
-  // What did fit is taken away again: half a line would spoil the file, whole lines would be written twice.
-  if (::ftruncate(fd_.get(), static_cast<off_t>(std::max(before, size_))) != 0) {
+  take_back(written);
+  return std::move(done).error().context(fmt::format("writing {}", settings_.path));
+}
+
+/// The last bytes again: half a line would spoil the file, whole lines would be written twice.
+void LogFile::take_back(std::size_t bytes) {
+  struct stat now{};
+  if (bytes != 0 && (::fstat(fd_.get(), &now) != 0 || std::cmp_less(now.st_size, bytes) ||
+                     ::ftruncate(fd_.get(), now.st_size - static_cast<off_t>(bytes)) != 0)) {
     torn_ = true;
   }
-  return std::move(written).error().context(fmt::format("writing {}", settings_.path));
 }
 
 }  // namespace msp::audit

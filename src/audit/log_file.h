@@ -6,7 +6,9 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -31,9 +33,10 @@ class LogFile {
 
   /// Opens and looks at the last line.
   Result<PreviousEnd> open();
-  /// Appends whole lines, all or nothing. Opens again if the file was moved away or never opened. Starts a new file
-  /// first if this one is too big; `opening` is then its first line.
-  Result<void> append(std::string_view lines, std::string_view opening);
+  /// Appends whole lines, all or nothing. Starts a new file first if this one is too big; `opening` makes its first
+  /// line then. `look`: see whether the file was moved away or cut by somebody; a file moved away, or never opened, is
+  /// opened again.
+  Result<void> append(std::string_view lines, bool look, const std::function<std::string()>& opening);
 
   std::uint64_t rotations() const { return rotations_; }
 
@@ -45,15 +48,18 @@ class LogFile {
 
  private:
   Result<void> reopen();
-  Result<bool> moved_away_or_big(bool& big);
+  bool big() const { return size_ >= settings_.rotate_bytes; }
+  /// Knows the file's size afterwards.
+  Result<bool> moved_away();
   Result<void> rotate(std::string_view opening);
   Result<void> append_whole(std::string_view lines);
+  void take_back(std::size_t bytes);
   std::string old_name(unsigned index) const { return settings_.path + '.' + std::to_string(index); }
 
   Settings settings_;
   Fd fd_;
-  std::uint64_t size_ = 0;
-  bool torn_ = false;  // the file does not end with a newline
+  std::uint64_t size_ = 0;  // when it was looked at last, and what was appended since
+  bool torn_ = false;       // the file does not end with a newline
   std::uint64_t rotations_ = 0;
 };
 

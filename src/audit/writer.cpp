@@ -18,6 +18,7 @@ constexpr std::size_t kBatchBytes = std::size_t{64} << 10;
 constexpr std::uint64_t kMostMalformed = 1000;  // in one batch: others wait for it
 constexpr std::string_view kSpoiled = "spoiled";
 constexpr auto kFlushPatience = std::chrono::seconds(2);
+constexpr std::uint64_t kLookEveryMs = 1000;
 
 }  // namespace
 
@@ -53,6 +54,7 @@ void Writer::run() {
     {
       const std::lock_guard lock(mutex_);
       ticket = flush_asked_;
+      look_ = look_ || ticket != flush_done_;
     }
     const std::uint64_t before = queue_.ring().tail();
     const bool good = drain() && announce_losses();
@@ -82,6 +84,9 @@ bool Writer::flush() {
 void Writer::announce_flush(std::uint64_t ticket) {
   {
     const std::lock_guard lock(mutex_);
+    if (flush_done_ == ticket) {
+      return;
+    }
     flush_done_ = ticket;
   }
   flushed_.notify_all();
@@ -101,6 +106,16 @@ void Writer::note_spoiled() {
   }
 }
 
+bool Writer::time_to_look() {
+  const std::uint64_t now = clock_.boottime_ms();
+  if (!look_ && now < next_look_ms_) {
+    return false;
+  }
+  look_ = false;
+  next_look_ms_ = now + kLookEveryMs;
+  return true;
+}
+
 /// False when something could not be written.
 bool Writer::drain() {
   while (true) {
@@ -111,7 +126,7 @@ bool Writer::drain() {
       return true;
     }
     const std::uint64_t rotations = file_.rotations();
-    auto written = file_.append(batch_.text, event("continued") + "}\n");
+    auto written = file_.append(batch_.text, time_to_look(), [this] { return event("continued") + "}\n"; });
     if (file_.rotations() != rotations) {
       rotations_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -226,6 +241,7 @@ void Writer::rest(bool wrote, bool failed) {
 }
 
 void Writer::finish() {
+  look_ = true;
   if (!drain()) {
     count_rest_as_lost();
   }

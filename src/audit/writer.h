@@ -50,6 +50,8 @@ class Writer {
   };
 
   bool drain();
+  /// Somebody may have moved the file away, or cut it.
+  bool time_to_look();
   void fill(Batch& batch);
   void note_spoiled();
   void account(const Batch& batch);
@@ -73,7 +75,9 @@ class Writer {
   LogFile file_;
   LineWriter lines_;
   Batch batch_;
-  std::string events_;           // lines of our own that wait to be written
+  std::string events_;  // lines of our own that wait to be written
+  bool look_ = true;    // at the file before the next line
+  std::uint64_t next_look_ms_ = 0;
   std::uint64_t shown_ = 0;      // queue position up to which views_ know the records
   bool tallied_ = false;         // the record that lines_ saw last is one that the tally saw last
   std::uint64_t announced_ = 0;  // losses that the file and the log know of

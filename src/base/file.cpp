@@ -165,7 +165,7 @@ Result<Secret> read_secret(const std::string& path, const Trust& trust, std::siz
   return out;
 }
 
-Result<void> write_all(const Fd& fd, std::string_view bytes) {
+Result<void> write_all(const Fd& fd, std::string_view bytes, std::size_t* count) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) {
@@ -176,6 +176,9 @@ Result<void> write_all(const Fd& fd, std::string_view bytes) {
       return errno_error("write", written < 0 ? errno : EIO);
     }
     bytes.remove_prefix(static_cast<std::size_t>(written));
+    if (count != nullptr) {
+      *count += static_cast<std::size_t>(written);
+    }
   }
   return {};
 }

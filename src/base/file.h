@@ -67,7 +67,7 @@ Result<void> rename(const std::string& from, const std::string& to);
 Result<std::vector<std::string>> list(const std::string& path);
 /// Removes the name durably; a missing one is success.
 Result<void> remove(const std::string& path);
-/// All bytes, through short writes and EINTR.
-Result<void> write_all(const Fd& fd, std::string_view bytes);
+/// All bytes, through short writes and EINTR. `count` grows by what was written, also when it fails.
+Result<void> write_all(const Fd& fd, std::string_view bytes, std::size_t* count = nullptr);
 
 }  // namespace msp::file

@@ -344,8 +344,7 @@ double seconds_of(const std::function<void()>& work) {
 }
 
 /// Judging takes less than many times what parsing does, which is linear in the size.
-void expect_linear(const std::string& text, const std::string& finds) {
-  constexpr double kManyTimes = 10;
+void expect_linear(const std::string& text, const std::string& finds, double many_times = 10) {
   const json::Options options{.max_bytes = std::size_t{16} << 20, .max_nodes = 2'000'000};
   const auto tree = json::parse(text, options);
   ASSERT_TRUE(tree);
@@ -358,7 +357,7 @@ void expect_linear(const std::string& text, const std::string& finds) {
       EXPECT_LE(problems.list().size(), 21U);
       found = problems.empty() ? "" : problems.list().back().pointer + " " + problems.list().back().message;
     });
-    EXPECT_LT(judging, kManyTimes * parsing);
+    EXPECT_LT(judging, many_times * parsing);
     EXPECT_LT(found.size(), 1000U);
     EXPECT_TRUE(kind != ResourceKind::kVirtualMachine || found == finds) << found;
   }
@@ -381,7 +380,8 @@ TEST(Misplaced, TheWorkIsLinearInTheSize) {
   expect_linear(model(fmt::format(R"("{}":[{}])", name, repeated(R"({"imds":1})", kItems))), " and 59980 more");
   expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{"enabled":true,"{}":{{{}}}}}}})", name,
                                   repeated(R"("proxyAgentSettinks":0)", kItems))),
-                " and 59980 more");
+                // Each of these names is compared with those that it may have been meant for.
+                " and 59980 more", 100);
   expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{{}}}}})",
                                   repeated(R"("modes":{},"enabled":true)", kItems / 10))),
                 " and 5980 more");
