@@ -21,10 +21,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
-
 TEST(Connections, RootIsBoundedByTheWholeOnly) {
-  test::RawOrigin origin(always(std::string(kOk)));
+  test::RawOrigin origin(always(kOk));
   Settings settings;
   settings.max_connections_per_user = 1;
   settings.max_connections = 3;
@@ -40,7 +38,7 @@ TEST(Connections, RootIsBoundedByTheWholeOnly) {
 }
 
 TEST(Connections, FarBeyondTheBoundNothingIsSaid) {
-  test::RawOrigin origin(always(std::string(kOk)));
+  test::RawOrigin origin(always(kOk));
   Settings settings;
   settings.max_connections = 1;
   TestPlane plane(origin.endpoint(), settings);
@@ -86,7 +84,7 @@ class NoDescriptorLeft {
 TEST(Connections, WhereNoDescriptorIsLeftIdleOnesAreGivenUp) {
   std::atomic<int> ended = 0;
   test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
-    always(std::string(kOk))(self, socket);
+    always(kOk)(self, socket);
     ++ended;
   });
   TestPlane plane(origin.endpoint());
@@ -110,7 +108,7 @@ TEST(Connections, WhereNoDescriptorIsLeftIdleOnesAreGivenUp) {
 }
 
 TEST(Connections, AListenerThatSomebodyShutDownIsReportedOnce) {
-  test::RawOrigin origin(always(std::string(kOk)));
+  test::RawOrigin origin(always(kOk));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   int lost = 0;
@@ -179,7 +177,7 @@ TEST(Connections, AClientThatDoesNotReadIsGivenUp) {
 
 // Closing with unread bytes is a reset, and that may overtake the answer.
 TEST(Connections, ARefusalIsFollowedByAnEndNotByAReset) {
-  test::RawOrigin origin(always(std::string(kOk)));
+  test::RawOrigin origin(always(kOk));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   for (const auto& [target, framing, code] :

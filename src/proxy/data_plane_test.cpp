@@ -15,10 +15,10 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr const char* kOk = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello";
+constexpr const char* kPlainText = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello";
 
 TEST(DataPlane, EndorsesWhatIsAllowed) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient client(plane.at);
@@ -37,7 +37,7 @@ TEST(DataPlane, EndorsesWhatIsAllowed) {
 }
 
 TEST(DataPlane, StripsHeadersThatAreOursAlone) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient client(plane.at);
@@ -52,7 +52,7 @@ TEST(DataPlane, StripsHeadersThatAreOursAlone) {
 }
 
 TEST(DataPlane, KeepsConnectionsAndPipelines) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient client(plane.at);
@@ -65,7 +65,7 @@ TEST(DataPlane, KeepsConnectionsAndPipelines) {
 }
 
 TEST(DataPlane, RefusesWhatNobodyMade) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   plane.on_loop([&] { plane.identities.answer = identity::unknown_identity(identity::Unknown::kNoRecord); });
@@ -80,7 +80,7 @@ TEST(DataPlane, RefusesWhatNobodyMade) {
 }
 
 TEST(DataPlane, HoldsThenRefusesWhileNotReady) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   Settings settings;
   settings.not_ready_hold_ms = 100;
   TestPlane plane(origin.endpoint(), settings);
@@ -96,7 +96,7 @@ TEST(DataPlane, HoldsThenRefusesWhileNotReady) {
 }
 
 TEST(DataPlane, ServesAHeldRequestAsSoonAsTheGateOpens) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   Settings settings;
   settings.not_ready_hold_ms = 20'000;
   TestPlane plane(origin.endpoint(), settings);
@@ -108,7 +108,7 @@ TEST(DataPlane, ServesAHeldRequestAsSoonAsTheGateOpens) {
 }
 
 TEST(DataPlane, ForwardsUnsignedWhereTheChannelIsDisabled) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate(Readiness::kUnsigned);
   test::RawClient client(plane.at);
@@ -119,7 +119,7 @@ TEST(DataPlane, ForwardsUnsignedWhereTheChannelIsDisabled) {
 }
 
 TEST(DataPlane, CollectsAndFramesBodiesAnew) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient client(plane.at);
@@ -133,7 +133,7 @@ TEST(DataPlane, CollectsAndFramesBodiesAnew) {
 }
 
 TEST(DataPlane, RefusesBodiesAboveTheLimitWhetherAnnouncedOrNot) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient announced(plane.at);
@@ -149,7 +149,7 @@ TEST(DataPlane, RefusesBodiesAboveTheLimitWhetherAnnouncedOrNot) {
 }
 
 TEST(DataPlane, AnswersExpectationsItself) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient client(plane.at);
@@ -213,7 +213,7 @@ TEST(DataPlane, RelaysAnswersThatEndWithTheConnection) {
       test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\n\r\nuntil the end");
       return;
     }
-    test::RawOrigin::say(socket, kOk);
+    test::RawOrigin::say(socket, kPlainText);
   });
   TestPlane plane(origin.endpoint());
   plane.open_gate();
@@ -227,7 +227,7 @@ TEST(DataPlane, RelaysAnswersThatEndWithTheConnection) {
 TEST(DataPlane, RetriesAStalePooledConnectionOnce) {
   test::RawOrigin origin([](test::RawOrigin& self, int socket) {
     if (!self.read_request(socket).empty()) {
-      test::RawOrigin::say(socket, kOk);
+      test::RawOrigin::say(socket, kPlainText);
       self.read_request(socket);  // takes the next request on this connection and closes without an answer
     }
   });
@@ -260,7 +260,7 @@ TEST(DataPlane, CutsTheClientWhenAnAnswerBreaksOff) {
 TEST(DataPlane, TellsThatTheServiceIsDown) {
   Ipv4Endpoint gone;
   {
-    test::RawOrigin origin(always(kOk));
+    test::RawOrigin origin(always(kPlainText));
     gone = origin.endpoint();
   }
   TestPlane plane(gone);
@@ -273,7 +273,7 @@ TEST(DataPlane, TellsThatTheServiceIsDown) {
 }
 
 TEST(DataPlane, SlowHeadsAreTimedOut) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   Settings settings;
   settings.head_timeout_ms = 100;
   settings.body_timeout_ms = 100;
@@ -290,7 +290,7 @@ TEST(DataPlane, SlowHeadsAreTimedOut) {
 }
 
 TEST(DataPlane, BoundsTheConnectionsOfOneUserAndOfAll) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   Settings settings;
   settings.max_connections_per_user = 2;
   settings.max_connections = 3;
@@ -330,7 +330,7 @@ TEST(DataPlane, AnswersOldClientsInTheirVersion) {
 
 // The gate closes while a body arrives: what came behind it is still the next request, from its first byte.
 TEST(DataPlane, AGateThatClosesDuringABodyKeepsTheNextRequestWhole) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   Settings settings;
   settings.not_ready_hold_ms = 50;
   TestPlane plane(origin.endpoint(), settings);
@@ -364,7 +364,7 @@ std::shared_ptr<const policy::Snapshot> rules_named(const std::string& id) {
 
 // Names in the record are views into the rules that decided: they must outlive them (seen by the address sanitizer).
 TEST(DataPlane, RulesThatAreReplacedDuringABodyAreStillThoseThatDecided) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   const std::string first = "rules-that-decided-with-a-name-too-long-to-be-stored-in-place";
   plane.open_gate(Readiness::kSign, rules_named(first));
@@ -385,7 +385,7 @@ TEST(DataPlane, ARequestIsSignedAnewForAHostThatWasStartedAgain) {
   test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
     for (std::string request = self.read_request(socket); !request.empty(); request = self.read_request(socket)) {
       const bool fresh = request.contains("x-ms-openmsp-nonce: 00000000000000bb.");
-      test::RawOrigin::say(socket, fresh ? kOk : kStale);
+      test::RawOrigin::say(socket, fresh ? kPlainText : kStale);
     }
   });
   TestPlane plane(origin.endpoint());
@@ -437,7 +437,7 @@ TEST(DataPlane, RequestsThatWereUnderWayTogetherAreAllSignedAnew) {
   test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
     for (std::string request = self.read_request(socket); !request.empty(); request = self.read_request(socket)) {
       if (request.contains("x-ms-openmsp-nonce: 00000000000000bb.")) {
-        test::RawOrigin::say(socket, kOk);
+        test::RawOrigin::say(socket, kPlainText);
         continue;
       }
       ++stale;
@@ -488,7 +488,7 @@ TEST(DataPlane, ARefusalCannotTakeNoncesAwayNorKeepTheAgentBusy) {
 }
 
 TEST(DataPlane, WhatIsRefusedAfterThePermitIsAuditedAsRefused) {
-  test::RawOrigin origin(always(kOk));
+  test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   const std::string head = "POST /p HTTP/1.1\r\nHost: metadata.test\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -13,7 +13,6 @@ using ::testing::StartsWith;
 
 constexpr const char* kTool = "/usr/bin/tool";
 constexpr const char* kRequest = "GET /metadata/instance HTTP/1.1\r\nHost: metadata.test\r\n\r\n";
-constexpr const char* kOk = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 std::shared_ptr<const policy::Snapshot> rules(bool with_executable) {
   RuleIdentity identity;

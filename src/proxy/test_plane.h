@@ -25,11 +25,14 @@ struct NoLocalEndpoints final : LocalEndpoints {
   }
 };
 
+/// An answer of five bytes.
+inline constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
 inline constexpr const char* kTestKey = "5c0f6a52-2f0e-4d0b-9a63-1b7de2a4c8f7";
 
 /// Answers every request with the same bytes, keep-alive.
-inline test::RawOrigin::Script always(std::string answer) {
-  return [answer = std::move(answer)](test::RawOrigin& origin, int socket) {
+inline test::RawOrigin::Script always(std::string_view answer) {
+  return [answer = std::string(answer)](test::RawOrigin& origin, int socket) {
     while (!origin.read_request(socket).empty()) {
       test::RawOrigin::say(socket, answer);
     }
