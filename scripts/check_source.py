@@ -65,17 +65,30 @@ def banned_in(file: str, line: str) -> list[str]:
             if re.search(pattern, bare(line)) and not (exempt and re.search(exempt, file))]
 
 
+def whole_condition(lines: list[str]) -> str:
+    """The first line, and where it opens a condition that it does not close, those that do."""
+    text = bare(lines[0])
+    if re.search(r"\b(if|while|switch|for)\s*\(", text):
+        for line in lines[1:]:
+            if text.count("(") <= text.count(")"):
+                break
+            text += " " + bare(line).strip()
+    return text
+
+
 def banned() -> list[str]:
     found = []
     for file in code_files():
-        for number, line in enumerate((TOP / file).read_text().splitlines(), 1):
+        lines = (TOP / file).read_text().splitlines()
+        for number, line in enumerate(lines, 1):
             if "banned-ok:" in line or "NOLINT" in line:
                 continue
             if MARKS.search(line):
                 found.append(f"{file}:{number}: mark of unfinished work")
             if file.parts[0] == "bpf" or re.match(r"\s*(///|//|\*|/\*)", line):
                 continue
-            found += [f"{file}:{number}: {reason}: {line.strip()[:100]}" for reason in banned_in(str(file), line)]
+            text = whole_condition(lines[number - 1:number + 19])
+            found += [f"{file}:{number}: {reason}: {line.strip()[:100]}" for reason in banned_in(str(file), text)]
     return found
 
 

@@ -20,6 +20,14 @@ class Doctor(LabCase):
         self.assertTrue(all(check["remedy"] for check in checks if check["verdict"] != "ok"), checks)
         return done.returncode, checks
 
+    @staticmethod
+    def signal(pid: int, number: signal.Signals) -> None:
+        """To a worker, which the agent may have replaced meanwhile."""
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
     def trouble(self) -> dict[str, dict]:
         return {check["name"]: check for check in self.doctor()[1] if check["verdict"] != "ok" and check["name"] not in OF_THE_LAB}
 
@@ -52,15 +60,22 @@ class Doctor(LabCase):
             lab.control_socket.chmod(0o600)
 
         with self.subTest("a worker that stands still"):
-            children = subprocess.run(["pgrep", "-P", str(lab.agent.pid)], capture_output=True, text=True, check=True).stdout.split()
-            for child in children:
-                os.kill(int(child), signal.SIGSTOP)
-            self.assertEqual(self.trouble()["worker"]["verdict"], "failure")
-            for child in children:
-                try:
-                    os.kill(int(child), signal.SIGCONT)
-                except ProcessLookupError:
-                    pass  # the agent has replaced it meanwhile
+            stopped: set[int] = set()
+
+            def stop_workers() -> None:
+                """The one there is now: on a slow machine the agent has replaced it before it is asked about."""
+                found = subprocess.run(["pgrep", "-P", str(lab.agent.pid)], capture_output=True, text=True, check=False)
+                for child in map(int, found.stdout.split()):
+                    self.signal(child, signal.SIGSTOP)
+                    stopped.add(child)
+
+            def told() -> bool:
+                stop_workers()
+                return self.trouble().get("worker", {}).get("verdict") == "failure"
+
+            poll("a worker that stands still is a failure", told, 30)
+            for child in stopped:
+                self.signal(child, signal.SIGCONT)
             poll("the worker answers again", lambda: not self.trouble(), 15)
 
         with self.subTest("a host that is gone"):
