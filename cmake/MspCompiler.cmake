@@ -72,10 +72,11 @@ if(MSP_COUNT)
 elseif(MSP_HARDEN)
   find_program(LLVM_PROFDATA NAMES llvm-profdata-19 llvm-profdata REQUIRED)
   set_property(DIRECTORY "${CMAKE_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${MSP_MEASURED}")
-  execute_process(COMMAND "${LLVM_PROFDATA}" merge "${MSP_MEASURED}" -o "${CMAKE_BINARY_DIR}/requests.profdata"
-                  COMMAND_ERROR_IS_FATAL ANY)
+  set(MSP_PROFILE "${CMAKE_BINARY_DIR}/requests.profdata")
+  execute_process(COMMAND "${LLVM_PROFDATA}" merge "${MSP_MEASURED}" -o "${MSP_PROFILE}.new" COMMAND_ERROR_IS_FATAL ANY)
+  file(COPY_FILE "${MSP_PROFILE}.new" "${MSP_PROFILE}" ONLY_IF_DIFFERENT)
   # A function that has changed since is compiled as if nothing were known of it.
-  set(MSP_FAST_OPTIONS "-fprofile-use=${CMAKE_BINARY_DIR}/requests.profdata" ${MSP_NAMED_BY_FILE}
+  set(MSP_FAST_OPTIONS "-fprofile-use=${MSP_PROFILE}" ${MSP_NAMED_BY_FILE}
       -Wno-profile-instr-out-of-date -Wno-profile-instr-unprofiled -Wno-backend-plugin)
 endif()
 
@@ -94,6 +95,8 @@ function(msp_fast folder)
     set(options -O2 -fomit-frame-pointer)
     if(NOT A_NOT_COUNTED)
       list(APPEND options ${MSP_FAST_OPTIONS})
+      # Objects of two profiles cannot be linked as one.
+      set_source_files_properties(${files} PROPERTIES OBJECT_DEPENDS "${MSP_PROFILE}")
     endif()
     set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "${options}")
   endif()

@@ -19,7 +19,7 @@ PARENTHESES = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 
 # pattern, reason, files that may (regular expression on the path)
 BANNED = [
-    (r"(?<![\w:.>])(?:std::)?(strcpy|stpcpy|strcat|sprintf|vsprintf|gets|strtok)\s*\(", "writes without a bound: fmt or std::string", None),
+    (r"(?<![\w:.>])(?:std::|::)?(strcpy|stpcpy|strcat|sprintf|vsprintf|gets|strtok)\s*\(", "writes without a bound: fmt or std::string", None),
     (r"(?<![\w.>])(?:std::|::)?(system|popen|execvp|execlp)\s*\(", "runs a shell or looks up PATH", None),
     (r"(?<![\w.>])(?:std::|::)?(rand|srand|drand48)\s*\(", "guessable numbers: base/crypto", None),
     (r"(?<![\w.>])(?:std::|::)?(atoi|atol|atoll|atof)\s*\(", "no error for bad input: std::from_chars", None),

@@ -81,14 +81,15 @@ KEPT = [
 ]
 NOT_INCLUDED = ['auto x = u8R"-(\n#include <poll.h>\n)-";', 'auto x = R"(\n#include <poll.h>\n)";', '/*\n#include <poll.h>\n*/', '// \\\n#include <poll.h>', 'f("#include <poll.h>");',
                 "#define LINE(x) \\\n  #x", "#pragma once", "auto important = import_of(x);", "x = a ? b : c;"]
-BANNED = ['g("http://x"); strcpy(a, b);', "stpcpy(a, b);", "close(3);", "close(x.fd);", "::close(n);", "execve(p, a, e);", "::system(x);",
+BANNED = ['g("http://x"); strcpy(a, b);', "stpcpy(a, b);", "::sprintf(a, b);",
+          "std::strcpy(a, b);", "x = ::strtok(a, b);", "close(3);", "close(x.fd);", "::close(n);", "execve(p, a, e);", "::system(x);",
           "std::shared_ptr<Thing> thing;", "auto* p = new Thing();", "#include <iostream>", "if (co_await x) {", "std::regex r;",
           "auto* p = new std::vector<int>(3);", "auto* p = new Thing2(3);", "f(new Thing2);", "return new char[7];", "new (std::nothrow) Thing2;",
           "close(fds[0]);", "close(*fd);", ":: close (n);", "(void)close(pipe_of(x));", "for (;co_await x;) {", "if (auto y = f(); co_await x) {",
           "while (a(b) && f(co_await x)) {", "for (auto& y : g(co_await x)) {", "vfork();", "if (::fork() == 0) {", "clone(f, s, 0, x);",
           "if (a &&\n    co_await x) {", "while (f(a,\n         b(c)) &&\n       g(co_await x)) {"]
 HARMLESS = ['log::info("strcpy(a, b) is not for us");', "// close(3) would be wrong", "stream.close();", "close();", "x.close(fd);",
-            "std::shared_ptr<const Thing> thing;", "int renewed = 3;", "my_strcpy(a);",
+            "std::shared_ptr<const Thing> thing;", "int renewed = 3;", "my_strcpy(a);", "Reader::gets(a);", "reader.gets(a);",
             "std::unique_ptr<Thing2> p(new Thing2(3));", "return std::unique_ptr<a::Thing>(new Thing(3));", "::new (memory) Thing();",
             "void* operator new(std::size_t size) {", "return ::operator new(size);", "#include <new>", "Thing* new_thing(int x);",
             "void close() {", "x->close(fd);", "disclose(fds[0]);", "if (f(a(b))) co_await x;", "for (;x;) { co_await y; }",
