@@ -45,6 +45,28 @@ bool drop_body(test::RawOrigin& origin, int socket, std::size_t size) {
   return size == 0;
 }
 
+// The time is for the next bytes, not for all of them.
+TEST(EarlyAnswer, AHostThatTakesALargeBodySteadilyIsNotCut) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    const int small = 65'536;
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    bool more = read_head(self, socket);
+    for (std::size_t left = kMoreThanFits; more && left > 0; left -= kMoreThanFits / 64) {
+      ::usleep(25'000);
+      more = drop_body(self, socket, kMoreThanFits / 64);
+    }
+    test::RawOrigin::say(socket, kTaken);
+    self.wait_or_stop(socket);
+  });
+  Settings settings = large_bodies();
+  settings.body_timeout_ms = 800;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(with_body("POST", kMoreThanFits));
+  EXPECT_THAT(client.read_until("{}", 20'000), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
 TEST(EarlyAnswer, OfAHostThatClosesReachesTheClientAndTheRecord) {
   for (const std::string_view answer : {kNotThisKey, kTooLarge}) {
     test::RawOrigin origin([&](test::RawOrigin& self, int socket) {

@@ -12,6 +12,7 @@ namespace msp::proxy {
 namespace {
 
 constexpr unsigned kMaxInterim = 8;
+constexpr std::size_t kBytesOfADeadline = std::size_t{64} << 10;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Why a client's body came to no end.
@@ -137,8 +138,7 @@ void Session::note_sent(Exchange& x, const OutboundHead& head) {
 
 Task<std::optional<Answer>> Session::send_continue(Exchange& x) {
   if (http::expectation(x.head) == http::Expectation::k100Continue && buffer_.readable().size() == x.head_size) {
-    const IoResult sent =
-        co_await stream_.write_all({kContinue}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    const IoResult sent = co_await stream_.write_all({kContinue}, bytes_deadline());
     if (!sent.ok()) {
       co_return body_broken();
     }
@@ -166,7 +166,7 @@ Task<std::optional<Answer>> Session::collect_body(Exchange& x, http::Buffer& spa
   x.consumed = true;
   http::BodyReader reader(stream_, spare, x.framing, plane_.settings_.max_signed_body_bytes);
   for (;;) {
-    const http::BodyPiece piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    const http::BodyPiece piece = co_await reader.next(bytes_deadline());
     switch (piece.status) {
       case http::BodyStatus::kPiece:
         x.body.append(piece.data);
@@ -245,15 +245,14 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
       }
     }
     Stream& stream = answer.connection->stream();
-    const Deadline until = plane_.loop_.after_ms(plane_.settings_.body_timeout_ms);
     bool stale = answer.connection->reused();
     bool out = true;
     if (x.body_view.empty()) {
-      const IoResult sent = co_await stream.write_all({head.bytes()}, until);
+      const IoResult sent = co_await stream.write_all({head.bytes()}, bytes_deadline());
       out = sent.ok();
     } else {
       answer.upload = std::make_unique<Upload>(plane_.loop_);
-      answer.upload->sending.emplace(send_collected(x, head, stream, until, *answer.upload));
+      answer.upload->sending.emplace(send_collected(x, head, stream, *answer.upload));
     }
     if (out) {
       const http::HeadStatus got = co_await read_answer_head(x, answer, answer.upload.get());
@@ -278,8 +277,16 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
 
 // A host that refuses early closes while this still writes, or reads no more: its answer may be there all the same. One
 // that reads on gets the rest while its answer is relayed.
-Task<> Session::send_collected(const Exchange& x, OutboundHead head, Stream& to, Deadline deadline, Upload& upload) {
-  const IoResult sent = co_await to.write_all({head.bytes(), x.body_view}, deadline);
+Task<> Session::send_collected(const Exchange& x, OutboundHead head, Stream& to, Upload& upload) {
+  std::string_view front = head.bytes();
+  std::string_view rest = x.body_view;
+  IoResult sent;
+  do {
+    const std::string_view piece = rest.substr(0, kBytesOfADeadline);
+    sent = co_await to.write_all({front, piece}, bytes_deadline());
+    front = {};
+    rest.remove_prefix(piece.size());
+  } while (sent.ok() && !rest.empty());
   upload.whole = sent.ok();
   if (sent.status == IoStatus::kTimeout) {
     upload.broken = upstream_failed(x.service);
@@ -313,7 +320,7 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
       co_return got.status;
     }
     if (got.status != http::HeadStatus::kComplete) {
-      answer.failure = upstream_failed(x.service);
+      answer.failure = got.any_bytes ? malformed_answer(x.service, "its head ends early") : upstream_failed(x.service);
       // An interim answer is one as well: the host has the request (protocol.md J.2, row 19).
       co_return got.any_bytes || interim > 0 ? http::HeadStatus::kEof : got.status;
     }
@@ -322,11 +329,13 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
       co_return got.status;
     }
     if (x.response.status == 101) {
-      break;  // never a tunnel (attacks.md C06): no upgrade was asked for
+      // Never a tunnel (attacks.md C06).
+      answer.failure = malformed_answer(x.service, "it changes the protocol, and nobody asked for that");
+      co_return http::HeadStatus::kBad;
     }
     answer.buffer.compact();
   }
-  answer.failure = upstream_failed(x.service);
+  answer.failure = malformed_answer(x.service, "too many interim answers");
   co_return http::HeadStatus::kBad;
 }
 
@@ -341,7 +350,7 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   }
   auto refused = co_await send_continue(x);
   Stream& to = answer.connection->stream();
-  const IoResult sent = co_await to.write_all({head.bytes()}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  const IoResult sent = co_await to.write_all({head.bytes()}, bytes_deadline());
   if (!sent.ok() || refused) {
     co_return upstream_failure(x);
   }
@@ -383,9 +392,9 @@ Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyRe
   const bool chunked = x.framing.kind == http::BodyKind::kChunked;
   for (unsigned pieces = 1;; ++pieces) {
     x.record.bytes_in = reader.received();
-    const http::BodyPiece piece = co_await reader.next(plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+    const http::BodyPiece piece = co_await reader.next(bytes_deadline());
     IoResult sent;
-    const Deadline deadline = plane_.loop_.after_ms(plane_.settings_.body_timeout_ms);
+    const Deadline deadline = bytes_deadline();
     switch (piece.status) {
       case http::BodyStatus::kPiece:
         if (chunked) {

@@ -89,7 +89,23 @@ TEST(Relay, InterimAnswersHaveABound) {
   EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 200 "));
   hints = 9;
   client.send(get("/"));
-  EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("upstream_failed")));
+  EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("not well-formed")));
+}
+
+// Who asks is told what happened, not that nobody answered.
+TEST(Relay, AChangeOfProtocolAndHalfAHeadAreNoSilence) {
+  for (const std::string_view answer :
+       {"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: own\r\n\r\n", "HTTP/1.1 200 OK\r\nx: "}) {
+    test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+      self.read_request(socket);
+      test::RawOrigin::say(socket, answer);
+    });
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    client.send(get("/"));
+    EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("not well-formed"))) << answer;
+  }
 }
 
 // Half an answer is an answer: whatever the request did, it has done. A reset and an end look alike.

@@ -89,7 +89,8 @@ class Session : public ListHook<DataPlane> {
   Task<bool> answer_locally(Exchange& x, LocalAnswer answer);
   void consume_head(Exchange& x);
   void record(Exchange& x);
-  Deadline client_deadline() const { return plane_.loop_.after_ms(plane_.settings_.body_timeout_ms); }
+  /// For the next bytes of a body or an answer, whoever takes or sends them.
+  Deadline bytes_deadline() const { return plane_.loop_.after_ms(plane_.settings_.body_timeout_ms); }
 
   // forward.cpp, relay.cpp
   Task<bool> forward(Exchange& x, policy::Permit permit);
@@ -108,7 +109,7 @@ class Session : public ListHook<DataPlane> {
   Task<UpstreamAnswer> open_upstream(Exchange& x);
   Task<UpstreamAnswer> ask_upstream(Exchange& x, OutboundHead head);
   /// Head and collected body; whoever reads the answer need not wait for its end.
-  static Task<> send_collected(const Exchange& x, OutboundHead head, Stream& to, Deadline deadline, Upload& upload);
+  Task<> send_collected(const Exchange& x, OutboundHead head, Stream& to, Upload& upload);
   Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
   Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);
   Task<> upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload);
