@@ -30,7 +30,7 @@ struct ServiceSettings {
 
 /// Bounds of the data path; all above zero.
 struct Limits {
-  std::uint32_t max_connections = 2048;
+  std::uint32_t max_connections = 2048;          ///< a quarter of them for root alone
   std::uint32_t max_connections_per_user = 512;  ///< root is bounded by max_connections only
   std::uint32_t head_timeout_ms = 10'000;
   std::uint32_t idle_timeout_ms = 75'000;

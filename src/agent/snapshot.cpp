@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/version.h"
 #include "bpf/contract.h"
@@ -104,6 +106,10 @@ void add_counters(status::Snapshot& out, const SnapshotParts& parts) {
     out.connections_open = get(from.connections_open);
     out.requests = get(from.requests);
     out.stripped = get(from.stripped);
+    if (const std::uint64_t last = get(from.overloaded_ms); last != 0) {
+      const auto now = static_cast<std::uint64_t>(parts.boot_ms);
+      out.overloaded_ago_s = (now - std::min(last, now)) / 1000;
+    }
     out.outcomes = {{"served", get(from.served)},       {"host_refused", get(from.host_refused)},
                     {"denied", get(from.denied)},       {"malformed", get(from.malformed)},
                     {"not_ready", get(from.not_ready)}, {"upstream_failed", get(from.upstream_failed)},

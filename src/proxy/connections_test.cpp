@@ -37,29 +37,147 @@ TEST(Connections, RootIsBoundedByTheWholeOnly) {
   }
 }
 
+/// On the loop. The clients' ends.
+std::vector<Fd> adopt(TestPlane& plane, std::size_t count, const identity::ConnectionIdentity& caller) {
+  std::vector<Fd> ends;
+  plane.identities.answer = caller;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::array<int, 2> pair{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data()), 0);
+    ends.emplace_back(pair[0]);
+    plane.plane->adopt(Fd(pair[1]));
+  }
+  return ends;
+}
+
+/// In one turn of the loop, so that none has ended before the last one comes.
+std::vector<Fd> adopted(TestPlane& plane, std::size_t count, const identity::ConnectionIdentity& caller) {
+  std::vector<Fd> ends;
+  plane.on_loop([&] { ends = adopt(plane, count, caller); });
+  return ends;
+}
+
+std::string hears(const Fd& end) {
+  EXPECT_TRUE(test::wait_for(end.get(), POLLIN, 5000));
+  std::array<char, 4096> some{};
+  return std::string(some.data(), static_cast<std::size_t>(std::max<ssize_t>(::read(end.get(), &some, 4096), 0)));
+}
+
+std::string asks(const Fd& end) {
+  const std::string request = get("/");
+  (void)::send(end.get(), request.data(), request.size(), MSG_NOSIGNAL);  // it may be closed already
+  return hears(end);
+}
+
+bool is_held(const Fd& end) { return !test::wait_for(end.get(), POLLIN, 0); }
+
+TEST(Connections, WhatOthersHoldLeavesRootItsPart) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.max_connections_per_user = 2;
+  settings.max_connections = 8;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  std::vector<std::vector<Fd>> held;
+  for (const std::uint32_t uid : {1000U, 1001U}) {
+    held.push_back(adopted(plane, 3, identity::fake_identity(uid, origin.endpoint())));
+    EXPECT_THAT(hears(held.back()[2]), StartsWith("HTTP/1.1 429 "));
+  }
+  held.push_back(adopted(plane, 2, identity::unknown_identity(identity::Unknown::kNoRecord)));
+  EXPECT_EQ(plane.counters.overloaded_ms, 0U);
+  held.push_back(adopted(plane, 1, identity::fake_identity(1002, origin.endpoint())));
+  EXPECT_THAT(hears(held.back()[0]), AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("overloaded")));
+  EXPECT_NE(plane.counters.overloaded_ms, 0U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(is_held(held[i][0]) && is_held(held[i][1])) << i;
+  }
+  const std::vector<Fd> roots = adopted(plane, 3, identity::fake_identity(0, origin.endpoint()));
+  EXPECT_THAT(asks(roots[0]), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(asks(roots[1]), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(hears(roots[2]), AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("overloaded")));
+}
+
+TEST(Connections, WhatRootHoldsIsNoneOfAnyUsers) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.max_connections_per_user = 2;
+  settings.max_connections = 8;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  const std::vector<Fd> roots = adopted(plane, 5, identity::fake_identity(0, origin.endpoint()));
+  // The kernel's threads have a record of uid 0, and yet nobody stands behind them.
+  identity::ConnectionIdentity thread = identity::unknown_identity(identity::Unknown::kKernelThread);
+  thread.uid = 0;
+  const std::vector<Fd> threads = adopted(plane, 3, thread);
+  EXPECT_TRUE(is_held(threads[0]) && is_held(threads[1]));
+  EXPECT_THAT(hears(threads[2]), StartsWith("HTTP/1.1 429 "));
+}
+
+TEST(Connections, ThoseNobodyKnowsAreOneUserAndReachTheLocalEndpoints) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.max_connections_per_user = 2;
+  settings.max_connections = 8;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  std::vector<Fd> nobodys = adopted(plane, 3, identity::unknown_identity(identity::Unknown::kNoRecord));
+  EXPECT_THAT(hears(nobodys[2]), StartsWith("HTTP/1.1 429 "));
+  const auto provision = [&] {
+    test::RawClient client(plane.at);
+    client.send("GET /provision HTTP/1.1\r\nHost: " + to_string(plane.at) + "\r\nConnection: close\r\n\r\n");
+    return client.read_all();
+  };
+  EXPECT_THAT(provision(), StartsWith("HTTP/1.1 429 "));
+  nobodys.pop_back();
+  nobodys.pop_back();
+  EXPECT_TRUE(plane.becomes([&] { return plane.counters.connections_open == 1; }));
+  EXPECT_THAT(provision(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST(Connections, FewPlacesAreStillSharedWithRoot) {
+  test::RawOrigin origin(always(kOk));
+  for (const auto [in_all, of_others] : {std::pair(1U, 1U), {2U, 1U}, {3U, 2U}, {4U, 3U}, {8U, 6U}}) {
+    Settings settings;
+    settings.max_connections = in_all;
+    TestPlane plane(origin.endpoint(), settings);
+    plane.open_gate();
+    const std::vector<Fd> ends = adopted(plane, of_others + 1, identity::fake_identity(1000, origin.endpoint()));
+    EXPECT_THAT(hears(ends[of_others]), StartsWith("HTTP/1.1 503 ")) << in_all;
+    EXPECT_TRUE(is_held(ends[of_others - 1])) << in_all;
+    const std::vector<Fd> roots = adopted(plane, 1, identity::fake_identity(0, origin.endpoint()));
+    EXPECT_EQ(asks(roots[0]).starts_with("HTTP/1.1 200 "), in_all > 1) << in_all;
+  }
+}
+
+TEST(Connections, ThoseThatAreBeingRefusedTakeNobodysPlace) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.max_connections_per_user = 1;
+  settings.max_connections = 4;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  std::vector<Fd> flood;
+  std::vector<Fd> other;
+  std::vector<Fd> root;
+  plane.on_loop([&] {
+    flood = adopt(plane, 6, identity::fake_identity(1000, origin.endpoint()));  // the last one is not even told
+    other = adopt(plane, 1, identity::fake_identity(1001, origin.endpoint()));
+    root = adopt(plane, 1, identity::fake_identity(0, origin.endpoint()));
+  });
+  EXPECT_EQ(hears(flood[5]), "");
+  EXPECT_THAT(asks(other[0]), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(asks(root[0]), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST(Connections, FarBeyondTheBoundNothingIsSaid) {
   test::RawOrigin origin(always(kOk));
   Settings settings;
   settings.max_connections = 1;
   TestPlane plane(origin.endpoint(), settings);
-  std::array<Fd, 3> ends;
-  // In one turn of the loop, so that none has ended before the last one comes.
-  plane.on_loop([&] {
-    for (Fd& end : ends) {
-      std::array<int, 2> pair{};
-      EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data()), 0);
-      end.reset(pair[0]);
-      plane.plane->adopt(Fd(pair[1]));
-    }
-  });
-  const auto hears = [](const Fd& end) {
-    EXPECT_TRUE(test::wait_for(end.get(), POLLIN, 5000));
-    std::array<char, 4096> some{};
-    return std::string(some.data(), static_cast<std::size_t>(std::max<ssize_t>(::read(end.get(), &some, 4096), 0)));
-  };
+  const std::vector<Fd> ends = adopted(plane, 3, identity::fake_identity(1000, origin.endpoint()));
   EXPECT_THAT(hears(ends[1]), StartsWith("HTTP/1.1 503 "));
   EXPECT_EQ(hears(ends[2]), "");
-  EXPECT_FALSE(test::wait_for(ends[0].get(), POLLIN, 0));
+  EXPECT_TRUE(is_held(ends[0]));
   EXPECT_EQ(plane.counters.connections_refused, 2U);
 }
 

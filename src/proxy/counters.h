@@ -80,7 +80,8 @@ struct Counters {
   std::atomic<std::uint64_t> not_ready{0};
   std::atomic<std::uint64_t> upstream_failed{0};
   std::atomic<std::uint64_t> local{0};
-  std::atomic<std::uint64_t> stripped{0};  ///< requests that came with headers that are ours alone
+  std::atomic<std::uint64_t> stripped{0};       ///< requests that came with headers that are ours alone
+  std::atomic<std::uint64_t> overloaded_ms{0};  ///< CLOCK_BOOTTIME: when one was last refused as all places were taken
   KeyOutcomes key;
 };
 

@@ -48,6 +48,7 @@ DataPlane::DataPlane(Loop& loop, Settings settings, identity::IdentitySource& id
       identities_changed_(loop),
       gate_(std::make_shared<const Gate>()),
       counters_(trace.counters),
+      places_(settings_.max_connections, settings_.max_connections_per_user),
       tidying_(tidy_up()) {}
 
 DataPlane::~DataPlane() = default;
@@ -91,44 +92,56 @@ void DataPlane::accept_some(int listener) {
   }
 }
 
+identity::ConnectionIdentity DataPlane::identify(int socket) {
+  auto identity = identities_.identify(socket);
+  if (!identity) {
+    log::write(identity.error());
+    return {};
+  }
+  return std::move(*identity);
+}
+
+// Who it is comes first: however many are being refused, they keep nobody out who has a place.
 void DataPlane::start_session(Fd socket) {
   bump(counters_.connections);
-  // Even to say "too many" costs memory: far beyond the bound nothing is said.
-  if (open_ >= std::size_t{2} * settings_.max_connections) {
-    bump(counters_.connections_refused);
+  identity::ConnectionIdentity caller = identify(socket.get());
+  const Places::Room room = places_.room_for(caller);
+  if (room != Places::Room::kThereIs) {
+    refuse_session(std::move(socket), std::move(caller), room);
     return;
   }
-  auto* const session = std::make_unique<Session>(*this, std::move(socket), ++next_connection_).release();
+  places_.take(caller);
+  Session& session = add_session(std::move(socket), std::move(caller));
+  session.has_place_ = true;
+  session.run().detach();
+}
+
+void DataPlane::refuse_session(Fd socket, identity::ConnectionIdentity caller, Places::Room room) {
+  bump(counters_.connections_refused);
+  if (room == Places::Room::kNoneInAll) {
+    counters_.overloaded_ms.store(loop_.now(), std::memory_order_relaxed);
+  }
+  // Even to say "too many" costs memory: as many as may be served are told at a time, and nothing is said to more.
+  if (open_ - places_.taken() >= settings_.max_connections) {
+    return;
+  }
+  Session& session = add_session(std::move(socket), std::move(caller));
+  session.turn_away(room == Places::Room::kNoneInAll ? too_many_in_all() : too_many_of_caller()).detach();
+}
+
+Session& DataPlane::add_session(Fd socket, identity::ConnectionIdentity caller) {
+  auto* const session =
+      std::make_unique<Session>(*this, std::move(socket), ++next_connection_, std::move(caller)).release();
   sessions_.push_back(*session);
   ++open_;
   counters_.connections_open.store(open_, std::memory_order_relaxed);
-  session->run().detach();
-}
-
-std::optional<Answer> DataPlane::count_in(Session& session) {
-  const identity::ConnectionIdentity& caller = session.caller();
-  if (open_ > settings_.max_connections) {
-    bump(counters_.connections_refused);
-    return too_many_in_all();
-  }
-  std::uint32_t& open_of_user = open_by_user_[caller.uid];
-  // Root is bounded by the whole only: whoever can be root can stop the agent as well.
-  if (!caller.elevated && open_of_user >= settings_.max_connections_per_user) {
-    bump(counters_.connections_refused);
-    return too_many_of_caller();
-  }
-  ++open_of_user;
-  session.counted_ = true;
-  return std::nullopt;
+  return *session;
 }
 
 void DataPlane::ended(Session& session) {
   --open_;
-  if (session.counted_) {
-    const auto at = open_by_user_.find(session.caller().uid);
-    if (at != open_by_user_.end() && --at->second == 0) {
-      open_by_user_.erase(at);
-    }
+  if (session.has_place_) {
+    places_.give_back(session.caller());
   }
   counters_.connections_open.store(open_, std::memory_order_relaxed);
   const std::unique_ptr<Session> owned(&session);

@@ -9,7 +9,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "audit/request_id.h"
@@ -26,6 +25,7 @@
 #include "proxy/exchange.h"
 #include "proxy/gate.h"
 #include "proxy/local_endpoints.h"
+#include "proxy/places.h"
 #include "proxy/settings.h"
 #include "proxy/upstream_pool.h"
 
@@ -68,9 +68,10 @@ class DataPlane {
   void on_listener(Listener& listener, std::uint32_t events);
   void accept_some(int listener);
   void start_session(Fd socket);
+  identity::ConnectionIdentity identify(int socket);
+  void refuse_session(Fd socket, identity::ConnectionIdentity caller, Places::Room room);
+  Session& add_session(Fd socket, identity::ConnectionIdentity caller);
   void ended(Session& session);
-  /// None: within the bounds of its user and of all.
-  std::optional<Answer> count_in(Session& session);
   /// UTC seconds by the host's clock, else ours.
   std::int64_t host_time_s() const;
   protocol::Nonce next_nonce(std::uint64_t epoch) { return {epoch, ids_.prefix(), ++nonces_}; }
@@ -106,8 +107,8 @@ class DataPlane {
   Counters& counters_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   List<Session, DataPlane> sessions_;
-  std::unordered_map<std::uint32_t, std::uint32_t> open_by_user_;
-  std::size_t open_ = 0;
+  Places places_;
+  std::size_t open_ = 0;  ///< with those that are being refused
   std::uint64_t next_connection_ = 0;
   bool draining_ = false;
   Task<> tidying_;

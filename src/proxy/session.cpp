@@ -3,7 +3,6 @@
 
 #include <time.h>
 
-#include "base/log.h"
 #include "http/head_reader.h"
 #include "http/linger.h"
 #include "protocol/local_endpoint.h"
@@ -41,14 +40,8 @@ void bump(std::atomic<std::uint64_t>& counter) {
 
 }  // namespace
 
-Session::Session(DataPlane& plane, Fd socket, std::uint64_t number)
-    : plane_(plane), stream_(plane.loop_, std::move(socket)), number_(number) {
-  auto identity = plane_.identities_.identify(stream_.fd());
-  if (identity) {
-    caller_ = std::move(*identity);
-  } else {
-    log::write(identity.error());
-  }
+Session::Session(DataPlane& plane, Fd socket, std::uint64_t number, identity::ConnectionIdentity caller)
+    : plane_(plane), stream_(plane.loop_, std::move(socket)), caller_(std::move(caller)), number_(number) {
   if (plane_.gate_->rules) {
     rules_seen_ = plane_.gate_->rules->generation;
   }
@@ -73,18 +66,24 @@ void Session::abort() {
 }
 
 Task<> Session::turn_away(Answer answer) {
+  winding_down_ = true;
   auto exchange = plane_.exchanges_.take();
   begin(*exchange);
-  unread_input_ = true;
   co_await refuse_with(*exchange, answer, answer.code);
   plane_.exchanges_.give_back(std::move(exchange));
+  co_await linger();
+  plane_.ended(*this);
+}
+
+Task<> Session::linger() {
+  if (!buffer_) {
+    buffer_ = plane_.buffers_.take();
+  }
+  buffer_.clear();
+  co_await http::linger(stream_, buffer_, plane_.loop_.after_ms(kLingerMs), kLingerBytes);
 }
 
 Task<> Session::run() {
-  if (const auto refused = plane_.count_in(*this)) {
-    winding_down_ = true;
-    co_await turn_away(*refused);
-  }
   while (!winding_down_ || !buffer_.empty()) {
     if (buffer_.empty()) {
       buffer_.release();
@@ -104,11 +103,7 @@ Task<> Session::run() {
     }
   }
   if (unread_input_) {
-    if (!buffer_) {
-      buffer_ = plane_.buffers_.take();
-    }
-    buffer_.clear();
-    co_await http::linger(stream_, buffer_, plane_.loop_.after_ms(kLingerMs), kLingerBytes);
+    co_await linger();
   }
   plane_.ended(*this);
 }

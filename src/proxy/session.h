@@ -53,10 +53,12 @@ enum class RelayEnd : unsigned char {
 
 class Session : public ListHook<DataPlane> {
  public:
-  Session(DataPlane& plane, Fd socket, std::uint64_t number);
+  Session(DataPlane& plane, Fd socket, std::uint64_t number, identity::ConnectionIdentity caller);
 
   /// The whole life of the connection; tells the plane at the end, which destroys the session.
   Task<> run();
+  /// The same for a connection that is one too many.
+  Task<> turn_away(Answer answer);
   /// Ends the connection: at once when idle, after the answer in flight otherwise.
   void wind_down();
   void abort();
@@ -67,8 +69,8 @@ class Session : public ListHook<DataPlane> {
 
   /// True: the connection may serve another request.
   Task<bool> serve();
-  /// Answers a connection that is one too many.
-  Task<> turn_away(Answer answer);
+  /// Reads and drops what a refused client still sends.
+  Task<> linger();
   void begin(Exchange& x);
   Task<bool> handle(Exchange& x);
   bool ready() const;
@@ -134,7 +136,7 @@ class Session : public ListHook<DataPlane> {
   bool winding_down_ = false;
   bool idle_ = false;
   bool unread_input_ = false;
-  bool counted_ = false;          ///< in the plane's bound for this user
+  bool has_place_ = false;        ///< of the plane's
   std::uint64_t rules_seen_ = 0;  ///< generation of the rules whose executables caller_ was compared with
 };
 

@@ -23,8 +23,8 @@ struct ServiceSettings {
 struct Settings {
   std::array<ServiceSettings, kServiceCount> services;  ///< index: Service
   Ipv4Endpoint listener;                                ///< where redirected connections arrive, and direct ones
-  std::uint32_t max_connections = 2048;
-  std::uint32_t max_connections_per_user = 512;  ///< root is bounded by max_connections only
+  std::uint32_t max_connections = 2048;                 ///< a quarter of them for root alone (places.h)
+  std::uint32_t max_connections_per_user = 512;         ///< root is bounded by max_connections only
   std::uint32_t head_timeout_ms = 10'000;
   std::uint32_t idle_timeout_ms = 75'000;
   std::uint32_t body_timeout_ms = 30'000;

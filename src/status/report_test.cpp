@@ -51,6 +51,12 @@ TEST(Problems, EachMissingPartIsOneProblem) {
   s.listener.listening = false;
   EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("nothing listens")));
   s = example_snapshot();
+  s.overloaded_ago_s = 59;
+  EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("turned away within the last minute")));
+  EXPECT_TRUE(problems_of(s).front().warning);
+  s.overloaded_ago_s = 60;
+  EXPECT_TRUE(whats(s).empty());
+  s = example_snapshot();
   s.services[0].mode = "audit";
   EXPECT_THAT(whats(s), testing::ElementsAre(HasSubstr("imds is in mode audit")));
   s = example_snapshot();

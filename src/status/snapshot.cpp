@@ -8,6 +8,9 @@
 namespace msp::status {
 namespace {
 
+// What ended longer ago is no problem of now.
+constexpr std::uint64_t kRecentS = 60;
+
 void check_hooks(const Snapshot& s, std::vector<Problem>& out) {
   if (s.interception.hooks.empty()) {
     out.push_back({"no kernel hook is attached: connects to the metadata addresses are not seen",
@@ -29,6 +32,12 @@ void check_listener(const Snapshot& s, std::vector<Problem>& out) {
   if (!s.listener.listening) {
     out.push_back({fmt::format("nothing listens on {}: redirected connections are refused", s.listener.address),
                    s.listener.message.empty() ? "look into the agent's log" : s.listener.message});
+  }
+  if (s.overloaded_ago_s && *s.overloaded_ago_s < kRecentS) {
+    out.push_back({"connections were turned away within the last minute: all places were taken (overloaded)",
+                   "see in the audit log who was told overloaded, and by ss -tnp who holds connections to the "
+                   "listener; where all of them are wanted, raise limits.maxConnections in the configuration",
+                   Area::kListener, true});
   }
 }
 

@@ -98,9 +98,10 @@ struct Snapshot {
   std::uint64_t connections = 0;  ///< accepted since start
   std::uint64_t connections_open = 0;
   std::uint64_t requests = 0;
-  std::uint64_t stripped = 0;   ///< requests that came with headers that are ours alone
-  std::vector<Count> outcomes;  ///< requests by outcome: "served", or the code of the refusal
-  std::vector<Count> kernel;    ///< counters of the hooks
+  std::optional<std::uint64_t> overloaded_ago_s;  ///< since one was turned away as all places were taken; none: never
+  std::uint64_t stripped = 0;                     ///< requests that came with headers that are ours alone
+  std::vector<Count> outcomes;                    ///< requests by outcome: "served", or the code of the refusal
+  std::vector<Count> kernel;                      ///< counters of the hooks
   audit::Counters audit;
   std::vector<audit::Refusal> last_refusals;       ///< newest first, bounded
   std::vector<audit::Refusal> last_host_refusals;  ///< of what rules let pass; newest first, bounded
