@@ -174,5 +174,32 @@ TEST(KeyOutcomes, WhatIsSaidOfTheKeyBeforeIsNotSaidOfTheNext) {
   EXPECT_EQ(plane.counters.key.of(kNext, {true, true, true}), KeyOutcome::kUnknown);
 }
 
+// Only 401 may say that a nonce was the wrong one. Whatever else the host answers, it has done, and is not asked again.
+TEST(HostsEpoch, IsTakenFromNoOtherRefusalThanThatOfASignature) {
+  std::atomic<int> asked = 0;
+  std::atomic<int> status = 0;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    while (!self.read_request(socket).empty()) {
+      ++asked;
+      test::RawOrigin::say(
+          socket, fmt::format("HTTP/1.1 {} No\r\nx-ms-openmsp-asks: nonce:{:016x}\r\ncontent-length: 2\r\n\r\n{{}}",
+                              status.load(), 1000 + asked));
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate(Readiness::kSign, nullptr, {.epoch = 0xAA, .caller = false});
+  test::RawClient client(plane.at);
+  int sent = 0;
+  for (const int says : {400, 402, 403, 404, 407, 409, 410, 429, 500, 502, 503}) {
+    status = says;
+    for (const std::string method : {"GET", "POST"}) {
+      client.send(method + " /once HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 0\r\n\r\n");
+      EXPECT_THAT(client.read_until("{}"), HasSubstr(fmt::format("HTTP/1.1 {} No\r\n", says)));
+      EXPECT_EQ(asked, ++sent) << method << says;
+    }
+  }
+  EXPECT_THAT(origin.log(), Not(HasSubstr("x-ms-openmsp-nonce: 00000000000003")));
+}
+
 }  // namespace
 }  // namespace msp::proxy

@@ -12,6 +12,7 @@
 namespace msp::proxy {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -19,14 +20,16 @@ using ::testing::StartsWith;
 
 TEST(Relay, TrailersAreDroppedAndTheAnswerIsWhole) {
   test::RawOrigin origin(
-      always("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+      always("HTTP/1.1 200 OK\r\nTrailer: via, x-ms-request-id\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
              "Date: x\r\nvia: y\r\nx-ms-request-id: 1\r\n\r\n"));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
   test::RawClient client(plane.at);
   for (int i = 0; i < 2; ++i) {
     client.send(get("/"));
-    EXPECT_THAT(client.read_until("\r\n0\r\n\r\n"), EndsWith("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+    const std::string answer = client.read_until("\r\n0\r\n\r\n");
+    EXPECT_THAT(answer, EndsWith("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+    EXPECT_THAT(answer, Not(HasSubstr("railer"))) << "none is announced that will not come";
   }
   EXPECT_EQ(origin.connections(), 1);
 }
@@ -246,6 +249,76 @@ TEST(Relay, AnAnswerThatStallsIsCut) {
   EXPECT_THAT(client.read_all(), EndsWith("half"));
   EXPECT_TRUE(client.closed());
   EXPECT_THAT(plane.lines().at(0), HasSubstr("upstream_broken"));
+}
+
+TEST(Relay, TheRecordSaysHowMuchOfABodyThereWas) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    self.read_request(socket);
+    test::RawOrigin::say(socket, kOk);
+    self.read_request(socket);
+    test::RawOrigin::say(socket,
+                         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n4\r\nlo!!\r\n0\r\n\r\n");
+    self.read_request(socket);
+    test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this");
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/length"));
+  client.read_until("hello");
+  client.send(get("/chunks"));
+  client.read_until("\r\n0\r\n\r\n");
+  client.send(get("/cut"));
+  client.read_all();
+  const std::vector<std::string> lines = plane.lines();
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_THAT(lines[0], HasSubstr("\"bytes_out\":5,"));
+  EXPECT_THAT(lines[1], HasSubstr("\"bytes_out\":7,")) << "without the framing";
+  EXPECT_THAT(lines[2], HasSubstr("\"bytes_out\":9,"));
+}
+
+// Nothing of such an answer is passed on, whichever part of it cannot be read.
+TEST(Relay, AnAnswerThatCannotBeReadIsCountedAsAFailure) {
+  for (const std::string& answer :
+       {std::string("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"),
+        std::string("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno chunk\r\n")}) {
+    test::RawOrigin origin(always(answer));
+    TestPlane plane(origin.endpoint());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    client.send(get("/"));
+    EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("not well-formed"))) << answer;
+    EXPECT_EQ(plane.counters.upstream_failed, 1U) << answer;
+    EXPECT_EQ(plane.counters.served, 0U) << answer;
+  }
+}
+
+// Its answer has said that the connection ends: what was sent behind it is the client's to send again, and the host
+// must not have done it.
+TEST(Relay, WhatWasPipelinedBehindTheLastAnswerIsNotPassedOn) {
+  std::atomic<bool> asked = false;
+  std::atomic<bool> go = false;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    while (!self.read_request(socket).empty()) {
+      asked = true;
+      go.wait(false);
+      test::RawOrigin::say(socket, kOk);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/first") + get("/behind"));
+  EXPECT_TRUE(plane.becomes([&] { return asked.load(); }));
+  plane.on_loop([&] { plane.plane->drain(); });
+  go = true;
+  go.notify_all();
+  EXPECT_THAT(client.read_until("hello"), AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("connection: close\r\n")));
+  EXPECT_EQ(client.read_all(), "");
+  EXPECT_TRUE(client.closed());
+  EXPECT_FALSE(client.reset());
+  EXPECT_THAT(origin.log(), Not(HasSubstr("/behind")));
+  EXPECT_EQ(plane.lines().size(), 1U);
 }
 
 }  // namespace

@@ -2,12 +2,16 @@
 // Bodies that are streamed to the host, which may answer before it has read them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
 
 #include "proxy/test_plane.h"
 
 namespace msp::proxy {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -182,6 +186,75 @@ TEST(Upload, WhoWaitsForItIsToldToContinueOnce) {
       EXPECT_THAT(client.read_until("ok"), StartsWith("HTTP/1.1 200 OK\r\n")) << line << ": it did not wait";
     }
   }
+}
+
+// A close with unread bytes is a reset, and that may overtake the answer.
+TEST(Upload, AnEarlyAnswerIsFollowedByAnEndNotByAReset) {
+  std::atomic<bool> go = false;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      test::RawOrigin::say(socket, "HTTP/1.1 403 No\r\ncontent-length: 10\r\n\r\nhello");
+      go.wait(false);
+      test::RawOrigin::say(socket, "world");
+      self.wait_or_stop(-1);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(upload("Content-Length: 100000", "0123456789"));
+  EXPECT_THAT(client.read_until("hello"), StartsWith("HTTP/1.1 403 No\r\n"));
+  client.send(std::string(50'000, 'x'));  // nobody reads on: the answer does not wait for it
+  go = true;
+  go.notify_one();
+  EXPECT_EQ(client.read_all(), "world");
+  EXPECT_TRUE(client.closed());
+  EXPECT_FALSE(client.reset());
+}
+
+// To HTTP/1.0 the plain end would say that this was all, also while its own body was still under way.
+TEST(Upload, AnAnswerThatBreaksOffBeforeTheBodyIsThereLooksCutToOldClients) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("PUT /vmAgentLog HTTP/1.0\r\nHost: metadata.test\r\nContent-Length: 100\r\n\r\n");
+  EXPECT_THAT(client.read_all(), AllOf(StartsWith("HTTP/1.0 200 "), EndsWith("\r\n\r\nhello")));
+  EXPECT_TRUE(client.closed());
+  EXPECT_TRUE(client.reset());
+}
+
+// The host's time for its answer begins when it has the body, however long that took to come.
+TEST(Upload, OneThatTakesLongerThanTheHostMayForItsAnswerIsAnswered) {
+  constexpr int kPieces = 6;
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      char byte = 0;
+      for (int i = 0; i < kPieces && self.wait_or_stop(socket); ++i) {
+        if (::recv(socket, &byte, 1, 0) <= 0) {
+          return;
+        }
+      }
+      ::usleep(50'000);
+      test::RawOrigin::say(socket, kTaken);
+      self.wait_or_stop(socket);
+    }
+  });
+  Settings settings;
+  settings.upstream_timeout_ms = 1000;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(upload("Content-Length: " + std::to_string(kPieces), ""));
+  for (int i = 0; i < kPieces; ++i) {
+    ::usleep(200'000);
+    client.send("x");
+  }
+  EXPECT_THAT(client.read_until("ok"), StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
 }  // namespace
