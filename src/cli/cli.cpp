@@ -53,6 +53,19 @@ void print_help(std::ostream& out) {
          "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
 }
 
+/// How many arguments an option takes that says where to ask; 0: it is none.
+std::size_t arguments_of_place(std::string_view argument) {
+  for (const std::string_view option : {"--config", "--socket"}) {
+    if (argument == option) {
+      return 2;
+    }
+    if (argument.starts_with(option) && argument[option.size()] == '=') {
+      return 1;
+    }
+  }
+  return 0;
+}
+
 int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   if (arguments.empty()) {
     print_help(err);
@@ -60,8 +73,8 @@ int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::
   }
   // Where the agent is may also be said before the verb, as for the other programs.
   std::size_t at = 0;
-  while (at < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
-    at += 2;
+  while (at < arguments.size() && arguments_of_place(arguments[at]) != 0) {
+    at += arguments_of_place(arguments[at]);
   }
   if (at >= arguments.size()) {
     err << "mspctl: the verb is missing\n\n";

@@ -136,6 +136,11 @@ TEST_F(Cli, SocketFromTheConfiguration) {
   EXPECT_EQ(call({"status", "--config", config}).code, kExitProtected);
   EXPECT_EQ(call({"--config", config, "status"}).code, kExitProtected) << "also before the verb";
   EXPECT_EQ(call({"--config", config, "status", "--json"}).code, kExitProtected);
+  EXPECT_EQ(call({"--config=" + config, "status"}).code, kExitProtected) << "in either form";
+  EXPECT_EQ(call({"--socket=" + socket, "status", "--json"}).code, kExitProtected);
+  EXPECT_THAT(call({"--config=" + config}).err, HasSubstr("the verb is missing"));
+  EXPECT_THAT(call({"--config=" + config, "stats"}).err, HasSubstr("no verb 'stats'"));
+  EXPECT_THAT(call({"--configure", "status"}).err, HasSubstr("no verb '--configure'"));
   EXPECT_EQ(call({"--config", config}).code, kExitCannotTell);
   EXPECT_THAT(call({"--config", config}).err, HasSubstr("the verb is missing"));
   EXPECT_THAT(call({"--config"}).err, HasSubstr("the verb is missing"));
