@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "agent/collisions.h"
 #include "base/configured_program.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -270,7 +271,7 @@ void read_metrics(Section& ours, Config& config) {
   }
 }
 
-void read_ours(Section& ours, Config& config) {
+void read_ours(Section& ours, Config& config, const std::string& own_path) {
   read_mode(ours);
   ours.endpoint("listen", config.listen);
   if (config.listen.address[0] != 127) {
@@ -296,10 +297,12 @@ void read_ours(Section& ours, Config& config) {
   read_log_level(ours, config);
   read_services(ours, config);
   read_limits(ours, config.limits);
+  find_collisions(ours.reader(), config, own_path);
   ours.reader().finish();
 }
 
-Result<Config> read(std::string_view text, const Environment& environment, std::vector<FieldDoc>* docs) {
+Result<Config> read(std::string_view text, const Environment& environment, const std::string& own_path,
+                    std::vector<FieldDoc>* docs) {
   auto document = json::parse(text, {.skip_bom = true});
   if (!document.ok()) {
     return std::move(document).error();
@@ -315,7 +318,7 @@ Result<Config> read(std::string_view text, const Environment& environment, std::
   config.poll_interval_ms = std::clamp<std::uint32_t>(config.poll_interval_s, 1, kMostMs / 1000) * 1000;
   auto ours = top.object("openmsp");
   Section ours_section(ours, docs);
-  read_ours(ours_section, config);
+  read_ours(ours_section, config, own_path);
   if (auto result = problems.result(); !result.ok()) {
     return std::move(result).error();
   }
@@ -331,8 +334,8 @@ Environment process_environment() {
   };
 }
 
-Result<Config> parse_config(std::string_view text, const Environment& environment) {
-  return read(text, environment, nullptr);
+Result<Config> parse_config(std::string_view text, const Environment& environment, const std::string& own_path) {
+  return read(text, environment, own_path, nullptr);
 }
 
 Result<Config> load_config(const std::optional<std::string>& path, const Environment& environment) {
@@ -353,7 +356,8 @@ Result<Config> load_config(const std::optional<std::string>& path, const Environ
     }
     return error;
   }
-  auto config = parse_config(*text, environment);
+  std::error_code no_folder;
+  auto config = parse_config(*text, environment, std::filesystem::absolute(chosen, no_folder).string());
   if (!config.ok()) {
     Error error = std::move(config).error().context(chosen);
     if (std::string hint = not_configuration_of("msp-agent", *text); !hint.empty()) {
@@ -376,7 +380,7 @@ std::vector<FieldDoc> documented_fields() {
   std::vector<FieldDoc> docs;
   constexpr std::string_view smallest = R"({"logFolder":"","eventFolder":"","latchKeyFolder":"/k/keys",
     "monitorIntervalInSeconds":60,"pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":""})";
-  [[maybe_unused]] const auto config = read(smallest, process_environment(), &docs);
+  [[maybe_unused]] const auto config = read(smallest, process_environment(), {}, &docs);
   return docs;
 }
 

@@ -88,8 +88,9 @@ struct Config {
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
 Environment process_environment();
 
-/// `text` is the file's content (root's; a byte order mark is tolerated). All faults come in one error, a line each.
-Result<Config> parse_config(std::string_view text, const Environment& environment);
+/// `text` is the file's content (root's; a byte order mark is tolerated), `own_path` where it is, absolute: nothing
+/// else may be written there; empty: not known. All faults come in one error, a line each.
+Result<Config> parse_config(std::string_view text, const Environment& environment, const std::string& own_path = {});
 
 /// `path`, or without one the first of protocol.md H.2's places that exists.
 Result<Config> load_config(const std::optional<std::string>& path, const Environment& environment);

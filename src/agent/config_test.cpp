@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/config.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 namespace msp::agent {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -142,6 +144,50 @@ TEST(Config, WhatWouldNotDoWhatItSaysIsRefused) {
   EXPECT_THAT(fault_of(with("\"openmsp\":{\"services\":{\"imds\":\"127.0.0.1:3080\"}}")), HasSubstr("/openmsp/listen"));
   EXPECT_THAT(fault_of(with("\"openmsp\":{\"hostNames\":{\"imds\":[\"a b\"]}}")), HasSubstr("/openmsp/hostNames/imds"));
   EXPECT_THAT(fault_of(with("\"openmsp\":[]")), HasSubstr("/openmsp"));
+}
+
+// An agent would append to its own configuration, or write the status over the audit log.
+TEST(Config, TwoThingsAtOnePlaceAreRefused) {
+  const auto fault = [](std::string_view ours) {
+    const std::string text = with("\"openmsp\":{" + std::string(ours) + "}");
+    const auto config = parse_config(text, no_environment(), "/etc/x/../agent.json");
+    return config.ok() ? "accepted" : config.error().text();
+  };
+  for (const std::string_view path :
+       {"/etc/agent.json", "/etc/./agent.json", "//etc//agent.json", "/a/../etc/agent.json"}) {
+    for (const std::string_view field : {"auditFile", "statusFile", "controlSocket", "metricsListen"}) {
+      EXPECT_THAT(fault(fmt::format(R"("{}":"{}")", field, path)),
+                  AllOf(HasSubstr(fmt::format("/openmsp/{} at line 1, column ", field)),
+                        HasSubstr("is the place of this configuration file, too (/etc/agent.json)")));
+    }
+  }
+  EXPECT_THAT(
+      fault(R"("auditFile":"/v/a","statusFile":"/v//a")"),
+      AllOf(HasSubstr("/openmsp/auditFile at"), HasSubstr("statusFile, too"), Not(HasSubstr("/openmsp/statusFile"))));
+  EXPECT_THAT(fault(R"("statusFile":"/var/log/openmsp/audit.jsonl")"),
+              AllOf(HasSubstr("/openmsp/statusFile at"), HasSubstr("auditFile, too")))
+      << "of the default";
+  EXPECT_THAT(fault(R"("auditFile":"/s","controlSocket":"/s")"), HasSubstr("controlSocket, too"));
+  EXPECT_THAT(fault(R"("metricsListen":"/s","controlSocket":"/s")"), HasSubstr("/openmsp/metricsListen at"));
+  EXPECT_THAT(fault(R"("auditFile":"/l/ProxyAgent.log")"), HasSubstr("the log file in logFolder, too"));
+  EXPECT_THAT(fault(R"("auditFile":"/s/ever-latched","stateDirectory":"/s/")"),
+              HasSubstr("a mark in stateDirectory, too"));
+  EXPECT_THAT(fault(R"("statusFile":"/var/lib/x/status-signed")"), HasSubstr("a mark in stateDirectory, too"));
+  EXPECT_THAT(fault(R"("auditFile":"/id","machineIdFile":"/id")"), HasSubstr("machineIdFile, too"));
+  EXPECT_THAT(fault(R"("metricsListen":"127.0.0.1:3080")"),
+              AllOf(HasSubstr("/openmsp/metricsListen at"), HasSubstr("is the address and port of listen")));
+  EXPECT_EQ(fault(R"("metricsListen":"127.0.0.1:3081","auditFile":"","statusFile":"","listen":"127.0.0.2:3081")"),
+            "accepted");
+  EXPECT_EQ(fault(R"("auditFile":"/etc/agent.json.1","statusFile":"/etc/agent")"), "accepted");
+}
+
+TEST(Config, WhereAFileIsIsKnownWhenItIsRead) {
+  const std::string path = testing::TempDir() + "collides.json";
+  std::ofstream(path) << with(fmt::format(R"("openmsp":{{"auditFile":"{}"}})", path));
+  ::chmod(path.c_str(), 0600);
+  const auto config = load_config(path, no_environment());
+  ASSERT_FALSE(config.ok());
+  EXPECT_THAT(config.error().text(), HasSubstr("/openmsp/auditFile at"));
 }
 
 TEST(Config, OurFieldsAreRead) {

@@ -17,7 +17,6 @@ namespace msp::channel {
 namespace {
 
 constexpr std::string_view kSuffix = ".key";
-constexpr std::string_view kMarkName = "ever-latched";
 constexpr std::string_view kMarkText =
     "This machine was latched to its host. While this file exists, metadata stays closed from the start of the agent\n"
     "until a key is in use or the host says that the channel is disabled. Uninstalling the agent removes it.\n";
@@ -44,7 +43,7 @@ std::string KeyStore::path_of(std::string_view guid) const {
   return fmt::format("{}/{}{}", key_directory_, guid, kSuffix);
 }
 
-std::string KeyStore::mark_path() const { return fmt::format("{}/{}", state_directory_, kMarkName); }
+std::string KeyStore::mark_path() const { return fmt::format("{}/{}", state_directory_, kLatchedMark); }
 
 Result<void> KeyStore::prepare() const {
   if (auto made = file::ensure_directory(state_directory_, 0755, ::geteuid()); !made.ok()) {

@@ -12,6 +12,9 @@
 
 namespace msp::channel {
 
+/// In the state directory: this machine was latched once.
+inline constexpr std::string_view kLatchedMark = "ever-latched";
+
 class KeyStore {
  public:
   /// `key_directory`: the field's latchKeyFolder. `state_directory` holds the mark.

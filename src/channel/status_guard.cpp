@@ -17,7 +17,6 @@
 namespace msp::channel {
 namespace {
 
-constexpr std::string_view kName = "status-signed";
 constexpr std::string_view kUnknownMachine = "-";
 constexpr std::size_t kMostBytes = 1024;
 constexpr std::size_t kNonceBytes = 16;
@@ -62,7 +61,7 @@ void append(Secret& to, std::size_t& at, std::string_view text) {
 }  // namespace
 
 StatusGuard::StatusGuard(const std::string& state_directory, std::string machine_file)
-    : path_(fmt::format("{}/{}", state_directory, kName)), machine_file_(std::move(machine_file)) {}
+    : path_(fmt::format("{}/{}", state_directory, kSignedMark)), machine_file_(std::move(machine_file)) {}
 
 Result<void> StatusGuard::prepare() {
   if (read_) {

@@ -27,6 +27,9 @@ struct Signatures {
   const std::string* header = nullptr;  ///< with what the host has to sign with
   const std::string* next = nullptr;    ///< the same, with the key in use in the place of the last
 };
+/// In the state directory: the host has signed its status, and with what.
+inline constexpr std::string_view kSignedMark = "status-signed";
+
 inline constexpr std::string_view kStatusUnsigned = "status_unsigned";
 inline constexpr std::string_view kStatusWronglySigned = "status_wrongly_signed";
 /// No answer is asked for: prepare() has failed.

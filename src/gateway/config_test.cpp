@@ -61,6 +61,21 @@ TEST(Config, MetricsAreAtAPathLikeOthersOrAtALoopbackAddress) {
   }
 }
 
+// A host would append to its own configuration, or into its database.
+TEST(Config, AnAccessLogThatIsSomethingElseIsRefused) {
+  const auto with = [](std::string_view more) { return fmt::format("{{{},{}", more, kSmallest.substr(1)); };
+  for (const std::string_view fields :
+       {R"("accessLog":"host.json")", R"("accessLog":"/etc/x/./host.json")", R"("accessLog":"//etc/y/../x/host.json")",
+        R"("accessLog":"/var/lib/msp-host/host.db")", R"("accessLog":"state/host.db-wal","stateDirectory":"state/")",
+        R"("accessLog":"/var/lib/msp-host/master.key")", R"("accessLog":"k","masterKeyFile":"./k")",
+        R"("accessLog":"a","adminSocket":"a")", R"("accessLog":"/m","metricsListen":"/m")",
+        R"("accessLog":"vm.json","virtualMachines":[{"model":"vm.json"}])",
+        R"("accessLog":"p","accessControlProfiles":["q","p"])"}) {
+    EXPECT_THAT(error_of(with(fields)), HasSubstr("/accessLog at line 1, column ")) << fields;
+  }
+  EXPECT_TRUE(parse_config(with(R"("accessLog":"host.jsonl")"), "host.json", "/etc/x"));
+}
+
 TEST(Config, ReadsEveryField) {
   auto config = parse_config(
       R"({"stateDirectory":"state","masterKeyFile":"/k/master.key","accessLog":"a.jsonl","logLevel":"debug",

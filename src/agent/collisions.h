@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two settings of the agent that name one place: what is written there would destroy what else is there.
+// Pure function; any thread. Paths are compared as texts, without "." and "..": no link is followed.
+// What collides is the reader's problem, at the field.
+#pragma once
+
+#include <string>
+
+#include "agent/config.h"
+#include "base/json_fields.h"
+
+namespace msp::agent {
+
+/// `ours` is the object `openmsp` that `config` was read from; `own_path` the configuration file's, empty: none.
+void find_collisions(json::ObjectReader& ours, const Config& config, const std::string& own_path);
+
+}  // namespace msp::agent
