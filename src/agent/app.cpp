@@ -137,7 +137,7 @@ Result<void> App::open_log() {
   if (!config_.log_folder.starts_with('/')) {
     return {};
   }
-  const std::string path = std::filesystem::path(config_.log_folder) / "ProxyAgent.log";
+  const std::string path = config_.log_file();
   if (auto opened = log::also_to_file(path, config_.file_log_level); !opened) {
     log::write(std::move(opened).error().context("there is no log file"));
   }

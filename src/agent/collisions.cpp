@@ -24,7 +24,7 @@ std::string normal(const std::string& path) { return std::filesystem::path(path)
 std::vector<Place> places(const Config& config, const std::string& own_path) {
   const auto in_state = [&](std::string_view name) { return fmt::format("{}/{}", config.state_directory, name); };
   std::vector<Place> all{{{}, "this configuration file", own_path},
-                         {{}, "the log file in logFolder", config.log_folder + "/ProxyAgent.log"},
+                         {{}, "the log file in logFolder", config.log_file()},
                          {{}, "a mark in stateDirectory", in_state(channel::kLatchedMark)},
                          {{}, "a mark in stateDirectory", in_state(channel::kSignedMark)},
                          {"machineIdFile", "machineIdFile", config.machine_id_file},

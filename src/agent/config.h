@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -82,6 +83,9 @@ struct Config {
   bool operator==(const Config&) const = default;
 
   const ServiceSettings& service(Service s) const { return services[static_cast<std::size_t>(s)]; }
+
+  /// The agent's own log in logFolder, as the existing agent names it.
+  std::string log_file() const { return std::filesystem::path(log_folder) / "ProxyAgent.log"; }
 };
 
 /// Looks an environment variable up (absent: nullopt).

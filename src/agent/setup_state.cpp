@@ -12,6 +12,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "channel/key_store.h"
+#include "channel/status_guard.h"
 #include "protocol/guid.h"
 
 namespace msp::agent {
@@ -36,7 +38,7 @@ bool is_key_or_tag(std::string_view name) {
 
 bool is_rule_file(std::string_view name) { return name == "IMDS_Rules.json" || name == "WireServer_Rules.json"; }
 
-bool is_mark(std::string_view name) { return name == "ever-latched" || name == "status-signed"; }
+bool is_mark(std::string_view name) { return name == channel::kLatchedMark || name == channel::kSignedMark; }
 
 bool is_dump(std::string_view name) { return name.starts_with("AuthorizationRules_") && name.ends_with(".json"); }
 
@@ -97,7 +99,7 @@ Result<void> remove_logs(const Root& root, const Config& config) {
   if (auto gone = beside(config.status_file, [&](auto name) { return name == status || is_dump(name); }); !gone) {
     return gone;
   }
-  const std::string log_file = fs::path(config.log_folder) / "ProxyAgent.log";
+  const std::string log_file = config.log_file();
   return beside(log_file, is_log(name_of(log_file)));
 }
 
