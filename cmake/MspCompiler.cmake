@@ -20,7 +20,7 @@ add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-
 # A folder may name a library that not every program of it calls.
 add_link_options(-fuse-ld=lld -Wl,--as-needed)
 separate_arguments(MSP_OPT_LIST UNIX_COMMAND "${MSP_OPT}")
-separate_arguments(MSP_TEST_OPT_LIST UNIX_COMMAND "${MSP_TEST_OPT}")
+separate_arguments(MSP_BUSY_OPT_LIST UNIX_COMMAND "${MSP_BUSY_OPT}")
 add_compile_options(${MSP_OPT_LIST})
 
 if(MSP_SANITIZE)

@@ -16,14 +16,16 @@ if(MSP_PCH)
               <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/core.h> <fmt/ranges.h>)
   file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/precompiled.cpp" CONTENT "int main() {}\n")
 
-  add_library(msp_precompiled OBJECT "${CMAKE_BINARY_DIR}/precompiled.cpp")
-  target_link_libraries(msp_precompiled PRIVATE fmt::fmt)
-  target_precompile_headers(msp_precompiled PRIVATE ${headers})
+  foreach(name msp_precompiled msp_busy_precompiled)
+    add_library(${name} OBJECT "${CMAKE_BINARY_DIR}/precompiled.cpp")
+    target_link_libraries(${name} PRIVATE fmt::fmt)
+    target_precompile_headers(${name} PRIVATE ${headers})
+  endforeach()
+  target_compile_options(msp_busy_precompiled PRIVATE ${MSP_BUSY_OPT_LIST})
 
   # A program, as those that use it are: the code of libraries is made in another way.
   add_executable(msp_test_precompiled "${CMAKE_BINARY_DIR}/precompiled.cpp")
   target_link_libraries(msp_test_precompiled PRIVATE fmt::fmt GTest::gmock)
-  target_compile_options(msp_test_precompiled PRIVATE ${MSP_TEST_OPT_LIST})
   target_precompile_headers(msp_test_precompiled PRIVATE ${headers} <filesystem> <fstream> <gmock/gmock.h>
                                                          <gtest/gtest.h>)
 endif()
