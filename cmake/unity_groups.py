@@ -55,14 +55,14 @@ def heads(text: str) -> list[tuple[str, bool]]:
 
 def declared(head: str) -> set[str]:
     """The names that the head of one declaration declares."""
+    while WITHIN.search(head):
+        head = WITHIN.sub(" ", head)
     types = set(TYPE.findall(head))
     if types:
         return types
     alias = re.search(r"\busing\s+(\w+)\s*=", head)
     if alias:
         return {alias[1]}
-    while WITHIN.search(head):
-        head = WITHIN.sub(" ", head)
     words = [word for word in WORD.findall(head.partition("->")[0].partition("=")[0]) if word not in AFTER_NAME]
     return {word for word in words[-1:] if not MACRO.fullmatch(word)}
 
