@@ -13,6 +13,7 @@ function(msp_compiled_together target)
     cmake_path(ABSOLUTE_PATH file)
     list(APPEND files "${file}")
   endforeach()
+  list(FILTER files EXCLUDE REGEX "${MSP_FILE_CALLERS}")
   # A changed file may keep other names to itself.
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${files} "${MSP_UNITY_GROUPS}")
   execute_process(COMMAND "${Python3_EXECUTABLE}" "${MSP_UNITY_GROUPS}" "${CMAKE_SOURCE_DIR}" ${files}

@@ -2,6 +2,7 @@
 #include "base/stream.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,12 @@
 #include <cstring>
 
 namespace msp {
+
+std::uint64_t Stream::acknowledged() const {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  return ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_acked : 0;
+}
 
 Stream::Stream(Loop& loop, Fd socket) : loop_(loop), socket_(std::move(socket)) {
   registered_ = loop_.add(socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this).ok();
@@ -78,6 +85,9 @@ Stream::Read Stream::read_some(std::span<char> buffer, Deadline deadline) { retu
 Stream::Read Stream::wait_readable(Deadline deadline) { return {*this, {}, deadline}; }
 Stream::Write Stream::write_all(std::initializer_list<std::string_view> pieces, Deadline deadline) {
   return {*this, pieces, deadline};
+}
+Stream::Write Stream::write_while_taken(std::initializer_list<std::string_view> pieces, std::uint64_t ms) {
+  return {*this, pieces, loop_.after_ms(ms), ms};
 }
 Stream::Connect Stream::connect(const Ipv4Endpoint& to, Deadline deadline) { return {*this, to, deadline, false}; }
 Stream::Connect Stream::connected(Deadline deadline) {
@@ -164,14 +174,34 @@ void Stream::Read::begin() {
   }
 }
 
-Stream::Write::Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline)
-    : Operation(stream, deadline, &Stream::writer_) {
+Stream::Write::Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline,
+                     std::uint64_t renewed_ms)
+    : Operation(stream, deadline, &Stream::writer_), renewed_ms_(renewed_ms) {
   assert(pieces.size() <= kMaxPieces);
   for (const std::string_view piece : pieces) {
     if (!piece.empty()) {
       pieces_[count_++] = {const_cast<char*>(piece.data()), piece.size()};
     }
   }
+}
+
+void Stream::Write::wait() {
+  if (renewed_ms_ != 0) {
+    acknowledged_ = stream_.acknowledged();
+  }
+  Operation::wait();
+}
+
+/// The kernel says that there is room only when a third of its own queue is free, which may be a megabyte: a peer that
+/// takes less in that time is slow, not silent.
+void Stream::Write::on_timer() {
+  const std::uint64_t before = acknowledged_;
+  if (renewed_ms_ == 0 || stream_.acknowledged() <= before) {
+    Operation::on_timer();
+    return;
+  }
+  deadline_ = stream_.loop_.after_ms(renewed_ms_);
+  wait();
 }
 
 ssize_t Stream::Write::send_some() const {

@@ -51,6 +51,9 @@ class Stream : public EventTarget {
   Read wait_readable(Deadline deadline);
   /// All pieces in order (at most kMaxPieces), in as few system calls as possible.
   Write write_all(std::initializer_list<std::string_view> pieces, Deadline deadline);
+  /// The same with `ms` for the peer to take anything at all: as long as it does, however slowly, the time begins anew.
+  /// Known of TCP alone.
+  Write write_while_taken(std::initializer_list<std::string_view> pieces, std::uint64_t ms);
   /// Non-blocking connect.
   Connect connect(const Ipv4Endpoint& to, Deadline deadline);
   /// The end of a connect that had begun before the stream was made.
@@ -76,6 +79,8 @@ class Stream : public EventTarget {
 
  private:
   void on_event(std::uint32_t events) override;
+  /// Bytes that the peer's kernel has acknowledged so far; 0 of what is not TCP.
+  std::uint64_t acknowledged() const;
 
   Loop& loop_;
   Fd socket_;
@@ -106,16 +111,16 @@ class Stream::Operation : public CoroutineWaiter {
   /// Tries; true when done (result_ is set).
   virtual bool attempt() = 0;
   void finish_or_wait();
-  void wait() { stream_.loop_.arm(*this, deadline_); }
+  virtual void wait() { stream_.loop_.arm(*this, deadline_); }
+  void on_timer() override { finish(IoStatus::kTimeout); }
   Stream& stream_;
   IoResult result_;
+  Deadline deadline_;
 
  private:
   friend class Stream;
   void finish(IoStatus status);
   void on_ready() override;
-  void on_timer() override { finish(IoStatus::kTimeout); }
-  Deadline deadline_;
   Operation* Stream::* slot_;
 };
 
@@ -132,15 +137,20 @@ class Stream::Read final : public Stream::Operation {
 
 class Stream::Write final : public Stream::Operation {
  public:
-  Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline);
+  Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline,
+        std::uint64_t renewed_ms = 0);
 
  private:
   void begin() override { stream_.loop_.write_stage(*this); }
   bool attempt() override;
+  void wait() override;
+  void on_timer() override;
   ssize_t send_some() const;
   std::array<iovec, kMaxPieces> pieces_{};
   std::size_t first_ = 0;
   std::size_t count_ = 0;
+  std::uint64_t renewed_ms_;        // 0: the deadline is the last
+  std::uint64_t acknowledged_ = 0;  // when the deadline was set
 };
 
 class Stream::Connect final : public Stream::Operation {

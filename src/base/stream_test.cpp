@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -273,4 +274,65 @@ TEST(Stream, WhoHasSeenItQuietWaitsForWhatComes) {
 }
 
 }  // namespace
+/// Both ends of a TCP connection on this machine, with the least room that the kernel gives.
+Pair make_narrow_tcp(Loop& loop) {
+  Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int least = 4096;
+  ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(at);
+  EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
+  EXPECT_EQ(::listen(listener.get(), 1), 0);
+  EXPECT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
+  Fd ours(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(ours.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
+  EXPECT_EQ(::fcntl(ours.get(), F_SETFL, O_NONBLOCK), 0);
+  return {std::make_unique<Stream>(loop, std::move(ours)),
+          Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK))};
+}
+
+Task<> write_while_taken(Stream& stream, std::string_view text, std::uint64_t ms, IoResult& out) {
+  out = co_await stream.write_while_taken({text}, ms);
+}
+
+TEST(Stream, APeerThatTakesLittleInTheTimeOfAWriteIsSlowNotSilent) {
+  constexpr std::uint64_t kTime = 200;
+  Loop loop;
+  const std::string text(std::size_t{8} << 20, 'x');
+  auto pair = make_narrow_tcp(loop);
+  IoResult result;
+  auto task = write_while_taken(*pair.ours, text, kTime, result);
+  std::string buffer(8192, '\0');
+  const Deadline begin = loop.now();
+  // The queue of our side has megabytes: what is taken here makes no room in it that the kernel would tell of.
+  while (!task.done() && loop.now() < begin + 5 * kTime) {
+    loop.run_once(20);
+    ASSERT_NE(::recv(pair.peer.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), 0);
+  }
+  ASSERT_FALSE(task.done()) << "after " << loop.now() - begin << " ms: " << result.bytes;
+  run_until(loop, [&] { return task.done(); });  // it takes nothing any more
+  EXPECT_EQ(result.status, IoStatus::kTimeout);
+}
+
+TEST(Stream, AWriteThatIsTakenSlowlyComesToItsEnd) {
+  constexpr std::uint64_t kTime = 200;
+  Loop loop;
+  const std::string text(std::size_t{8} << 20, 'x');
+  auto pair = make_narrow_tcp(loop);
+  IoResult result;
+  auto task = write_while_taken(*pair.ours, text, kTime, result);
+  std::string buffer(std::size_t{64} << 10, '\0');
+  const Deadline begin = loop.now();
+  while (!task.done()) {
+    loop.run_once(20);
+    const int most = loop.now() < begin + 3 * kTime ? 1 : 1000;
+    for (int i = 0; i < most && ::recv(pair.peer.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0; ++i) {
+    }
+  }
+  EXPECT_TRUE(result.ok());
+  EXPECT_EQ(result.bytes, text.size());
+}
+
 }  // namespace msp

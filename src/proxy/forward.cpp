@@ -12,7 +12,6 @@ namespace msp::proxy {
 namespace {
 
 constexpr unsigned kMaxInterim = 8;
-constexpr std::size_t kBytesOfADeadline = std::size_t{64} << 10;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Why a client's body came to no end.
@@ -138,7 +137,7 @@ void Session::note_sent(Exchange& x, const OutboundHead& head) {
 
 Task<std::optional<Answer>> Session::send_continue(Exchange& x) {
   if (http::expectation(x.head) == http::Expectation::k100Continue && buffer_.readable().size() == x.head_size) {
-    const IoResult sent = co_await stream_.write_all({kContinue}, bytes_deadline());
+    const IoResult sent = co_await stream_.write_while_taken({kContinue}, bytes_ms());
     if (!sent.ok()) {
       co_return body_broken();
     }
@@ -248,7 +247,7 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
     bool stale = answer.connection->reused();
     bool out = true;
     if (x.body_view.empty()) {
-      const IoResult sent = co_await stream.write_all({head.bytes()}, bytes_deadline());
+      const IoResult sent = co_await stream.write_while_taken({head.bytes()}, bytes_ms());
       out = sent.ok();
     } else {
       answer.upload = std::make_unique<Upload>(plane_.loop_);
@@ -278,15 +277,7 @@ Task<UpstreamAnswer> Session::ask_upstream(Exchange& x, OutboundHead head) {
 // A host that refuses early closes while this still writes, or reads no more: its answer may be there all the same. One
 // that reads on gets the rest while its answer is relayed.
 Task<> Session::send_collected(const Exchange& x, OutboundHead head, Stream& to, Upload& upload) {
-  std::string_view front = head.bytes();
-  std::string_view rest = x.body_view;
-  IoResult sent;
-  do {
-    const std::string_view piece = rest.substr(0, kBytesOfADeadline);
-    sent = co_await to.write_all({front, piece}, bytes_deadline());
-    front = {};
-    rest.remove_prefix(piece.size());
-  } while (sent.ok() && !rest.empty());
+  const IoResult sent = co_await to.write_while_taken({head.bytes(), x.body_view}, bytes_ms());
   upload.whole = sent.ok();
   if (sent.status == IoStatus::kTimeout) {
     upload.broken = upstream_failed(x.service);
@@ -350,7 +341,7 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   }
   auto refused = co_await send_continue(x);
   Stream& to = answer.connection->stream();
-  const IoResult sent = co_await to.write_all({head.bytes()}, bytes_deadline());
+  const IoResult sent = co_await to.write_while_taken({head.bytes()}, bytes_ms());
   if (!sent.ok() || refused) {
     co_return upstream_failure(x);
   }
@@ -394,19 +385,18 @@ Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyRe
     x.record.bytes_in = reader.received();
     const http::BodyPiece piece = co_await reader.next(bytes_deadline());
     IoResult sent;
-    const Deadline deadline = bytes_deadline();
     switch (piece.status) {
       case http::BodyStatus::kPiece:
         if (chunked) {
           const ChunkHead size(piece.data.size());
-          sent = co_await to.write_all({size.view(), piece.data, "\r\n"}, deadline);
+          sent = co_await to.write_while_taken({size.view(), piece.data, "\r\n"}, bytes_ms());
         } else {
-          sent = co_await to.write_all({piece.data}, deadline);
+          sent = co_await to.write_while_taken({piece.data}, bytes_ms());
         }
         break;
       case http::BodyStatus::kEnd:
         if (chunked) {
-          sent = co_await to.write_all({kLastChunk}, deadline);
+          sent = co_await to.write_while_taken({kLastChunk}, bytes_ms());
         }
         // The host's connection serves another request only if this one is there to its last byte.
         x.body_pending = !sent.ok();

@@ -110,7 +110,7 @@ Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool c
     http::BodyPiece piece = at_hand.value_or(http::BodyPiece());
     if (!at_hand && !head.empty()) {
       // The body is not here yet: the client gets the head now.
-      const IoResult sent = co_await stream_.write_all({head}, bytes_deadline());
+      const IoResult sent = co_await stream_.write_while_taken({head}, bytes_ms());
       if (!sent.ok()) {
         co_return RelayEnd::kClientGone;
       }
@@ -126,12 +126,12 @@ Task<RelayEnd> Session::relay_body(Exchange& x, http::BodyReader& reader, bool c
     IoResult sent;
     if (piece.status == http::BodyStatus::kPiece && chunk) {
       const ChunkHead size(piece.data.size());
-      sent = co_await stream_.write_all({head, size.view(), piece.data, "\r\n"}, bytes_deadline());
+      sent = co_await stream_.write_while_taken({head, size.view(), piece.data, "\r\n"}, bytes_ms());
     } else if (piece.status == http::BodyStatus::kPiece) {
-      sent = co_await stream_.write_all({head, piece.data}, bytes_deadline());
+      sent = co_await stream_.write_while_taken({head, piece.data}, bytes_ms());
     } else if (piece.status == http::BodyStatus::kEnd) {
       if (chunk || !head.empty()) {
-        sent = co_await stream_.write_all({head, chunk ? kLastChunk : std::string_view()}, bytes_deadline());
+        sent = co_await stream_.write_while_taken({head, chunk ? kLastChunk : std::string_view()}, bytes_ms());
       }
       co_return sent.ok() ? RelayEnd::kComplete : RelayEnd::kClientGone;
     } else {

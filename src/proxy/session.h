@@ -92,7 +92,8 @@ class Session : public ListHook<DataPlane> {
   void consume_head(Exchange& x);
   void record(Exchange& x);
   /// For the next bytes of a body or an answer, whoever takes or sends them.
-  Deadline bytes_deadline() const { return plane_.loop_.after_ms(plane_.settings_.body_timeout_ms); }
+  std::uint64_t bytes_ms() const { return plane_.settings_.body_timeout_ms; }
+  Deadline bytes_deadline() const { return plane_.loop_.after_ms(bytes_ms()); }
 
   // forward.cpp, relay.cpp
   Task<bool> forward(Exchange& x, policy::Permit permit);
