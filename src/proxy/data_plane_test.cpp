@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <mutex>
+
+#include "base/log.h"
 #include "proxy/test_plane.h"
 
 namespace msp::proxy {
@@ -76,6 +80,44 @@ TEST(DataPlane, RefusesWhatNobodyMade) {
   EXPECT_THAT(answer, HasSubstr("{\"error\":\"no_identity\""));
   EXPECT_THAT(answer, HasSubstr("connection: close\r\n"));
   EXPECT_TRUE(client.closed());
+  EXPECT_EQ(origin.log(), "");
+}
+
+/// What is said to the operator while it lives; begun before any other thread and ended after it.
+class Said final : public log::Sink {
+ public:
+  Said() { log::set_sink(this); }
+  Said(const Said&) = delete;
+  Said& operator=(const Said&) = delete;
+  ~Said() override { log::set_sink(nullptr); }
+  void write(log::Level level, const std::string& text, log::Fields /*fields*/) override {
+    const std::lock_guard lock(mutex_);
+    all_ += std::string(log::to_string(level)) + " " + text + "\n";
+  }
+  std::string all() {
+    const std::lock_guard lock(mutex_);
+    return all_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string all_;
+};
+
+// The client is told that nobody knows it; why, only the log can say.
+TEST(DataPlane, WhyNobodyCouldBeAskedWhoItIsIsLogged) {
+  Said said;
+  test::RawOrigin origin(always(kPlainText));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  plane.on_loop([&] {
+    plane.identities.error =
+        Error{.source = Source::kKernel, .message = "the map of records cannot be read", .hint = {}, .code = 0};
+  });
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 421 "));
+  EXPECT_THAT(said.all(), HasSubstr("the map of records cannot be read"));
   EXPECT_EQ(origin.log(), "");
 }
 
@@ -401,6 +443,59 @@ TEST(DataPlane, ARequestIsSignedAnewForAHostThatWasStartedAgain) {
   EXPECT_THAT(seen, HasSubstr("x-ms-openmsp-nonce: 00000000000000bb.0000000000000007.3\r\n"));
   EXPECT_THAT(seen, HasSubstr("x-ms-openmsp-caller: uid=1000 "));
   EXPECT_EQ(plane.lines().size(), 2U);
+}
+
+// What the host has ceased to ask for is not said again, neither to it nor in what is signed.
+TEST(DataPlane, ARequestThatIsSignedAnewSaysOnlyWhatTheHostStillAsksFor) {
+  std::atomic<bool> asked = false;
+  std::atomic<bool> go = false;
+  test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+    self.read_request(socket);
+    asked = true;
+    go.wait(false);
+    test::RawOrigin::say(socket,
+                         "HTTP/1.1 401 No\r\nx-ms-openmsp-asks: nonce:00000000000000bb\r\nconnection: close\r\n"
+                         "content-length: 0\r\n\r\n");
+    always(kPlainText)(self, socket);
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate(Readiness::kSign, nullptr, {.epoch = 0xAA, .caller = true});
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_TRUE(plane.becomes([&] { return asked.load(); }));
+  const std::string first = origin.log();
+  EXPECT_THAT(first, HasSubstr("x-ms-openmsp-caller: "));
+  plane.open_gate(Readiness::kSign, nullptr, {.epoch = 0xAA, .caller = false});
+  go = true;
+  go.notify_all();
+  client.read_until("\r\n\r\n");
+  const std::string second = origin.log().substr(first.size());
+  EXPECT_THAT(second, HasSubstr("x-ms-openmsp-nonce: 00000000000000bb."));
+  EXPECT_THAT(second, Not(HasSubstr("x-ms-openmsp-caller")));
+}
+
+// protocol.md D.5: a guest whose clock is wrong signs what its host accepts, and dates its own answers alike.
+TEST(DataPlane, SignsWithTheHostsTimeWhereItIsKnown) {
+  constexpr std::int64_t kHostsS = 1'000'000'000;
+  test::RawOrigin origin(always(kPlainText));
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/by-our-clock"));
+  EXPECT_THAT(client.read_until("hello"), Not(HasSubstr(" 2001 ")));
+  EXPECT_THAT(origin.log(), Not(HasSubstr(" 2001 ")));
+  plane.on_loop([&] {
+    auto gate = std::make_shared<Gate>();
+    auto secret = Secret::from_hex("BE1AE0088136EBCA9E4C29A1E77261EC95AE77DACF8CBE7C7F315760FAE946D3");
+    gate->readiness = Readiness::kSign;
+    gate->rules = std::make_shared<const policy::Snapshot>();
+    gate->key = std::make_shared<const channel::Key>(channel::Key{kTestKey, std::nullopt, std::move(*secret)});
+    gate->host_time_offset_ms = kHostsS * 1000 - static_cast<std::int64_t>(plane.loop.now());
+    plane.plane->install(std::move(gate));
+  });
+  client.send(get("/by-the-hosts"));
+  EXPECT_THAT(client.read_until("hello"), HasSubstr("date: Sun, 09 Sep 2001 01:"));
+  EXPECT_THAT(origin.log(), HasSubstr("x-ms-azure-host-date: Sun, 09 Sep 2001 01:"));
 }
 
 // The key's name in the record is of what has left: it outlives the gate that it came from.

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long a session waits for who does not read, does not connect and does not answer: every wait has an end.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "proxy/test_plane.h"
+
+namespace msp::proxy {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr std::uint32_t kShortMs = 200;
+constexpr std::size_t kMoreThanFits = std::size_t{16} << 20;  // than the buffers of both ends take
+
+/// Everything but what moves bytes has all the time.
+Settings short_of_patience() {
+  Settings settings;
+  settings.body_timeout_ms = kShortMs;
+  return settings;
+}
+
+bool all_are_gone(TestPlane& plane, std::size_t requests = 1) {
+  return plane.becomes([&] { return plane.counters.requests >= requests && plane.counters.connections_open == 0; });
+}
+
+void set_buffer(int socket, int which, int bytes) {
+  EXPECT_EQ(::setsockopt(socket, SOL_SOCKET, which, &bytes, sizeof(bytes)), 0);
+}
+
+/// A way to the plane on which a few kilobytes are more than fits, and a client that reads nothing.
+class NarrowWay {
+ public:
+  explicit NarrowWay(TestPlane& plane) {
+    auto listener = make_tcp_socket();
+    EXPECT_TRUE(bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 4).ok());
+    set_buffer(listener->get(), SO_SNDBUF, 1);  // what it accepts inherits it
+    const Ipv4Endpoint at = *local_endpoint(listener->get());
+    plane.on_loop([&] { EXPECT_TRUE(plane.plane->listen(std::move(*listener)).ok()); });
+    socket_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    set_buffer(socket_.get(), SO_RCVBUF, 1);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(at.port);
+    std::memcpy(&to.sin_addr, at.address.data(), 4);
+    EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0) << std::strerror(errno);
+  }
+  void send(std::string_view bytes) const { test::RawOrigin::say(socket_.get(), bytes); }
+
+ private:
+  Fd socket_;
+};
+
+/// Sends while others look: as much as is taken, until the end of its life.
+class Sender {
+ public:
+  Sender(test::RawClient& client, std::string bytes)
+      : client_(client), thread_([&client, bytes = std::move(bytes)] { client.send(bytes); }) {}
+  ~Sender() {
+    client_.close_write();
+    thread_.join();
+  }
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+
+ private:
+  test::RawClient& client_;
+  std::thread thread_;
+};
+
+/// Takes heads, and nothing else any more.
+void take_the_head(test::RawOrigin& origin, int socket) {
+  if (read_head(origin, socket)) {
+    origin.wait_or_stop(-1);
+  }
+}
+
+TEST(Patience, AClientThatDoesNotReadAChunkedAnswerIsGivenUp) {
+  test::RawOrigin origin(
+      always("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1000000\r\n" + std::string(kMoreThanFits, 'x')));
+  TestPlane plane(origin.endpoint(), short_of_patience());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_TRUE(all_are_gone(plane));
+  ASSERT_EQ(plane.lines().size(), 1U);
+  EXPECT_THAT(plane.lines()[0], AllOf(HasSubstr("\"status\":200"), HasSubstr("client_gone")));
+}
+
+// The head alone, since the body is not there yet; and with an end right behind it.
+TEST(Patience, AClientThatDoesNotReadTheHeadOfAnAnswerIsGivenUp) {
+  const std::string large = "x-large: " + std::string(50'000, 'x') + "\r\n";
+  for (const std::string& answer : {"HTTP/1.1 200 OK\r\n" + large + "content-length: 1\r\n\r\n",
+                                    "HTTP/1.1 200 OK\r\n" + large + "content-length: 0\r\n\r\n"}) {
+    test::RawOrigin origin(always(answer));
+    TestPlane plane(origin.endpoint(), short_of_patience());
+    plane.open_gate();
+    const NarrowWay client(plane);
+    client.send(get("/"));
+    EXPECT_TRUE(all_are_gone(plane));
+    ASSERT_EQ(plane.lines().size(), 1U);
+    EXPECT_THAT(plane.lines()[0], HasSubstr("client_gone"));
+  }
+}
+
+TEST(Patience, RefusalsThatNobodyReadsEnd) {
+  constexpr std::size_t kMany = 400;
+  test::RawOrigin origin(always(kOk));
+  Settings settings = short_of_patience();
+  settings.not_ready_hold_ms = 1;
+  TestPlane plane(origin.endpoint(), settings);
+  const NarrowWay client(plane);
+  std::string requests;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    requests += "GET / HTTP/1.1\r\nHost: metadata.test\r\n\r\n";
+  }
+  client.send(requests);
+  EXPECT_TRUE(all_are_gone(plane));
+  const std::vector<std::string> lines = plane.lines();
+  ASSERT_GT(lines.size(), 1U);
+  ASSERT_LT(lines.size(), kMany) << "all of them fit";
+  EXPECT_THAT(lines.front(), AllOf(HasSubstr("\"decision\":\"deny\""), Not(HasSubstr("\"status\":0"))));
+  EXPECT_THAT(lines.back(), AllOf(HasSubstr("\"decision\":\"deny\""), HasSubstr("\"status\":0")))
+      << "it was told nothing";
+}
+
+TEST(Patience, AHostThatDoesNotReadAnUploadIsNotWaitedFor) {
+  const std::string piece(std::size_t{1} << 16, 'x');
+  std::string chunks;
+  while (chunks.size() < kMoreThanFits) {
+    chunks += "10000\r\n" + piece + "\r\n";
+  }
+  for (const auto& [framing, body] : {std::pair("Content-Length: 16777216", std::string(kMoreThanFits, 'x')),
+                                      std::pair("Transfer-Encoding: chunked", chunks)}) {
+    test::RawOrigin origin(take_the_head);
+    Settings settings = short_of_patience();
+    settings.upstream_timeout_ms = kShortMs;
+    TestPlane plane(origin.endpoint(), settings);
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    const Sender sender(
+        client, std::string("PUT /vmAgentLog HTTP/1.1\r\nHost: metadata.test\r\n") + framing + "\r\n\r\n" + body);
+    EXPECT_TRUE(plane.becomes([&] { return !plane.audit.lines.empty(); })) << framing;
+    EXPECT_THAT(plane.lines(), testing::ElementsAre(AllOf(HasSubstr("\"status\":504"), HasSubstr("upstream_timeout"))))
+        << framing;
+  }
+}
+
+// It has the request, and may have done what that says: the record names the key that it left with.
+TEST(Patience, AHostThatTakesARequestAndIsSilentIsNotWaitedFor) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    while (!self.read_request(socket).empty()) {
+    }
+  });
+  Settings settings;
+  settings.upstream_timeout_ms = kShortMs;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  for (const std::string line : {"PUT /vmAgentLog", "POST /signed"}) {
+    test::RawClient client(plane.at);
+    client.send(line + " HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 5\r\n\r\nhello");
+    EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 504 "), HasSubstr("upstream_timeout"))) << line;
+    EXPECT_THAT(origin.log(), testing::EndsWith("hello"));
+  }
+  const std::vector<std::string> lines = plane.lines();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_THAT(lines[0], Not(HasSubstr("key_guid")));
+  EXPECT_THAT(lines[1], HasSubstr(std::string("\"key_guid\":\"") + kTestKey));
+}
+
+// The time is for an answer: what only says that there will be one does not begin it anew.
+TEST(Patience, InterimAnswersGiveTheHostNoMoreTime) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (!self.read_request(socket).empty()) {
+      for (int i = 0; i < 6; ++i) {
+        test::RawOrigin::say(socket, "HTTP/1.1 102 Processing\r\n\r\n");
+        ::usleep(150'000);
+      }
+      test::RawOrigin::say(socket, kOk);
+    }
+  });
+  Settings settings;
+  settings.upstream_timeout_ms = 500;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 504 "), HasSubstr("upstream_timeout")));
+}
+
+/// Who connects to it is not heard: nobody accepts, and there is no room for one more.
+class DeafHost {
+ public:
+  DeafHost() {
+    auto socket = make_tcp_socket();
+    EXPECT_TRUE(bind_and_listen(*socket, {{127, 0, 0, 2}, 0}, 0).ok());
+    listener_ = std::move(*socket);
+    endpoint_ = *local_endpoint(listener_.get());
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(endpoint_.port);
+    std::memcpy(&to.sin_addr, endpoint_.address.data(), 4);
+    for (Fd& one : waiting_) {
+      one = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      EXPECT_TRUE(::connect(one.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0 || errno == EINPROGRESS);
+      test::wait_for(one.get(), POLLOUT, 100);
+    }
+    EXPECT_FALSE(test::wait_for(waiting_.back().get(), POLLOUT, 0)) << "there is room";
+  }
+  const Ipv4Endpoint& endpoint() const { return endpoint_; }
+
+ private:
+  Fd listener_;
+  Ipv4Endpoint endpoint_;
+  std::array<Fd, 3> waiting_;
+};
+
+TEST(Patience, AHostThatDoesNotTakeAConnectionIsNotWaitedFor) {
+  const DeafHost host;
+  Settings settings;
+  settings.connect_timeout_ms = kShortMs;
+  TestPlane plane(host.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 410 "), HasSubstr("upstream_failed")));
+}
+
+TEST(Patience, AnEndDoesNotWaitForTheHost) {
+  test::RawOrigin origin(take_the_head);
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send(get("/"));
+  EXPECT_TRUE(plane.becomes([&] { return origin.log().ends_with("\r\n\r\n"); }));
+  plane.on_loop([&] {
+    plane.plane->drain();
+    plane.plane->abort_all();
+  });
+  EXPECT_TRUE(plane.becomes([&] { return plane.plane->drained(); }));
+}
+
+// A close with unread bytes is a reset, and that may overtake the answer.
+TEST(Patience, WhoIsOneTooManyHearsAnEndNotAReset) {
+  test::RawOrigin origin(always(kOk));
+  Settings settings;
+  settings.max_connections_per_user = 1;
+  TestPlane plane(origin.endpoint(), settings);
+  plane.open_gate();
+  test::RawClient first(plane.at);
+  first.send(get("/"));
+  EXPECT_THAT(first.read_until("hello"), StartsWith("HTTP/1.1 200 "));
+  std::unique_ptr<test::RawClient> second;
+  plane.on_loop([&] {
+    second = std::make_unique<test::RawClient>(
+        plane.at);  // the kernel connects it; the loop accepts it later, with the request there
+    second->send(get("/"));
+  });
+  EXPECT_THAT(second->read_all(), AllOf(StartsWith("HTTP/1.1 429 "), HasSubstr("too_many_connections")));
+  EXPECT_TRUE(second->closed());
+  EXPECT_FALSE(second->reset());
+}
+
+}  // namespace
+}  // namespace msp::proxy
