@@ -253,7 +253,7 @@ void App::grant(std::function<void()> wish) {
 }
 
 Result<void> App::open_channel() {
-  const std::string rules_directory = std::filesystem::path(config_.latch_key_folder).parent_path() / "rules";
+  const std::string rules_directory = config_.rules_folder();
   local_rules_ = std::make_unique<rules::LocalDirectory>(rules_directory);
   auto cgroup = config_.reference_cgroup ? Result(*config_.reference_cgroup) : intercept::cgroup2_root();
   if (!cgroup) {

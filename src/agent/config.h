@@ -86,6 +86,8 @@ struct Config {
 
   /// The agent's own log in logFolder, as the existing agent names it.
   std::string log_file() const { return std::filesystem::path(log_folder) / "ProxyAgent.log"; }
+  /// Of local rule files.
+  std::string rules_folder() const { return std::filesystem::path(latch_key_folder).parent_path() / "rules"; }
 };
 
 /// Looks an environment variable up (absent: nullopt).

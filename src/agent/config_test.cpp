@@ -181,6 +181,66 @@ TEST(Config, TwoThingsAtOnePlaceAreRefused) {
   EXPECT_EQ(fault(R"("auditFile":"/etc/agent.json.1","statusFile":"/etc/agent")"), "accepted");
 }
 
+// The audit log was rotated over the status, and lay among the keys.
+TEST(Config, WhatWouldLieInAnothersPlaceIsRefused) {
+  struct Row {
+    std::string_view ours;
+    std::string_view field;  ///< of the fault; empty: none
+    std::string_view other = {};
+    std::string own_path = "/etc/agent.json";
+  };
+  const Row rows[] = {
+      {R"("auditFile":"/d/a","statusFile":"/d/a.1")", "auditFile", "collides with statusFile (/d/a.1)"},
+      {R"("statusFile":"/var/log/openmsp/audit.jsonl.12")", "statusFile", "auditFile (/var/log/openmsp/audit.jsonl)"},
+      {R"("auditFile":"/d/a","statusFile":"/d/a.1/s")", "auditFile", "statusFile"},
+      {R"("auditFile":"/d/a","statusFile":"/d/a.")", ""},
+      {R"("auditFile":"/d/a","statusFile":"/d/a.1x")", ""},
+      {R"("auditFile":"/d/a","statusFile":"/d/a1")", ""},
+      {R"("auditFile":"/d/a.1","statusFile":"/d/a")", ""},
+      {R"("auditFile":"/d/a")", "auditFile", "this configuration file (/d/a.1)", "/d/a.1"},
+      {R"("auditFile":"/d/a")", "", "", "/d/a.json"},
+      {R"("auditFile":"/l/ProxyAgent.log.1")", "auditFile", "what the log file in logFolder is rotated to"},
+      {R"("statusFile":"/l/ProxyAgent.log.2026-01-01T00.00.00.000-1.log")", "statusFile", "is rotated to"},
+      {R"("auditFile":"/l/ProxyAgent.log2")", ""},
+      {R"("auditFile":"/l/ProxyAgent")", ""},
+      {R"("auditFile":"/var/lib/x/rules/IMDS_Rules.json")", "auditFile", "the folder of local rule files"},
+      {R"("auditFile":"/var/lib/x/rules2")", ""},
+      {R"("auditFile":"/var/lib/x/keys/x.key")", "auditFile", "collides with latchKeyFolder (/var/lib/x/keys)"},
+      {R"("auditFile":"/var/lib/x/y/../keys/")", "auditFile", "is the place of latchKeyFolder, too"},
+      {R"("auditFile":"/var/lib/x/keys.jsonl")", ""},
+      {R"("auditFile":"/s","stateDirectory":"/s")", "auditFile", "a mark in stateDirectory (/s/ever-latched)"},
+      {R"("auditFile":"/s/audit","stateDirectory":"/s")", ""},
+      {R"("statusFile":"/l")", "statusFile", "the log file in logFolder (/l/ProxyAgent.log)"},
+      {R"("auditFile":"/l/")", "auditFile", "the log file in logFolder"},
+      {R"("auditFile":"/l/audit.jsonl","statusFile":"/l/status.json")", ""},
+      {R"("controlSocket":"/s","stateDirectory":"/s")", "controlSocket", "a mark in stateDirectory"},
+      {R"("controlSocket":"/p","bpfPinDirectory":"/p")", "controlSocket", "is the place of bpfPinDirectory, too"},
+      {R"("controlSocket":"/sys/fs/bpf/openmsp/c")", "controlSocket", "bpfPinDirectory"},
+      {R"("controlSocket":"/s/c","stateDirectory":"/s","bpfPinDirectory":"/s/p")", ""},
+      {R"("bpfPinDirectory":"/s","stateDirectory":"/s")", "bpfPinDirectory", "a mark in stateDirectory"},
+      {R"("stateDirectory":"/sys/fs/bpf/openmsp")", "stateDirectory", "bpfPinDirectory"},
+      {R"("stateDirectory":"/var/lib/x/keys")", "stateDirectory", "latchKeyFolder"},
+      {R"("stateDirectory":"/var/lib/x/")", ""},
+      {R"("machineIdFile":"/etc/agent.json")", ""},
+      {R"("statusFile":"/d/s","auditFile":"/d/AuthorizationRules_a")", "auditFile", "the dumps of rules"},
+      {R"("statusFile":"","auditFile":"/d/AuthorizationRules_a")", ""},
+      {R"("metricsListen":"127.0.0.1:81","services":{"imds":"127.0.0.1:81"})", "metricsListen", "of a service"},
+      {R"("metricsListen":"127.0.0.1:82","services":{"imds":"127.0.0.1:81"})", ""},
+      {R"("metricsListen":"169.254.169.254:80")", "metricsListen", "configuration: 1 problem\n"}};
+  for (const Row& row : rows) {
+    const auto config =
+        parse_config(with(fmt::format(R"("openmsp":{{{}}})", row.ours)), no_environment(), row.own_path);
+    const std::string fault = config.ok() ? "accepted" : config.error().text();
+    if (row.field.empty()) {
+      EXPECT_EQ(fault, "accepted") << row.ours;
+    } else {
+      EXPECT_THAT(fault, AllOf(HasSubstr(fmt::format("/openmsp/{} at line 1, column ", row.field)),
+                               HasSubstr(std::string(row.other))))
+          << row.ours;
+    }
+  }
+}
+
 TEST(Config, WhereAFileIsIsKnownWhenItIsRead) {
   const std::string path = testing::TempDir() + "collides.json";
   std::ofstream(path) << with(fmt::format(R"("openmsp":{{"auditFile":"{}"}})", path));
@@ -226,7 +286,7 @@ TEST(Config, MissingFileNamesItself) {
   EXPECT_THAT(config.error().text(), HasSubstr("/nonexistent/agent.json"));
 }
 
-std::string trimmed(std::string text) {
+std::string trimmed(const std::string& text) {
   const auto first = text.find_first_not_of(" `");
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" `") - first + 1);
 }

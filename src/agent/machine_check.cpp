@@ -167,7 +167,7 @@ class Examination {
     if (!have_config_) {
       return;
     }
-    const std::string folder = std::filesystem::path(config_.latch_key_folder).parent_path() / "rules";
+    const std::string folder = config_.rules_folder();
     rules::LocalDirectory files(folder);
     std::size_t good = 0;
     bool bad = false;

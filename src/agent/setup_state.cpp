@@ -15,6 +15,7 @@
 #include "channel/key_store.h"
 #include "channel/status_guard.h"
 #include "protocol/guid.h"
+#include "rules/dump.h"
 
 namespace msp::agent {
 namespace {
@@ -40,7 +41,7 @@ bool is_rule_file(std::string_view name) { return name == "IMDS_Rules.json" || n
 
 bool is_mark(std::string_view name) { return name == channel::kLatchedMark || name == channel::kSignedMark; }
 
-bool is_dump(std::string_view name) { return name.starts_with("AuthorizationRules_") && name.ends_with(".json"); }
+bool is_dump(std::string_view name) { return name.starts_with(rules::kDumpPrefix) && name.ends_with(".json"); }
 
 /// The file, and what was rotated: its name, a dot, a number.
 Ours is_log(std::string file) {
@@ -109,7 +110,7 @@ Result<void> remove_configured_state(const Root& root, const Config& config, Sta
   if (auto gone = remove_logs(root, config); !gone || extent == StateExtent::kLogs) {
     return gone;
   }
-  const std::string rules = fs::path(config.latch_key_folder).parent_path() / "rules";
+  const std::string rules = config.rules_folder();
   if (auto gone = remove_folder(root, config.latch_key_folder, is_key_or_tag); !gone) {
     return gone;
   }

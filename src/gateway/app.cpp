@@ -58,7 +58,7 @@ Result<void> HostApp::open_state() {
     return std::move(state).error();
   }
   state_ = std::move(*state);
-  const std::string database = config_.state_directory + "/host.db";
+  const std::string database = config_.database();
   auto first_start = is_first_start(database);
   if (!first_start) {
     return std::move(first_start).error();

@@ -12,6 +12,7 @@
 #include "base/interface_name.h"
 #include "base/json.h"
 #include "base/json_fields.h"
+#include "gateway/collisions.h"
 #include "http/metrics_server.h"
 
 namespace msp::gateway {
@@ -176,23 +177,6 @@ void read_limits(json::ObjectReader limits, bool imds_is_ours, Limits& out) {
   limits.finish();
 }
 
-/// What the access log would be appended to, and destroy.
-void check_access_log(json::ObjectReader& root, const Config& config, const std::string& own_path) {
-  std::vector<std::string> taken{own_path, config.master_key_file, config.admin_socket, config.metrics_listen,
-                                 config.attestation_file};
-  for (const std::string_view name :
-       {"host.db", "host.db-wal", "host.db-shm", "attested.pem", "issuer-rs256.pem", "issuer-es256.pem"}) {
-    taken.push_back(absolute(config.state_directory, std::string(name)));
-  }
-  taken.insert(taken.end(), config.profiles.begin(), config.profiles.end());
-  for (const VirtualMachineConfig& machine : config.virtual_machines) {
-    taken.push_back(machine.model);
-  }
-  if (!config.access_log.empty() && std::ranges::find(taken, config.access_log) != taken.end()) {
-    root.fail("accessLog", fmt::format("is a file that msp-host has for something else ({})", config.access_log));
-  }
-}
-
 }  // namespace
 
 Result<Ipv4Address> parse_address(std::string_view text) {
@@ -240,7 +224,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
   read_tokens(root, config.tokens);
   config.attestation_file = absolute(directory, root.string("attestationFile", ""));
   read_limits(root.object("limits"), config.upstream.of(Service::kImds) == nullptr, config.limits);
-  check_access_log(root, config, absolute(directory, std::filesystem::path(name).filename().string()));
+  find_collisions(root, config, absolute(directory, std::filesystem::path(name).filename().string()));
   root.finish();
   if (config.listeners.empty() && problems.empty()) {
     root.fail("listeners", "no listener is configured, so nothing would be served");

@@ -110,6 +110,9 @@ struct Config {
   CallerHeader caller = CallerHeader::kAudit;
   UpstreamConfig upstream;
   Limits limits;
+
+  /// SQLite and we keep more beside it; all their names begin so.
+  std::string database() const { return state_directory + "/host.db"; }
 };
 
 /// `name` is for messages; relative paths in the text start at `directory`.

@@ -208,7 +208,7 @@ Result<void> exchange(const std::string& copy, const std::string& path, Restored
 }  // namespace
 
 Result<Restored> restore(const Config& config, const std::string& backup) {
-  const std::string path = config.state_directory + "/host.db";
+  const std::string path = config.database();
   const std::string copy = path + ".restore";
   if (auto made = file::ensure_directory(config.state_directory, 0700); !made) {
     return std::move(made).error().context("stateDirectory");

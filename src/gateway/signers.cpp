@@ -37,8 +37,14 @@ Result<Secret> read_or_make(const std::string& path, const std::function<Result<
 
 }  // namespace
 
+std::string issuer_key_path(const std::string& state_directory, SignatureAlgorithm algorithm) {
+  return fmt::format("{}/issuer-{}.pem", state_directory, ascii_lower(to_string(algorithm)));
+}
+
+std::string attested_key_path(const std::string& state_directory) { return state_directory + "/attested.pem"; }
+
 Result<SigningKey> load_issuer_key(const std::string& state_directory, SignatureAlgorithm algorithm) {
-  const std::string path = fmt::format("{}/issuer-{}.pem", state_directory, ascii_lower(to_string(algorithm)));
+  const std::string path = issuer_key_path(state_directory, algorithm);
   auto text = read_or_make(
       path,
       [&]() -> Result<Secret> {
@@ -51,7 +57,7 @@ Result<SigningKey> load_issuer_key(const std::string& state_directory, Signature
 }
 
 Result<DocumentSigner> load_document_signer(const std::string& state_directory, const std::string& given) {
-  const std::string path = given.empty() ? state_directory + "/attested.pem" : given;
+  const std::string path = given.empty() ? attested_key_path(state_directory) : given;
   std::function<Result<Secret>()> make;
   if (given.empty()) {
     make = [] { return DocumentSigner::make_pem(kAttestedName); };

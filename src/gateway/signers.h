@@ -17,6 +17,10 @@ struct Signers {
   const DocumentSigner* documents = nullptr;
 };
 
+/// Where they are in the state directory.
+std::string issuer_key_path(const std::string& state_directory, SignatureAlgorithm algorithm);
+std::string attested_key_path(const std::string& state_directory);
+
 /// issuer-rs256.pem or issuer-es256.pem in the state directory, made when it is not there.
 Result<SigningKey> load_issuer_key(const std::string& state_directory, SignatureAlgorithm algorithm);
 /// `given`: the operator's file; empty: attested.pem in the state directory, made when it is not there.

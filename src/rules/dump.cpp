@@ -17,7 +17,6 @@ namespace msp::rules {
 namespace {
 
 constexpr std::array kServices = {Service::kImds, Service::kWireServer, Service::kHostGaPlugin};
-constexpr std::string_view kPrefix = "AuthorizationRules_";
 
 // By name; of a repeated name the last one counts (E.2.4).
 template <class T>
@@ -149,7 +148,7 @@ std::string dump_text(const EffectiveItems& items, const policy::Snapshot& rules
 Result<void> write_dump(const std::string& folder, const std::string& text, std::int64_t unix_ns) {
   std::string time = timestamp_ms(unix_ns);
   std::ranges::replace(time, ':', '.');
-  const std::string path = fmt::format("{}/{}{}-{}.json", folder, kPrefix, time, unix_ns);
+  const std::string path = fmt::format("{}/{}{}-{}.json", folder, kDumpPrefix, time, unix_ns);
   if (auto written = file::replace(path, text, {.mode = 0640, .durable = false, .owner = {}, .group = {}}); !written) {
     return written;
   }
@@ -157,7 +156,8 @@ Result<void> write_dump(const std::string& folder, const std::string& text, std:
   if (!names) {
     return std::move(names).error();
   }
-  std::erase_if(*names, [](const std::string& name) { return !name.starts_with(kPrefix) || !name.ends_with(".json"); });
+  std::erase_if(*names,
+                [](const std::string& name) { return !name.starts_with(kDumpPrefix) || !name.ends_with(".json"); });
   for (std::size_t i = 0; i + kMostDumps < names->size(); ++i) {
     if (auto gone = file::remove(fmt::format("{}/{}", folder, (*names)[i])); !gone) {
       return gone;

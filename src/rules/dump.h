@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/net.h"
 #include "base/rules_document.h"
@@ -24,6 +25,8 @@ using EffectiveItems = std::array<std::optional<RuleItem>, kServiceCount>;
 /// allow.
 std::string dump_text(const EffectiveItems& items, const policy::Snapshot& rules);
 
+/// Their names begin so.
+inline constexpr std::string_view kDumpPrefix = "AuthorizationRules_";
 inline constexpr std::size_t kMostDumps = 5;
 /// A new file in `folder`; the oldest by name beyond kMostDumps go.
 Result<void> write_dump(const std::string& folder, const std::string& text, std::int64_t unix_ns);
