@@ -2,8 +2,10 @@
 // Ring, queue, codec, redaction, lines and ids.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "audit/codec.h"
@@ -277,7 +279,7 @@ TEST(Codec, EmptyRecord) {
 }
 
 TEST(Codec, LongAndHostileTextIsCutAndEscaped) {
-  const std::string target(100'000, '\xff');
+  const std::string target = "/" + std::string(100'000, '\xff');
   const std::string forged = "\"}\n{\"decision\":\"permit\"}\n";
   Record r = full_record();
   r.target = target;
@@ -291,7 +293,7 @@ TEST(Codec, LongAndHostileTextIsCutAndEscaped) {
   EXPECT_EQ(*line->find("process")->string(), forged);
   EXPECT_EQ(line->object()->duplicate(), nullptr);
   EXPECT_EQ(*line->find("decision")->string(), "deny");
-  EXPECT_EQ(line->find("target")->string()->size(), 3 * kMaxTarget);
+  EXPECT_EQ(line->find("target")->string()->size(), 1 + 3 * (kMaxTarget - 1));
 }
 
 std::string line_of(LineWriter& lines, const Record& record) {
@@ -418,11 +420,65 @@ TEST(Redact, SecretKeysOnly) {
       {"/a?&&;?=&", "/a?&&;?=&"},
       {"http://u:p@169.254.169.254/x?y=1", "http://redacted@169.254.169.254/x?y=1"},
       {"http://169.254.169.254/x@y", "http://169.254.169.254/x@y"},
+      {"http://u:p@s@169.254.169.254/x", "http://redacted@169.254.169.254/x"},
+      {"http://u:p@s@h@169.254.169.254/x@y?z=a@b", "http://redacted@169.254.169.254/x@y?z=a@b"},
+      {"http://u:p@s@169.254.169.254?sig=1", "http://redacted@169.254.169.254?sig=redacted"},
+      {"http://@169.254.169.254", "http://redacted@169.254.169.254"},
+      {"http://u:p@s@169.254.169.254#@a/b", "http://redacted@169.254.169.254#redacted"},
+      {"http://169.254.169.254?a=b@c", "http://169.254.169.254?a=b@c"},
+      {"a@b://169.254.169.254/x", "a@b://169.254.169.254/x"},
+      {"u:p@s@169.254.169.254:80", "redacted@169.254.169.254:80"},
+      {"u:p@169.254.169.254/x://y", "redacted@169.254.169.254/x://y"},
+      {"169.254.169.254:80", "169.254.169.254:80"},
+      {"/x@y", "/x@y"},
+      {"*", "*"},
+      {"/x#access_token=a", "/x#redacted"},
+      {"/x?a=1#sig=a", "/x?a=1#redacted"},
+      {"/x?sig=a#b#c", "/x?sig=redacted#redacted"},
+      {"/x#a?sig=b&c=d", "/x#redacted"},
+      {"/x#", "/x#redacted"},
+      {"#", "#redacted"},
       {"", ""},
   };
   for (const auto& [target, expected] : cases) {
     std::string scratch = "left over";
     EXPECT_EQ(redact_target(target, scratch), expected);
+  }
+}
+
+TEST(Redact, UserInformationOfATargetThatWasCut) {
+  std::string scratch;
+  EXPECT_EQ(redact_target("http://u:" + std::string(kMaxTarget - 9, 'p'), scratch), "http://redacted");
+  EXPECT_EQ(redact_target(std::string(kMaxTarget, 'p'), scratch), "redacted");
+  const std::string path = "http://h/" + std::string(kMaxTarget - 9, 'p');
+  EXPECT_EQ(redact_target(path, scratch), path);
+}
+
+// A target of any bytes that matter: nothing of what is replaced stays, what is replaced is replaced once, and a line
+// has room for it.
+TEST(Redact, AnyTarget) {
+  constexpr std::array<std::string_view, 14> kPieces{"#", "?",   "/",   "@",     ":",    "&", ";",
+                                                     "=", "://", "sig", "%73ig", "http", "a", "redacted"};
+  std::mt19937 random(7);  // NOLINT(cert-msc51-cpp): the same cases every time
+  for (int i = 0; i < 20000; ++i) {
+    std::string target;
+    for (std::uint32_t pieces = random() % 12; pieces != 0; --pieces) {
+      target += kPieces[random() % kPieces.size()];
+    }
+    std::string scratch;
+    const std::string once(redact_target(target, scratch));
+    std::string again;
+    EXPECT_EQ(redact_target(once, again), once) << target;
+    const std::size_t fragment = target.find('#');
+    ASSERT_EQ(once.find('#') == std::string::npos, fragment == std::string::npos) << target;
+    if (fragment != std::string::npos) {
+      EXPECT_EQ(once.substr(once.find('#')), "#redacted") << target;
+      const std::string before = target.substr(0, fragment);
+      EXPECT_EQ(once.substr(0, once.find('#')), redact_target(before, again)) << target;
+    }
+    Record record;
+    record.target = target;
+    EXPECT_LE(once.size(), text_bound(record)) << target;
   }
 }
 

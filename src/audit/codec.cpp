@@ -101,7 +101,8 @@ std::size_t encoded_size(const Record& record) {
 }
 
 std::size_t text_bound(const Record& record) {
-  // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted".
+  // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted"; a fragment and user information, of
+  // which there is one each, by 8 bytes.
   std::size_t size = 2 * record.target.size() + 64;
   for (const Text& text : texts_of(record)) {
     size += (record.*text.member).size();

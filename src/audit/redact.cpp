@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "audit/codec.h"
 #include "base/crypto.h"
 
 namespace msp::audit {
@@ -60,14 +61,29 @@ bool says_secret(std::string_view key) {
   return false;
 }
 
-/// Where the "@" behind user information stands, or npos.
-std::size_t user_information_end(std::string_view path) {
+/// Where a host may stand with user information before it, or npos: behind a scheme, or at once (authority-form).
+std::size_t authority_begin(std::string_view path) {
   const std::size_t scheme = path.find("://");
-  if (scheme == std::string_view::npos) {
-    return scheme;
+  const std::size_t slash = path.find('/');
+  if (slash != 0 && (scheme == std::string_view::npos || slash != scheme + 1)) {
+    return 0;
   }
-  const std::size_t end = path.find_first_of("@/", scheme + 3);
-  return end != std::string_view::npos && path[end] == '@' ? end : std::string_view::npos;
+  return scheme == std::string_view::npos ? scheme : scheme + 3;
+}
+
+/// Where user information ends, or npos: at the last "@" of the authority, as URL parsers have it. Where the target was
+/// cut within the authority the "@" may be gone, and all of it counts.
+std::size_t user_information_end(std::string_view path) {
+  const std::size_t begin = authority_begin(path);
+  if (begin == std::string_view::npos) {
+    return begin;
+  }
+  const std::size_t end = path.find('/', begin);
+  if (end == std::string_view::npos && path.size() >= kMaxTarget) {
+    return path.size();
+  }
+  const std::size_t at = path.substr(0, end).rfind('@');
+  return at != std::string_view::npos && at >= begin ? at : std::string_view::npos;
 }
 
 /// Calls f(separator and parameter) for each parameter of a query that begins with "?"; stops when f returns true.
@@ -99,27 +115,31 @@ bool looks_secret(std::string_view key) {
 }
 
 std::string_view redact_target(std::string_view target, std::string& scratch) {
-  const std::size_t query = std::min(target.find('?'), target.size());
-  const std::string_view path = target.substr(0, query);
-  const std::size_t user_end = user_information_end(path);
-  const bool secret = any_parameter(target.substr(query), [](std::string_view p) { return secret_prefix(p) != 0; });
-  if (user_end == std::string_view::npos && !secret) {
+  const std::string_view asked = target.substr(0, target.find('#'));
+  const std::string_view path = asked.substr(0, asked.find('?'));
+  const std::string_view query = asked.substr(path.size());
+  const std::size_t host = user_information_end(path);
+  const bool fragment = asked.size() != target.size();
+  const bool secret = any_parameter(query, [](std::string_view p) { return secret_prefix(p) != 0; });
+  if (host == std::string_view::npos && !secret && !fragment) {
     return target;
   }
   scratch.clear();
-  if (user_end == std::string_view::npos) {
-    scratch += path;
-  } else {
-    scratch += path.substr(0, path.find("://") + 3);
+  if (host != std::string_view::npos) {
+    scratch += path.substr(0, authority_begin(path));
     scratch += kRedacted;
-    scratch += path.substr(user_end);
   }
-  any_parameter(target.substr(query), [&](std::string_view parameter) {
+  scratch += path.substr(host == std::string_view::npos ? 0 : host);
+  any_parameter(query, [&](std::string_view parameter) {
     const std::size_t keep = secret_prefix(parameter);
     scratch += keep == 0 ? parameter : parameter.substr(0, keep);
     scratch += keep == 0 ? std::string_view() : kRedacted;
     return false;
   });
+  if (fragment) {
+    scratch += '#';
+    scratch += kRedacted;
+  }
   return scratch;
 }
 

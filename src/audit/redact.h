@@ -13,8 +13,8 @@ namespace msp::audit {
 /// secret, passw, signature, credential or assertion, or that end in sig, key, code or pwd.
 bool looks_secret(std::string_view key);
 
-/// Values of such keys, and user information before a host, become "redacted". The result is the target itself where
-/// nothing is secret, else the text in `scratch`.
+/// Values of such keys, user information before a host (up to the last "@" of the authority), and what follows "#"
+/// become "redacted". The result is the target itself where nothing is secret, else the text in `scratch`.
 std::string_view redact_target(std::string_view target, std::string& scratch);
 
 }  // namespace msp::audit

@@ -124,6 +124,8 @@ TEST(Fate, ARedactedValueMayBeAny) {
   EXPECT_EQ(fate(line(kByI0), asks("v2")).change, Change::kSame);
   EXPECT_EQ(fate(line(""), asks("v3")).change, Change::kUnknown);
   EXPECT_EQ(fate(line(""), rules("v3", R"("userName":"alice")")).change, Change::kSame) << "no rule asks for it";
+  const RequestLine with_fragment = record("permit", "", "/usr/bin/curl", "/metadata?token=redacted#redacted");
+  EXPECT_EQ(fate(with_fragment, asks("v3")).change, Change::kUnknown) << "nor does one ask for a fragment";
 }
 
 TEST(Fate, TextsThatMayBeCutAndTooMuchToTryCannotBeTold) {

@@ -191,6 +191,7 @@ AskedQuery asked_query(const Versions& versions) {
 }
 
 std::vector<std::string> possible_targets(std::string_view target, const AskedQuery& asked) {
+  target = target.substr(0, target.find('#'));
   const std::size_t query = target.find('?');
   std::vector<std::string> out{std::string(target.substr(0, query))};
   if (query == std::string_view::npos) {

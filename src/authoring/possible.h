@@ -53,8 +53,8 @@ PossibleCallers possible_callers(const RequestLine& line, bool groups_known, con
 using AskedQuery = std::map<std::string, std::set<std::string>, std::less<>>;
 AskedQuery asked_query(const Versions& versions);
 
-/// Every target that may have been redacted to this one, as far as rules can tell them apart; the one itself first.
-/// Empty: more than kMostPossible.
+/// Every target that may have been redacted to this one, as far as rules can tell them apart (not by a fragment);
+/// the one itself first. Empty: more than kMostPossible.
 std::vector<std::string> possible_targets(std::string_view target, const AskedQuery& asked);
 
 }  // namespace msp::authoring
