@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What programs say at their most talkative level, and what status shows, holds no signature, query, header or body of a request.
+"""What programs say at their most talkative level holds no signature, query, header or body of a request; what mspctl status shows of
+the running agent holds no signature, header or body either, and of queries what the audit log has.
 
 Requests that are signed, refused, malformed, cut, and uploads, each with values in them that are found nowhere else; then
 everything that both programs have written is searched for each value, in the forms that a log could give it. Only the
-agent's audit log names targets, with the values of keys that say secret replaced (docs/audit.md).
+agent's audit log and the last refusals in the status, which root alone is told, name targets, with the values of keys that
+say secret, user information and fragments replaced (docs/audit.md).
 """
 import base64
 import hashlib
 import itertools
 import json
 import re
-import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ LOGS = ("msp-agent.log", "msp-host.log", "agent/log/ProxyAgent.log", "agent/log/
 
 
 class Planted:
-    """Values that are found nowhere else: `hidden` belong in no file, `shown` in the audit log's targets."""
+    """Values that are found nowhere else: `hidden` belong nowhere, `shown` in targets of the audit log and of the status."""
 
     def __init__(self):
         self.hidden: dict[str, bytes] = {}
@@ -44,7 +45,8 @@ class Planted:
 
     def query(self) -> str:
         secrets = "&".join(f"{key}={self.value(f'query {key}')}" for key in SECRET_KEYS)
-        return f"?plain={self.value('plain query', True)}&{secrets}&last={self.value('plain query', True)}"
+        return (f"?plain={self.value('plain query', True)}&{secrets}&last={self.value('plain query', True)}"
+                f"#access_token={self.value('fragment')}")
 
     def headers(self) -> dict[str, str]:
         """A client's own secrets, and what only an agent may say."""
@@ -132,6 +134,8 @@ class LogSecrecy(LabCase):
                   line + b" HTTP/1.1\r\n" + fields,
                   line + b" HTTP/1.1\r\n" + fields + b"Content-Length: 500\r\n\r\n" + planted.body(),
                   b"GET http://user:" + user + b"@169.254.169.254/x HTTP/1.1\r\n" + fields + b"\r\n",
+                  b"GET http://user:p@" + user + b"@169.254.169.254/x HTTP/1.1\r\n" + fields + b"\r\n",
+                  b"CONNECT user:p@" + user + b"@169.254.169.254:80 HTTP/1.1\r\n" + fields + b"\r\n",
                   planted.value("method").encode() + b"\0" + line]
         for status in self.ask(ORDINARY_USER, IMDS, *broken):
             self.assertTrue(status == 0 or status >= 400, status)
@@ -151,15 +155,16 @@ class LogSecrecy(LabCase):
         return found
 
     def written(self) -> dict[str, bytes]:
-        """All that both programs have written but the audit log, and what mspctl shows. The configuration is the test's own."""
+        """All that both programs have written but the audit log. The configuration is the test's own."""
         lab = self.lab
         files = [path for path in lab.folder.rglob("*") if path.is_file() and not path.is_relative_to(lab.folder / "bpf")]
-        found = {str(path.relative_to(lab.folder)): path.read_bytes() for path in files if not self.is_audit(path)}
-        for command in (["status", "--json"], ["status"], ["doctor"]):
-            done = subprocess.run([lab.programs / "mspctl", *command, "--config", lab.agent_config_file],
-                                  capture_output=True, check=False, timeout=20)
-            found[" ".join(command)] = done.stdout + done.stderr
-        return found
+        return {str(path.relative_to(lab.folder)): path.read_bytes() for path in files if not self.is_audit(path)}
+
+    def told(self, *words: str, code: int) -> bytes:
+        """What mspctl says of the agent, which runs."""
+        done = self.lab.agent_place.run([self.lab.programs / "mspctl", *words, "--config", self.lab.agent_config_file])
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
 
     def is_audit(self, path: Path) -> bool:
         return path.name.startswith(self.lab.agent_audit.name)
@@ -169,6 +174,20 @@ class LogSecrecy(LabCase):
         return [f"{what} in {name}" for name, content in data.items() for what, value in values.items()
                 if any(form in content.lower() for form in forms(value))]
 
+    def check_status(self, signatures: dict[str, bytes]) -> None:
+        """While the agent runs: docs/status.md. Targets of refusals are there, as in the audit log, and nothing else is."""
+        planted = self.planted
+        refusals = self.lab.status()["lastRefusals"]
+        self.assertTrue(any("&sig=redacted&" in refusal["target"] for refusal in refusals), refusals[:5])
+        told = {"status": self.told("status", code=0), "status --json": self.told("status", "--json", code=0)}
+        self.assertEqual(self.hits(told, {**planted.hidden, **signatures}), [])
+        self.assertEqual([name for name, content in told.items() if SHAPE.search(content)], [])
+        for name, content in told.items():
+            self.assertTrue(self.hits({name: content}, planted.shown), f"{name}: the search finds what is there")
+        doctor = self.told("doctor", code=1)  # no systemd is there
+        self.assertRegex(doctor, rb"ok +agent +msp-agent \S+ runs,")
+        self.assertEqual(self.hits({"doctor": doctor}, {**planted.hidden, **planted.shown, **signatures}), [])
+
     def test_nothing_of_a_request_is_in_a_log(self):
         lab, planted = self.lab, self.planted
         self.send_what_is_served()
@@ -177,10 +196,11 @@ class LogSecrecy(LabCase):
         last = self.planted.value("last", True)
         lab.guest_get(f"/last?last={last}")
         self.assertTrue(lab.audit_says(lambda record: last in record.get("target", "")))
+        signatures = self.signatures()
+        self.check_status(signatures)
         status = lab.folder / "agent" / "log" / "status.json"
         before = status.stat().st_mtime_ns
         poll("a status after all that", lambda: status.stat().st_mtime_ns != before, 10)
-        signatures = self.signatures()
         self.assertEqual(lab.stop_agent(), 0)  # what waits in it is written
         written = self.written()
         for expected in LOGS:
