@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/version.h"
+#include "cli/arguments.h"
 #include "cli/doctor_command.h"
 #include "cli/host_command.h"
 #include "cli/policy_command.h"
@@ -53,30 +54,14 @@ void print_help(std::ostream& out) {
          "\n  mspctl VERB --help    options of a verb\n  mspctl --version\n";
 }
 
-/// How many arguments an option takes that says where to ask; 0: it is none.
-std::size_t arguments_of_place(std::string_view argument) {
-  for (const std::string_view option : {"--config", "--socket"}) {
-    if (argument == option) {
-      return 2;
-    }
-    if (argument.starts_with(option) && argument[option.size()] == '=') {
-      return 1;
-    }
-  }
-  return 0;
-}
-
 int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   if (arguments.empty()) {
     print_help(err);
     return kExitCannotTell;
   }
   // Where the agent is may also be said before the verb, as for the other programs.
-  std::size_t at = 0;
-  while (at < arguments.size() && arguments_of_place(arguments[at]) != 0) {
-    at += arguments_of_place(arguments[at]);
-  }
-  if (at >= arguments.size()) {
+  const std::size_t at = place_of_verb(arguments);
+  if (at == arguments.size()) {
     err << "mspctl: the verb is missing\n\n";
     print_help(err);
     return kExitCannotTell;
@@ -92,9 +77,7 @@ int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::
   }
   for (const Verb& verb : kVerbs) {
     if (verb.name == first) {
-      std::vector<std::string> own(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(at));
-      own.insert(own.end(), arguments.begin() + static_cast<std::ptrdiff_t>(at) + 1, arguments.end());
-      return verb.run(own, out, err);
+      return verb.run(without_verb(arguments, at), out, err);
     }
   }
   err << "mspctl: there is no verb '" << first << "'\n\n";

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -146,6 +147,38 @@ TEST_F(Cli, SocketFromTheConfiguration) {
   EXPECT_THAT(call({"--config"}).err, HasSubstr("the verb is missing"));
   EXPECT_THAT(call({"--config", config, "stats"}).err, HasSubstr("no verb 'stats'"));
   EXPECT_EQ(call({"status", "--config", directory + "/none"}).code, kExitCannotTell);
+}
+
+// "--config=FILE" before a group was called a verb that the group does not have.
+TEST_F(Cli, WhereToAskMayBeSaidBeforeAGroupInEitherForm) {
+  const std::string none = directory + "/none";
+  std::ofstream(directory + "/vm.json") << R"({"name":"a"})";
+  const std::vector<std::vector<std::string>> verbs{{"vm", "list"},       {"vmss", "list"},
+                                                    {"profile", "list"},  {"host", "backup", directory + "/copy"},
+                                                    {"key", "recipient"}, {"policy", "show"}};
+  for (const std::vector<std::string>& verb : verbs) {
+    for (const std::string option : {"--config", "--socket"}) {
+      const auto said = [&](std::vector<std::string> before, std::size_t place) {
+        std::vector<std::string> arguments = verb;
+        arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(place), before.begin(), before.end());
+        const Outcome outcome = call(arguments);
+        EXPECT_EQ(outcome.code, kExitCannotTell) << testing::PrintToString(arguments);
+        EXPECT_THAT(outcome.err, AllOf(HasSubstr(none), Not(HasSubstr("verb")))) << testing::PrintToString(arguments);
+        return outcome.out + outcome.err;
+      };
+      const std::string behind = said({option, none}, verb.size());
+      for (const std::size_t place : {0U, 1U}) {
+        EXPECT_EQ(said({fmt::format("{}={}", option, none)}, place), behind);
+        EXPECT_EQ(said({option, none}, place), behind);
+      }
+    }
+  }
+  for (const char* group : {"vm", "vmss", "profile", "host", "key", "policy"}) {
+    EXPECT_THAT(call({"--config=" + none, group}).err, HasSubstr("the verb is missing")) << group;
+    EXPECT_THAT(call({group, "--config"}).err, HasSubstr("the verb is missing")) << group;
+    EXPECT_THAT(call({"--socket=" + none, group, "no-such"}).err, HasSubstr("no verb 'no-such'")) << group;
+    EXPECT_EQ(call({"--config=" + none, group, "--help"}).out, call({group, "--help"}).out) << group;
+  }
 }
 
 // Of two sockets the last one was taken, and a file that says nothing was the default: another instance's agent

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/host_apply.h"
 #include "cli/host_audit_view.h"
@@ -311,11 +312,8 @@ void print_help(const Command& command, std::ostream& out) {
 
 int dispatch(const Command& command, const Arguments& arguments, std::ostream& out, std::ostream& err) {
   // Where the host is may also be said before the verb.
-  std::size_t at = 0;
-  while (at < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
-    at += 2;
-  }
-  if (at >= arguments.size()) {
+  const std::size_t at = place_of_verb(arguments);
+  if (at == arguments.size()) {
     err << command.name << ": the verb is missing\n\n";
     print_help(command, err);
     return kExitCannotTell;
@@ -327,9 +325,7 @@ int dispatch(const Command& command, const Arguments& arguments, std::ostream& o
   }
   for (const Verb& verb : command.verbs) {
     if (verb.name == word) {
-      Arguments own(arguments);
-      own.erase(own.begin() + static_cast<std::ptrdiff_t>(at));
-      return verb.run(own, out, err);
+      return verb.run(without_verb(arguments, at), out, err);
     }
   }
   err << command.name << ": there is no verb '" << log::escape(word) << "'\n\n";

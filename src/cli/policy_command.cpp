@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/policy_cases.h"
 #include "cli/policy_common.h"
 #include "cli/policy_convert.h"
@@ -64,11 +65,8 @@ int no_verb(std::string what, const std::vector<std::string>& arguments, std::os
 
 int policy_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   // Where the agent is may have been said before "policy", and stands before the verb then.
-  std::size_t at = 0;
-  while (at + 1 < arguments.size() && (arguments[at] == "--config" || arguments[at] == "--socket")) {
-    at += 2;
-  }
-  if (at >= arguments.size()) {
+  const std::size_t at = place_of_verb(arguments);
+  if (at == arguments.size()) {
     return no_verb("the verb is missing", arguments, out, err);
   }
   const std::string& first = arguments[at];
@@ -78,9 +76,7 @@ int policy_command(const std::vector<std::string>& arguments, std::ostream& out,
   }
   for (const Verb& verb : kVerbs) {
     if (verb.name == first) {
-      std::vector<std::string> own = arguments;
-      own.erase(own.begin() + static_cast<std::ptrdiff_t>(at));
-      return verb.run(own, out, err);
+      return verb.run(without_verb(arguments, at), out, err);
     }
   }
   return no_verb(first == "--json" ? "the verb is missing" : fmt::format("there is no verb '{}'", log::escape(first)),
