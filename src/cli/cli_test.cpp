@@ -239,6 +239,7 @@ TEST_F(CliDeathTest, WhoIsNotRootIsToldToBe) {
 
 TEST_F(Cli, AnAgentWhoseSocketFileIsGoneIsNotCalledStopped) {
   Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_GE(listener.get(), 0);
   sockaddr_un at{};
   at.sun_family = AF_UNIX;
   const std::string path = socket + "-gone";
