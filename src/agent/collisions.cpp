@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/places.h"
+#include "base/collisions.h"
 #include "channel/key_store.h"
 #include "channel/status_guard.h"
 #include "rules/dump.h"

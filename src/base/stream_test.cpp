@@ -3,13 +3,15 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+
+#include "tests/support/raw_peer.h"
 
 namespace msp {
 namespace {
@@ -273,66 +275,67 @@ TEST(Stream, WhoHasSeenItQuietWaitsForWhatComes) {
   run_until(loop, [&] { return woken; });
 }
 
-}  // namespace
-/// Both ends of a TCP connection on this machine, with the least room that the kernel gives.
-Pair make_narrow_tcp(Loop& loop) {
-  Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int least = 4096;
-  ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(at);
-  EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
-  EXPECT_EQ(::listen(listener.get(), 1), 0);
-  EXPECT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
-  Fd ours(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(ours.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
-  EXPECT_EQ(::fcntl(ours.get(), F_SETFL, O_NONBLOCK), 0);
-  return {std::make_unique<Stream>(loop, std::move(ours)),
-          Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK))};
-}
+/// 8 MB on their way to a peer with the least room that the kernel gives; 200 ms for it to take anything.
+class SlowWay {
+ public:
+  static constexpr std::uint64_t kTime = 200;
 
-Task<> write_while_taken(Stream& stream, std::string_view text, std::uint64_t ms, IoResult& out) {
-  out = co_await stream.write_while_taken({text}, ms);
-}
+  SlowWay() {
+    const auto listener = make_tcp_socket();
+    const int least = 4096;
+    EXPECT_EQ(::setsockopt(listener->get(), SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
+    EXPECT_TRUE(bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 1).ok());
+    auto ours = make_tcp_socket();
+    EXPECT_TRUE(begin_connect(*ours, *local_endpoint(listener->get())).ok());
+    EXPECT_TRUE(test::wait_for(listener->get(), POLLIN, 5000));
+    peer_ = Fd(::accept4(listener->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    stream_ = std::make_unique<Stream>(loop, std::move(*ours));
+    begin = loop.now();
+    writing_.emplace(write());
+  }
+  bool done() const { return writing_ && writing_->done(); }
+  /// False: there is nothing yet.
+  bool peer_takes(std::size_t most) const {
+    std::string buffer(most, '\0');
+    return ::recv(peer_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0;
+  }
+
+  Loop loop;
+  const std::string text = std::string(std::size_t{8} << 20, 'x');
+  IoResult result;
+  Deadline begin = 0;
+
+ private:
+  Task<> write() { result = co_await stream_->write_while_taken({text}, kTime); }
+
+  Fd peer_;
+  std::unique_ptr<Stream> stream_;
+  std::optional<Task<>> writing_;
+};
 
 TEST(Stream, APeerThatTakesLittleInTheTimeOfAWriteIsSlowNotSilent) {
-  constexpr std::uint64_t kTime = 200;
-  Loop loop;
-  const std::string text(std::size_t{8} << 20, 'x');
-  auto pair = make_narrow_tcp(loop);
-  IoResult result;
-  auto task = write_while_taken(*pair.ours, text, kTime, result);
-  std::string buffer(8192, '\0');
-  const Deadline begin = loop.now();
+  SlowWay way;
   // The queue of our side has megabytes: what is taken here makes no room in it that the kernel would tell of.
-  while (!task.done() && loop.now() < begin + 5 * kTime) {
-    loop.run_once(20);
-    ASSERT_NE(::recv(pair.peer.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), 0);
+  while (!way.done() && way.loop.now() < way.begin + 5 * SlowWay::kTime) {
+    way.loop.run_once(20);
+    way.peer_takes(8192);
   }
-  ASSERT_FALSE(task.done()) << "after " << loop.now() - begin << " ms: " << result.bytes;
-  run_until(loop, [&] { return task.done(); });  // it takes nothing any more
-  EXPECT_EQ(result.status, IoStatus::kTimeout);
+  ASSERT_FALSE(way.done()) << "after " << way.loop.now() - way.begin << " ms: " << way.result.bytes;
+  run_until(way.loop, [&] { return way.done(); });  // it takes nothing any more
+  EXPECT_EQ(way.result.status, IoStatus::kTimeout);
 }
 
 TEST(Stream, AWriteThatIsTakenSlowlyComesToItsEnd) {
-  constexpr std::uint64_t kTime = 200;
-  Loop loop;
-  const std::string text(std::size_t{8} << 20, 'x');
-  auto pair = make_narrow_tcp(loop);
-  IoResult result;
-  auto task = write_while_taken(*pair.ours, text, kTime, result);
-  std::string buffer(std::size_t{64} << 10, '\0');
-  const Deadline begin = loop.now();
-  while (!task.done()) {
-    loop.run_once(20);
-    const int most = loop.now() < begin + 3 * kTime ? 1 : 1000;
-    for (int i = 0; i < most && ::recv(pair.peer.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0; ++i) {
+  SlowWay way;
+  while (!way.done()) {
+    way.loop.run_once(20);
+    const int most = way.loop.now() < way.begin + 3 * SlowWay::kTime ? 1 : 1000;
+    for (int i = 0; i < most && way.peer_takes(std::size_t{64} << 10); ++i) {
     }
   }
-  EXPECT_TRUE(result.ok());
-  EXPECT_EQ(result.bytes, text.size());
+  EXPECT_TRUE(way.result.ok());
+  EXPECT_EQ(way.result.bytes, way.text.size());
 }
 
+}  // namespace
 }  // namespace msp

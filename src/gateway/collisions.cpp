@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/places.h"
+#include "base/collisions.h"
 #include "gateway/signers.h"
 
 namespace msp::gateway {

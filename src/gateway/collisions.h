@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What msp-host reads and writes where, and which two of these collide: what is written there would destroy what else
 // is there.
-// Pure function; any thread. Paths are compared as base/places.h says.
+// Pure function; any thread. Paths are compared as base/collisions.h says.
 // What collides is the reader's problem, at the field.
 #pragma once
 

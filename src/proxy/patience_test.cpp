@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <memory>
 #include <thread>
 
@@ -50,11 +48,7 @@ class NarrowWay {
     plane.on_loop([&] { EXPECT_TRUE(plane.plane->listen(std::move(*listener)).ok()); });
     socket_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     set_buffer(socket_.get(), SO_RCVBUF, 1);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(at.port);
-    std::memcpy(&to.sin_addr, at.address.data(), 4);
-    EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0) << std::strerror(errno);
+    EXPECT_TRUE(begin_connect(socket_, at).ok());
   }
   void send(std::string_view bytes) const { test::RawOrigin::say(socket_.get(), bytes); }
 
@@ -207,13 +201,10 @@ class DeafHost {
     EXPECT_TRUE(bind_and_listen(*socket, {{127, 0, 0, 2}, 0}, 0).ok());
     listener_ = std::move(*socket);
     endpoint_ = *local_endpoint(listener_.get());
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(endpoint_.port);
-    std::memcpy(&to.sin_addr, endpoint_.address.data(), 4);
     for (Fd& one : waiting_) {
-      one = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-      EXPECT_TRUE(::connect(one.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0 || errno == EINPROGRESS);
+      auto connecting = make_tcp_socket();
+      EXPECT_TRUE(begin_connect(*connecting, endpoint_).ok());
+      one = std::move(*connecting);
       test::wait_for(one.get(), POLLOUT, 100);
     }
     EXPECT_FALSE(test::wait_for(waiting_.back().get(), POLLOUT, 0)) << "there is room";

@@ -101,6 +101,7 @@ class TestPlane {
     gate->readiness = readiness;
     gate->rules = rules ? std::move(rules) : std::make_shared<const policy::Snapshot>();
     gate->asks = asks;
+    gate->host_time_offset_ms = host_time_offset_ms;
     if (readiness == Readiness::kSign) {
       auto secret = Secret::from_hex("BE1AE0088136EBCA9E4C29A1E77261EC95AE77DACF8CBE7C7F315760FAE946D3");
       gate->key = std::make_shared<const channel::Key>(channel::Key{key_guid, std::nullopt, std::move(*secret)});
@@ -123,6 +124,8 @@ class TestPlane {
     on_loop([&] { out = audit.lines; });
     return out;
   }
+
+  std::optional<std::int64_t> host_time_offset_ms;  ///< of the gates that are opened from then on
 
   Loop loop;
   identity::FakeIdentitySource identities;

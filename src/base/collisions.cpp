@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/places.h"
+#include "base/collisions.h"
 
 #include <fmt/core.h>
 
