@@ -34,14 +34,9 @@ def fixed_number(count: int) -> Counter:
     return seen
 
 
-class Kill(LabCase):
-    # All of the load's records are looked at in the end.
-    agent_config = {"openmsp": {"auditKeepFiles": 100}}
-
-    @classmethod
-    def prepare(cls) -> None:
-        config = json.loads(cls.lab.host_config_file.read_text())
-        cls.lab.host_config_file.write_text(json.dumps({**config, "adminSocket": str(cls.lab.folder / "host" / "admin.sock")}))
+class Records(LabCase):
+    # The log is rotated while they are written.
+    agent_config = {"openmsp": {"auditMaxBytes": 256 << 10, "auditKeepFiles": 100}}
 
     def test_without_a_kill_every_request_has_its_record(self):
         count = 3000
@@ -49,17 +44,28 @@ class Kill(LabCase):
         self.assertEqual(self.lab.guest.as_user(ORDINARY_USER).call(fixed_number, count), Counter({200: count}))
 
         def targets() -> list[str]:
-            return [r["target"] for r in self.lab.audit_records() if "counted=" in r.get("target", "")]
+            return [json.loads(line)["target"] for line in self.lab.audit_lines() if "counted=" in line]
 
         poll("all requests are written or counted", lambda: len(targets()) + self.lost() - lost_before >= count)
         time.sleep(0.2)  # what would come twice comes now
         found = targets()
         self.assertEqual([m for m, n in Counter(found).items() if n > 1], [], "two records for one request")
         self.assertEqual(len(found) + self.lost() - lost_before, count)
+        self.assertTrue(self.lab.agent_audit.with_name(self.lab.agent_audit.name + ".2").exists(), "rotated more than once")
 
     def lost(self) -> int:
         """Requests that the audit log counted but could not keep."""
         return self.lab.status()["counters"]["audit"]["lost"]
+
+
+class Kill(LabCase):
+    # All of the load's records are looked at in the end, those of rotated files as well.
+    agent_config = {"openmsp": {"auditKeepFiles": 100}}
+
+    @classmethod
+    def prepare(cls) -> None:
+        config = json.loads(cls.lab.host_config_file.read_text())
+        cls.lab.host_config_file.write_text(json.dumps({**config, "adminSocket": str(cls.lab.folder / "host" / "admin.sock")}))
 
     def audit_memory(self) -> int:
         """A descriptor of our own of the agent's audit queue, which outlives the agent."""
@@ -138,14 +144,11 @@ class Kill(LabCase):
 
     def audited_runs(self) -> tuple[list[dict], list[int]]:
         """The start lines, and how many records of signed requests each run left. The load may have rotated the log."""
-        name = self.lab.agent_audit.name
-        old = sorted(self.lab.agent_audit.parent.glob(name + ".*"), key=lambda path: -int(path.suffix[1:]))
         starts, recorded = [], []
-        for path in (*old, self.lab.agent_audit):
-            for line in path.open(errors="replace"):
-                if '"event":"start"' in line:
-                    starts.append(json.loads(line))
-                    recorded.append(0)
-                elif '"key_guid"' in line and line.endswith("}\n"):
-                    recorded[-1] += 1
+        for line in self.lab.audit_lines():
+            if '"event":"start"' in line:
+                starts.append(json.loads(line))
+                recorded.append(0)
+            elif '"key_guid"' in line:
+                recorded[-1] += 1
         return starts, recorded

@@ -6,12 +6,14 @@
 
 Cgroups: NAME/guest has the hooks; NAME/guest/agent and NAME/guest/apps are in it, NAME/outside is not.
 """
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import http
@@ -221,7 +223,16 @@ class Lab:
         return sorted(name for name in os.listdir(self.folder / "agent" / "keys") if name.endswith(".key"))
 
     def audit_records(self) -> list[dict]:
+        """Of the newest file: who makes so many that the log is rotated reads audit_lines."""
         return read_json_lines(self.agent_audit)
+
+    def audit_lines(self) -> Iterator[str]:
+        """Whole lines of all that is kept, oldest first. None comes twice; what is rotated meanwhile may be missing, until asked again."""
+        log = self.agent_audit
+        old = sorted(log.parent.glob(log.name + ".*"), key=lambda path: -int(path.suffix[1:]))
+        for path in (*old, log):
+            with contextlib.suppress(FileNotFoundError), path.open(errors="replace") as file:
+                yield from (line for line in file if line.endswith("}\n"))
 
     def audit_says(self, good, timeout: float = 2.0) -> bool:
         """Whether a record like that is in the agent's audit log, or comes within the time (a thread writes it)."""
