@@ -5,6 +5,9 @@ find_program(BPFTOOL bpftool PATHS /usr/sbin /sbin REQUIRED)
 find_program(LLVM_STRIP NAMES llvm-strip-19 llvm-strip REQUIRED)
 find_program(BPF_CLANG NAMES clang-19 clang REQUIRED)
 
+# What a file must find before it can be read.
+add_custom_target(generated_headers)
+
 function(msp_bpf_skeleton target name)
   cmake_parse_arguments(A "" "FROM" "" ${ARGN})
   if(A_FROM)
@@ -39,6 +42,7 @@ function(msp_bpf_skeleton target name)
     DEPENDS "${source}" ${headers}
     COMMENT "BPF ${name}" VERBATIM)
   add_custom_target(${made} DEPENDS "${out}/${name}.skel.h")
+  add_dependencies(generated_headers ${made})
   get_target_property(type ${target} TYPE)
   add_dependencies(${target} ${made})
   if(type STREQUAL "INTERFACE_LIBRARY")

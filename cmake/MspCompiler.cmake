@@ -47,7 +47,8 @@ if(MSP_HARDEN)
   # optimisation reads: programs are optimised as one, tests link what is compiled already.
   set(MSP_BOTH_FORMS -flto=thin -ffat-lto-objects)
   # The driver is given -O3 with the build type; later options win.
-  set(MSP_AS_ONE ${MSP_BOTH_FORMS} -O2 -Wl,--icf=safe)
+  set(MSP_FOLDED -Wl,--icf=safe)
+  set(MSP_AS_ONE ${MSP_BOTH_FORMS} -O2 ${MSP_FOLDED})
   # Functions of other files are copied into their callers only where they are tiny.
   set(MSP_AS_ONE_SMALL -Wl,-mllvm,-import-instr-limit=10)
 endif()
@@ -98,6 +99,7 @@ function(msp_fast folder)
       # Objects of two profiles cannot be linked as one.
       set_source_files_properties(${files} PROPERTIES OBJECT_DEPENDS "${MSP_PROFILE}")
     endif()
-    set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "${options}")
+    # The precompiled headers were made for small code.
+    set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "${options}" SKIP_PRECOMPILE_HEADERS ON)
   endif()
 endfunction()

@@ -174,7 +174,7 @@ void agrees_with_the_engine() {
 }
 
 RC_GTEST_PROP(ExplainProperty, TheStepsEndWhereTheEngineDoes, ()) {
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 60; ++i) {
     agrees_with_the_engine();
   }
 }

@@ -41,8 +41,9 @@ std::string key_of(const SimulationGroup& group) {
 }  // namespace
 
 Simulation::Simulation(policy::Snapshot rules, std::optional<policy::Snapshot> other,
-                       std::function<std::vector<std::string>(const std::string& user)> groups_of)
-    : fates_(std::move(rules), std::move(other), std::move(groups_of)) {}
+                       std::function<std::vector<std::string>(const std::string& user)> groups_of,
+                       std::size_t max_groups)
+    : fates_(std::move(rules), std::move(other), std::move(groups_of)), max_groups_(max_groups) {}
 
 void Simulation::begin_file(std::string name) {
   file_ = std::move(name);
@@ -122,7 +123,7 @@ void Simulation::request(RequestLine& line) {
     group.unsaid = fate.unsaid.text();
   }
   std::string key = key_of(group);
-  if (groups_.size() >= kMaxGroups && !groups_.contains(key)) {
+  if (groups_.size() >= max_groups_ && !groups_.contains(key)) {
     group.path = "(other paths)";
     group.exe = group.user = group.method = "(others)";
     key = key_of(group);

@@ -64,9 +64,10 @@ class Simulation {
   static constexpr std::size_t kMaxBad = 1000;
 
   /// `other`: the version to compare with; without it outcomes are compared with those recorded. `groups_of`: names of
-  /// a user's groups, for records that say none; may be empty.
+  /// a user's groups, for records that say none; may be empty. `max_groups`: requests beyond are counted as others.
   Simulation(policy::Snapshot rules, std::optional<policy::Snapshot> other,
-             std::function<std::vector<std::string>(const std::string& user)> groups_of);
+             std::function<std::vector<std::string>(const std::string& user)> groups_of,
+             std::size_t max_groups = kMaxGroups);
 
   /// Who is asked by lines that have a path only.
   void assume(std::optional<Service> service) { service_ = service; }
@@ -90,6 +91,7 @@ class Simulation {
   void count(const RequestLine& line, const Fate& fate);
 
   Fates fates_;
+  std::size_t max_groups_;
   std::optional<Service> service_;
   std::string file_;
   std::uint64_t line_ = 0;  ///< of the file

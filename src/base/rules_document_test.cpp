@@ -81,7 +81,7 @@ TEST(RulesDocument, TheSizeInWritingIsKnownBefore) {
 TEST(RulesDocument, WhatWasWrittenIsReadWithoutLimits) {
   RuleItem item{.default_access = "deny", .mode = "enforce", .id = "x", .rules = RuleSections()};
   item.rules->privileges.emplace();
-  for (int i = 0; i < 700'000; ++i) {
+  for (int i = 0; i < 450'000; ++i) {
     item.rules->privileges->push_back({.name = "p", .path = "/p", .query_parameters = {{"a", "b"}}});
   }
   const std::string text = written(item);

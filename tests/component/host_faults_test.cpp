@@ -301,7 +301,7 @@ TEST(HostFaults, CheckpointWhileItRuns) {
         return done;
       },
       .judge = [&](const std::string& top, const Fault&, const Result<void>&) { judge(top, answered); }};
-  const auto names = faults::calls_of(campaign);
+  const auto names = faults::calls_of(campaign).names;
   ASSERT_GT(names.size(), 2'500U) << "it writes the log, then the database";
   faults::Tally tally{.calls = names.size()};
   log::set_level(log::Level::kBug);

@@ -249,7 +249,7 @@ TEST(HostPower, ALongLifeWithACheckpoint) {
                                    },
                                .judge = judge};
   const bool all = std::getenv("MSP_POWER_SEEDS") != nullptr;
-  const auto tally = faults::lose_power(loss, all ? 1 : 13);
+  const auto tally = faults::lose_power(loss, all ? 1 : 23);
   std::printf("%s: %zu events on the disk, %zu states after a power loss; %zu pages checkpointed while it ran\n",
               loss.name.c_str(), tally.events, tally.states, writes_to_database);
   EXPECT_GT(writes_to_database, 0U);
@@ -277,11 +277,11 @@ TEST(HostPower, LostAgainDuringRecovery) {
                      },
                  .act = [&](const std::string& directory) { Host(directory, incarnations(machines)); },
                  .judge = [&](const std::string& directory, const Promises&) { judge(directory, promises); }},
-                3);
+                5);
             inner.states += tally.states;
             ++outer;
           }};
-  const auto tally = faults::lose_power(loss, 11);
+  const auto tally = faults::lose_power(loss, 23);
   std::printf("%s: %zu states after the first, %zu after a second one during the recovery of %zu\n", loss.name.c_str(),
               tally.states, inner.states, outer);
   EXPECT_GT(inner.states, 200U);

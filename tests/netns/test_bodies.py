@@ -40,6 +40,29 @@ def download(total: int) -> tuple[int, int]:
         return status, seen
 
 
+def download_at(rate: int, seconds: float, total: int) -> int:
+    """Takes so many bytes a second for a time, the rest at once; how much came. At rate 0 it does nothing for that time."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        connection.settimeout(20)
+        address, _, port = IMDS.partition(":")
+        connection.connect((address, int(port)))
+        connection.sendall(http.request_bytes(IMDS, f"/large?size={total}"))
+        data, end, pause = b"", time.monotonic() + seconds, 0.1
+        while time.monotonic() < end:
+            if rate:
+                data += connection.recv(int(rate * pause))
+            time.sleep(pause)
+        try:
+            while piece := connection.recv(1 << 18):
+                data += piece
+                if len(data) >= total + data.find(b"\r\n\r\n") + 4:
+                    break
+        except ConnectionResetError:
+            pass
+        return len(data) - data.find(b"\r\n\r\n") - 4
+
+
 def several(requests: list[tuple[str, bytes]]) -> list[tuple[int, bytes]]:
     """All on one connection, one after the other."""
     with http.connect(IMDS) as connection:
@@ -212,6 +235,12 @@ class Bodies(LabCase):
                 self.assert_refused(answer, 408)
                 self.assertLess(answer.seconds, 5)
         self.assertLess(self.user(idle_until_closed, 10), 5)
+
+    def test_who_takes_an_answer_slowly_gets_it_and_who_takes_nothing_does_not(self):
+        # Slower than a third of what the kernel keeps for the agent, for several times as long as the agent waits.
+        self.lab.guest.run(["sysctl", "-qw", "net.ipv4.tcp_wmem=4096 131072 131072"]).check_returncode()
+        self.assertEqual(self.user(download_at, 20_000, 5.0, MB), MB)
+        self.assertLess(self.user(download_at, 0, 3.0, MB), MB)
 
     def test_slow_host(self):
         answer = self.user(lambda: http.get(IMDS, "/hang"))

@@ -56,8 +56,9 @@ inline std::vector<Fault> every_fault() {
   all.push_back({.name = "EROFS from there on", .error = EROFS, .calls = kChangesDisk, .from_there_on = true});
   all.push_back(
       {.name = "EACCES from there on", .error = EACCES, .calls = kEveryCall & ~kClose, .from_there_on = true});
-  all.push_back({.name = "short transfer", .effect = kShort});
-  all.push_back({.name = "short transfers from there on", .effect = kShort, .from_there_on = true});
+  all.push_back({.name = "short transfer", .effect = kShort, .calls = kRead | kWrite});
+  all.push_back(
+      {.name = "short transfers from there on", .effect = kShort, .calls = kRead | kWrite, .from_there_on = true});
   all.push_back(
       {.name = "writes of nothing from there on", .effect = kNothing, .calls = kWrite, .from_there_on = true});
   return all;
@@ -77,15 +78,20 @@ struct Tally {
   std::size_t refused = 0;  ///< the code said that it failed
 };
 
-inline std::vector<std::string> calls_of(const Campaign& campaign) {
+struct Calls {
+  std::vector<std::string> names;
+  std::vector<Call> kinds;
+};
+
+inline Calls calls_of(const Campaign& campaign) {
   const Scratch scratch;
   campaign.prepare(scratch.path());
   watch(scratch.path());
   const auto done = campaign.act(scratch.path());
-  const auto names = calls();
+  Calls seen{.names = calls(), .kinds = kinds()};
   watch({});
   EXPECT_TRUE(done.ok()) << campaign.name << " without a fault: " << done.error().text();
-  return names;
+  return seen;
 }
 
 inline void run_one(const Campaign& campaign, const Fault& fault, std::uint64_t at, Tally& tally) {
@@ -108,12 +114,15 @@ inline void run_one(const Campaign& campaign, const Fault& fault, std::uint64_t 
 
 /// Returns the number of calls, runs and refusals, for the log.
 inline Tally run(const Campaign& campaign, const std::vector<Fault>& chosen = every_fault()) {
-  const auto names = calls_of(campaign);
+  const auto [names, kinds] = calls_of(campaign);
   Tally tally{.calls = names.size()};
   EXPECT_GT(names.size(), 0U) << "nothing is seen of " << campaign.name;
   log::set_level(log::Level::kBug);  // else a line for each fault
   for (const Fault& fault : chosen) {
     for (std::uint64_t at = 0; at < names.size(); ++at) {
+      if ((kinds[at] & fault.calls) == 0) {
+        continue;  // as if it began at the next call that it concerns
+      }
       SCOPED_TRACE(campaign.name + ", call " + std::to_string(at) + " (" + names[at] + "): " + fault.name);
       run_one(campaign, fault, at, tally);
     }

@@ -74,6 +74,8 @@ MSP_FAULTS_API void watch(const std::string& directory);
 MSP_FAULTS_API Plan& plan();
 /// Calls seen since watch(), as "fsync keys/.a.tmp".
 MSP_FAULTS_API const std::vector<std::string>& calls();
+/// Their kinds.
+MSP_FAULTS_API const std::vector<Call>& kinds();
 /// Open descriptors of what lies under the directory.
 MSP_FAULTS_API std::size_t open_descriptors();
 MSP_FAULTS_API const std::vector<Event>& journal();

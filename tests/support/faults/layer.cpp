@@ -70,6 +70,7 @@ void Layer::watch(std::string root) {
   root_ = std::move(root);
   *plan = {};
   calls.clear();
+  kinds.clear();
   events.clear();
   paths_.fill({});
   open = 0;
@@ -120,6 +121,7 @@ Effect Layer::next(Call kind, const char* name, const std::string& path) {
   const std::uint64_t number = plan->seen++;
   if (in_memory_) {
     calls.push_back(std::string(name) + " " + relative(path));
+    kinds.push_back(kind);
   }
   const bool meant = plan->from_there_on != 0 ? number >= plan->at : number == plan->at;
   if (plan->effect == kNone || !meant || (plan->calls & kind) == 0) {
@@ -201,6 +203,7 @@ void Operation::note(Event event) const {
 void watch(const std::string& directory) { Layer::get().watch(directory); }
 Plan& plan() { return *Layer::get().plan; }
 const std::vector<std::string>& calls() { return Layer::get().calls; }
+const std::vector<Call>& kinds() { return Layer::get().kinds; }
 std::size_t open_descriptors() { return Layer::get().open; }
 const std::vector<Event>& journal() { return Layer::get().events; }
 void mark(const std::string& text) { Layer::get().note({.kind = Event::Kind::kMark, .path = {}, .text = text}); }

@@ -38,6 +38,7 @@ class Layer {
   std::recursive_mutex lock;
   Plan* plan = &own_plan_;
   std::vector<std::string> calls;
+  std::vector<Call> kinds;
   std::vector<Event> events;
   std::size_t open = 0;
 
