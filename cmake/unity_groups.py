@@ -26,6 +26,8 @@ AFTER_NAME = {"const", "noexcept", "override", "final", "mutable"}
 # TEST(…), RC_GTEST_PROP(…): what they declare carries the name of the suite, which is one program's anyway.
 MACRO = re.compile(r"[A-Z][A-Z0-9_]+")
 INCLUDED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+# Of its file alone as well, whatever namespace it stands in.
+CONSTANT = re.compile(r"\s*const(?:expr|init)?\b[^()]*$")
 TAKEN = re.compile(r"\busing\s+([\w:]+)::(\w+)\s*$")
 
 
@@ -93,7 +95,7 @@ class Names:
             taken = TAKEN.search(head)
             if taken:
                 self.taken[taken[2]] = taken[1]
-            elif unnamed or re.search(r"\b(?:static|using)\b", head):
+            elif unnamed or re.search(r"\b(?:static|using)\b", head) or CONSTANT.match(head.partition("=")[0]):
                 self.kept |= declared(head)
         self.words = set(said_by(file))
         self.meant_otherwise = self.words - set(self.taken)

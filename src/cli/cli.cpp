@@ -7,6 +7,7 @@
 #include <ostream>
 #include <string_view>
 
+#include "base/log.h"
 #include "base/version.h"
 #include "cli/arguments.h"
 #include "cli/doctor_command.h"
@@ -80,7 +81,7 @@ int dispatch(const std::vector<std::string>& arguments, std::ostream& out, std::
       return verb.run(without_verb(arguments, at), out, err);
     }
   }
-  err << "mspctl: there is no verb '" << first << "'\n\n";
+  err << "mspctl: there is no verb '" << log::escape(first) << "'\n\n";
   print_help(err);
   return kExitCannotTell;
 }

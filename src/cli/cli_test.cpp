@@ -74,6 +74,7 @@ TEST_F(Cli, HelpVersionAndMistakes) {
   EXPECT_EQ(call({}).code, kExitCannotTell);
   EXPECT_EQ(call({"stats"}).code, kExitCannotTell);
   EXPECT_THAT(call({"stats"}).err, HasSubstr("no verb 'stats'"));
+  EXPECT_THAT(call({"sta\nts"}).err, HasSubstr(R"(no verb 'sta\nts')"));
   EXPECT_EQ(call({"status", "--jsn"}).code, kExitCannotTell);
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status", "--json=false"},
                                                     {"status", "--help=false"},

@@ -236,6 +236,7 @@ TEST(HostFaults, FirstStartAndADay) {
                    .act = [&](const std::string& top) { return live(top, answered); },
                    .judge = [&](const std::string& top, const Fault&, const Result<void>&) { judge(top, answered); }});
   EXPECT_GT(tally.calls, 100U);
+  EXPECT_GT(tally.runs, 9 * tally.calls) << "of twelve faults; three concern few calls";
   EXPECT_GT(tally.refused, 100U);
 }
 

@@ -21,6 +21,8 @@ APART = [
     ("namespace { using Table = std::map<int, int>; }", "Table t;"),
     ("namespace { int count; }", "int g() { return count; }"),
     ("namespace { void Thing::run() {} int depth = 0; }", "int g() { return depth; }"),
+    ("namespace msp { constexpr int kLimit = most(5); }", "int g() { return kLimit; }"),
+    ("namespace msp { const std::array<int, 2> kSizes{1, 2}; }", "int g() { return kSizes; }"),
     ("static int f() { return 1; }", "int g() { return f(); }"),
     ("#define LIMIT 5", "int g() { return LIMIT; }"),
     ("#  define LIMIT 5", "int g() { return LIMIT; }"),
@@ -42,6 +44,7 @@ TOGETHER = [
     ("using testing::Not;", "using testing::Not; int g() { return Not(); }"),
     ("namespace { int f() { int x = 1; return x; } }", "namespace { int g() { int x = 2; return x; } }"),
     ("namespace { int f() { return 1; } }", '// f is elsewhere\nconst char* g = "f";'),
+    ("namespace msp { const char* f(const char* text) { return text; } }", "const char* g() { return f(\"\"); }"),
     ("namespace { TEST(A, B) {} }", "namespace { TEST(C, D) {} }"),
     ("using namespace std::string_view_literals;", "int g();"),
 ]
