@@ -83,6 +83,7 @@ bool Stream::quiet() {
 
 Stream::Read Stream::read_some(std::span<char> buffer, Deadline deadline) { return {*this, buffer, deadline}; }
 Stream::Read Stream::wait_readable(Deadline deadline) { return {*this, {}, deadline}; }
+Stream::Read Stream::wait_answer(std::uint64_t ms) { return {*this, {}, loop_.after_ms(ms), ms}; }
 Stream::Write Stream::write_all(std::initializer_list<std::string_view> pieces, Deadline deadline) {
   return {*this, pieces, deadline};
 }
@@ -135,6 +136,25 @@ void Stream::Operation::finish_or_wait() {
   }
 }
 
+void Stream::Operation::wait() {
+  if (renewed_ms_ != 0) {
+    acknowledged_ = stream_.acknowledged();
+  }
+  stream_.loop_.arm(*this, deadline_);
+}
+
+/// The kernel says that there is room only when a third of its own queue is free, which may be a megabyte: a peer that
+/// takes less in that time is slow, not silent. Nor is one that has not been given the whole question yet.
+void Stream::Operation::on_timer() {
+  const std::uint64_t before = acknowledged_;
+  if (renewed_ms_ == 0 || stream_.acknowledged() <= before) {
+    finish(IoStatus::kTimeout);
+    return;
+  }
+  deadline_ = stream_.loop_.after_ms(renewed_ms_);
+  wait();
+}
+
 void Stream::Operation::finish(IoStatus status) {
   result_.status = status;
   stream_.*slot_ = nullptr;
@@ -176,32 +196,13 @@ void Stream::Read::begin() {
 
 Stream::Write::Write(Stream& stream, std::initializer_list<std::string_view> pieces, Deadline deadline,
                      std::uint64_t renewed_ms)
-    : Operation(stream, deadline, &Stream::writer_), renewed_ms_(renewed_ms) {
+    : Operation(stream, deadline, &Stream::writer_, renewed_ms) {
   assert(pieces.size() <= kMaxPieces);
   for (const std::string_view piece : pieces) {
     if (!piece.empty()) {
       pieces_[count_++] = {const_cast<char*>(piece.data()), piece.size()};
     }
   }
-}
-
-void Stream::Write::wait() {
-  if (renewed_ms_ != 0) {
-    acknowledged_ = stream_.acknowledged();
-  }
-  Operation::wait();
-}
-
-/// The kernel says that there is room only when a third of its own queue is free, which may be a megabyte: a peer that
-/// takes less in that time is slow, not silent.
-void Stream::Write::on_timer() {
-  const std::uint64_t before = acknowledged_;
-  if (renewed_ms_ == 0 || stream_.acknowledged() <= before) {
-    Operation::on_timer();
-    return;
-  }
-  deadline_ = stream_.loop_.after_ms(renewed_ms_);
-  wait();
 }
 
 ssize_t Stream::Write::send_some() const {

@@ -49,6 +49,9 @@ class Stream : public EventTarget {
   Read read_some(std::span<char> buffer, Deadline deadline);
   /// Waits without a buffer until a read would not block (or the peer has closed): idle connections hold none.
   Read wait_readable(Deadline deadline);
+  /// The same with `ms` for the peer to say something, which begin when it has taken what was written: as long as it
+  /// takes of that, however slowly, they begin anew. Known of TCP alone.
+  Read wait_answer(std::uint64_t ms);
   /// All pieces in order (at most kMaxPieces), in as few system calls as possible.
   Write write_all(std::initializer_list<std::string_view> pieces, Deadline deadline);
   /// The same with `ms` for the peer to take anything at all: as long as it does, however slowly, the time begins anew.
@@ -97,8 +100,8 @@ class Stream : public EventTarget {
 /// One pending operation; lives in the frame of the coroutine that awaits it.
 class Stream::Operation : public CoroutineWaiter {
  public:
-  Operation(Stream& stream, Deadline deadline, Operation* Stream::* slot)
-      : stream_(stream), deadline_(deadline), slot_(slot) {}
+  Operation(Stream& stream, Deadline deadline, Operation* Stream::* slot, std::uint64_t renewed_ms = 0)
+      : stream_(stream), deadline_(deadline), slot_(slot), renewed_ms_(renewed_ms) {}
   ~Operation() override;
 
   bool await_ready();
@@ -111,8 +114,8 @@ class Stream::Operation : public CoroutineWaiter {
   /// Tries; true when done (result_ is set).
   virtual bool attempt() = 0;
   void finish_or_wait();
-  virtual void wait() { stream_.loop_.arm(*this, deadline_); }
-  void on_timer() override { finish(IoStatus::kTimeout); }
+  void wait();
+  void on_timer() override;
   Stream& stream_;
   IoResult result_;
   Deadline deadline_;
@@ -122,12 +125,14 @@ class Stream::Operation : public CoroutineWaiter {
   void finish(IoStatus status);
   void on_ready() override;
   Operation* Stream::* slot_;
+  std::uint64_t renewed_ms_;        // 0: the deadline is the last
+  std::uint64_t acknowledged_ = 0;  // when the deadline was set
 };
 
 class Stream::Read final : public Stream::Operation {
  public:
-  Read(Stream& stream, std::span<char> buffer, Deadline deadline)
-      : Operation(stream, deadline, &Stream::reader_), buffer_(buffer) {}
+  Read(Stream& stream, std::span<char> buffer, Deadline deadline, std::uint64_t renewed_ms = 0)
+      : Operation(stream, deadline, &Stream::reader_, renewed_ms), buffer_(buffer) {}
 
  private:
   void begin() override;
@@ -143,14 +148,10 @@ class Stream::Write final : public Stream::Operation {
  private:
   void begin() override { stream_.loop_.write_stage(*this); }
   bool attempt() override;
-  void wait() override;
-  void on_timer() override;
   ssize_t send_some() const;
   std::array<iovec, kMaxPieces> pieces_{};
   std::size_t first_ = 0;
   std::size_t count_ = 0;
-  std::uint64_t renewed_ms_;        // 0: the deadline is the last
-  std::uint64_t acknowledged_ = 0;  // when the deadline was set
 };
 
 class Stream::Connect final : public Stream::Operation {

@@ -118,7 +118,7 @@ std::string Upstream::head_for(const UpstreamService& to, std::string_view vm_id
 Task<bool> Upstream::send_body(Exchange& x) {
   if (!x.request.body.empty()) {
     x.out.body_bytes = x.request.body.size();
-    const IoResult sent = co_await x.stream.write_all({x.request.body}, deadline());
+    const IoResult sent = co_await x.stream.write_while_taken({x.request.body}, timeout_ms());
     co_return sent.ok();
   }
   const bool chunked = x.passage.framing().kind == http::BodyKind::kChunked;
@@ -135,23 +135,23 @@ Task<bool> Upstream::send_body(Exchange& x) {
     IoResult sent;
     if (chunked) {
       const std::string size = fmt::format("{:x}\r\n", piece.data.size());
-      sent = co_await x.stream.write_all({size, piece.data, "\r\n"}, deadline());
+      sent = co_await x.stream.write_while_taken({size, piece.data, "\r\n"}, timeout_ms());
     } else {
-      sent = co_await x.stream.write_all({piece.data}, deadline());
+      sent = co_await x.stream.write_while_taken({piece.data}, timeout_ms());
     }
     if (!sent.ok()) {
       co_return false;
     }
   }
   if (chunked) {
-    const IoResult sent = co_await x.stream.write_all({"0\r\n\r\n"}, deadline());
+    const IoResult sent = co_await x.stream.write_while_taken({"0\r\n\r\n"}, timeout_ms());
     co_return sent.ok();
   }
   co_return true;
 }
 
 Task<void> Upstream::send(Exchange& x) {
-  const IoResult head = co_await x.stream.write_all({x.head}, deadline());
+  const IoResult head = co_await x.stream.write_while_taken({x.head}, timeout_ms());
   if (head.ok()) {
     // One that refuses early closes while we still write: its answer may be there all the same.
     [[maybe_unused]] const bool whole = co_await send_body(x);
@@ -181,14 +181,23 @@ Task<bool> Upstream::answer_begins(Exchange& x) {
 Task<Reason> Upstream::relay(Exchange& x) {
   http::Buffer buffer = buffers_.take();
   http::ResponseHead head;
+  Deadline until = kNoDeadline;
+  bool taken = false;  // by the service: the whole request
   for (int interim = 0;; ++interim) {
-    if (buffer.empty()) {
+    if (!taken && buffer.empty()) {
       const bool begins = co_await answer_begins(x);
       if (!begins) {
         co_return Reason::kNone;
       }
+      taken = x.sent;
+      // As soon as the service has what is in our kernel still.
+      const IoResult begun = taken ? co_await x.stream.wait_answer(timeout_ms()) : IoResult();
+      if (begun.status == IoStatus::kTimeout) {
+        co_return Reason::kUpstreamSlow;
+      }
+      until = deadline();
     }
-    const http::HeadRead read = co_await http::read_response_head(x.stream, buffer, head, deadline());
+    const http::HeadRead read = co_await http::read_response_head(x.stream, buffer, head, until);
     if (read.status != http::HeadStatus::kComplete) {
       co_return read.status == http::HeadStatus::kTimeout ? Reason::kUpstreamSlow
       : read.status == http::HeadStatus::kBad             ? Reason::kUpstreamBad

@@ -52,7 +52,8 @@ class Upstream {
   Task<bool> answer_begins(Exchange& exchange);
   Task<Reason> relay(Exchange& exchange);
   Task<Reason> relay_body(Exchange& exchange, http::BodyReader& body);
-  Deadline deadline() const { return loop_.after_ms(std::uint64_t{config_.timeout_seconds} * 1000); }
+  std::uint64_t timeout_ms() const { return std::uint64_t{config_.timeout_seconds} * 1000; }
+  Deadline deadline() const { return loop_.after_ms(timeout_ms()); }
 
   Loop& loop_;
   http::BufferPool& buffers_;

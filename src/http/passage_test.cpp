@@ -4,13 +4,16 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+
 #include <netinet/in.h>
+#include <future>
 
 #include <optional>
 #include <string>
 
 #include "http/server.h"
 #include "tests/support/loop.h"
+#include "tests/support/slow_reader.h"
 
 namespace msp::http {
 namespace {
@@ -22,7 +25,7 @@ class PassOn final : public Handler {
   void on_refused(const ConnectionInfo& /*from*/, std::string_view /*id*/, const Refusal& refusal) override {
     refused = refusal.code;
   }
-  Task<Response> handle(const Request& /*request*/) override { co_return Response::text(200, "handled"); }
+  Task<Response> handle(const Request& /*request*/) override { co_return Response::text(200, own); }
   Passing passes_on(const Request& request) override {
     return request.target.path == "/own"         ? Passing::kNo
            : request.target.path == "/collected" ? Passing::kCollected
@@ -43,6 +46,14 @@ class PassOn final : public Handler {
       for (const std::string piece(1'000, 'x'); taken; pieces += taken ? 1 : 0) {
         taken = co_await passage.write(piece);
       }
+      co_return;
+    }
+    if (path == "/large") {
+      good = co_await passage.begin(Response(200), std::nullopt);
+      for (int i = 0; i < 10 && good; ++i) {
+        good = co_await passage.write(std::string(60'000, 'x'));
+      }
+      good = good && co_await passage.end();
       co_return;
     }
     while (path != "/hasty") {
@@ -67,6 +78,7 @@ class PassOn final : public Handler {
     }
   }
 
+  std::string own = "handled";
   std::string body;
   std::string refused;
   int pieces = 0;
@@ -77,7 +89,12 @@ class PassageTest : public testing::Test {
  protected:
   PassageTest()
       : server(loop, pool, handler,
-               {.head_ms = 100, .idle_ms = 100, .body_ms = 100, .linger_ms = 100, .turn_bytes = kTurnBytes}) {
+               {.head_ms = 100,
+                .idle_ms = 100,
+                .body_ms = 100,
+                .write_ms = 1'000,
+                .linger_ms = 100,
+                .turn_bytes = kTurnBytes}) {
     auto listener = make_tcp_socket();
     EXPECT_TRUE(listener && bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 16));
     address = *local_endpoint(listener->get());
@@ -131,6 +148,34 @@ TEST_F(PassageTest, AnAnswerWithoutAnEndLeavesTurnsToOthers) {
 }
 
 constexpr std::string_view kChunked = "\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
+
+// Slower than the kernel tells of room: what is passed on, and what the host says itself.
+TEST_F(PassageTest, AnswersThatAreTakenSlowlyArrive) {
+  Fd listener = test::listener_with_a_queue();
+  const Ipv4Endpoint at = *local_endpoint(listener.get());
+  EXPECT_TRUE(server.listen(std::move(listener)));
+  handler.own = std::string(600'000, 'x') + "0\r\n\r\n";
+  for (const char* const path : {"/large", "/own"}) {
+    auto came = std::async(std::launch::async, test::taken_slowly, at, put(path, "content-length: 0"), "0\r\n\r\n", 1);
+    test::run_until(loop, [&] { return came.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+    EXPECT_EQ(came.get(), 1U) << path;
+  }
+}
+
+TEST_F(PassageTest, AnAnswerOfWhichNothingIsTakenIsGivenUp) {
+  Fd listener = test::listener_with_a_queue();
+  address = *local_endpoint(listener.get());
+  EXPECT_TRUE(server.listen(std::move(listener)));
+  handler.own = std::string(8'000'000, 'x');
+  for (const char* const path : {"/large", "/own"}) {
+    const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    test::set_buffer(socket, SO_RCVBUF, 1);
+    EXPECT_TRUE(begin_connect(socket, address).ok());
+    test::send_all(socket.get(), put(path, "content-length: 0"));
+    test::run_until(loop, [&] { return server.connections() == 1; });
+    test::run_until(loop, [&] { return server.connections() == 0; });
+  }
+}
 
 TEST_F(PassageTest, BothDirectionsAndTheConnectionGoesOn) {
   const std::string out = talk(put("/a", "content-length: 5", "hello") + put("/own", "content-length: 0"));

@@ -54,7 +54,7 @@ struct ServerLimits {
   std::uint64_t head_ms = 10'000;   ///< for a whole head, from accept or its first byte: 408
   std::uint64_t idle_ms = 75'000;   ///< between requests: close
   std::uint64_t body_ms = 30'000;   ///< without a byte of the body: 408
-  std::uint64_t write_ms = 30'000;  ///< for writing an answer: close
+  std::uint64_t write_ms = 30'000;  ///< without that the client takes anything of an answer: close
   std::uint64_t linger_ms = 2'000;  ///< for a peer to take the last answer after a refusal
   std::uint64_t farewell_ms = 250;  ///< of a drain, for idle connections to ask once more, and be told of the end
   std::size_t max_connections = 4096;

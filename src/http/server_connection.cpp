@@ -271,7 +271,7 @@ Task<std::optional<Refusal>> ServerConnection::collect_body(const Admission& adm
   BodyReader reader(*stream_, rest, admission.framing, terms.limit);
   BodyPiece piece;
   if (admission.expects_continue && rest.empty() && admission.framing.length <= terms.limit) {
-    co_await stream_->write_all({"HTTP/1.1 100 Continue\r\n\r\n"}, shared_.loop.after_ms(shared_.limits.write_ms));
+    co_await stream_->write_while_taken({"HTTP/1.1 100 Continue\r\n\r\n"}, shared_.limits.write_ms);
   }
   for (;;) {
     piece = co_await reader.next(shared_.loop.after_ms(shared_.limits.body_ms));
@@ -351,8 +351,7 @@ Task<bool> ServerConnection::answer(Response response, bool persistent) {
   write_head(response, stays, bodiless ? std::nullopt : std::optional<std::uint64_t>(response.body().size()), false);
   const bool sends_body = !bodiless && scratch_->head.method != "HEAD";
   const std::string_view body = sends_body ? std::string_view(response.body()) : std::string_view{};
-  const IoResult written =
-      co_await stream_->write_all({scratch_->out, body}, shared_.loop.after_ms(shared_.limits.write_ms));
+  const IoResult written = co_await stream_->write_while_taken({scratch_->out, body}, shared_.limits.write_ms);
   of_party_.spent += body.size();
   co_return written.ok() && stays;
 }

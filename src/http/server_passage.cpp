@@ -12,8 +12,7 @@ namespace msp::http {
 
 Task<bool> ServerConnection::Passed::put(std::initializer_list<std::string_view> pieces) {
   ServerShared& shared = connection_.shared_;
-  const IoResult written =
-      co_await connection_.stream_->write_all(pieces, shared.loop.after_ms(shared.limits.write_ms));
+  const IoResult written = co_await connection_.stream_->write_while_taken(pieces, shared.limits.write_ms);
   if (!written.ok()) {
     stage_ = Stage::kDone;
     persistent_ = false;

@@ -291,12 +291,22 @@ Task<http::HeadStatus> Session::read_answer_head(Exchange& x, UpstreamAnswer& an
     answer.buffer = plane_.buffers_.take();
   }
   Deadline deadline = plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms);
+  bool taken = upload == nullptr;  // by the host: the whole request
   for (unsigned interim = 0; interim <= kMaxInterim; ++interim) {
-    if (upload != nullptr && answer.buffer.empty()) {
+    if (!taken && answer.buffer.empty()) {
       co_await answer_begins(*upload, answer.connection->stream());
       if (upload->broken && !upload->heard) {
         answer.failure = *upload->broken;
         co_return http::HeadStatus::kError;
+      }
+      taken = upload->sent;
+      if (taken) {
+        // As soon as the host has what is in our kernel still.
+        const IoResult begun = co_await answer.connection->stream().wait_answer(plane_.settings_.upstream_timeout_ms);
+        if (begun.status == IoStatus::kTimeout) {
+          answer.failure = upstream_timeout();
+          co_return http::HeadStatus::kTimeout;
+        }
       }
       deadline = plane_.loop_.after_ms(plane_.settings_.upstream_timeout_ms);
     }

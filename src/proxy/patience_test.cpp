@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "proxy/test_plane.h"
+#include "tests/support/slow_reader.h"
 
 namespace msp::proxy {
 namespace {
@@ -29,12 +30,16 @@ Settings short_of_patience() {
   return settings;
 }
 
-bool all_are_gone(TestPlane& plane, std::size_t requests = 1) {
-  return plane.becomes([&] { return plane.counters.requests >= requests && plane.counters.connections_open == 0; });
+Settings a_second_of_patience() {
+  Settings settings;
+  settings.upstream_timeout_ms = 1'000;
+  settings.body_timeout_ms = 1'000;
+  settings.max_signed_body_bytes = 1U << 20;
+  return settings;
 }
 
-void set_buffer(int socket, int which, int bytes) {
-  EXPECT_EQ(::setsockopt(socket, SOL_SOCKET, which, &bytes, sizeof(bytes)), 0);
+bool all_are_gone(TestPlane& plane, std::size_t requests = 1) {
+  return plane.becomes([&] { return plane.counters.requests >= requests && plane.counters.connections_open == 0; });
 }
 
 /// A way to the plane on which a few kilobytes are more than fits, and a client that reads nothing.
@@ -43,11 +48,11 @@ class NarrowWay {
   explicit NarrowWay(TestPlane& plane) {
     auto listener = make_tcp_socket();
     EXPECT_TRUE(bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 4).ok());
-    set_buffer(listener->get(), SO_SNDBUF, 1);  // what it accepts inherits it
+    test::set_buffer(*listener, SO_SNDBUF, 1);  // what it accepts inherits it
     const Ipv4Endpoint at = *local_endpoint(listener->get());
     plane.on_loop([&] { EXPECT_TRUE(plane.plane->listen(std::move(*listener)).ok()); });
     socket_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    set_buffer(socket_.get(), SO_RCVBUF, 1);
+    test::set_buffer(socket_, SO_RCVBUF, 1);
     EXPECT_TRUE(begin_connect(socket_, at).ok());
   }
   void send(std::string_view bytes) const { test::RawOrigin::say(socket_.get(), bytes); }
@@ -129,6 +134,94 @@ TEST(Patience, RefusalsThatNobodyReadsEnd) {
       << "it was told nothing";
 }
 
+Ipv4Endpoint listen_with_a_queue(TestPlane& plane) {
+  Fd listener = test::listener_with_a_queue();
+  const Ipv4Endpoint at = *local_endpoint(listener.get());
+  plane.on_loop([&] { EXPECT_TRUE(plane.plane->listen(std::move(listener)).ok()); });
+  return at;
+}
+
+std::string often(std::string_view request, std::size_t times) {
+  std::string out;
+  while (times-- > 0) {
+    out += request;
+  }
+  return out;
+}
+
+// Its pieces are framed anew, one by one.
+TEST(Patience, AChunkedAnswerThatIsTakenSlowlyArrives) {
+  const std::string body(600'000, 'x');
+  test::RawOrigin origin(
+      always("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n927c0\r\n" + body + "\r\n0\r\n\r\n"));
+  TestPlane plane(origin.endpoint(), a_second_of_patience());
+  plane.open_gate();
+  EXPECT_EQ(test::taken_slowly(listen_with_a_queue(plane), get("/"), "\r\n0\r\n\r\n", 1), 1U);
+}
+
+TEST(Patience, RefusalsAndOwnAnswersThatAreTakenSlowlyAllArrive) {
+  constexpr std::size_t kMany = 1'500;
+  const Ipv4Endpoint nobody_listens = {{127, 0, 0, 2}, 1};
+  TestPlane plane(nobody_listens, a_second_of_patience());
+  plane.open_gate();
+  const Ipv4Endpoint at = listen_with_a_queue(plane);
+  EXPECT_EQ(test::taken_slowly(at, often(get("/"), kMany), "HTTP/1.1 410 ", kMany), kMany);
+  plane.identities.answer.direct = true;
+  const std::string own = "GET /provision HTTP/1.1\r\nHost: " + to_string(plane.at) + "\r\n\r\n";
+  EXPECT_EQ(test::taken_slowly(at, often(own, kMany), "HTTP/1.1 200 ", kMany), kMany);
+}
+
+/// Takes a body of `size` bytes on the wire, the first `slowly` of them at 640 KB/s at most, and answers.
+test::RawOrigin::Script takes_slowly(std::size_t slowly, std::size_t size) {
+  return [slowly, size](test::RawOrigin& origin, int socket) {
+    const int buffer = 32 << 10;
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
+    std::size_t taken = read_head(origin, socket) ? 0 : size;
+    for (std::array<char, 32'000> piece{}; taken < size;) {
+      ::usleep(taken < slowly ? 50'000 : 0);
+      const ssize_t n = origin.wait_or_stop(socket) ? ::recv(socket, piece.data(), piece.size(), 0) : 0;
+      if (n <= 0) {
+        return;
+      }
+      taken += static_cast<std::size_t>(n);
+    }
+    test::RawOrigin::say(socket, kOk);
+  };
+}
+
+std::string upload_of(std::string_view request_line, std::string_view framing, const std::string& body) {
+  return std::string(request_line) + " HTTP/1.1\r\nHost: metadata.test\r\n" + std::string(framing) + "\r\n\r\n" + body;
+}
+
+// Its time for an answer begins when it has the request, not when our kernel has it.
+TEST(Patience, AHostThatTakesTheEndOfAnUploadSlowlyIsWaitedFor) {
+  const std::string body(std::size_t{1} << 20, 'x');
+  for (const std::string_view line : {"PUT /vmAgentLog", "POST /signed"}) {
+    test::RawOrigin origin(takes_slowly(body.size(), body.size()));
+    TestPlane plane(origin.endpoint(), a_second_of_patience());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    const Sender sender(client, upload_of(line, "Content-Length: 1048576", body));
+    EXPECT_THAT(client.read_until("hello", 10'000), StartsWith("HTTP/1.1 200 ")) << line;
+  }
+}
+
+// More than our kernel keeps, and slower than it tells of room.
+TEST(Patience, AHostThatTakesAnUploadSlowlyGetsTheWholeOfIt) {
+  const std::string body(kMoreThanFits, 'x');
+  const std::string chunks = "1000000\r\n" + body + "\r\n0\r\n\r\n";
+  for (const auto& [framing, sent] :
+       {std::pair("Content-Length: 16777216", body), std::pair("Transfer-Encoding: chunked", chunks)}) {
+    // Pieces are framed anew.
+    test::RawOrigin origin(takes_slowly(std::size_t{2} << 20, body.size()));
+    TestPlane plane(origin.endpoint(), a_second_of_patience());
+    plane.open_gate();
+    test::RawClient client(plane.at);
+    const Sender sender(client, upload_of("PUT /vmAgentLog", framing, sent));
+    EXPECT_THAT(client.read_until("hello", 10'000), StartsWith("HTTP/1.1 200 ")) << framing;
+  }
+}
+
 TEST(Patience, AHostThatDoesNotReadAnUploadIsNotWaitedFor) {
   const std::string piece(std::size_t{1} << 16, 'x');
   std::string chunks;
@@ -188,9 +281,12 @@ TEST(Patience, InterimAnswersGiveTheHostNoMoreTime) {
   settings.upstream_timeout_ms = 500;
   TestPlane plane(origin.endpoint(), settings);
   plane.open_gate();
-  test::RawClient client(plane.at);
-  client.send(get("/"));
-  EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 504 "), HasSubstr("upstream_timeout")));
+  for (const std::string& request :
+       {get("/"), std::string("POST / HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: 5\r\n\r\nhello")}) {
+    test::RawClient client(plane.at);
+    client.send(request);
+    EXPECT_THAT(client.read_until("}"), AllOf(StartsWith("HTTP/1.1 504 "), HasSubstr("upstream_timeout"))) << request;
+  }
 }
 
 /// Who connects to it is not heard: nobody accepts, and there is no room for one more.

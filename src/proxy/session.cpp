@@ -278,7 +278,7 @@ Task<bool> Session::refuse_with(Exchange& x, Answer answer, std::string_view rea
   const audit::RequestId::Text request = x.record.request.text();
   write_answer(x.out, answer, audit::view(request), x.have_head ? x.head.minor_version : 1,
                x.have_head && x.head.method == "HEAD", plane_.date());
-  const IoResult sent = co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  const IoResult sent = co_await stream_.write_while_taken({x.out}, bytes_ms());
   x.record.status = sent.ok() ? static_cast<std::uint16_t>(answer.status) : std::uint16_t{0};
   x.record.reason = reason;
   // Whatever the rules said: it was not served.
@@ -299,7 +299,7 @@ Task<bool> Session::answer_locally(Exchange& x, LocalAnswer local) {
   unread_input_ = x.body_pending;
   x.out.clear();
   write_json(x.out, local.status, local.body, x.head.minor_version, x.head.method == "HEAD", close, plane_.date());
-  const IoResult sent = co_await stream_.write_all({x.out}, plane_.loop_.after_ms(plane_.settings_.body_timeout_ms));
+  const IoResult sent = co_await stream_.write_while_taken({x.out}, bytes_ms());
   x.record.decision = audit::Decision::kPermit;
   x.record.status = sent.ok() ? static_cast<std::uint16_t>(local.status) : std::uint16_t{0};
   x.record.bytes_out = local.body.size();

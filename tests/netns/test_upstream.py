@@ -24,6 +24,7 @@ PORTS = {"imds": 8775, "wireserver": 8776, "hostga": 8777}
 PIECE = bytes(range(256)) * 256
 LARGE = 32 * 1024 * 1024
 TIMEOUT = 2
+SLOWLY = 15_000  # bytes a second
 
 
 class Behind(http.server.BaseHTTPRequestHandler):
@@ -93,6 +94,11 @@ class Behind(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def _take(self, most: int) -> bytes:
+        if self.headers.get("X-Way") == "slowly":
+            time.sleep(most / SLOWLY)
+        return self.rfile.read1(most)
+
     def _answer_before_the_end(self, way: str) -> None:
         """"echo": each piece as it comes; "refuses": at once, reads nothing, and says when the host ends it; "accepts": at once, and reads on."""
         left = int(self.headers["Content-Length"])
@@ -115,7 +121,7 @@ class Behind(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self._note()
-        if way := self.headers.get("X-Way"):
+        if (way := self.headers.get("X-Way")) and way != "slowly":
             self._answer_before_the_end(way)
             return
         left, chunked = int(self.headers.get("Content-Length", 0)), self.headers.get("Transfer-Encoding") == "chunked"
@@ -124,7 +130,7 @@ class Behind(http.server.BaseHTTPRequestHandler):
             if chunked:
                 left = int(self.rfile.readline(), 16)
             while left > 0:
-                piece = self.rfile.read1(min(left, 65536))
+                piece = self._take(min(left, 4096 if self.headers.get("X-Way") == "slowly" else 65536))
                 if not piece:
                     return
                 left -= len(piece)
@@ -307,6 +313,18 @@ class Upstream(LabCase):
         status, got, _ = self.lab.outside.call(put_and_read, HOSTGA, size, "accepts", size)
         self.assertEqual((status, got), (202, 5))
         poll("what was accepted early arrives whole", lambda: Behind.received == size, 5)
+
+    def test_a_service_that_takes_a_request_slowly_gets_it_and_is_waited_for(self):
+        """Slower than a third of what the kernel keeps for the host in that time, and with more than that at the end."""
+        size = 3 * len(PIECE)
+        run("ip", "netns", "exec", self.lab.host_netns, "sysctl", "-qw", "net.ipv4.tcp_wmem=4096 131072 131072")
+        # What it takes is acknowledged in small parts; others are to send at once.
+        listener = self.servers["hostga"].socket
+        self.addCleanup(listener.setsockopt, socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        status, got, _ = self.lab.outside.call(put_and_read, HOSTGA, size, "slowly", size)
+        self.assertEqual((status, got), (201, 6))
+        self.assertEqual(Behind.received, size)
 
     def test_an_early_refusal_ends_the_request_at_once(self):
         """The guest says nothing more and holds its connection: nothing of it has to run out before that ends."""
