@@ -26,6 +26,8 @@ class Places {
   void take(const identity::ConnectionIdentity& caller);
   void give_back(const identity::ConnectionIdentity& caller);
   std::size_t taken() const { return taken_; }
+  /// But root, of whom none is counted apart: those who hold a place now, so never more than there are places.
+  std::size_t users() const { return taken_by_user_.size(); }
 
  private:
   static std::uint32_t for_root(std::uint32_t max_connections);

@@ -41,5 +41,26 @@ TEST(Places, OneThatIsGivenBackMakesRoomForOne) {
   }
 }
 
+// Uids come and go for as long as a machine runs: what is known of them is bounded by those who are here now.
+TEST(Places, OfAUserWhoHoldsNothingNothingIsKept) {
+  Places places(4, 4);
+  const auto stays = identity::fake_identity(1000);
+  places.take(stays);
+  for (std::uint32_t uid = 2000; uid < 3000; ++uid) {
+    const auto passes = identity::fake_identity(uid);
+    places.take(passes);
+    places.take(passes);
+    EXPECT_EQ(places.users(), 2U);
+    places.give_back(passes);
+    EXPECT_EQ(places.users(), 2U) << "one is left";
+    places.give_back(passes);
+    ASSERT_EQ(places.users(), 1U) << uid;
+  }
+  places.take(identity::fake_identity(0));
+  EXPECT_EQ(places.users(), 1U) << "root is not counted";
+  places.give_back(stays);
+  EXPECT_EQ(places.users(), 0U);
+}
+
 }  // namespace
 }  // namespace msp::proxy
