@@ -66,6 +66,8 @@ class Crowd(LabCase):
         for _ in range(5):
             answer = self.lab.guest.call(http.get, WIRESERVER, "/?comp=versions")
             self.assertEqual(answer.status, 200, answer)
-        [problem] = self.lab.status()["problems"]
+        status = self.lab.status()
+        self.assertFalse(status["protected"], "some who should be served were not")
+        [problem] = status["problems"]
         self.assertIn("turned away within the last minute", problem["what"])
         self.assertEqual((problem["area"], problem["severity"]), ("listener", "warning"))
