@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "base/file.h"
 
@@ -26,6 +30,32 @@ class MostBytes {
  private:
   rlimit before_{};
 };
+
+/// An empty disk that hides what was at this place before.
+class FreshDisk {
+ public:
+  explicit FreshDisk(std::string at) : at_(std::move(at)) {
+    mounted_ = ::geteuid() == 0 && ::mount("tmpfs", at_.c_str(), "tmpfs", 0, "size=64k,mode=0700") == 0;
+    EXPECT_TRUE(mounted_) << "needs root and tmpfs: run it as root";
+  }
+  FreshDisk(const FreshDisk&) = delete;
+  FreshDisk& operator=(const FreshDisk&) = delete;
+  ~FreshDisk() {
+    if (mounted_) {
+      ::umount2(at_.c_str(), MNT_DETACH);
+    }
+  }
+
+ private:
+  std::string at_;
+  bool mounted_ = false;
+};
+
+ino_t inode_of(const std::string& path) {
+  struct stat st{};
+  EXPECT_EQ(::stat(path.c_str(), &st), 0) << path;
+  return st.st_ino;
+}
 
 class LogFileTest : public testing::Test {
  protected:
@@ -61,6 +91,22 @@ TEST_F(LogFileTest, FollowsAFileThatWasMovedAwayWhenItLooks) {
   ASSERT_TRUE(append(log, "4\n"));
   EXPECT_EQ(content("moved"), "1\n2\n");
   EXPECT_EQ(content(), "3\n4\n");
+}
+
+// Each disk numbers its files anew: a log on a disk that was put there since may have the number of the one before.
+TEST_F(LogFileTest, FollowsToAnotherDiskWhereTheFileHasTheSameNumber) {
+  std::optional<FreshDisk> before(root_);
+  LogFile log = open();
+  ASSERT_TRUE(append(log, "1\n"));
+  const ino_t number = inode_of(path());
+  std::optional<FreshDisk> now(root_);
+  ASSERT_TRUE(file::open_for_append(path(), 0600));
+  ASSERT_EQ(inode_of(path()), number) << "else this shows nothing";
+  ASSERT_TRUE(append(log, "2\n", true));
+  EXPECT_EQ(content(), "2\n");
+  now.reset();
+  EXPECT_EQ(content(), "1\n");
+  before.reset();
 }
 
 TEST_F(LogFileTest, TheFirstLineOfTheNextFileIsMadeWhenItIsDue) {
