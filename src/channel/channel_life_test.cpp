@@ -6,8 +6,8 @@
 #include <fstream>
 #include <set>
 
-#include "base/log.h"
 #include "channel/channel_fixture.h"
+#include "tests/support/log_lines.h"
 
 namespace msp::channel {
 namespace {
@@ -546,37 +546,36 @@ TEST_F(ChannelLife, WhatTheHostSignsAsksForAndDoubtsIsPublishedByItself) {
   EXPECT_EQ(state().key->guid, guid);
 }
 
-class Pauses final : public log::Sink {
- public:
-  Pauses() { log::set_sink(this, log::Level::kDebug); }
-  ~Pauses() override { log::set_sink(nullptr); }
-  void write(log::Level, const std::string& text, log::Fields) override {
-    constexpr std::string_view kBefore = "the host is asked again in ";
-    if (text.starts_with(kBefore)) {
-      heard.push_back(std::stoi(text.substr(kBefore.size())));
+/// In milliseconds, each that was made.
+std::vector<int> pauses(const test::LogLines& said) {
+  constexpr std::string_view kBefore = "the host is asked again in ";
+  std::vector<int> out;
+  for (const auto& line : said.lines()) {
+    if (line.text.starts_with(kBefore)) {
+      out.push_back(std::stoi(line.text.substr(kBefore.size())));
     }
   }
-  std::vector<int> heard;
-};
+  return out;
+}
 
 // Machines that lost the same host must not come back to it all at once.
 TEST_F(ChannelLife, PausesAfterFailedPollsAreSpreadAndOthersAreNot) {
-  Pauses pauses;
+  test::LogLines said(log::Level::kDebug);
   host.enforce();
   start(2'000, 50);
   ASSERT_TRUE(run_until_phase(Phase::kLatched));
   host.canned_status = 503;
   ASSERT_TRUE(run_until([&] { return !state().host_answers; }));
-  pauses.heard.clear();
-  ASSERT_TRUE(run_until([&] { return pauses.heard.size() >= 12; }));
-  EXPECT_THAT(pauses.heard, testing::Each(testing::AllOf(testing::Ge(40), testing::Le(60))));
-  EXPECT_GE(std::set(pauses.heard.begin(), pauses.heard.end()).size(), 3U);
+  said.clear();
+  ASSERT_TRUE(run_until([&] { return pauses(said).size() >= 12; }));
+  const std::vector<int> failed = pauses(said);
+  EXPECT_THAT(failed, testing::Each(testing::AllOf(testing::Ge(40), testing::Le(60))));
+  EXPECT_GE(std::set(failed.begin(), failed.end()).size(), 3U);
   host.canned_status = 0;
   ASSERT_TRUE(run_until([&] { return state().host_answers; }));
-  const auto before = static_cast<std::ptrdiff_t>(pauses.heard.size());
+  said.clear();
   run_polls(4);
-  const std::vector<int> later(pauses.heard.begin() + before, pauses.heard.end());
-  EXPECT_THAT(later, testing::AllOf(testing::SizeIs(testing::Ge(2)), testing::Each(50)));
+  EXPECT_THAT(pauses(said), testing::AllOf(testing::SizeIs(testing::Ge(2)), testing::Each(50)));
 }
 
 // Much less than ten times as long as it may hold it, and much more than a poll that is not held.

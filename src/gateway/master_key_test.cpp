@@ -10,7 +10,7 @@
 #include <fstream>
 #include <functional>
 
-#include "base/log.h"
+#include "tests/support/log_lines.h"
 
 namespace msp::gateway {
 namespace {
@@ -148,23 +148,13 @@ TEST_F(MasterKey, WhatIsNoPrivateFileWithAKeyIsRefusedInEitherPlace) {
   }
 }
 
-class Kept final : public log::Sink {
- public:
-  Kept() { log::set_sink(this); }
-  Kept(const Kept&) = delete;
-  Kept& operator=(const Kept&) = delete;
-  ~Kept() override { log::set_sink(nullptr); }
-  void write(log::Level /*level*/, const std::string& text, log::Fields /*fields*/) override { lines += text + "\n"; }
-  std::string lines;
-};
-
 TEST_F(MasterKey, OneThatIsMadeIsSaidSo) {
-  Kept kept;
+  test::LogLines said;
   loaded(true);
-  EXPECT_THAT(kept.lines, HasSubstr("the master key was made: " + file() + "\nkeep a copy"));
-  kept.lines.clear();
+  EXPECT_THAT(said.text(), HasSubstr("the master key was made: " + file() + "\nkeep a copy"));
+  said.clear();
   loaded();
-  EXPECT_EQ(kept.lines, "") << "the one that is there";
+  EXPECT_EQ(said.text(), "") << "the one that is there";
 }
 
 TEST_F(MasterKey, ACredentialForAnotherUserShowsAsItsGroups) {

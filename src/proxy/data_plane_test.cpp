@@ -5,10 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <mutex>
 
-#include "base/log.h"
 #include "proxy/test_plane.h"
+#include "tests/support/log_lines.h"
 
 namespace msp::proxy {
 namespace {
@@ -82,30 +81,9 @@ TEST(DataPlane, RefusesWhatNobodyMade) {
   EXPECT_EQ(origin.log(), "");
 }
 
-/// What is said to the operator while it lives; begun before any other thread and ended after it.
-class Said final : public log::Sink {
- public:
-  Said() { log::set_sink(this); }
-  Said(const Said&) = delete;
-  Said& operator=(const Said&) = delete;
-  ~Said() override { log::set_sink(nullptr); }
-  void write(log::Level level, const std::string& text, log::Fields /*fields*/) override {
-    const std::lock_guard lock(mutex_);
-    all_ += std::string(log::to_string(level)) + " " + text + "\n";
-  }
-  std::string all() {
-    const std::lock_guard lock(mutex_);
-    return all_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::string all_;
-};
-
 // The client is told that nobody knows it; why, only the log can say.
 TEST(DataPlane, WhyNobodyCouldBeAskedWhoItIsIsLogged) {
-  Said said;
+  const test::LogLines said;
   test::RawOrigin origin(always(kPlainText));
   TestPlane plane(origin.endpoint());
   plane.open_gate();
@@ -116,7 +94,7 @@ TEST(DataPlane, WhyNobodyCouldBeAskedWhoItIsIsLogged) {
   test::RawClient client(plane.at);
   client.send(get("/"));
   EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 421 "));
-  EXPECT_THAT(said.all(), HasSubstr("the map of records cannot be read"));
+  EXPECT_THAT(said.text(), HasSubstr("the map of records cannot be read"));
   EXPECT_EQ(origin.log(), "");
 }
 

@@ -49,18 +49,20 @@ def download_at(rate: int, seconds: float, total: int) -> int:
         connection.connect((address, int(port)))
         connection.sendall(http.request_bytes(IMDS, f"/large?size={total}"))
         data, end, pause = b"", time.monotonic() + seconds, 0.1
+
+        def seen() -> int:
+            return len(data.partition(b"\r\n\r\n")[2])
+
         while time.monotonic() < end:
             if rate:
                 data += connection.recv(int(rate * pause))
             time.sleep(pause)
         try:
-            while piece := connection.recv(1 << 18):
+            while seen() < total and (piece := connection.recv(1 << 18)):
                 data += piece
-                if len(data) >= total + data.find(b"\r\n\r\n") + 4:
-                    break
         except ConnectionResetError:
             pass
-        return len(data) - data.find(b"\r\n\r\n") - 4
+        return seen()
 
 
 def several(requests: list[tuple[str, bytes]]) -> list[tuple[int, bytes]]:

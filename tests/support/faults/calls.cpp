@@ -2,11 +2,14 @@
 // The calls of libc that are stood before: those on one descriptor, and the opening of one. Names, types and exception
 // specifications are those of libc's headers. Built without _FORTIFY_SOURCE, whose inline bodies bear the same names.
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdarg>
 
 #include "tests/support/faults/layer.h"
@@ -38,6 +41,18 @@ int do_open(const char* name, int at, const char* path, int flags, mode_t mode, 
                     .text = {}});
   }
   return fd;
+}
+
+/// Whether a call by number has a sixth argument; of a futex its operation says so.
+bool has_six_arguments(long number, long second) {
+  constexpr std::array kSix = {SYS_mmap,       SYS_splice,           SYS_sendto,           SYS_recvfrom,
+                               SYS_preadv2,    SYS_pwritev2,         SYS_copy_file_range,  SYS_epoll_pwait,
+                               SYS_pselect6,   SYS_io_uring_enter,   SYS_io_pgetevents,    SYS_mbind,
+                               SYS_move_pages, SYS_process_vm_readv, SYS_process_vm_writev};
+  constexpr std::array kSixOfFutex = {FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET,    FUTEX_CMP_REQUEUE,
+                                      FUTEX_WAKE_OP,     FUTEX_CMP_REQUEUE_PI, FUTEX_WAIT_REQUEUE_PI};
+  return number == SYS_futex ? std::ranges::find(kSixOfFutex, second & FUTEX_CMD_MASK) != kSixOfFutex.end()
+                             : std::ranges::find(kSix, number) != kSix.end();
 }
 
 mode_t mode_argument(int flags, va_list list) {
@@ -122,7 +137,8 @@ MSP_FAULTS_API int openat64(int at, const char* path, int flags, ...) {
   return do_open("open", at, path, flags, mode, [&] { return MSP_NEXT(openat64)(at, path, flags, mode); });
 }
 
-// Without a wrapper in libc 2.36: openat2. Everything else passes.
+// Without a wrapper in libc 2.36: openat2. Everything else passes. Five arguments are in registers, passed or not; the
+// sixth is on the caller's stack (x86-64), where a call that has none has something of its caller's.
 MSP_FAULTS_API long syscall(long number, ...) noexcept {
   va_list list;
   va_start(list, number);
@@ -131,7 +147,7 @@ MSP_FAULTS_API long syscall(long number, ...) noexcept {
   const long c = va_arg(list, long);
   const long d = va_arg(list, long);
   const long e = va_arg(list, long);
-  const long f = va_arg(list, long);
+  const long f = has_six_arguments(number, b) ? va_arg(list, long) : 0;
   va_end(list);
   if (number != SYS_openat2) {
     return MSP_NEXT(syscall)(number, a, b, c, d, e, f);
