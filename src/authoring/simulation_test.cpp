@@ -5,12 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "authoring/rule_source.h"
 
 namespace msp::authoring {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using Kind = RequestLine::Kind;
 
@@ -153,20 +154,42 @@ TEST(Simulation, WhatALogDoesNotSayIsCounted) {
   EXPECT_EQ(helped.counts().changed, 0U);
 }
 
-TEST(Simulation, ManyDifferentRequestsDoNotTakeMemoryWithoutEnd) {
-  constexpr std::size_t kMost = 5000;
-  Simulation simulation(rules("alice"), std::nullopt, {}, kMost);
-  const std::size_t many = kMost + 500;
+/// So many of alice, each for a path of its own.
+void add_different(Simulation& to, std::size_t many) {
+  const std::string all = record("alice", "permit", "", "/metadata/#");
+  const std::size_t mark = all.find('#');
   for (std::size_t i = 0; i < many; ++i) {
-    simulation.add(record("alice", "permit", "", "/metadata/" + std::to_string(i)), true);
+    to.add(std::string(all).replace(mark, 1, std::to_string(i)), true);
   }
-  const std::vector<SimulationGroup> groups = simulation.groups();
-  EXPECT_LE(groups.size(), kMost + 8);
+}
+
+std::uint64_t counted(const std::vector<SimulationGroup>& groups) {
   std::uint64_t sum = 0;
   for (const SimulationGroup& group : groups) {
     sum += group.count;
   }
-  EXPECT_EQ(sum, many) << "all are counted";
+  return sum;
+}
+
+TEST(Simulation, ManyDifferentRequestsDoNotTakeMemoryWithoutEnd) {
+  constexpr std::size_t kMost = 5000;
+  Simulation simulation(rules("alice"), std::nullopt, {}, kMost);
+  add_different(simulation, kMost + 500);
+  EXPECT_LE(simulation.groups().size(), kMost + 8);
+  EXPECT_EQ(counted(simulation.groups()), kMost + 500) << "all are counted";
+}
+
+// The bound of those who name none, as mspctl policy simulate: all of it, and one for the others.
+TEST(Simulation, WithoutABoundOfItsOwnItIsThatOfTheManual) {
+  constexpr std::size_t kMost = 100'000;
+  Simulation simulation(rules("alice"), std::nullopt, {});
+  add_different(simulation, kMost + 2);
+  const std::vector<SimulationGroup> groups = simulation.groups();
+  EXPECT_EQ(groups.size(), kMost + 1);
+  EXPECT_EQ(counted(groups), kMost + 2);
+  const auto others = std::ranges::find(groups, "(others)", &SimulationGroup::user);
+  ASSERT_NE(others, groups.end());
+  EXPECT_EQ(others->count, 2U);
 }
 
 }  // namespace
