@@ -84,7 +84,7 @@ Task<> Session::linger() {
 }
 
 Task<> Session::run() {
-  while (!winding_down_ || !buffer_.empty()) {
+  while (!winding_down_) {
     if (buffer_.empty()) {
       buffer_.release();
       idle_ = true;
