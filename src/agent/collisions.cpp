@@ -37,17 +37,32 @@ std::vector<Place> places(const Config& config, const std::string& own_path) {
           {"auditFile", "auditFile", config.audit_file, kNumbered}};
 }
 
+/// The folders of the field: at the two fields that place them.
+void find_collisions_of_the_field(json::ObjectReader& top, const Config& config, const std::string& own_path) {
+  using enum Place::Extent;
+  const Place log{"logFolder", "the log file in logFolder", config.log_file()};
+  const Place rotated{"logFolder", "what the log file in logFolder is rotated to", config.log_file() + ".", kNames};
+  // Among the keys the configuration file is in nobody's way.
+  msp::find_collisions(top, {{{}, "this configuration file", own_path, kAlone, false}, log, rotated});
+  msp::find_collisions(top, {{{}, "the folder of local rule files", config.rules_folder(), kAlone, false},
+                             {"latchKeyFolder", "latchKeyFolder", config.latch_key_folder},
+                             log,
+                             rotated});
+}
+
 }  // namespace
 
-void find_collisions(json::ObjectReader& ours, const Config& config, const std::string& own_path) {
+void find_collisions(json::ObjectReader& top, json::ObjectReader& ours, const Config& config,
+                     const std::string& own_path) {
+  find_collisions_of_the_field(top, config, own_path);
   msp::find_collisions(ours, places(config, own_path));
   const auto metrics = parse_endpoint(config.metrics_listen);
   if (!metrics || metrics->address[0] != 127) {
     return;  // that has been told
   }
-  if (*metrics == config.listen) {
+  if (overlap(*metrics, config.listen)) {
     ours.fail("metricsListen", "is the address and port of listen");
-  } else if (std::ranges::find(config.services, *metrics, &ServiceSettings::endpoint) != config.services.end()) {
+  } else if (std::ranges::any_of(config.services, [&](const auto& one) { return overlap(one.endpoint, *metrics); })) {
     ours.fail("metricsListen", "is the address and port of a service, whose connections are led to listen");
   }
 }

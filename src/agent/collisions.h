@@ -12,6 +12,8 @@
 namespace msp::agent {
 
 /// `ours` is the object `openmsp` that `config` was read from; `own_path` the configuration file's, empty: none.
-void find_collisions(json::ObjectReader& ours, const Config& config, const std::string& own_path);
+/// `top`: with the field's own fields; `ours`: the object `openmsp`.
+void find_collisions(json::ObjectReader& top, json::ObjectReader& ours, const Config& config,
+                     const std::string& own_path);
 
 }  // namespace msp::agent

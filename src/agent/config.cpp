@@ -223,7 +223,7 @@ void read_services(Section& ours, Config& config) {
         ours.reader().fail("services", "two services have the same address and port");
       }
     }
-    if (config.services[i].endpoint == config.listen) {
+    if (overlap(config.services[i].endpoint, config.listen)) {
       ours.reader().fail("listen", "is the address and port of a service, whose connections are led here");
     }
   }
@@ -271,7 +271,7 @@ void read_metrics(Section& ours, Config& config) {
   }
 }
 
-void read_ours(Section& ours, Config& config, const std::string& own_path) {
+void read_ours(Section& ours, Config& config) {
   read_mode(ours);
   ours.endpoint("listen", config.listen);
   if (config.listen.address[0] != 127) {
@@ -297,7 +297,6 @@ void read_ours(Section& ours, Config& config, const std::string& own_path) {
   read_log_level(ours, config);
   read_services(ours, config);
   read_limits(ours, config.limits);
-  find_collisions(ours.reader(), config, own_path);
   ours.reader().finish();
 }
 
@@ -318,7 +317,8 @@ Result<Config> read(std::string_view text, const Environment& environment, const
   config.poll_interval_ms = std::clamp<std::uint32_t>(config.poll_interval_s, 1, kMostMs / 1000) * 1000;
   auto ours = top.object("openmsp");
   Section ours_section(ours, docs);
-  read_ours(ours_section, config, own_path);
+  read_ours(ours_section, config);
+  find_collisions(top, ours, config, own_path);
   if (auto result = problems.result(); !result.ok()) {
     return std::move(result).error();
   }

@@ -241,6 +241,73 @@ TEST(Config, WhatWouldLieInAnothersPlaceIsRefused) {
   }
 }
 
+// The log made the folder of keys, open to a group: no key was taken from it.
+TEST(Config, TheFieldsOwnFoldersThatMeetAreRefused) {
+  struct Row {
+    std::string log;
+    std::string keys;
+    std::string_view field;  ///< of the fault; empty: none
+    std::string_view says = {};
+    std::string own_path = "/etc/agent.json";
+  };
+  const Row rows[] = {
+      {"/a/keys", "/a/keys", "logFolder", "collides with latchKeyFolder (/a/keys)"},
+      {"/a/./keys/", "/a/keys", "logFolder", "collides with latchKeyFolder (/a/keys)"},
+      {"/a/keys/log", "/a/keys", "logFolder", "collides with latchKeyFolder (/a/keys)"},
+      {"/a", "/a/ProxyAgent.log", "logFolder", "is the place of latchKeyFolder, too (/a/ProxyAgent.log)"},
+      {"/a", "/a/ProxyAgent.log/keys", "logFolder", "local rule files (/a/ProxyAgent.log/rules)"},
+      {"/a", "/a/ProxyAgent.log.d/keys", "logFolder", "local rule files (/a/ProxyAgent.log.d/rules)"},
+      {"/a", "/a/keys", ""},
+      {"/a/log", "/a/keys", ""},
+      {"/a/keys2", "/a/keys", ""},
+      {"/a", "/a/ProxyAgent.logs", ""},
+      {"", "/a/keys", ""},
+      {"/a/rules", "/a/keys", "logFolder", "collides with the folder of local rule files (/a/rules)"},
+      {"/a/rules/log", "/a/keys", "logFolder", "collides with the folder of local rule files (/a/rules)"},
+      {"/a/rules2", "/a/keys", ""},
+      {"/l", "/a/rules", "latchKeyFolder", "is the place of the folder of local rule files, too (/a/rules)"},
+      {"/l", "/a/rules/", "latchKeyFolder", "is the place of the folder of local rule files, too (/a/rules)"},
+      {"/l", "/a/keys/..", "latchKeyFolder", "collides with the folder of local rule files (/a/keys/rules)"},
+      {"/l", "/", "latchKeyFolder", "collides with the folder of local rule files (/rules)"},
+      {"/l", "/a/rules/keys", ""},
+      {"/l", "/a/keys/.", "latchKeyFolder", "collides with the folder of local rule files (/a/keys/rules)"},
+      {"/etc", "/a/keys", "logFolder", "is the place of this configuration file, too", "/etc/ProxyAgent.log"},
+      {"/etc", "/a/keys", "logFolder", "collides with this configuration file", "/etc/ProxyAgent.log.1"},
+      {"/etc", "/a/keys", ""},
+      {"/l", "/etc", ""}};
+  for (const Row& row : rows) {
+    const std::string text =
+        fmt::format(R"({{"logFolder":"{}","eventFolder":"/e","latchKeyFolder":"{}","monitorIntervalInSeconds":60,)"
+                    R"("pollKeyStatusIntervalInSeconds":15,"ebpfProgramName":"e"}})",
+                    row.log, row.keys);
+    const auto config = parse_config(text, no_environment(), row.own_path);
+    const std::string fault = config.ok() ? "accepted" : config.error().text();
+    if (row.field.empty()) {
+      EXPECT_EQ(fault, "accepted") << text;
+    } else {
+      EXPECT_THAT(fault,
+                  AllOf(HasSubstr(fmt::format("/{} at line 1, column ", row.field)), HasSubstr(std::string(row.says))))
+          << text;
+    }
+  }
+}
+
+// What the agent listens on is of a loopback address; that of a service may be mistyped.
+TEST(Config, EveryAddressIsNoPlaceToListenOrToLeadTo) {
+  for (const std::string_view every : {"0.0.0.0:3080", "[::]:3080", "[::1]:3080"}) {
+    for (const std::string_view field : {"listen", "metricsListen"}) {
+      EXPECT_THAT(fault_of(with(fmt::format(R"("openmsp":{{"{}":"{}"}})", field, every))),
+                  HasSubstr(fmt::format("/openmsp/{} at", field)))
+          << every;
+    }
+  }
+  EXPECT_THAT(fault_of(with(R"("openmsp":{"services":{"imds":"0.0.0.0:3080"}})")), HasSubstr("/openmsp/listen"));
+  EXPECT_THAT(fault_of(with(R"("openmsp":{"metricsListen":"127.0.0.1:81","services":{"imds":"0.0.0.0:81"}})")),
+              HasSubstr("/openmsp/metricsListen at"));
+  EXPECT_EQ(fault_of(with(R"("openmsp":{"metricsListen":"127.0.0.1:81","services":{"imds":"0.0.0.0:82"}})")),
+            "accepted");
+}
+
 TEST(Config, WhereAFileIsIsKnownWhenItIsRead) {
   const std::string path = testing::TempDir() + "collides.json";
   std::ofstream(path) << with(fmt::format(R"("openmsp":{{"auditFile":"{}"}})", path));

@@ -54,6 +54,11 @@ std::string address_text(const Ipv4Endpoint& endpoint) {
   return fmt::format("{}.{}.{}.{}", a[0], a[1], a[2], a[3]);
 }
 
+bool overlap(const Ipv4Endpoint& a, const Ipv4Endpoint& b) {
+  constexpr std::array<std::uint8_t, 4> kAny{};
+  return a.port != 0 && a.port == b.port && (a.address == b.address || a.address == kAny || b.address == kAny);
+}
+
 std::string to_string(const Ipv4Endpoint& endpoint) {
   return fmt::format("{}:{}", address_text(endpoint), endpoint.port);
 }

@@ -23,6 +23,9 @@ struct Ipv4Endpoint {
   auto operator<=>(const Ipv4Endpoint&) const = default;
 };
 
+/// Whether only one socket could listen at both: one port, and one address or 0.0.0.0, which is every one. Port 0 is
+/// any free one.
+bool overlap(const Ipv4Endpoint& a, const Ipv4Endpoint& b);
 std::string to_string(const Ipv4Endpoint& endpoint);
 std::string address_text(const Ipv4Endpoint& endpoint);
 /// "a.b.c.d:port"; strict dotted decimal.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/collisions.h"
 
-#include <algorithm>
+#include <fmt/core.h>
+
 #include <utility>
 #include <vector>
 
@@ -39,16 +40,36 @@ std::vector<Place> places(const Config& config, const std::string& own_path) {
 
 }  // namespace
 
+std::string how_they_meet(const Ipv4Endpoint& at, std::string_view name, const Ipv4Endpoint& other) {
+  if (!overlap(at, other)) {
+    return {};
+  }
+  return at == other ? fmt::format("is the address and port of {}", name)
+                     : fmt::format("meets {} at {}: 0.0.0.0 is every address, and the kernel allows either", name,
+                                   to_string(other));
+}
+
+std::string meets_a_listener(const Config& config, const Ipv4Endpoint& at) {
+  for (const ListenerConfig& listener : config.listeners) {
+    if (std::string met = how_they_meet(at, "a listener", listener.at); !met.empty()) {
+      return met;
+    }
+  }
+  return {};
+}
+
 void find_collisions(json::ObjectReader& root, const Config& config, const std::string& own_path) {
   msp::find_collisions(root, places(config, own_path));
   const auto metrics = parse_endpoint(config.metrics_listen);
   if (!metrics) {
     return;
   }
-  if (std::ranges::find(config.listeners, *metrics, &ListenerConfig::at) != config.listeners.end()) {
-    root.fail("metricsListen", "is the address and port of a listener");
-  } else if (*metrics == config.tokens.at) {
-    root.fail("metricsListen", "is the address and port of tokens");
+  std::string met = meets_a_listener(config, *metrics);
+  if (met.empty()) {
+    met = how_they_meet(*metrics, "tokens", config.tokens.at);
+  }
+  if (!met.empty()) {
+    root.fail("metricsListen", met);
   }
 }
 

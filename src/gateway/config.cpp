@@ -25,15 +25,36 @@ std::string absolute(const std::string& directory, const std::string& path) {
   return (std::filesystem::path(directory) / path).lexically_normal().string();
 }
 
-void read_listener(json::ObjectReader& item, Config& config) {
-  ListenerConfig listener;
-  const std::string address = item.string("address");
-  if (auto parsed = parse_address(address); parsed) {
-    listener.at.address = *parsed;
-  } else if (!address.empty()) {
+/// 0.0.0.0:0, which meets no other, where the address is at fault.
+Ipv4Endpoint read_address_and_port(json::ObjectReader& item, std::int64_t least_port = 0) {
+  const auto parsed = parse_address(item.string("address"));
+  // That it is missing, or no text, has been told.
+  if (const json::Value* given = item.raw("address"); !parsed && given != nullptr && given->is_string()) {
     item.fail("address", parsed.error().message);
   }
-  listener.at.port = static_cast<std::uint16_t>(item.integer("port", {.min = 0, .max = 65535}));
+  const auto port = static_cast<std::uint16_t>(item.integer("port", {.min = least_port, .max = 65535}));
+  return parsed ? Ipv4Endpoint{.address = *parsed, .port = port} : Ipv4Endpoint{};
+}
+
+void refuse_beside(const ListenerConfig& other, const ListenerConfig& listener, json::ObjectReader& item) {
+  if (!overlap(other.at, listener.at)) {
+    return;
+  }
+  if (other.interface != listener.interface) {
+    if (other.interface.empty() || listener.interface.empty()) {
+      item.fail("interface", fmt::format("{} is listened on at every interface and at one: the kernel allows either",
+                                         to_string(listener.at)));
+    }
+  } else if (other.at == listener.at) {
+    item.fail("address", fmt::format("{} is listened on twice", to_string(listener.at)));
+  } else {
+    item.fail("address", how_they_meet(listener.at, "a listener", other.at));
+  }
+}
+
+void read_listener(json::ObjectReader& item, Config& config) {
+  ListenerConfig listener;
+  listener.at = read_address_and_port(item);
   if (!item.has("service")) {
     item.fail("service", "is missing: imds, wireserver or hostga");
   }
@@ -46,15 +67,7 @@ void read_listener(json::ObjectReader& item, Config& config) {
   }
   item.finish();
   for (const ListenerConfig& other : config.listeners) {
-    if (listener.at.port == 0 || other.at != listener.at) {
-      continue;
-    }
-    if (other.interface == listener.interface) {
-      item.fail("address", fmt::format("{} is listened on twice", to_string(listener.at)));
-    } else if (other.interface.empty() || listener.interface.empty()) {
-      item.fail("interface", fmt::format("{} is listened on at every interface and at one: the kernel allows either",
-                                         to_string(listener.at)));
-    }
+    refuse_beside(other, listener, item);
   }
   config.listeners.push_back(std::move(listener));
 }
@@ -84,10 +97,11 @@ void read_virtual_machine(json::ObjectReader& item, const std::string& directory
   config.virtual_machines.push_back(std::move(machine));
 }
 
-void read_tokens(json::ObjectReader& root, TokensConfig& out) {
+void read_tokens(json::ObjectReader& root, Config& config) {
   if (!root.has("tokens")) {
     return;
   }
+  TokensConfig& out = config.tokens;
   json::ObjectReader tokens = root.object("tokens");
   out.issuer = tokens.string("issuer");
   if (out.issuer.ends_with('/') || (!out.issuer.starts_with("https://") && !out.issuer.starts_with("http://"))) {
@@ -95,13 +109,10 @@ void read_tokens(json::ObjectReader& root, TokensConfig& out) {
   }
   out.algorithm = static_cast<SignatureAlgorithm>(tokens.choice("algorithm", 0, {"RS256", "ES256"}));
   out.lifetime_seconds = tokens.integer("lifetimeSeconds", out.lifetime_seconds, {.min = 300, .max = 7 * 86'400});
-  const std::string address = tokens.string("address");
-  if (auto parsed = parse_address(address); parsed) {
-    out.at.address = *parsed;
-  } else {
-    tokens.fail("address", parsed.error().message);
+  out.at = read_address_and_port(tokens);
+  if (const std::string met = meets_a_listener(config, out.at); !met.empty()) {
+    tokens.fail("address", met);
   }
-  out.at.port = static_cast<std::uint16_t>(tokens.integer("port", {.min = 0, .max = 65535}));
   tokens.finish();
 }
 
@@ -117,13 +128,7 @@ void read_upstream(json::ObjectReader& root, UpstreamConfig& out) {
     }
     json::ObjectReader item = upstream.object(name);
     UpstreamService to;
-    const std::string address = item.string("address");
-    if (auto parsed = parse_address(address); parsed) {
-      to.at.address = *parsed;
-    } else if (!address.empty()) {
-      item.fail("address", parsed.error().message);
-    }
-    to.at.port = static_cast<std::uint16_t>(item.integer("port", {.min = 1, .max = 65535}));
+    to.at = read_address_and_port(item, 1);
     to.forwarded_for = item.boolean("forwardedFor", false);
     item.finish();
     out.services[static_cast<std::size_t>(service)] = to;
@@ -221,7 +226,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name, const 
     verification.finish();
   }
   read_upstream(root, config.upstream);
-  read_tokens(root, config.tokens);
+  read_tokens(root, config);
   config.attestation_file = absolute(directory, root.string("attestationFile", ""));
   read_limits(root.object("limits"), config.upstream.of(Service::kImds) == nullptr, config.limits);
   find_collisions(root, config, absolute(directory, std::filesystem::path(name).filename().string()));

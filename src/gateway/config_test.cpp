@@ -159,6 +159,11 @@ TEST(Config, NamesThePlaceOfWhatItRefuses) {
        "/verification/dateWindowSeconds"},
       {"{" + listener + R"(,"modelDirectory":"v","logLevel":"loud"})", "/logLevel"},
       {R"({"listeners":[{"address":"host","port":1,"service":"imds"}],"modelDirectory":"v"})", "/listeners/0/address"},
+      {R"({"listeners":[{"address":"","port":1,"service":"imds"}],"modelDirectory":"v"})", "/listeners/0/address"},
+      {"{" + listener + R"(,"modelDirectory":"v","upstream":{"imds":{"address":"","port":1}}})",
+       "/upstream/imds/address"},
+      {"{" + listener + R"(,"modelDirectory":"v","tokens":{"issuer":"http://t","address":"","port":1}})",
+       "/tokens/address"},
       {R"({"listeners":[{"address":"127.0.0.1","port":70000,"service":"imds"}],"modelDirectory":"v"})",
        "/listeners/0/port"},
       {R"({"listeners":[{"address":"127.0.0.1","port":1,"service":"dns"}],"modelDirectory":"v"})",
@@ -198,6 +203,64 @@ TEST(Config, AnAddressIsListenedOnAtEveryInterfaceOrAtSeveral) {
   EXPECT_THAT(error_of(with(a, "")), HasSubstr("at every interface and at one"));
   for (const std::string_view bad : {R"("")", R"("a b")", R"("longer-than-an-interface")", "7"}) {
     EXPECT_THAT(error_of(with(a, fmt::format(R"(,"interface":{})", bad))), HasSubstr("/listeners/1/interface")) << bad;
+  }
+}
+
+// The kernel would refuse the second one, after the first is bound.
+TEST(Config, SocketsThatTheKernelAllowsEitherOfAreRefused) {
+  struct Row {
+    std::string_view first;   ///< listener
+    std::string_view second;  ///< listener
+    std::string_view more;    ///< further fields
+    std::string_view place;   ///< of the fault; empty: none
+    std::string_view says = {};
+  };
+  const Row rows[] = {
+      {R"("0.0.0.0","port":80)", R"("10.0.0.4","port":80)", "", "/listeners/1/address at", "every address"},
+      {R"("10.0.0.4","port":80)", R"("0.0.0.0","port":80)", "", "/listeners/1/address at", "10.0.0.4:80"},
+      {R"("0.0.0.0","port":80,"interface":"a")", R"("10.0.0.4","port":80,"interface":"a")", "",
+       "/listeners/1/address at", "every address"},
+      {R"("0.0.0.0","port":80,"interface":"a")", R"("10.0.0.4","port":80)", "", "/listeners/1/interface at",
+       "at every interface and at one"},
+      {R"("0.0.0.0","port":80,"interface":"a")", R"("10.0.0.4","port":80,"interface":"b")", "", ""},
+      {R"("0.0.0.0","port":80)", R"("10.0.0.4","port":81)", "", ""},
+      {R"("0.0.0.0","port":0)", R"("10.0.0.4","port":0)", "", ""},
+      {R"("10.0.0.4","port":80)", R"("10.0.0.5","port":80)", "", ""},
+      {R"("10.0.0.4","port":0)", R"("10.0.0.4","port":0)", "", ""},
+      {R"("[::]","port":80)", R"("10.0.0.4","port":80)", "", "/listeners/0/address at", "is not an IPv4 address"},
+      // What tokens are published at.
+      {R"("10.0.0.4","port":80)", R"("10.0.0.5","port":81)", R"("address":"10.0.0.5","port":81)", "/tokens/address at",
+       "is the address and port of a listener"},
+      {R"("10.0.0.4","port":80)", R"("0.0.0.0","port":81)", R"("address":"10.0.0.5","port":81)", "/tokens/address at",
+       "meets a listener at 0.0.0.0:81"},
+      {R"("10.0.0.4","port":80)", R"("10.0.0.5","port":81)", R"("address":"0.0.0.0","port":81)", "/tokens/address at",
+       "meets a listener at 10.0.0.5:81"},
+      {R"("10.0.0.4","port":80,"interface":"a")", R"("10.0.0.5","port":81)", R"("address":"10.0.0.4","port":80)",
+       "/tokens/address at", "is the address and port of a listener"},
+      {R"("10.0.0.4","port":80)", R"("0.0.0.0","port":81)", R"("address":"10.0.0.4","port":82)", ""},
+      {R"("10.0.0.4","port":0)", R"("0.0.0.0","port":0)", R"("address":"10.0.0.4","port":0)", ""},
+      {R"("0.0.0.0","port":80)", R"("10.0.0.5","port":81)", R"("address":"[::]","port":80)", "/tokens/address at",
+       "is not an IPv4 address"},
+      // Metrics.
+      {R"("0.0.0.0","port":80)", R"("10.0.0.5","port":81)",
+       R"("address":"10.0.0.4","port":82},"metricsListen":"127.0.0.1:80","limits":{)", "/metricsListen at",
+       "meets a listener at 0.0.0.0:80"},
+      {R"("127.0.0.2","port":80)", R"("10.0.0.5","port":81)",
+       R"("address":"0.0.0.0","port":82},"metricsListen":"127.0.0.1:82","limits":{)", "/metricsListen at",
+       "meets tokens at 0.0.0.0:82"},
+      {R"("127.0.0.2","port":80)", R"("0.0.0.0","port":81)",
+       R"("address":"0.0.0.0","port":82},"metricsListen":"127.0.0.1:80","limits":{)", ""}};
+  for (const Row& row : rows) {
+    const std::string text = fmt::format(
+        R"({{"listeners":[{{"service":"imds","address":{}}},{{"service":"hostga","address":{}}}],{}"modelDirectory":"v"}})",
+        row.first, row.second,
+        row.more.empty() ? "" : fmt::format(R"("tokens":{{"issuer":"http://t",{}}},)", row.more));
+    const auto config = parse_config(text, "host.json", "/etc/x");
+    const std::string fault = config.ok() ? "" : config.error().text();
+    EXPECT_EQ(fault.empty(), row.place.empty()) << text << fault;
+    EXPECT_THAT(fault, HasSubstr(std::string(row.place))) << text;
+    EXPECT_THAT(fault, HasSubstr(std::string(row.says))) << text;
+    EXPECT_THAT(fault, HasSubstr(row.place.empty() ? "" : "1 problem\n")) << text;
   }
 }
 

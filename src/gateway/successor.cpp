@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "base/net.h"
@@ -33,12 +32,6 @@ std::vector<ListenAt> places_of(const Config& config) {
   return out;
 }
 
-/// While this host holds the one, the other cannot be tried: it lets go first.
-bool overlap(const Ipv4Endpoint& a, const Ipv4Endpoint& b) {
-  constexpr std::array<std::uint8_t, 4> kAny{};
-  return a.port == b.port && (a.address == b.address || a.address == kAny || b.address == kAny);
-}
-
 Result<void> can_bind(const ListenAt& place, bool held) {
   auto socket = make_tcp_socket();
   if (!socket) {
@@ -56,6 +49,7 @@ Result<void> can_bind(const ListenAt& place, bool held) {
 Result<void> can_listen(const Config& now, const Config& next) {
   const auto taken = places_of(now);
   for (const ListenAt& place : places_of(next)) {
+    // While this host holds the one, the other cannot be tried: it lets go first.
     const bool held = std::ranges::any_of(taken, [&](const ListenAt& one) { return overlap(one.at, place.at); });
     if (auto bound = can_bind(place, held); !bound) {
       return bound;
