@@ -446,19 +446,109 @@ TEST(Redact, SecretKeysOnly) {
   }
 }
 
+// What a person typed who meant a URL.
+TEST(Redact, UserInformationOfAUrlThatIsMistyped) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"http:/u:p@h/x", "http:/redacted@h/x"},
+      {"http:///u:p@h/x", "http:///redacted@h/x"},
+      {"//u:p@h/x", "//redacted@h/x"},
+      {"/u:p@h/x", "/redacted@h/x"},
+      {"http:u:p@h/x", "redacted@h/x"},
+      {"http:\\\\u:p@h/x", "redacted@h/x"},
+      {"htp//u:p@h/x", "htp//redacted@h/x"},
+      {"http://a/http://u:p@h/x", "http://a/http://redacted@h/x"},
+      {"/x/http:/u:p@h:80/y", "/x/http:/redacted@h:80/y"},
+      {"/x/http%3A%2F%2Fu%3Ap%40h%2Fy", "/x/redacted%40h%2Fy"},
+      {"/u%3ap%40h", "/redacted%40h"},
+      // A token alone.
+      {"http:/t@h/x", "http:/redacted@h/x"},
+      {"http:////t@h/x", "http:////redacted@h/x"},
+      {"//t@h", "//redacted@h"},
+      {"http://a/http://t@h/x", "http://a/http://redacted@h/x"},
+      {"http://t%40h/x", "http://redacted%40h/x"},
+      // What a password may not have unescaped.
+      {"http://u:p/w@h/x", "http://redacted@h/x"},
+      {"http://u:/w@h/x", "http://redacted@h/x"},
+      {"http://u:p?w@h/x", "http://redacted@h/x"},
+      {"http://u:p?sig=w@h/x", "http://redacted?sig=redacted"},
+      {"http://u:p#w@h/x", "http://redacted#redacted"},
+      {"http://u:p&w;z@h/x", "http://redacted@h/x"},
+      {"http://u:1:2/w@h/x", "http://redacted@h/x"},
+      {"http://u:123456/w@h/x", "http://redacted@h/x"},
+      {"//u:p/w@h", "//redacted@h"},
+      // In a query.
+      {"/x?url=http://u:p@h/y&z=1", "/x?url=http://redacted@h/y&z=1"},
+      {"/x?url=http://u:p?w@h/y&z=1", "/x?url=http://redacted@h/y&z=1"},
+      {"/x?url=http://u:p&w@h/y&z=1", "/x?url=http://redacted@h/y&z=1"},
+      {"/x?url=//t@h/y", "/x?url=//redacted@h/y"},
+      {"/x?url=http%3a%2f%2fu%3ap%40h%2fy;z=1", "/x?url=redacted%40h%2fy;z=1"},
+      {"/x?http://u:p@h/y", "/x?http://redacted@h/y"},
+      {"/x?u:p=w@h", "/x?redacted@h"},
+      {"/x?a=u:p@h", "/x?a=redacted@h"},
+      // No user information: as it was.
+      {"http://h:80/x@y", "http://h:80/x@y"},
+      {"http://[fe80::1]:80/x@y", "http://[fe80::1]:80/x@y"},
+      {"http://[::1]/x@y?z=a@b", "http://[::1]/x@y?z=a@b"},
+      {"/x/a@b:c", "/x/a@b:c"},
+      {"/a:b/c@d", "/a:b/c@d"},
+      {"/x?resource=https://vault/a&t=12:30", "/x?resource=https://vault/a&t=12:30"},
+      {"/x?mail=a@b&path=/c@d&h=http://h:80/", "/x?mail=a@b&path=/c@d&h=http://h:80/"},
+      {"http://h", "http://h"},
+      {"http:", "http:"},
+      {"/:@", "/redacted@"},
+  };
+  for (const auto& [target, expected] : cases) {
+    std::string scratch = "left over";
+    EXPECT_EQ(redact_target(target, scratch), expected);
+  }
+}
+
 TEST(Redact, UserInformationOfATargetThatWasCut) {
   std::string scratch;
   EXPECT_EQ(redact_target("http://u:" + std::string(kMaxTarget - 9, 'p'), scratch), "http://redacted");
   EXPECT_EQ(redact_target(std::string(kMaxTarget, 'p'), scratch), "redacted");
   const std::string path = "http://h/" + std::string(kMaxTarget - 9, 'p');
   EXPECT_EQ(redact_target(path, scratch), path);
+  for (const std::string begin : {"/x?url=http://u:", "http:/u:", "/x/u:", "http://u:p/"}) {
+    const std::string_view kept = redact_target(begin + std::string(kMaxTarget - begin.size(), 'p'), scratch);
+    EXPECT_TRUE(kept.ends_with("redacted")) << kept;
+    EXPECT_FALSE(kept.contains("pp")) << kept;
+  }
+}
+
+/// The target with what is percent-encoded in the clear.
+std::string in_clear(std::string text) {
+  for (const auto& [code, c] : {std::pair("%3A", ":"), std::pair("%40", "@")}) {
+    for (std::size_t at = text.find(code); at != std::string::npos; at = text.find(code)) {
+      text.replace(at, 3, c);
+    }
+  }
+  return text;
+}
+
+/// Whether somewhere between two of "/?#&;" a name and a password stand before an "@".
+bool has_password(const std::string& target) {
+  std::string piece;
+  for (const char c : in_clear(target) + "/") {
+    if (!std::string_view("/?#&;").contains(c)) {
+      piece += c;
+      continue;
+    }
+    const std::size_t at = piece.rfind('@');
+    if (at != std::string::npos && piece.find(':') < at) {
+      return true;
+    }
+    piece.clear();
+  }
+  return false;
 }
 
 // A target of any bytes that matter: nothing of what is replaced stays, what is replaced is replaced once, and a line
 // has room for it.
 TEST(Redact, AnyTarget) {
-  constexpr std::array<std::string_view, 14> kPieces{"#", "?",   "/",   "@",     ":",    "&", ";",
-                                                     "=", "://", "sig", "%73ig", "http", "a", "redacted"};
+  constexpr std::array<std::string_view, 19> kPieces{"#", "?",        "/",    "@",   ":",   "&",     ";",
+                                                     "=", "://",      ":/",   "//",  "sig", "%73ig", "http",
+                                                     "a", "redacted", "u:p@", "%3A", "%40"};
   std::mt19937 random(7);  // NOLINT(cert-msc51-cpp): the same cases every time
   for (int i = 0; i < 20000; ++i) {
     std::string target;
@@ -469,6 +559,8 @@ TEST(Redact, AnyTarget) {
     const std::string once(redact_target(target, scratch));
     std::string again;
     EXPECT_EQ(redact_target(once, again), once) << target;
+    EXPECT_FALSE(in_clear(once).contains("u:p")) << target << " became " << once;
+    EXPECT_FALSE(has_password(once)) << target << " became " << once;
     const std::size_t fragment = target.find('#');
     ASSERT_EQ(once.find('#') == std::string::npos, fragment == std::string::npos) << target;
     if (fragment != std::string::npos) {

@@ -101,9 +101,9 @@ std::size_t encoded_size(const Record& record) {
 }
 
 std::size_t text_bound(const Record& record) {
-  // The shortest parameter that is replaced, "&sig=", grows to "&sig=redacted"; a fragment and user information, of
-  // which there is one each, by 8 bytes.
-  std::size_t size = 2 * record.target.size() + 64;
+  // What is replaced grows to less than four times its length: "/@:", behind a colon, to "/redacted@:". Once its length
+  // is counted below.
+  std::size_t size = 3 * record.target.size() + 64;
   for (const Text& text : texts_of(record)) {
     size += (record.*text.member).size();
   }

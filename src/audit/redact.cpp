@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "audit/codec.h"
 #include "base/crypto.h"
@@ -61,29 +62,133 @@ bool says_secret(std::string_view key) {
   return false;
 }
 
-/// Where a host may stand with user information before it, or npos: behind a scheme, or at once (authority-form).
-std::size_t authority_begin(std::string_view path) {
-  const std::size_t scheme = path.find("://");
-  const std::size_t slash = path.find('/');
-  if (slash != 0 && (scheme == std::string_view::npos || slash != scheme + 1)) {
-    return 0;
-  }
-  return scheme == std::string_view::npos ? scheme : scheme + 3;
+constexpr std::size_t kNone = std::string_view::npos;  // larger than every place
+
+// Most texts have no "%": one quick look spares the slow ones.
+std::size_t first_colon(std::string_view text) {
+  const std::size_t plain = text.find(':');
+  return text.contains('%') ? std::min({plain, text.find("%3A"), text.find("%3a")}) : plain;
 }
 
-/// Where user information ends, or npos: at the last "@" of the authority, as URL parsers have it. Where the target was
-/// cut within the authority the "@" may be gone, and all of it counts.
-std::size_t user_information_end(std::string_view path) {
-  const std::size_t begin = authority_begin(path);
-  if (begin == std::string_view::npos) {
-    return begin;
+std::size_t last_at(std::string_view text) {
+  const std::size_t plain = text.contains('@') ? text.rfind('@') : kNone;
+  const std::size_t coded = text.contains('%') ? text.rfind("%40") : kNone;
+  return plain == kNone ? coded : coded == kNone ? plain : std::max(plain, coded);
+}
+
+/// What stands between two separators.
+struct Piece {
+  std::string_view text;
+  bool authority = false;  ///< where a host belongs: at once, behind a scheme, behind two slashes
+  std::string_view rest;   ///< what follows it
+  bool cut = false;        ///< what followed that may be gone
+};
+
+/// "h", "h:80", "[::1]:80": nothing else that has a colon is a host.
+bool is_host(std::string_view text) {
+  if (text.starts_with('[')) {
+    const std::size_t end = text.find_first_not_of("0123456789abcdefABCDEF:.", 1);
+    text.remove_prefix(end != kNone && text[end] == ']' ? end + 1 : 0);
   }
-  const std::size_t end = path.find('/', begin);
-  if (end == std::string_view::npos && path.size() >= kMaxTarget) {
-    return path.size();
+  const std::size_t colon = first_colon(text);
+  if (colon == kNone) {
+    return true;
   }
-  const std::size_t at = path.substr(0, end).rfind('@');
-  return at != std::string_view::npos && at >= begin ? at : std::string_view::npos;
+  constexpr std::size_t kLongestPort = 5;
+  const std::string_view port = text.substr(colon + 1);
+  return !port.empty() && port.size() <= kLongestPort && port.find_first_not_of("0123456789") == kNone;
+}
+
+struct Stretch {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+/// What from a piece on is user information.
+std::optional<Stretch> users_of(const Piece& piece) {
+  const std::string_view text = piece.text;
+  const std::size_t at = last_at(text);
+  const std::size_t colon = first_colon(text);
+  const std::size_t equals = text.find('=');
+  const std::size_t begin = !piece.authority && equals < colon ? equals + 1 : 0;
+  if (piece.cut && piece.rest.empty() && (piece.authority || colon != kNone)) {
+    return Stretch{begin, text.size()};
+  }
+  if (at != kNone) {
+    return piece.authority || colon < at ? std::optional(Stretch{begin, at}) : std::nullopt;
+  }
+  if (!piece.authority || is_host(text)) {
+    return {};
+  }
+  // A name, and a password with a separator in it.
+  const std::size_t later = piece.cut ? piece.rest.size() : last_at(piece.rest);
+  if (later != kNone) {
+    return Stretch{0, text.size() + later};
+  }
+  return colon + 1 == text.size() ? std::nullopt : std::optional(Stretch{0, text.size()});
+}
+
+/// Whether a host belongs behind so many slashes. `before`: the piece before them; empty: none, or another parameter.
+bool expects_host(std::string_view before, std::size_t slashes) {
+  if (before.ends_with(':') || before.ends_with("%3A") || before.ends_with("%3a")) {
+    return slashes >= 1;
+  }
+  return (before.empty() || before.ends_with('=')) && slashes >= 2;
+}
+
+/// Finds user information, from the first to the last, by its place in the text.
+class UserFinder {
+ public:
+  UserFinder(std::string_view text, bool cut) : text_(text), query_(std::min(text.find('?'), text.size())), cut_(cut) {}
+
+  std::optional<Stretch> next() {
+    while (pos_ < text_.size()) {
+      const std::size_t begin = std::min(text_.find_first_not_of('/', pos_), text_.size());
+      const std::size_t end = end_from(begin);
+      Piece piece{.text = text_.substr(begin, end - begin), .rest = text_.substr(end), .cut = cut_};
+      const bool scheme = begin == 0 && piece.rest.starts_with('/') && first_colon(piece.text) + 1 == end;
+      piece.authority = (begin == 0 && !scheme) || expects_host(before_, begin - pos_);
+      const std::optional<Stretch> users = users_of(piece);
+      const std::size_t host = begin + users.value_or(Stretch{}).end;
+      move_on(host, std::max(end, end_from(host)));
+      if (users) {
+        return Stretch{begin + users->begin, host};
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::size_t end_from(std::size_t from) const {
+    const bool path = from <= query_;
+    const auto separates = [path](char c) { return c == '/' || (path ? c == '?' : c == '&' || c == ';'); };
+    const std::string_view rest = text_.substr(from);
+    return from + static_cast<std::size_t>(std::ranges::find_if(rest, separates) - rest.begin());
+  }
+  void move_on(std::size_t host, std::size_t end) {
+    const bool other_parameter = end < text_.size() && text_[end] != '/';
+    before_ = other_parameter ? std::string_view() : text_.substr(host, end - host);
+    pos_ = other_parameter ? end + 1 : end;
+  }
+
+  std::string_view text_;
+  std::size_t query_;
+  bool cut_;
+  std::size_t pos_ = 0;
+  std::string_view before_;  // the piece before pos_; empty: none, or of another parameter
+};
+
+std::string without_users(std::string_view text, bool cut) {
+  std::string out;
+  std::size_t kept = 0;
+  UserFinder finder(text, cut);
+  while (const auto users = finder.next()) {
+    out += text.substr(kept, users->begin - kept);
+    out += kRedacted;
+    kept = users->end;
+  }
+  out += text.substr(kept);
+  return out;
 }
 
 /// Calls f(separator and parameter) for each parameter of a query that begins with "?"; stops when f returns true.
@@ -105,6 +210,30 @@ std::size_t secret_prefix(std::string_view parameter) {
   return equals != std::string_view::npos && looks_secret(parameter.substr(1, equals - 1)) ? equals + 1 : 0;
 }
 
+std::string_view query_of(std::string_view text) { return text.substr(std::min(text.find('?'), text.size())); }
+
+/// Without these three nothing of a text that is whole is user information.
+bool has_users(std::string_view text, bool cut) {
+  const bool may = cut || text.contains(':') || text.contains('@') || text.contains('%');
+  return may && UserFinder(text, cut).next();
+}
+
+bool has_secret_value(std::string_view text) {
+  return any_parameter(query_of(text), [](std::string_view p) { return secret_prefix(p) != 0; });
+}
+
+std::string without_secret_values(std::string_view text) {
+  const std::string_view query = query_of(text);
+  std::string out(text.substr(0, text.size() - query.size()));
+  any_parameter(query, [&](std::string_view parameter) {
+    const std::size_t keep = secret_prefix(parameter);
+    out += keep == 0 ? parameter : parameter.substr(0, keep);
+    out += keep == 0 ? std::string_view() : kRedacted;
+    return false;
+  });
+  return out;
+}
+
 }  // namespace
 
 bool looks_secret(std::string_view key) {
@@ -116,26 +245,17 @@ bool looks_secret(std::string_view key) {
 
 std::string_view redact_target(std::string_view target, std::string& scratch) {
   const std::string_view asked = target.substr(0, target.find('#'));
-  const std::string_view path = asked.substr(0, asked.find('?'));
-  const std::string_view query = asked.substr(path.size());
-  const std::size_t host = user_information_end(path);
   const bool fragment = asked.size() != target.size();
-  const bool secret = any_parameter(query, [](std::string_view p) { return secret_prefix(p) != 0; });
-  if (host == std::string_view::npos && !secret && !fragment) {
+  const bool cut = target.size() >= kMaxTarget && !fragment;
+  if (!fragment && !has_secret_value(asked) && !has_users(asked, cut)) {
     return target;
   }
-  scratch.clear();
-  if (host != std::string_view::npos) {
-    scratch += path.substr(0, authority_begin(path));
-    scratch += kRedacted;
+  scratch = asked;
+  // What is taken out may have been what made the rest another parameter.
+  for (std::string before; before != scratch;) {
+    before = scratch;
+    scratch = without_users(without_secret_values(before), cut);
   }
-  scratch += path.substr(host == std::string_view::npos ? 0 : host);
-  any_parameter(query, [&](std::string_view parameter) {
-    const std::size_t keep = secret_prefix(parameter);
-    scratch += keep == 0 ? parameter : parameter.substr(0, keep);
-    scratch += keep == 0 ? std::string_view() : kRedacted;
-    return false;
-  });
   if (fragment) {
     scratch += '#';
     scratch += kRedacted;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes secrets out of request targets before they are written anywhere.
-// Pure; any thread. The target is as the client sent it.
-// Never fails: what cannot be read as a query is left as it is.
+// Pure; any thread. The target is as the client sent it, or as a person mistyped it.
+// Never fails: where it cannot be told what is a secret, more is taken out.
 #pragma once
 
 #include <string>
@@ -13,8 +13,13 @@ namespace msp::audit {
 /// secret, passw, signature, credential or assertion, or that end in sig, key, code or pwd.
 bool looks_secret(std::string_view key);
 
-/// Values of such keys, user information before a host (up to the last "@" of the authority), and what follows "#"
-/// become "redacted". The result is the target itself where nothing is secret, else the text in `scratch`.
+/// Values of such keys, user information, and what follows "#" become "redacted". It is found
+/// in the path and in the query, percent-encoded or not:
+///   - before an "@" where a host belongs: at once, behind a colon and slashes, behind "//" that begins a value;
+///   - before an "@" between two slashes (or "&", ";" of the query), if there is a colon before it;
+///   - as "name:password" where a host belongs and no port can be meant, up to the last "@": a password may have
+///     separators. One that begins as a port, "u:80/x@h", cannot be told from a host and its path.
+/// The result is the target itself where nothing is secret, else the text in `scratch`.
 std::string_view redact_target(std::string_view target, std::string& scratch);
 
 }  // namespace msp::audit

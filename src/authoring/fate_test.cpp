@@ -128,6 +128,20 @@ TEST(Fate, ARedactedValueMayBeAny) {
   EXPECT_EQ(fate(with_fragment, asks("v3")).change, Change::kUnknown) << "nor does one ask for a fragment";
 }
 
+TEST(Fate, WhatUserInformationWasTakenOutOfMayBeAnything) {
+  const auto change = [](std::string_view target) {
+    const RequestLine line = record("permit", "", "/usr/bin/curl", std::string(target));
+    return fate(line, rules("v3", R"("userName":"alice")")).change;
+  };
+  EXPECT_EQ(change("/metadata"), Change::kSame);
+  EXPECT_NE(change("http://redacted@169.254.169.254/metadata"), Change::kUnknown) << "rules ask for no authority";
+  for (const std::string_view target :
+       {"/metadata/redacted@h", "http://h/metadata/redacted%40h", "//redacted@h/metadata",
+        "/metadata?a=http://redacted@h", "http://redacted@h/metadata?redacted@h"}) {
+    EXPECT_EQ(change(target), Change::kUnknown) << target;
+  }
+}
+
 TEST(Fate, TextsThatMayBeCutAndTooMuchToTryCannotBeTold) {
   const std::string target = "/metadata/" + std::string(2038, 'a');
   EXPECT_EQ(fate(record("permit", kByI0, "/x", target), rules("v2", R"("userName":"alice")")).change, Change::kUnknown);

@@ -107,6 +107,16 @@ std::vector<Place> places(const Wanted& wanted) {
   return out;
 }
 
+/// Not in the authority, which is no matter of rules.
+bool has_lost_users(std::string_view target) {
+  if (!target.starts_with('/')) {
+    const std::size_t scheme = target.find("://");
+    const std::size_t end = target.find_first_of("/?", scheme == std::string_view::npos ? 0 : scheme + 3);
+    target.remove_prefix(std::min(end, target.size()));
+  }
+  return target.contains("redacted@") || target.contains("redacted%40");
+}
+
 }  // namespace
 
 std::string Unsaid::text() const {
@@ -190,8 +200,14 @@ AskedQuery asked_query(const Versions& versions) {
   return out;
 }
 
+bool may_be_redacted(std::string_view target) { return target.contains("=redacted") || has_lost_users(target); }
+
 std::vector<std::string> possible_targets(std::string_view target, const AskedQuery& asked) {
   target = target.substr(0, target.find('#'));
+  // What was there may have been separators, too.
+  if (has_lost_users(target)) {
+    return {};
+  }
   const std::size_t query = target.find('?');
   std::vector<std::string> out{std::string(target.substr(0, query))};
   if (query == std::string_view::npos) {

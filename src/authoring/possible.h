@@ -53,6 +53,8 @@ PossibleCallers possible_callers(const RequestLine& line, bool groups_known, con
 using AskedQuery = std::map<std::string, std::set<std::string>, std::less<>>;
 AskedQuery asked_query(const Versions& versions);
 
+/// Whether a value of the query, or user information behind the authority, was replaced when it was logged.
+bool may_be_redacted(std::string_view target);
 /// Every target that may have been redacted to this one, as far as rules can tell them apart (not by a fragment);
 /// the one itself first. Empty: more than kMostPossible.
 std::vector<std::string> possible_targets(std::string_view target, const AskedQuery& asked);

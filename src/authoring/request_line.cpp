@@ -8,6 +8,7 @@
 #include <array>
 
 #include "authoring/case_file.h"
+#include "authoring/possible.h"
 #include "base/json_fields.h"
 
 namespace msp::authoring {
@@ -100,7 +101,7 @@ RequestLine read_record(const json::Value& record) {
             .identity = text_of(record, "identity")};
   out.exe_rule = text_of(record, "exe_rule");
   out.caller.cgroup = text_of(record, "cgroup");
-  out.redacted = out.target.contains("=redacted");
+  out.redacted = may_be_redacted(out.target);
   out.cut =
       out.target.size() >= kTargetLimit || out.caller.exe.size() >= kPathLimit || out.caller.user.size() >= kTextLimit;
   // What may be cut is not known, like what is not there.

@@ -44,7 +44,7 @@ struct RequestLine {
   bool from_log = false;            ///< an audit record: groups are not known, a cgroup only if the caller has one
   RecordedRule by;                  ///< of an audit record
   std::string exe_rule;             ///< of an audit record: a rules' path that the executable was found to be
-  bool redacted = false;            ///< a value of the query was replaced when it was logged
+  bool redacted = false;            ///< a part that rules may ask for was replaced when it was logged
   bool cut = false;                 ///< a text has the longest size that the log keeps: it may be cut
 };
 

@@ -90,7 +90,7 @@ void show_doubts(std::string& out, const Simulation& simulation) {
   unsaid(counts.without_place, "unit, cgroup or container", "");
   unsaid(counts.without_executable, "whether the executable is a file that has another path, too", "");
   if (counts.redacted != 0) {
-    line(out, "note: {} requests have a query value that the log does not keep", counts.redacted);
+    line(out, "note: {} requests have a part of the target that the log does not keep", counts.redacted);
   }
   if (counts.cut != 0) {
     line(out, "note: {} requests have a text of the longest size that the log keeps; it may have been cut", counts.cut);
