@@ -11,8 +11,8 @@
 
 namespace msp::agent {
 
-/// `ours` is the object `openmsp` that `config` was read from; `own_path` the configuration file's, empty: none.
-/// `top`: with the field's own fields; `ours`: the object `openmsp`.
+/// `config` was read from `top`, which has the field's own fields, and `ours`, its object `openmsp`. `own_path`: the
+/// configuration file's; empty: none.
 void find_collisions(json::ObjectReader& top, json::ObjectReader& ours, const Config& config,
                      const std::string& own_path);
 

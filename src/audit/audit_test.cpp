@@ -516,6 +516,25 @@ TEST(Redact, UserInformationOfATargetThatWasCut) {
   }
 }
 
+// Who makes a target of nothing but separators shall not keep the writer busy.
+TEST(Redact, WhatFollowsMorePiecesThanAnybodySends) {
+  std::string scratch;
+  for (const std::string piece : {"/a:", "//%3a", "/@:"}) {
+    std::string target;
+    while (target.size() + piece.size() < kMaxTarget) {
+      target += piece;
+    }
+    const std::string_view kept = redact_target(target, scratch);
+    EXPECT_TRUE(kept.ends_with("redacted")) << kept;
+    EXPECT_LT(kept.size(), 64 * (piece.size() + 9)) << kept;
+  }
+  std::string plain = "/a";
+  while (plain.size() + 2 < kMaxTarget) {
+    plain += "/a";
+  }
+  EXPECT_EQ(redact_target(plain, scratch), plain);
+}
+
 /// The target with what is percent-encoded in the clear.
 std::string in_clear(std::string text) {
   for (const auto& [code, c] : {std::pair("%3A", ":"), std::pair("%40", "@")}) {

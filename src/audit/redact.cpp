@@ -79,9 +79,10 @@ std::size_t last_at(std::string_view text) {
 /// What stands between two separators.
 struct Piece {
   std::string_view text;
-  bool authority = false;  ///< where a host belongs: at once, behind a scheme, behind two slashes
-  std::string_view rest;   ///< what follows it
-  bool cut = false;        ///< what followed that may be gone
+  bool authority = false;     ///< where a host belongs: at once, behind a scheme, behind two slashes
+  std::size_t later = kNone;  ///< of the last "@" behind it, from its end; kNone: there is none
+  std::size_t rest = 0;       ///< bytes that follow it
+  bool cut = false;           ///< what followed them may be gone
 };
 
 /// "h", "h:80", "[::1]:80": nothing else that has a colon is a host.
@@ -111,7 +112,7 @@ std::optional<Stretch> users_of(const Piece& piece) {
   const std::size_t colon = first_colon(text);
   const std::size_t equals = text.find('=');
   const std::size_t begin = !piece.authority && equals < colon ? equals + 1 : 0;
-  if (piece.cut && piece.rest.empty() && (piece.authority || colon != kNone)) {
+  if (piece.cut && piece.rest == 0 && (piece.authority || colon != kNone)) {
     return Stretch{begin, text.size()};
   }
   if (at != kNone) {
@@ -121,7 +122,7 @@ std::optional<Stretch> users_of(const Piece& piece) {
     return {};
   }
   // A name, and a password with a separator in it.
-  const std::size_t later = piece.cut ? piece.rest.size() : last_at(piece.rest);
+  const std::size_t later = piece.cut ? piece.rest : piece.later;
   if (later != kNone) {
     return Stretch{0, text.size() + later};
   }
@@ -136,17 +137,26 @@ bool expects_host(std::string_view before, std::size_t slashes) {
   return (before.empty() || before.ends_with('=')) && slashes >= 2;
 }
 
-/// Finds user information, from the first to the last, by its place in the text.
+/// Finds user information, from the first to the last, by its place in the text. No service's target has more pieces
+/// than these; who sends one shall not keep the writer busy, and the rest counts as user information.
+constexpr std::size_t kMostPieces = 64;
+
 class UserFinder {
  public:
-  UserFinder(std::string_view text, bool cut) : text_(text), query_(std::min(text.find('?'), text.size())), cut_(cut) {}
+  UserFinder(std::string_view text, bool cut)
+      : text_(text), query_(std::min(text.find('?'), text.size())), last_(last_at(text)), cut_(cut) {}
 
   std::optional<Stretch> next() {
     while (pos_ < text_.size()) {
       const std::size_t begin = std::min(text_.find_first_not_of('/', pos_), text_.size());
+      if (++pieces_ > kMostPieces) {
+        pos_ = text_.size();
+        return Stretch{begin, text_.size()};
+      }
       const std::size_t end = end_from(begin);
-      Piece piece{.text = text_.substr(begin, end - begin), .rest = text_.substr(end), .cut = cut_};
-      const bool scheme = begin == 0 && piece.rest.starts_with('/') && first_colon(piece.text) + 1 == end;
+      Piece piece{.text = text_.substr(begin, end - begin), .rest = text_.size() - end, .cut = cut_};
+      piece.later = last_ != kNone && last_ >= end ? last_ - end : kNone;
+      const bool scheme = begin == 0 && text_.substr(end).starts_with('/') && first_colon(piece.text) + 1 == end;
       piece.authority = (begin == 0 && !scheme) || expects_host(before_, begin - pos_);
       const std::optional<Stretch> users = users_of(piece);
       const std::size_t host = begin + users.value_or(Stretch{}).end;
@@ -173,7 +183,9 @@ class UserFinder {
 
   std::string_view text_;
   std::size_t query_;
+  std::size_t last_;  // "@", or kNone
   bool cut_;
+  std::size_t pieces_ = 0;
   std::size_t pos_ = 0;
   std::string_view before_;  // the piece before pos_; empty: none, or of another parameter
 };

@@ -131,6 +131,32 @@ TEST(EarlyAnswer, OfAHostThatReadsOnIsNoReasonToStop) {
   }
 }
 
+// Nor is one that is there to its last byte, unless it refuses.
+TEST(EarlyAnswer, ThatSaysYesIsNotTheEndOfTheBody) {
+  for (const std::string line : {"POST /signed", "PUT /vmAgentLog"}) {
+    for (const auto& [answer, goes_on] : {std::pair(kTaken, true), std::pair(kNotThisKey, false)}) {
+      std::atomic<int> whole = -1;
+      test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
+        if (read_head(self, socket)) {
+          test::RawOrigin::say(socket, answer);
+          whole = drop_body(self, socket, kMoreThanFits) ? 1 : 0;
+        }
+      });
+      TestPlane plane(origin.endpoint(), large_bodies());
+      plane.open_gate();
+      test::RawClient client(plane.at);
+      client.send(line + " HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: " + std::to_string(kMoreThanFits) +
+                  "\r\n\r\n" + std::string(kMoreThanFits, 'x'));
+      EXPECT_THAT(client.read_until("}", 10'000), StartsWith(std::string(answer.substr(0, 12)))) << line;
+      EXPECT_TRUE(plane.becomes([&] { return whole >= 0 && plane.audit.lines.size() == 1; })) << line;
+      EXPECT_EQ(whole, goes_on ? 1 : 0) << line;
+      EXPECT_EQ(plane.lines().at(0).contains("\"bytes_in\":" + std::to_string(kMoreThanFits)),
+                goes_on || line == "POST /signed")
+          << line;
+    }
+  }
+}
+
 TEST(EarlyAnswer, ThatAsksForAnotherNonceIsNotTheClients) {
   test::RawOrigin origin([](test::RawOrigin& self, int socket) {
     if (!read_head(self, socket)) {

@@ -361,11 +361,10 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   spare.append(buffer_.readable().substr(x.head_size));
   buffer_.consume(buffer_.readable().size());
   x.consumed = true;
-  http::BodyReader reader(stream_, spare, x.framing, plane_.settings_.max_exempt_body_bytes);
-  Upload upload(plane_.loop_);
-  // Cut where it stands by an answer that does not wait for it: that is relayed, then both sides close.
-  const Task<> sending = upload_body(x, reader, to, upload);
-  co_await read_answer_head(x, answer, &upload);
+  answer.upload = std::make_unique<Upload>(plane_.loop_);
+  answer.upload->reader.emplace(stream_, spare, x.framing, plane_.settings_.max_exempt_body_bytes);
+  answer.upload->sending.emplace(upload_body(x, to, *answer.upload));
+  co_await read_answer_head(x, answer, answer.upload.get());
   co_return answer;
 }
 
@@ -382,11 +381,18 @@ Task<> Session::answer_begins(Upload& upload, Stream& from) {
   }
 }
 
-Task<> Session::upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload) {
-  auto broken = co_await pump_request_body(x, reader, to);
+Task<> Session::upload_body(Exchange& x, Stream& to, Upload& upload) {
+  auto broken = co_await pump_request_body(x, *upload.reader, to);
   upload.broken = broken;
+  upload.whole = !x.body_pending;
   upload.sent = true;
   upload.moved.announce();
+}
+
+Task<> Session::finish_upload(const Exchange& x, Upload& upload) {
+  while (!upload.sent && x.response.status < 300) {
+    co_await upload.moved.wait(kNoDeadline);
+  }
 }
 
 Task<std::optional<Answer>> Session::pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to) {

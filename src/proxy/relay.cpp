@@ -81,6 +81,10 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
     co_return done;
   }
   x.record.bytes_out = reader.received();
+  if (end == RelayEnd::kComplete && answer.upload) {
+    co_await finish_upload(x, *answer.upload);
+    unread_input_ = x.body_pending;
+  }
   if (end == RelayEnd::kComplete && reusable && answer.request_sent() && answer.buffer.empty()) {
     plane_.upstreams_.give_back(std::move(answer.connection));
   }

@@ -25,12 +25,13 @@ namespace msp::proxy {
 struct Upload {
   explicit Upload(Loop& loop) : moved(loop) {}
 
-  bool sent = false;              ///< all that can be sent is sent
-  bool whole = false;             ///< to its last byte; of collected bodies
-  bool heard = false;             ///< the host has said something, or closed
-  std::optional<Answer> broken;   ///< why it came to no end, where no answer can say it
-  Signal moved;                   ///< one of these
-  std::optional<Task<>> sending;  ///< of a collected body; uses the others, so it ends before them
+  bool sent = false;                       ///< all that can be sent is sent
+  bool whole = false;                      ///< to its last byte
+  bool heard = false;                      ///< the host has said something, or closed
+  std::optional<Answer> broken;            ///< why it came to no end, where no answer can say it
+  Signal moved;                            ///< one of these
+  std::optional<http::BodyReader> reader;  ///< of a body that is streamed
+  std::optional<Task<>> sending;           ///< uses the others, so it ends before them
 };
 
 /// The head of the metadata service's answer in the exchange, and where its body comes from; or what to say instead.
@@ -41,7 +42,7 @@ struct UpstreamAnswer {
   std::unique_ptr<UpstreamConnection> connection;
   http::Buffer buffer;
   std::optional<Answer> failure;
-  std::unique_ptr<Upload> upload;  ///< of a collected body; writes to the connection, so it ends before it
+  std::unique_ptr<Upload> upload;  ///< writes to the connection, so it ends before it
 };
 
 enum class RelayEnd : unsigned char {
@@ -115,7 +116,9 @@ class Session : public ListHook<DataPlane> {
   Task<> send_collected(const Exchange& x, OutboundHead head, Stream& to, Upload& upload);
   Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
   Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);
-  Task<> upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload);
+  Task<> upload_body(Exchange& x, Stream& to, Upload& upload);
+  /// A host that says yes may not have read everything yet; whatever refuses needs no more.
+  static Task<> finish_upload(const Exchange& x, Upload& upload);
   /// Waits for the host's answer or, if that comes first, for the end of what is sent.
   static Task<> answer_begins(Upload& upload, Stream& from);
   /// `upload`: a body that is still being sent; the time for an answer counts from its end.
