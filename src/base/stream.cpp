@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -137,22 +138,34 @@ void Stream::Operation::finish_or_wait() {
 }
 
 void Stream::Operation::wait() {
-  if (renewed_ms_ != 0) {
-    acknowledged_ = stream_.acknowledged();
+  if (renewed_ms_ == 0) {
+    stream_.loop_.arm(*this, deadline_);
+    return;
   }
-  stream_.loop_.arm(*this, deadline_);
+  acknowledged_ = stream_.acknowledged();
+  look_later();
+}
+
+/// What the peer takes is not announced, so it is looked for eight times in its time, which is as much as it may be
+/// given too long.
+void Stream::Operation::look_later() {
+  constexpr std::uint64_t kLooks = 8;
+  const Deadline look = stream_.loop_.after_ms(std::max<std::uint64_t>(renewed_ms_ / kLooks, 1));
+  stream_.loop_.arm(*this, std::min(look, deadline_));
 }
 
 /// The kernel says that there is room only when a third of its own queue is free, which may be a megabyte: a peer that
 /// takes less in that time is slow, not silent. Nor is one that has not been given the whole question yet.
 void Stream::Operation::on_timer() {
-  const std::uint64_t before = acknowledged_;
-  if (renewed_ms_ == 0 || stream_.acknowledged() <= before) {
+  const std::uint64_t taken = renewed_ms_ == 0 ? 0 : stream_.acknowledged();
+  if (taken > acknowledged_) {
+    acknowledged_ = taken;
+    deadline_ = stream_.loop_.after_ms(renewed_ms_);
+  } else if (renewed_ms_ == 0 || stream_.loop_.now() >= deadline_) {
     finish(IoStatus::kTimeout);
     return;
   }
-  deadline_ = stream_.loop_.after_ms(renewed_ms_);
-  wait();
+  look_later();
 }
 
 void Stream::Operation::finish(IoStatus status) {

@@ -49,13 +49,13 @@ class Stream : public EventTarget {
   Read read_some(std::span<char> buffer, Deadline deadline);
   /// Waits without a buffer until a read would not block (or the peer has closed): idle connections hold none.
   Read wait_readable(Deadline deadline);
-  /// The same with `ms` for the peer to say something, which begin when it has taken what was written: as long as it
-  /// takes of that, however slowly, they begin anew. Known of TCP alone.
+  /// The same with `ms` for the peer to say something, which begin when it has taken what was written: whenever it
+  /// takes of that they begin anew. Known of TCP alone.
   Read wait_answer(std::uint64_t ms);
   /// All pieces in order (at most kMaxPieces), in as few system calls as possible.
   Write write_all(std::initializer_list<std::string_view> pieces, Deadline deadline);
-  /// The same with `ms` for the peer to take anything at all: as long as it does, however slowly, the time begins anew.
-  /// Known of TCP alone.
+  /// The same with `ms` for the peer to take anything at all: whenever it does the time begins anew. Taken is what its
+  /// kernel acknowledges, in steps of up to half of its buffer. Known of TCP alone.
   Write write_while_taken(std::initializer_list<std::string_view> pieces, std::uint64_t ms);
   /// Non-blocking connect.
   Connect connect(const Ipv4Endpoint& to, Deadline deadline);
@@ -115,6 +115,7 @@ class Stream::Operation : public CoroutineWaiter {
   virtual bool attempt() = 0;
   void finish_or_wait();
   void wait();
+  void look_later();
   void on_timer() override;
   Stream& stream_;
   IoResult result_;
@@ -126,7 +127,7 @@ class Stream::Operation : public CoroutineWaiter {
   void on_ready() override;
   Operation* Stream::* slot_;
   std::uint64_t renewed_ms_;        // 0: the deadline is the last
-  std::uint64_t acknowledged_ = 0;  // when the deadline was set
+  std::uint64_t acknowledged_ = 0;  // when that was last looked for
 };
 
 class Stream::Read final : public Stream::Operation {

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -323,6 +325,42 @@ TEST(Stream, APeerThatTakesLittleInTheTimeOfAWriteIsSlowNotSilent) {
   ASSERT_FALSE(way.done()) << "after " << way.loop.now() - way.begin << " ms: " << way.result.bytes;
   run_until(way.loop, [&] { return way.done(); });  // it takes nothing any more
   EXPECT_EQ(way.result.status, IoStatus::kTimeout);
+}
+
+/// Whether `waiting` ends before half of its time has passed once more.
+bool ends_in_time(Loop& loop, const Task<>& waiting, std::uint64_t time) {
+  const auto sleep = [](Loop& on, Deadline until) -> Task<> { co_await on.sleep_until(until); };
+  const Task<> ticking = sleep(loop, loop.after_ms(time + time / 2));
+  run_until(loop, [&] { return waiting.done() || ticking.done(); });
+  return waiting.done();
+}
+
+// The question is acknowledged after the wait for an answer has begun: that is no reason to begin it anew.
+TEST(Stream, APeerThatSaysNothingIsGivenUpInTime) {
+  constexpr std::uint64_t kTime = 400;
+  Loop loop;
+  const auto listener = make_tcp_socket();
+  EXPECT_TRUE(bind_and_listen(*listener, {{127, 0, 0, 1}, 0}, 1).ok());
+  auto socket = make_tcp_socket();
+  EXPECT_TRUE(begin_connect(*socket, *local_endpoint(listener->get())).ok());
+  EXPECT_TRUE(test::wait_for(listener->get(), POLLIN, 5000));
+  const Fd peer(::accept4(listener->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const int later = 0;
+  EXPECT_EQ(::setsockopt(peer.get(), IPPROTO_TCP, TCP_QUICKACK, &later, sizeof(later)), 0);
+  Stream stream(loop, std::move(*socket));
+  IoResult sent;
+  IoResult heard;
+  const auto ask = [&]() -> Task<> {
+    const IoResult connected = co_await stream.connected(kNoDeadline);
+    EXPECT_TRUE(connected.ok());
+    sent = co_await stream.write_all({"question"}, kNoDeadline);
+    heard = co_await stream.wait_answer(kTime);
+  };
+  const Task<> asking = ask();
+  EXPECT_TRUE(ends_in_time(loop, asking, kTime));
+  run_until(loop, [&] { return asking.done(); });
+  EXPECT_TRUE(sent.ok());
+  EXPECT_EQ(heard.status, IoStatus::kTimeout);
 }
 
 TEST(Stream, AWriteThatIsTakenSlowlyComesToItsEnd) {
