@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <chrono>
+
 #include "proxy/test_plane.h"
 
 namespace msp::proxy {
@@ -19,6 +21,7 @@ constexpr std::size_t kMoreThanFits = std::size_t{16} << 20;  // than the buffer
 constexpr std::string_view kNotThisKey =
     "HTTP/1.1 401 Unauthorized\r\ncontent-length: 23\r\n\r\n{\"error\":\"unknown_key\"}";
 constexpr std::string_view kTooLarge = "HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+constexpr std::string_view kElsewhere = "HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 2\r\n\r\n{}";
 constexpr std::string_view kTaken = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
 Settings large_bodies() {
@@ -134,20 +137,28 @@ TEST(EarlyAnswer, OfAHostThatReadsOnIsNoReasonToStop) {
 // Nor is one that is there to its last byte, unless it refuses.
 TEST(EarlyAnswer, ThatSaysYesIsNotTheEndOfTheBody) {
   for (const std::string line : {"POST /signed", "PUT /vmAgentLog"}) {
-    for (const auto& [answer, goes_on] : {std::pair(kTaken, true), std::pair(kNotThisKey, false)}) {
+    for (const auto& [answer, goes_on] :
+         {std::pair(kTaken, true), std::pair(kElsewhere, false), std::pair(kNotThisKey, false)}) {
+      std::atomic<bool> said = false;
       std::atomic<int> whole = -1;
       test::RawOrigin origin([&](test::RawOrigin& self, int socket) {
         if (read_head(self, socket)) {
           test::RawOrigin::say(socket, answer);
+          said.wait(false);
           whole = drop_body(self, socket, kMoreThanFits) ? 1 : 0;
         }
       });
       TestPlane plane(origin.endpoint(), large_bodies());
       plane.open_gate();
       test::RawClient client(plane.at);
-      client.send(line + " HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: " + std::to_string(kMoreThanFits) +
-                  "\r\n\r\n" + std::string(kMoreThanFits, 'x'));
+      const std::jthread sender([&client, bytes = line + " HTTP/1.1\r\nHost: metadata.test\r\nContent-Length: " +
+                                                  std::to_string(kMoreThanFits) + "\r\n\r\n" +
+                                                  std::string(kMoreThanFits, 'x')] { client.send(bytes); });
       EXPECT_THAT(client.read_until("}", 10'000), StartsWith(std::string(answer.substr(0, 12)))) << line;
+      // What refuses has cut the body by then.
+      EXPECT_TRUE(goes_on || plane.becomes([&] { return plane.audit.lines.size() == 1; })) << line;
+      said = true;
+      said.notify_one();
       EXPECT_TRUE(plane.becomes([&] { return whole >= 0 && plane.audit.lines.size() == 1; })) << line;
       EXPECT_EQ(whole, goes_on ? 1 : 0) << line;
       EXPECT_EQ(plane.lines().at(0).contains("\"bytes_in\":" + std::to_string(kMoreThanFits)),
@@ -155,6 +166,54 @@ TEST(EarlyAnswer, ThatSaysYesIsNotTheEndOfTheBody) {
           << line;
     }
   }
+}
+
+// What the client got was the answer; the record says that the host did not get the whole request.
+TEST(EarlyAnswer, ThatSaysYesToABodyThatBreaksIsRecordedSo) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      test::RawOrigin::say(socket, kTaken);
+      drop_body(self, socket, kMoreThanFits);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  for (const auto& [framing, begin, end, reason] :
+       {std::tuple("Content-Length: 1000", "half", "of it", "body_broken"),
+        std::tuple("Transfer-Encoding: chunked", "5\r\nhello\r\n", "zz;evil\r\n", "bad_chunk")}) {
+    const std::size_t before = plane.lines().size();
+    test::RawClient client(plane.at);
+    const auto asked = std::chrono::steady_clock::now();
+    client.send(std::string("PUT /vmAgentLog HTTP/1.1\r\nHost: metadata.test\r\n") + framing + "\r\n\r\n" + begin);
+    EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 200 "));
+    const std::chrono::microseconds answered =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - asked);
+    ::usleep(50'000);
+    client.send(end);
+    client.close();
+    EXPECT_TRUE(plane.becomes([&] { return plane.audit.lines.size() > before; }));
+    const std::string line = plane.lines().back();
+    EXPECT_THAT(line, AllOf(HasSubstr("\"status\":200"), HasSubstr(std::string("\"reason\":\"") + reason)));
+    const std::string_view key = "\"duration_us\":";
+    EXPECT_LE(std::stoull(line.substr(line.find(key) + key.size())), static_cast<std::uint64_t>(answered.count()))
+        << "to the end of the answer";
+  }
+}
+
+// To HTTP/1.0 the end of the connection is that of the answer: it comes although the client sends no more.
+TEST(EarlyAnswer, ThatEndsWithTheConnectionDoesNotWaitForTheBody) {
+  test::RawOrigin origin([](test::RawOrigin& self, int socket) {
+    if (read_head(self, socket)) {
+      test::RawOrigin::say(socket, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
+      drop_body(self, socket, kMoreThanFits);
+    }
+  });
+  TestPlane plane(origin.endpoint());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  client.send("PUT /vmAgentLog HTTP/1.0\r\nHost: metadata.test\r\nContent-Length: 1000\r\n\r\nhalf of it");
+  EXPECT_THAT(client.read_all(), AllOf(StartsWith("HTTP/1.0 200 "), EndsWith("{}")));
+  EXPECT_TRUE(client.closed());
 }
 
 TEST(EarlyAnswer, ThatAsksForAnotherNonceIsNotTheClients) {

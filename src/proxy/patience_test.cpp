@@ -250,9 +250,7 @@ TEST(Patience, AHostThatTakesARequestAndIsSilentIsNotWaitedFor) {
     while (!self.read_request(socket).empty()) {
     }
   });
-  Settings settings;
-  settings.upstream_timeout_ms = kShortMs;
-  TestPlane plane(origin.endpoint(), settings);
+  TestPlane plane(origin.endpoint(), a_second_of_patience());
   plane.open_gate();
   for (const std::string line : {"PUT /vmAgentLog", "POST /signed"}) {
     test::RawClient client(plane.at);

@@ -82,8 +82,14 @@ Task<bool> Session::relay(Exchange& x, UpstreamAnswer answer) {
   }
   x.record.bytes_out = reader.received();
   if (end == RelayEnd::kComplete && answer.upload) {
-    co_await finish_upload(x, *answer.upload);
-    unread_input_ = x.body_pending;
+    x.record.duration_us = elapsed_us(x);
+    // Who takes the end of the connection for that of the answer is not kept waiting for it.
+    if (delimited || chunk) {
+      co_await finish_upload(x, *answer.upload);
+    }
+    if (answer.upload->broken) {
+      x.record.reason = answer.upload->broken->code;
+    }
   }
   if (end == RelayEnd::kComplete && reusable && answer.request_sent() && answer.buffer.empty()) {
     plane_.upstreams_.give_back(std::move(answer.connection));

@@ -315,9 +315,13 @@ void Session::consume_head(Exchange& x) {
   }
 }
 
+std::uint64_t Session::elapsed_us(const Exchange& x) { return (boottime_ns() - x.started_ns) / 1000; }
+
 void Session::record(Exchange& x) {
   fill_caller(x.record, caller_, x.have_head ? &x : nullptr, service_);
-  x.record.duration_us = (boottime_ns() - x.started_ns) / 1000;
+  if (x.record.duration_us == 0) {
+    x.record.duration_us = elapsed_us(x);
+  }
   plane_.audit_.write(x.record);
 }
 

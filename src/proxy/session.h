@@ -91,6 +91,7 @@ class Session : public ListHook<DataPlane> {
   Task<bool> serve_at_listener(Exchange& x);
   Task<bool> answer_locally(Exchange& x, LocalAnswer answer);
   void consume_head(Exchange& x);
+  static std::uint64_t elapsed_us(const Exchange& x);
   void record(Exchange& x);
   /// For the next bytes of a body or an answer, whoever takes or sends them.
   std::uint64_t bytes_ms() const { return plane_.settings_.body_timeout_ms; }
