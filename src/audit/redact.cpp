@@ -105,6 +105,17 @@ struct Stretch {
   std::size_t end = 0;
 };
 
+/// Behind the first two slashes that are percent-encoded, or kNone.
+std::size_t behind_coded_slashes(std::string_view text) {
+  for (std::size_t at = text.find("%2"); at != kNone; at = text.find("%2", at + 1)) {
+    const std::string_view six = text.substr(at, 6);
+    if (six.size() == 6 && (six[2] | 0x20) == 'f' && six.substr(3, 2) == "%2" && (six[5] | 0x20) == 'f') {
+      return at + six.size();
+    }
+  }
+  return kNone;
+}
+
 /// What from a piece on is user information.
 std::optional<Stretch> users_of(const Piece& piece) {
   const std::string_view text = piece.text;
@@ -115,14 +126,20 @@ std::optional<Stretch> users_of(const Piece& piece) {
   if (piece.cut && piece.rest == 0 && (piece.authority || colon != kNone)) {
     return Stretch{begin, text.size()};
   }
+  const std::size_t later = piece.cut ? piece.rest : piece.later;
   if (at != kNone) {
-    return piece.authority || colon < at ? std::optional(Stretch{begin, at}) : std::nullopt;
+    if (!piece.authority && colon >= at) {
+      const std::size_t coded = behind_coded_slashes(text);
+      return coded <= at ? std::optional(Stretch{coded, at}) : std::nullopt;
+    }
+    // "me@corp.com:pa/ss@host": what follows this one is no host.
+    const bool goes_on = later != kNone && !is_host(text.substr(at + (text[at] == '@' ? 1 : 3)));
+    return Stretch{begin, goes_on ? text.size() + later : at};
   }
   if (!piece.authority || is_host(text)) {
     return {};
   }
   // A name, and a password with a separator in it.
-  const std::size_t later = piece.cut ? piece.rest : piece.later;
   if (later != kNone) {
     return Stretch{0, text.size() + later};
   }
@@ -224,10 +241,16 @@ std::size_t secret_prefix(std::string_view parameter) {
 
 std::string_view query_of(std::string_view text) { return text.substr(std::min(text.find('?'), text.size())); }
 
+/// Whether what was cut off may have made a user of the last piece: where a host belongs.
+bool ends_as_a_host_may_begin(std::string_view text) {
+  const std::size_t last = text.find_last_of("/?&;");
+  return last == kNone || (last > 0 && text.substr(last - 1, 2) == "//");
+}
+
 /// Without these three nothing of a text that is whole is user information.
 bool has_users(std::string_view text, bool cut) {
-  const bool may = cut || text.contains(':') || text.contains('@') || text.contains('%');
-  return may && UserFinder(text, cut).next();
+  const bool may = text.contains(':') || text.contains('@') || text.contains('%');
+  return (may || (cut && ends_as_a_host_may_begin(text))) && UserFinder(text, cut).next();
 }
 
 bool has_secret_value(std::string_view text) {

@@ -18,7 +18,8 @@ bool looks_secret(std::string_view key);
 ///   - before an "@" where a host belongs: at once, behind a colon and slashes, behind "//" that begins a value;
 ///   - before an "@" between two slashes (or "&", ";" of the query), if there is a colon before it;
 ///   - as "name:password" where a host belongs and no port can be meant, up to the last "@": a password may have
-///     separators. One that begins as a port, "u:80/x@h", cannot be told from a host and its path.
+///     separators. So it is where a name is an address, "me@corp.com:password". One that begins as a port, "u:80/x@h",
+///     cannot be told from a host and its path.
 /// So is what follows the first 64 pieces between such, where there is a colon, an "@" or a "%" at all.
 /// The result is the target itself where nothing is secret, else the text in `scratch`.
 std::string_view redact_target(std::string_view target, std::string& scratch);

@@ -137,7 +137,8 @@ TEST(Fate, WhatUserInformationWasTakenOutOfMayBeAnything) {
   EXPECT_NE(change("http://redacted@169.254.169.254/metadata"), Change::kUnknown) << "rules ask for no authority";
   for (const std::string_view target :
        {"/metadata/redacted@h", "http://h/metadata/redacted%40h", "//redacted@h/metadata",
-        "/metadata?a=http://redacted@h", "http://redacted@h/metadata?redacted@h"}) {
+        "/metadata?a=http://redacted@h", "http://redacted@h/metadata?redacted@h", "/metadata/redacted",
+        "/metadata/x?a=1&redacted", "/metadata?redacted", "/metadata/redacted#redacted"}) {
     EXPECT_EQ(change(target), Change::kUnknown) << target;
   }
 }

@@ -114,7 +114,11 @@ bool has_lost_users(std::string_view target) {
     const std::size_t end = target.find_first_of("/?", scheme == std::string_view::npos ? 0 : scheme + 3);
     target.remove_prefix(std::min(end, target.size()));
   }
-  return target.contains("redacted@") || target.contains("redacted%40");
+  // The last piece stands for all that followed it, where that was more than is kept.
+  target = target.substr(0, target.find('#'));
+  const bool ends_so = target.ends_with(kRedacted) && target.size() > kRedacted.size() &&
+                       std::string_view("/?&;").contains(target[target.size() - kRedacted.size() - 1]);
+  return ends_so || target.contains("redacted@") || target.contains("redacted%40");
 }
 
 }  // namespace
