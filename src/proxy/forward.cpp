@@ -362,8 +362,9 @@ Task<UpstreamAnswer> Session::stream_upstream(Exchange& x, OutboundHead head, ht
   buffer_.consume(buffer_.readable().size());
   x.consumed = true;
   answer.upload = std::make_unique<Upload>(plane_.loop_);
-  answer.upload->reader.emplace(stream_, spare, x.framing, plane_.settings_.max_exempt_body_bytes);
-  answer.upload->sending.emplace(upload_body(x, to, *answer.upload));
+  http::BodyReader& reader =
+      answer.upload->reader.emplace(stream_, spare, x.framing, plane_.settings_.max_exempt_body_bytes);
+  answer.upload->sending.emplace(upload_body(x, reader, to, *answer.upload));
   co_await read_answer_head(x, answer, answer.upload.get());
   co_return answer;
 }
@@ -381,8 +382,8 @@ Task<> Session::answer_begins(Upload& upload, Stream& from) {
   }
 }
 
-Task<> Session::upload_body(Exchange& x, Stream& to, Upload& upload) {
-  auto broken = co_await pump_request_body(x, *upload.reader, to);
+Task<> Session::upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload) {
+  auto broken = co_await pump_request_body(x, reader, to);
   upload.broken = broken;
   upload.whole = !x.body_pending;
   upload.sent = true;

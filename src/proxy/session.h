@@ -117,7 +117,7 @@ class Session : public ListHook<DataPlane> {
   Task<> send_collected(const Exchange& x, OutboundHead head, Stream& to, Upload& upload);
   Task<UpstreamAnswer> stream_upstream(Exchange& x, OutboundHead head, http::Buffer& spare);
   Task<std::optional<Answer>> pump_request_body(Exchange& x, http::BodyReader& reader, Stream& to);
-  Task<> upload_body(Exchange& x, Stream& to, Upload& upload);
+  Task<> upload_body(Exchange& x, http::BodyReader& reader, Stream& to, Upload& upload);
   /// A host that says yes may not have read everything yet; whatever refuses needs no more.
   static Task<> finish_upload(const Exchange& x, Upload& upload);
   /// Waits for the host's answer or, if that comes first, for the end of what is sent.
