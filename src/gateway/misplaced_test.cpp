@@ -380,8 +380,9 @@ TEST(Misplaced, TheWorkIsLinearInTheSize) {
   expect_linear(model(fmt::format(R"("{}":[{}])", name, repeated(R"({"imds":1})", kItems))), " and 19980 more");
   expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{"enabled":true,"{}":{{{}}}}}}})", name,
                                   repeated(R"("proxyAgentSettinks":0)", kItems))),
-                // Each of these names is compared with those that it may have been meant for.
-                " and 19980 more", 100);
+                // Each of these names is compared with those that it may have been meant for; to compare it with all
+                // the others would be thousands of times as much.
+                " and 19980 more", 1'000);
   expect_linear(model(fmt::format(R"("securityProfile":{{"proxyAgentSettings":{{{}}}}})",
                                   repeated(R"("modes":{},"enabled":true)", kItems / 10))),
                 " and 1980 more");

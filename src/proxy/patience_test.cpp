@@ -8,6 +8,7 @@
 #include <array>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "proxy/test_plane.h"
 #include "tests/support/slow_reader.h"
@@ -159,16 +160,20 @@ TEST(Patience, AChunkedAnswerThatIsTakenSlowlyArrives) {
   EXPECT_EQ(test::taken_slowly(listen_with_a_queue(plane), get("/"), "\r\n0\r\n\r\n", 1), 1U);
 }
 
-TEST(Patience, RefusalsAndOwnAnswersThatAreTakenSlowlyAllArrive) {
+void all_arrive(bool direct, const std::string& request, std::string_view status) {
   constexpr std::size_t kMany = 1'500;
   const Ipv4Endpoint nobody_listens = {{127, 0, 0, 2}, 1};
   TestPlane plane(nobody_listens, a_second_of_patience());
+  plane.identities.answer.direct = direct;
   plane.open_gate();
-  const Ipv4Endpoint at = listen_with_a_queue(plane);
-  EXPECT_EQ(test::taken_slowly(at, often(get("/"), kMany), "HTTP/1.1 410 ", kMany), kMany);
-  plane.identities.answer.direct = true;
-  const std::string own = "GET /provision HTTP/1.1\r\nHost: " + to_string(plane.at) + "\r\n\r\n";
-  EXPECT_EQ(test::taken_slowly(at, often(own, kMany), "HTTP/1.1 200 ", kMany), kMany);
+  EXPECT_EQ(test::taken_slowly(listen_with_a_queue(plane), often(request, kMany), status, kMany), kMany) << request;
+}
+
+TEST(Patience, RefusalsAndOwnAnswersThatAreTakenSlowlyAllArrive) {
+  // HTTP/1.0 names no host, which is the listener's own here.
+  const std::string own = "GET /provision HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+  const std::jthread refusals(all_arrive, false, get("/"), "HTTP/1.1 410 ");
+  const std::jthread answers(all_arrive, true, own, "HTTP/1.0 200 ");
 }
 
 /// Takes a body of `size` bytes on the wire, the first `slowly` of them at 640 KB/s at most, and answers.
@@ -193,32 +198,34 @@ std::string upload_of(std::string_view request_line, std::string_view framing, c
   return std::string(request_line) + " HTTP/1.1\r\nHost: metadata.test\r\n" + std::string(framing) + "\r\n\r\n" + body;
 }
 
+/// Takes `body` bytes behind the head of `request`, the first `slowly` of them at 640 KB/s at most, and answers.
+void is_waited_for(const std::string& request, std::size_t body, std::size_t slowly) {
+  test::RawOrigin origin(takes_slowly(slowly, body));
+  TestPlane plane(origin.endpoint(), a_second_of_patience());
+  plane.open_gate();
+  test::RawClient client(plane.at);
+  const Sender sender(client, request);
+  EXPECT_THAT(client.read_until("hello", 10'000), StartsWith("HTTP/1.1 200 ")) << request.substr(0, 100);
+}
+
 // Its time for an answer begins when it has the request, not when our kernel has it.
 TEST(Patience, AHostThatTakesTheEndOfAnUploadSlowlyIsWaitedFor) {
   const std::string body(std::size_t{1} << 20, 'x');
+  std::vector<std::jthread> at_once;
   for (const std::string_view line : {"PUT /vmAgentLog", "POST /signed"}) {
-    test::RawOrigin origin(takes_slowly(body.size(), body.size()));
-    TestPlane plane(origin.endpoint(), a_second_of_patience());
-    plane.open_gate();
-    test::RawClient client(plane.at);
-    const Sender sender(client, upload_of(line, "Content-Length: 1048576", body));
-    EXPECT_THAT(client.read_until("hello", 10'000), StartsWith("HTTP/1.1 200 ")) << line;
+    at_once.emplace_back(is_waited_for, upload_of(line, "Content-Length: 1048576", body), body.size(), body.size());
   }
 }
 
-// More than our kernel keeps, and slower than it tells of room.
+// More than our kernel keeps, and slower than it tells of room. Pieces are framed anew.
 TEST(Patience, AHostThatTakesAnUploadSlowlyGetsTheWholeOfIt) {
+  constexpr std::size_t kSlowly = std::size_t{2} << 20;
   const std::string body(kMoreThanFits, 'x');
   const std::string chunks = "1000000\r\n" + body + "\r\n0\r\n\r\n";
+  std::vector<std::jthread> at_once;
   for (const auto& [framing, sent] :
        {std::pair("Content-Length: 16777216", body), std::pair("Transfer-Encoding: chunked", chunks)}) {
-    // Pieces are framed anew.
-    test::RawOrigin origin(takes_slowly(std::size_t{2} << 20, body.size()));
-    TestPlane plane(origin.endpoint(), a_second_of_patience());
-    plane.open_gate();
-    test::RawClient client(plane.at);
-    const Sender sender(client, upload_of("PUT /vmAgentLog", framing, sent));
-    EXPECT_THAT(client.read_until("hello", 10'000), StartsWith("HTTP/1.1 200 ")) << framing;
+    at_once.emplace_back(is_waited_for, upload_of("PUT /vmAgentLog", framing, sent), body.size(), kSlowly);
   }
 }
 
