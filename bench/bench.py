@@ -221,8 +221,10 @@ wrk counts the requests that it kept from being sent as slow ones
 How the ratios stand depends on the machine. On one that is three times as fast (31,000 keep-alive requests a second through
 nginx, 64 connections 47,700; 7 rounds of 1 s, pinned, 2026-11-28) they were: CPU of a keep-alive request 0.96 to 1.0, with 64
 connections 1.17, of a new connection 1.09; requests/s with 64 connections 0.89; p50 0.93, p99 2.1; 4 MB down 0.80, 10 MB up 0.71.
-On one where it is dear (11,000 and 20,000, 9 rounds of 1 s, 2026-11-24) 0.80, 0.84, 0.89; 1.14; 0.80, 1.36; 0.44, 0.47. Where the kernel's
-share of a request is cheap, our own code weighs more. Since these two the agent executes 10,000 to 13,000 instructions fewer a request
+On one where it is dear (11,000 and 20,000, 9 rounds of 1 s, 2026-11-24) 0.80, 0.84, 0.89; 1.14; 0.80, 1.36; 0.44, 0.47. On one whose neighbours were busy
+(12,400 and 16,100, 9 rounds of 1 s, commit 17a0de8, 2026-11-30; CPU of a keep-alive request 0.75 to 1.05 within these rounds) 0.89, 1.15, 0.96; 0.88;
+0.92, 1.12; 0.63, 0.60. Where the kernel's
+share of a request is cheap, our own code weighs more. Since the first two the agent executes 10,000 to 13,000 instructions fewer a request
 ([decisions/measured-requests.md](decisions/measured-requests.md)). What could go below the floor, and why it does not yet:
 [decisions/no-short-cut-past-tcp.md](decisions/no-short-cut-past-tcp.md).
 """

@@ -69,6 +69,7 @@ class Simulation {
              std::function<std::vector<std::string>(const std::string& user)> groups_of,
              std::size_t max_groups = kMaxGroups);
 
+  std::size_t max_groups() const { return max_groups_; }
   /// Who is asked by lines that have a path only.
   void assume(std::optional<Service> service) { service_ = service; }
   /// Lines are counted anew from here.
